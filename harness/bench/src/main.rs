@@ -1,0 +1,3 @@
+//! The `bench` command.
+
+fn main() {}

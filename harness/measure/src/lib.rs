@@ -1,0 +1,1 @@
+//! Histograms, load per replica, manifests and the CSV files of a run.

@@ -1,0 +1,1 @@
+//! One replica as a process: QUIC transport, identities, client sessions.

@@ -1,0 +1,1 @@
+//! Terminal tables and plots, drawn from the CSV files of a run alone.

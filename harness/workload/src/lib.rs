@@ -1,0 +1,1 @@
+//! Workload files: what is offered to a cluster, point by point, seeded.
