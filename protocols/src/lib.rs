@@ -1,1 +1,27 @@
-//! Paxos, Multi-Paxos and EPaxos as deterministic state machines, and the key-value machine they replicate.
+//! Paxos, Multi-Paxos and EPaxos as deterministic state machines, and the key-value machine that they replicate.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: a core is stepped with an [`Input`] and answers with
+//! [`Effect`]s, which a driver carries out. The same code therefore serves real clients, runs in a simulator and is
+//! model-checked. Start with [`replica`], the contract; then the `mod.rs` of a protocol, which opens with its paper,
+//! its messages and its invariants.
+
+pub mod ballot;
+pub mod command;
+pub mod config;
+pub mod epaxos;
+pub mod id;
+pub mod key_map;
+pub mod kv;
+pub mod log;
+pub mod multi_paxos;
+pub mod paxos;
+mod protocol;
+pub mod quorum;
+pub mod replica;
+pub mod session;
+
+pub use command::{Batch, Command, Outcome, Request};
+pub use config::Config;
+pub use id::{ClientId, InstanceId, ReplicaId, ReplicaSet, RequestNumber, Slot};
+pub use protocol::{Protocol, UnknownProtocol};
+pub use replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status};

@@ -1,0 +1,90 @@
+//! What a core must be told before it starts. Everything here is the same on all replicas of a cluster.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::ReplicaId;
+
+/// Which EPaxos is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variant {
+    /// The corrected protocol with validated recovery [STAR].
+    #[default]
+    Star,
+}
+
+/// How many matching replies an EPaxos fast path needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FastQuorum {
+    /// F+⌊(F+1)/2⌋, the smallest that recovery allows.
+    #[default]
+    Optimized,
+    /// 2F.
+    Simple,
+}
+
+/// How long a replica waits before it does something about silence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Before an unanswered message is sent again. Above the largest round trip, or every message is sent twice.
+    pub retransmit: Duration,
+    /// Before a silent Multi-Paxos leader is replaced; followers draw from one to two times this.
+    pub election: Duration,
+    /// Before an EPaxos instance that stays uncommitted is recovered by a replica other than its own.
+    pub recovery: Duration,
+}
+
+impl Default for Timeouts {
+    /// Fit for a local network: round trips below 50 ms.
+    fn default() -> Self {
+        Self {
+            retransmit: Duration::from_millis(100),
+            election: Duration::from_millis(500),
+            recovery: Duration::from_millis(500),
+        }
+    }
+}
+
+/// The configuration of every core of a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Config {
+    /// N, odd.
+    pub replicas: usize,
+    /// The replica that takes Multi-Paxos' leadership when the cluster starts.
+    pub first_leader: ReplicaId,
+    /// Timer ranges are derived from these.
+    pub timeouts: Timeouts,
+    /// Paxos: how many slots a proposer works on at once.
+    pub paxos_window: usize,
+    /// EPaxos: which variant.
+    pub variant: Variant,
+    /// EPaxos: which fast quorum.
+    pub fast_quorum: FastQuorum,
+    /// How many executed instances (per row) are kept for a replica that has not executed them; beyond it they are
+    /// collected all the same, and that replica catches up by snapshot.
+    pub kept_slots_max: u64,
+    /// The largest piece of a snapshot or of a promise that is put into one message, in bytes of payload.
+    pub piece_bytes_max: usize,
+}
+
+impl Config {
+    /// The defaults for a cluster of `replicas`.
+    pub fn new(replicas: usize) -> Self {
+        Self {
+            replicas,
+            first_leader: ReplicaId(0),
+            timeouts: Timeouts::default(),
+            paxos_window: 1,
+            variant: Variant::default(),
+            fast_quorum: FastQuorum::default(),
+            // chosen: at 100,000 commands per second this is over two seconds of silence, and at about 250 bytes an
+            // instance it is 64 MiB a row.
+            kept_slots_max: 1 << 18,
+            // chosen: far below the frame limit of 16 MiB, far above a packet.
+            piece_bytes_max: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Quorum sizes, all of them, each with its source. Every quorum includes the replica that collects it.
+
+use crate::config::FastQuorum;
+
+/// How many of `replicas` may crash: F = ⌊(N−1)/2⌋.
+pub const fn faults_tolerated(replicas: usize) -> usize {
+    (replicas - 1) / 2
+}
+
+/// A majority: N−F for odd N. Both phases of Paxos and Multi-Paxos, and EPaxos' slow path and recovery. [PMS §2.2, S13 §4.2]
+pub const fn majority(replicas: usize) -> usize {
+    replicas / 2 + 1
+}
+
+/// The quorums of EPaxos in a cluster of `replicas`.
+///
+/// A fast-path commit is safe with N−E matching replies while at most E replicas failed, under
+/// N ≥ max(2E+F−1, 2F+1) and E ≤ F [STAR].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EpaxosQuorums {
+    /// N, the cluster's size.
+    pub replicas: usize,
+    /// F, how many may crash in all.
+    pub faults: usize,
+    /// E, how many may fail to match before the fast path is lost.
+    pub fast_faults: usize,
+}
+
+impl EpaxosQuorums {
+    /// The quorums of a cluster of `replicas`.
+    ///
+    /// `Optimized` takes E = min(F, ⌊(F+2)/2⌋), so that the fast quorum is F+⌊(F+1)/2⌋ [S13 §4.3.2, STAR];
+    /// `Simple` takes the fast quorum 2F, that is E = N−2F [S13 §4.3.1].
+    pub fn new(replicas: usize, kind: FastQuorum) -> Self {
+        let faults = faults_tolerated(replicas);
+        let fast_faults = match kind {
+            FastQuorum::Optimized => faults.min((faults + 2) / 2),
+            FastQuorum::Simple => replicas - 2 * faults,
+        };
+        Self { replicas, faults, fast_faults }
+    }
+
+    /// N−F: slow path and recovery.
+    pub const fn slow(self) -> usize {
+        self.replicas - self.faults
+    }
+
+    /// N−E: fast path.
+    pub const fn fast(self) -> usize {
+        self.replicas - self.fast_faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the design: (N, F, slow, fast optimized, fast simple).
+    const TABLE: [(usize, usize, usize, usize, usize); 4] =
+        [(3, 1, 2, 2, 2), (5, 2, 3, 3, 4), (7, 3, 4, 5, 6), (9, 4, 5, 6, 8)];
+
+    #[test]
+    fn sizes_are_those_of_the_papers() {
+        for (n, f, slow, optimized, simple) in TABLE {
+            assert_eq!(faults_tolerated(n), f);
+            assert_eq!(majority(n), slow);
+            let (o, s) = (
+                EpaxosQuorums::new(n, FastQuorum::Optimized),
+                EpaxosQuorums::new(n, FastQuorum::Simple),
+            );
+            assert_eq!((o.slow(), o.fast(), s.slow(), s.fast()), (slow, optimized, slow, simple));
+            assert_eq!(o.fast(), f + f.div_ceil(2), "F + floor((F+1)/2) at N = {n}");
+            assert_eq!(s.fast(), 2 * f);
+        }
+    }
+
+    #[test]
+    fn the_bound_on_e_holds_and_is_tight_for_the_optimized_quorum() {
+        for n in (3..=51).step_by(2) {
+            let q = EpaxosQuorums::new(n, FastQuorum::Optimized);
+            let holds = |e: usize| n + 1 >= 2 * e + q.faults && e <= q.faults;
+            assert!(holds(q.fast_faults), "N = {n}");
+            assert!(!holds(q.fast_faults + 1), "a larger E would do at N = {n}");
+            let simple = EpaxosQuorums::new(n, FastQuorum::Simple);
+            assert!(holds(simple.fast_faults), "N = {n}");
+        }
+    }
+
+    fn subsets(n: usize, size: usize) -> Vec<u32> {
+        (0..1u32 << n).filter(|s| s.count_ones() as usize == size).collect()
+    }
+
+    /// Brute force over every pair of quorums: two majorities meet.
+    #[test]
+    fn slow_quorums_intersect() {
+        for n in [3, 5, 7, 9] {
+            let quorums = subsets(n, majority(n));
+            assert!(quorums.iter().all(|a| quorums.iter().all(|b| a & b != 0)), "N = {n}");
+            let smaller = subsets(n, majority(n) - 1);
+            assert!(smaller.iter().any(|a| smaller.iter().any(|b| a & b == 0)), "not minimal");
+        }
+    }
+
+    /// What recovery rests on: after a fast commit at quorum K, each recovery quorum Q sees at least |Q|−E matching
+    /// pre-acceptances (rule 6d), and of two conflicting instances with fast quorums K1 and K2 that do not name each
+    /// other, at most one can look fast-committed to Q once the rows' own replicas are known to be outside Q (rule 8).
+    #[test]
+    fn a_fast_commit_is_visible_to_every_recovery_quorum() {
+        for n in [3, 5, 7, 9] {
+            for kind in [FastQuorum::Optimized, FastQuorum::Simple] {
+                let q = EpaxosQuorums::new(n, kind);
+                for fast in subsets(n, q.fast()) {
+                    for recovery in subsets(n, q.slow()) {
+                        let seen = (fast & recovery).count_ones() as usize;
+                        assert!(seen >= q.slow() - q.fast_faults, "N = {n}, {kind:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two fast quorums of conflicting commands meet in a replica that tells one about the other.
+    #[test]
+    fn fast_quorums_intersect() {
+        for n in [3, 5, 7, 9] {
+            for kind in [FastQuorum::Optimized, FastQuorum::Simple] {
+                let quorums = subsets(n, EpaxosQuorums::new(n, kind).fast());
+                assert!(quorums.iter().all(|a| quorums.iter().all(|b| a & b != 0)), "N = {n}");
+            }
+        }
+    }
+}

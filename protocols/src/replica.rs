@@ -1,0 +1,284 @@
+//! The contract between a protocol core and the driver that runs it.
+//!
+//! A core is stepped with one [`Input`] at a time and appends [`Effect`]s to a buffer that the driver owns. A driver
+//! * steps everything that is ready, then gives [`Input::Flush`] once, then carries the effects out: persists first, then
+//!   sends and replies (a driver may carry out effects earlier, but never a send before the persists that precede it);
+//! * carries out [`Effect::Execute`], [`Effect::Capture`] and [`Effect::Install`] in the order in which they came, since
+//!   they act on one state;
+//! * may lose, repeat, delay and reorder messages, and must not invent them;
+//! * keeps at most one timer of each name running; setting it again replaces it.
+
+use std::{fmt::Debug, hash::Hash, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use smallvec::SmallVec;
+
+use crate::{
+    command::Batch,
+    config::Config,
+    id::{InstanceId, ReplicaId, ReplicaSet, Slot},
+    protocol::Protocol,
+};
+
+/// A protocol core: a deterministic state machine that asks for effects. Counters and caches stay out of `Eq` and `Hash`,
+/// so that a model checker sees two states as one when they behave as one.
+pub trait Replica: Clone + Debug + Eq + Hash + Send + Sync + Sized + 'static {
+    /// What replicas tell each other.
+    type Message: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned + Send + Sync;
+    /// The names of the timers.
+    type Timer: Copy + Debug + Eq + Ord + Hash + Send + Sync;
+    /// What must survive a crash.
+    type Record: Clone + Debug + Eq + Hash + Serialize + DeserializeOwned + Send + Sync;
+
+    /// Which protocol this is.
+    const PROTOCOL: Protocol;
+
+    /// The replica `id`, as it was when it emitted the last of `records` on top of `snapshot`; a new one when there is
+    /// neither. The driver has restored the snapshot's machine state; then it gives [`Input::Start`].
+    fn recover(
+        id: ReplicaId,
+        config: &Config,
+        snapshot: Option<&Snapshot>,
+        records: impl IntoIterator<Item = Self::Record>,
+    ) -> Self;
+
+    /// Takes one input and appends what it calls for to `effects`.
+    fn step(&mut self, input: Input<Self>, effects: &mut Effects<Self>);
+
+    /// What the replica looks like from outside, for tables and for telling whether a cluster is at rest.
+    fn status(&self) -> Status;
+}
+
+/// What happens to a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Input<R: Replica> {
+    /// The first input after [`Replica::recover`].
+    Start,
+    /// A client, or several, want this batch executed. The driver has checked that it is no retry of something this
+    /// replica works on or has applied.
+    Propose(Batch),
+    /// A message came in.
+    Message {
+        /// The replica that sent it.
+        from: ReplicaId,
+        /// What it said.
+        message: R::Message,
+    },
+    /// A timer ran out.
+    Timer(R::Timer),
+    /// The state asked for with [`Effect::Capture`], as of that point of the order.
+    Captured(Arc<[u8]>),
+    /// All that was ready has been stepped; what was stepped will now be persisted and sent.
+    Flush,
+}
+
+/// What a replica asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect<R: Replica> {
+    /// Make this durable before any later send, and before any reply to a later execution.
+    Persist(R::Record),
+    /// Send to each of these replicas; never to oneself.
+    Send {
+        /// The receivers.
+        to: ReplicaSet,
+        /// What to say.
+        message: R::Message,
+    },
+    /// Run (again) the timer of this name; the driver draws when it runs out.
+    SetTimer {
+        /// The timer's name.
+        timer: R::Timer,
+        /// The range to draw from.
+        after: RangeInclusive<Duration>,
+    },
+    /// Stop the timer of this name, if it runs.
+    CancelTimer(R::Timer),
+    /// Observation: this replica now knows that `batch` is decided at `instance`. Once per instance and life.
+    Committed {
+        /// Where.
+        instance: InstanceId,
+        /// What.
+        batch: Batch,
+        /// With which dependencies; empty for the protocols that order by slot.
+        dependencies: Dependencies,
+        /// How this replica came to know.
+        path: Path,
+    },
+    /// Apply `batch` to the state and answer its clients. Once per instance and life.
+    Execute {
+        /// Where it is decided.
+        instance: InstanceId,
+        /// What to apply.
+        batch: Batch,
+    },
+    /// Give the machine's state as of here back in [`Input::Captured`].
+    Capture,
+    /// Replace the machine's state by the snapshot's, durably, before anything that follows.
+    Install(Snapshot),
+}
+
+/// How a replica came to know that an instance is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Path {
+    /// It led the instance, which committed after one round trip to a fast quorum.
+    Fast,
+    /// It led the instance, in the ordinary way.
+    Slow,
+    /// It finished what another had begun.
+    Recovered,
+    /// Another told it.
+    Learned,
+}
+
+/// Per row the highest slot that an instance depends on, 0 for none: every conflicting instance of that row up to there.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Dependencies(SmallVec<[Slot; 5]>);
+
+impl Dependencies {
+    /// No dependencies, for a cluster with `rows` rows.
+    pub fn none(rows: usize) -> Self {
+        Self(SmallVec::from_elem(0, rows))
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The highest slot depended on in `row`.
+    pub fn slot(&self, row: ReplicaId) -> Slot {
+        self.0[row.index()]
+    }
+
+    /// Is `instance` among the dependencies?
+    pub fn contain(&self, instance: InstanceId) -> bool {
+        instance.slot <= self.0[instance.row.index()]
+    }
+
+    /// Adds the instances of `row` up to `slot`.
+    pub fn raise(&mut self, row: ReplicaId, slot: Slot) {
+        let present = &mut self.0[row.index()];
+        *present = slot.max(*present);
+    }
+
+    /// Adds all that `other` has.
+    pub fn merge(&mut self, other: &Self) {
+        debug_assert_eq!(self.rows(), other.rows());
+        for (present, slot) in self.0.iter_mut().zip(&other.0) {
+            *present = (*present).max(*slot);
+        }
+    }
+
+    /// The slots, by row.
+    pub fn slots(&self) -> &[Slot] {
+        &self.0
+    }
+
+    /// Rows with the highest slot depended on there, those with none left out.
+    pub fn iter(&self) -> impl Iterator<Item = InstanceId> {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| **slot > 0)
+            .map(|(row, slot)| InstanceId::new(ReplicaId::from_index(row), *slot))
+    }
+}
+
+impl FromIterator<Slot> for Dependencies {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        Self(slots.into_iter().collect())
+    }
+}
+
+impl Debug for Dependencies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+/// A state to start from: the machine's, and what the core must know with it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What [`Input::Captured`] brought.
+    pub machine: Arc<[u8]>,
+    /// The core's part, in its own encoding.
+    pub core: Arc<[u8]>,
+}
+
+/// A replica seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Who leads, as far as this replica knows; none where nobody does.
+    pub leader: Option<ReplicaId>,
+    /// Instances known and not executed here.
+    pub unexecuted: u64,
+    /// Batches proposed here and not yet decided.
+    pub undecided: u64,
+    /// Instances held in memory.
+    pub held: u64,
+    /// The most instances that had to be executed as one component (EPaxos).
+    pub longest_component: u64,
+    /// How many times a leader was elected or a ballot above the first was led here.
+    pub takeovers: u64,
+    /// How many snapshots were installed here.
+    pub installs: u64,
+}
+
+/// A buffer of effects, owned by the driver and used again for each drain.
+#[derive(Clone, Debug)]
+pub struct Effects<R: Replica>(Vec<Effect<R>>);
+
+impl<R: Replica> Default for Effects<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<R: Replica> Effects<R> {
+    /// Asks for `effect`.
+    pub fn push(&mut self, effect: Effect<R>) {
+        self.0.push(effect);
+    }
+
+    /// Asks for `record` to be made durable.
+    pub fn persist(&mut self, record: R::Record) {
+        self.push(Effect::Persist(record));
+    }
+
+    /// Asks for `message` to be sent to each of `to`; nothing if that is nobody.
+    pub fn send(&mut self, to: ReplicaSet, message: R::Message) {
+        if !to.is_empty() {
+            self.push(Effect::Send { to, message });
+        }
+    }
+
+    /// Asks for `message` to be sent to one replica.
+    pub fn reply(&mut self, to: ReplicaId, message: R::Message) {
+        self.push(Effect::Send { to: ReplicaSet::only(to), message });
+    }
+
+    /// Asks for a timer that runs out within `after`.
+    pub fn set_timer(&mut self, timer: R::Timer, after: RangeInclusive<Duration>) {
+        self.push(Effect::SetTimer { timer, after });
+    }
+
+    /// Asks for a timer to be stopped.
+    pub fn cancel_timer(&mut self, timer: R::Timer) {
+        self.push(Effect::CancelTimer(timer));
+    }
+
+    /// Takes the effects out, in order, keeping the buffer's memory.
+    pub fn drain(&mut self) -> std::vec::Drain<'_, Effect<R>> {
+        self.0.drain(..)
+    }
+
+    /// The effects so far.
+    pub fn as_slice(&self) -> &[Effect<R>] {
+        &self.0
+    }
+
+    /// Is there nothing to carry out?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
