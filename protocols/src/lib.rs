@@ -6,6 +6,7 @@
 //! its messages and its invariants.
 
 pub mod ballot;
+pub mod catch_up;
 pub mod command;
 pub mod config;
 pub mod epaxos;
@@ -15,10 +16,12 @@ pub mod kv;
 pub mod log;
 pub mod multi_paxos;
 pub mod paxos;
+pub mod observed;
 mod protocol;
 pub mod quorum;
 pub mod replica;
 pub mod session;
+pub mod transfer;
 
 pub use command::{Batch, Command, Outcome, Request};
 pub use config::Config;

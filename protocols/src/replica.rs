@@ -161,6 +161,11 @@ impl Dependencies {
         *present = slot.max(*present);
     }
 
+    /// Makes `slot` the highest one depended on in `row`, whatever it was.
+    pub fn set(&mut self, row: ReplicaId, slot: Slot) {
+        self.0[row.index()] = slot;
+    }
+
     /// Adds all that `other` has.
     pub fn merge(&mut self, other: &Self) {
         debug_assert_eq!(self.rows(), other.rows());

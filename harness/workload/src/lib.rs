@@ -1,1 +1,66 @@
 //! Workload files: what is offered to a cluster, point by point, seeded.
+//!
+//! A file ([`Workload`]) is multiplied out into a [`Plan`] of [`Run`]s. A run's clients draw what they ask from a
+//! [`ClientStream`] each, and an open loop's sites draw when from [`Arrivals`]. Real clusters and simulated ones use the
+//! same streams, so that the same seed offers both the same load.
+//!
+//! **Invariant:** nothing here reads a clock, sleeps, prints or draws from a generator that is not seeded by the
+//! workload; the only I/O is [`Workload::load`] reading the file that it is given.
+//!
+//! # Keys and their defaults
+//! | key | default | values |
+//! |---|---|---|
+//! | `name` | – (required) | `[a-z0-9-]+` |
+//! | `protocols` | all three | `"paxos"`, `"multi-paxos"`, `"epaxos"` |
+//! | `repetitions` | 3 | 1..=1000 |
+//! | `seed` | 42 | from 0 |
+//! | `cluster.driver` | `"quic"` | `"quic"`, `"sim"` |
+//! | `cluster.replicas` ⇄ | 3 | odd, 3..=51 |
+//! | `cluster.durability` | `"memory"` | `"memory"`, `"buffered"`, `"fsync"` |
+//! | `cluster.leader` | 0 | below every `replicas` |
+//! | `epaxos.variant` | `"star"` | `"star"` |
+//! | `epaxos.fast_quorum` ⇄ | `"optimized"` | `"optimized"`, `"simple"` |
+//! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
+//! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |
+//! | `load.window` ⇄ | 1 | 1..=100000; 1 unless pipelined |
+//! | `load.rate_ops_per_s` ⇄ | 0 | above 0 if open, else 0 |
+//! | `load.arrival` | `"poisson"` | `"poisson"`, `"constant"`; the latter only if open |
+//! | `load.routing` | `"local"` | `"local"`, `"leader"`, `"random"` |
+//! | `load.warmup_s` | 1 | 0..=86400 |
+//! | `load.duration_s` | 5 | above 0, at most 86400 |
+//! | `commands.keys` | `"conflict"` | `"conflict"`, `"uniform"`, `"zipf"` |
+//! | `commands.conflict_rate` ⇄ | 0 | 0..=1; only with `"conflict"` |
+//! | `commands.key_count` | – (required) | 1..=100000000; only with `"uniform"` and `"zipf"` |
+//! | `commands.theta` | 0.99 | above 0, at most 10; only with `"zipf"` |
+//! | `commands.write_ratio` ⇄ | 1 | 0..=1 |
+//! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
+//! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
+//! | `network.topology` | none: the bare loopback | a name, or a table |
+//! | `faults` | none | [`fault`] |
+//!
+//! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
+
+mod arrivals;
+mod document;
+mod error;
+pub mod fault;
+mod kind;
+mod known;
+mod load;
+mod model;
+mod overrides;
+mod plan;
+mod seed;
+mod stream;
+mod sweep;
+
+pub use arrivals::{Arrivals, IntendedSend};
+pub use error::LoadError;
+pub use model::{
+    Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
+    Network, RUN_OVERHEAD_S, Routing, Timeouts, Topology, Workload,
+};
+pub use overrides::Override;
+pub use plan::{Plan, Point, Run};
+pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value};
+pub use sweep::{Sweep, fast_quorum_name};

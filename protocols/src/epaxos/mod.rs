@@ -1,1 +1,57 @@
-//! EPaxos.
+//! EPaxos, the corrected protocol: no leader, every replica leads what its clients ask for.
+//!
+//! Sources: Moraru, Andersen, Kaminsky, "There Is More Consensus in Egalitarian Parliaments", SOSP 2013 [S13]; Sutra, "On
+//! the correctness of Egalitarian Paxos", 2019 (arXiv 1906.10917) [SUT]; Ryabinin, Gotsman, Sutra, "Making Democracy Work:
+//! Fixing and Simplifying Egalitarian Paxos", OPODIS 2025 (arXiv 2511.02743) [STAR], whose algorithm this is.
+//!
+//! # Messages
+//!
+//! | message | sender → receiver | meaning |
+//! |---|---|---|
+//! | `PreAccept` | row's replica → all | this command, with every conflicting instance that I know |
+//! | `PreAcceptOk` | all → row's replica | stored, with these conflicting instances more |
+//! | `Accept` | leader of the ballot → all | this command (or a no-op) with exactly these dependencies |
+//! | `AcceptOk` | all → leader of the ballot | stored |
+//! | `Commit` | whoever knows → all | decided |
+//! | `Ask` | who lacks the command → who said `Commit` | send me all of it |
+//! | `Progress` | all → all | so far I know the decisions, so far I have executed |
+//! | `Recover`, `RecoverOk` | a replica ↔ all | promise me a ballot; promised, and this is what I hold |
+//! | `Validate`, `ValidateOk` | the same ↔ its quorum | does anything stand against this fast path?; this does |
+//! | `Waiting` | the same → all | my recovery waits for others to be decided |
+//! | `Refused` | all → leader of a ballot | I have promised a higher one |
+//!
+//! # Invariants
+//!
+//! 1. Two replicas that commit an instance commit the same command with the same dependencies.
+//! 2. Of two committed conflicting commands at least one has the other among its dependencies.
+//! 3. What is committed never changes.
+//! 4. `ballot ≥ accepted_ballot`; only Accept raises the latter.
+//! 5. Stored PreAccept dependencies contain the proposed ones and never change.
+//! 6. No instance has itself or a later slot of its own row among its dependencies.
+//! 7. A command is executed once, after everything it depends on or together with it, and answered after that.
+//!
+//! # Departures from the paper
+//!
+//! * Dependencies are one slot per row, read as "every conflicting instance up to here": a superset, which costs order and
+//!   never safety. `graph` says how execution reads them.
+//! * A PreAcceptOk says only what it adds, a Commit leaves out what the receiver was proposed (`Ask` covers the receiver
+//!   that was not). The original sends all of it each time.
+//! * Commit is taken at any ballot. A replica that knows a decision answers any request about the instance with it.
+//! * One retransmission timer in all instead of one per peer; one timer per row watches its oldest uncommitted slot.
+//! * The optimized recovery of [S13] (TryPreAccept) is ambiguous and can deadlock as published; it is not offered.
+
+mod conflicts;
+pub mod graph;
+mod instance;
+mod message;
+mod ordering;
+mod progress;
+mod recovery;
+mod replica;
+
+pub use conflicts::ConflictIndex;
+pub use message::{Message, Phase, Record, Report, Timer};
+pub use replica::EPaxos;
+
+/// chosen: a row's timer range doubles at most so many times when its instances become no-ops under it.
+const PATIENCE_MAX: u32 = 10;

@@ -1,0 +1,108 @@
+//! Fault plans: what is done to the cluster while it is measured. Only their description; drivers carry them out.
+
+use protocols::ReplicaId;
+use serde::{Serialize, Serializer};
+
+/// One `[[faults]]` entry.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Fault {
+    /// When, from the start of measuring.
+    pub at_s: f64,
+    /// Again and again after so long; none is once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<f64>,
+    /// What.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// The process ends at once, with nothing written.
+    Kill(Target),
+    /// A killed replica comes back with what it had persisted.
+    Restart(Target),
+    /// The process stands still.
+    Pause(Target),
+    /// A paused process goes on.
+    Resume(Target),
+    /// Messages between some replicas are cut off.
+    Partition(Partition),
+    /// Every partition ends.
+    #[serde(serialize_with = "serialize_true")]
+    Heal,
+    /// One replica's processing takes longer.
+    Slow(Slow),
+    /// Every link gets worse; what is not named stays as it was.
+    #[serde(untagged)]
+    Links(Links),
+}
+
+/// Which replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// One drawn from the run's seed, of those that the action makes sense for.
+    Random,
+    /// The leader at that moment; for protocols without one as `Random`.
+    Leader,
+    /// This one.
+    #[serde(untagged)]
+    Replica(ReplicaId),
+}
+
+/// Who no longer hears whom.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Partition {
+    /// Replicas hear only their own group. Disjoint; every replica is in one.
+    Groups(Vec<Vec<ReplicaId>>),
+    /// One way: what `from` sends does not reach `to`.
+    OneWay {
+        /// Senders.
+        from: Vec<ReplicaId>,
+        /// Receivers, none of them a sender.
+        to: Vec<ReplicaId>,
+    },
+}
+
+/// A slower replica.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Slow {
+    /// Which.
+    pub replica: ReplicaId,
+    /// How many times the processing time; 1 is normal again.
+    pub factor: f64,
+}
+
+/// Worse links.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Links {
+    /// Share that is lost, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_rate: Option<f64>,
+    /// Share that arrives twice, 0..=1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate_rate: Option<f64>,
+    /// Added one way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<f64>,
+    /// What is lost, doubled or delayed.
+    pub layer: Layer,
+}
+
+/// Where a link fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// Datagrams, under QUIC, which hides loss and duplicates from the protocol.
+    Packet,
+    /// Protocol messages, above QUIC.
+    Message,
+}
+
+fn serialize_true<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(true)
+}

@@ -1,0 +1,230 @@
+//! Each section of the file, key by key: type, range, default.
+
+use protocols::{
+    Protocol, ReplicaId,
+    command::VALUE_BYTES_MAX,
+    config::{FastQuorum, Variant},
+};
+use toml::Value;
+
+use super::faults;
+use crate::{
+    document::Document,
+    error::LoadError,
+    kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
+    model::{
+        Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
+        Network, Routing, Topology, Workload,
+    },
+    sweep::Sweep,
+};
+
+type Loaded<T> = Result<T, LoadError>;
+
+/// chosen: a day; nobody waits longer for one run.
+const SECONDS_MAX: f64 = 86_400.0;
+/// chosen: keys have eight digits.
+const KEY_COUNT_MAX: u64 = 100_000_000;
+/// The exponent of YCSB's "zipfian" request distribution.
+const THETA_DEFAULT: f64 = 0.99;
+
+pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<Workload> {
+    let name = document
+        .one("name", name)?
+        .ok_or_else(|| document.error("name", "missing: add name = \"my-workload\""))?;
+    Ok(Workload {
+        question,
+        origin: document.origin.clone(),
+        name,
+        protocols: protocols(document)?,
+        repetitions: document.one("repetitions", count(1..=1000))?.unwrap_or(3),
+        seed: document.one("seed", whole(0..=i64::MAX.unsigned_abs()))?.unwrap_or(42),
+        cluster: cluster(document)?,
+        epaxos: epaxos(document)?,
+        load: load(document)?,
+        commands: commands(document)?,
+        timeouts: timeouts(document)?,
+        network: network(document)?,
+        faults: faults::plan(document)?,
+    })
+}
+
+fn protocols(document: &Document) -> Loaded<Vec<Protocol>> {
+    const KEY: &str = "protocols";
+    let Some(value) = document.value(KEY) else {
+        return Ok(Protocol::ALL.to_vec());
+    };
+    let Value::Array(list) = value else {
+        return Err(document.error(KEY, "must be an array: write it as [\"paxos\", \"epaxos\"]"));
+    };
+    if list.is_empty() {
+        return Err(document.error(KEY, "must name at least one protocol"));
+    }
+    let mut protocols = Vec::new();
+    for item in list {
+        let error = |remedy: String| document.origin.error(KEY, Some(item), remedy);
+        let text = item.as_str().ok_or_else(|| error(mismatch("a string", item)))?;
+        let protocol: Protocol = text.parse().map_err(|_| {
+            let names = alternatives(Protocol::ALL.iter().map(|protocol| protocol.name()));
+            error(format!("unknown protocol: use {names}"))
+        })?;
+        if protocols.contains(&protocol) {
+            return Err(error("is listed twice: list it once".to_owned()));
+        }
+        protocols.push(protocol);
+    }
+    Ok(protocols)
+}
+
+fn cluster(document: &Document) -> Loaded<Cluster> {
+    let driver = choice(&[("quic", Driver::Quic), ("sim", Driver::Sim)]);
+    let durability = choice(&[
+        ("memory", Durability::Memory),
+        ("buffered", Durability::Buffered),
+        ("fsync", Durability::Fsync),
+    ]);
+    let replicas = document.sweep("cluster.replicas", replicas)?.unwrap_or(Sweep::One(3));
+    let leader = document.one("cluster.leader", count(0..=50))?.unwrap_or(0);
+    Ok(Cluster {
+        driver: document.one("cluster.driver", driver)?.unwrap_or(Driver::Quic),
+        replicas,
+        durability: document.one("cluster.durability", durability)?.unwrap_or(Durability::Memory),
+        leader: ReplicaId::from_index(leader),
+    })
+}
+
+/// chosen: 51 is the largest cluster that the simulator's figures show.
+fn replicas(value: &Value) -> Result<usize, String> {
+    const REMEDY: &str = "must be odd, 3 to 51";
+    let replicas = value.as_integer().ok_or_else(|| mismatch("a whole number", value))?;
+    match usize::try_from(replicas) {
+        Ok(replicas) if replicas % 2 == 1 && (3..=51).contains(&replicas) => Ok(replicas),
+        _ => Err(REMEDY.to_owned()),
+    }
+}
+
+fn epaxos(document: &Document) -> Loaded<Epaxos> {
+    let variant = |value: &Value| match value.as_str() {
+        Some("star") => Ok(Variant::Star),
+        Some("sosp13") => Err("is not offered yet: use \"star\"".to_owned()),
+        _ => Err("must be \"star\"".to_owned()),
+    };
+    let fast_quorum =
+        choice(&[("optimized", FastQuorum::Optimized), ("simple", FastQuorum::Simple)]);
+    Ok(Epaxos {
+        variant: document.one("epaxos.variant", variant)?.unwrap_or_default(),
+        fast_quorum: document
+            .sweep("epaxos.fast_quorum", fast_quorum)?
+            .unwrap_or(Sweep::One(FastQuorum::default())),
+    })
+}
+
+fn load(document: &Document) -> Loaded<Load> {
+    let mode =
+        choice(&[("closed", Mode::Closed), ("pipelined", Mode::Pipelined), ("open", Mode::Open)]);
+    let arrival = choice(&[("poisson", Arrival::Poisson), ("constant", Arrival::Constant)]);
+    let routing = choice(&[
+        ("local", Routing::Local),
+        ("leader", Routing::Leader),
+        ("random", Routing::Random),
+    ]);
+    Ok(Load {
+        mode: document.one("load.mode", mode)?.unwrap_or(Mode::Closed),
+        clients_per_site: document
+            .sweep("load.clients_per_site", count(1..=100_000))?
+            .unwrap_or(Sweep::One(16)),
+        window: document.sweep("load.window", count(1..=100_000))?.unwrap_or(Sweep::One(1)),
+        // What a rate must be depends on the mode: see `check`.
+        rate_ops_per_s: document
+            .sweep("load.rate_ops_per_s", number(0.0..=1e7))?
+            .unwrap_or(Sweep::One(0.0)),
+        arrival: document.one("load.arrival", arrival)?.unwrap_or(Arrival::Poisson),
+        routing: document.one("load.routing", routing)?.unwrap_or(Routing::Local),
+        warmup_s: document.one("load.warmup_s", number(0.0..=SECONDS_MAX))?.unwrap_or(1.0),
+        duration_s: document.one("load.duration_s", positive(SECONDS_MAX))?.unwrap_or(5.0),
+    })
+}
+
+fn commands(document: &Document) -> Loaded<Commands> {
+    Ok(Commands {
+        keys: keys(document)?,
+        write_ratio: document
+            .sweep("commands.write_ratio", number(0.0..=1.0))?
+            .unwrap_or(Sweep::One(1.0)),
+        value_bytes: document
+            .sweep("commands.value_bytes", count(16..=VALUE_BYTES_MAX as u64))?
+            .unwrap_or(Sweep::One(16)),
+    })
+}
+
+/// Which of the key choices, to know which keys go with it.
+#[derive(Clone, Copy, PartialEq)]
+enum KeyChoice {
+    Conflict,
+    Uniform,
+    Zipf,
+}
+
+fn keys(document: &Document) -> Loaded<Keys<Sweep<f64>>> {
+    let names = choice(&[
+        ("conflict", KeyChoice::Conflict),
+        ("uniform", KeyChoice::Uniform),
+        ("zipf", KeyChoice::Zipf),
+    ]);
+    let chosen = document.one("commands.keys", names)?.unwrap_or(KeyChoice::Conflict);
+    let rate = document.sweep("commands.conflict_rate", number(0.0..=1.0))?;
+    let key_count = document.one("commands.key_count", whole(1..=KEY_COUNT_MAX))?;
+    let theta = document.one("commands.theta", positive(10.0))?;
+    let only_with = |key: &str, names: &str| {
+        Err(document.error(key, format!("goes with keys = {names} only: remove one of them")))
+    };
+    let needed = || {
+        document
+            .error("commands.key_count", "missing: say how many keys, such as key_count = 10000")
+    };
+    match chosen {
+        KeyChoice::Conflict if key_count.is_some() => {
+            only_with("commands.key_count", "\"uniform\" or \"zipf\"")
+        }
+        KeyChoice::Conflict | KeyChoice::Uniform if theta.is_some() => {
+            only_with("commands.theta", "\"zipf\"")
+        }
+        KeyChoice::Uniform | KeyChoice::Zipf if rate.is_some() => {
+            only_with("commands.conflict_rate", "\"conflict\"")
+        }
+        KeyChoice::Conflict => {
+            Ok(Keys::Conflict { conflict_rate: rate.unwrap_or(Sweep::One(0.0)) })
+        }
+        KeyChoice::Uniform => Ok(Keys::Uniform { key_count: key_count.ok_or_else(needed)? }),
+        KeyChoice::Zipf => Ok(Keys::Zipf {
+            key_count: key_count.ok_or_else(needed)?,
+            theta: theta.unwrap_or(THETA_DEFAULT),
+        }),
+    }
+}
+
+fn timeouts(document: &Document) -> Loaded<GivenTimeouts> {
+    let milliseconds = |key: &str| document.one(key, positive(SECONDS_MAX * 1e3));
+    Ok(GivenTimeouts {
+        retransmit_ms: milliseconds("timeouts.retransmit_ms")?,
+        election_ms: milliseconds("timeouts.election_ms")?,
+        recovery_ms: milliseconds("timeouts.recovery_ms")?,
+        client_ms: milliseconds("timeouts.client_ms")?,
+    })
+}
+
+fn network(document: &Document) -> Loaded<Option<Network>> {
+    if document.value("network").is_none() {
+        return Ok(None);
+    }
+    let topology = |value: &Value| match value {
+        Value::Table(inline) if !inline.is_empty() => Ok(Topology::Inline(inline.clone())),
+        Value::Table(_) => Err("must not be empty".to_owned()),
+        Value::String(_) => name(value).map(Topology::Named),
+        other => Err(mismatch("a topology's name or a table", other)),
+    };
+    let topology = document.one("network.topology", topology)?.ok_or_else(|| {
+        document.error("network.topology", "missing: name one, or remove [network]")
+    })?;
+    Ok(Some(Network { topology }))
+}

@@ -1,0 +1,291 @@
+//! A workload as the rest of the program sees it: every key present, typed and within its range.
+//!
+//! Serialising a [`Workload`] gives the structure of the file again, with the defaults filled in, so that what a
+//! manifest records can be run once more. Reading files is the business of [`crate::load`].
+
+use std::time::Duration;
+
+use protocols::{
+    Protocol, ReplicaId,
+    config::{FastQuorum, Variant},
+};
+use serde::Serialize;
+
+use crate::{document::Origin, fault::Fault, sweep::Sweep};
+
+/// A validated workload file, overrides applied. Units are last in names: `_s`, `_ms`, `_ops_per_s`, `_bytes`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Workload {
+    /// The question that the file opens with; none if it opens with no comment.
+    #[serde(skip)]
+    pub question: Option<String>,
+    #[serde(skip)]
+    pub(crate) origin: Origin,
+    /// Names the results directory: `[a-z0-9-]+`.
+    pub name: String,
+    /// What is compared; no duplicates, never empty.
+    pub protocols: Vec<Protocol>,
+    /// How often each protocol runs each point.
+    pub repetitions: u32,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// `[cluster]`
+    pub cluster: Cluster,
+    /// `[epaxos]`
+    pub epaxos: Epaxos,
+    /// `[load]`
+    pub load: Load,
+    /// `[commands]`
+    pub commands: Commands,
+    /// `[timeouts]`, as far as the file names them; [`Workload::timeouts`] fills the rest.
+    pub timeouts: GivenTimeouts,
+    /// `[network]`; none is the bare loopback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
+    /// `[[faults]]`, in the file's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// What carries out the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// Replica processes over QUIC.
+    Quic,
+    /// The discrete-event simulator.
+    Sim,
+}
+
+impl Driver {
+    /// The name in files, on the command line and in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Sim => "sim",
+        }
+    }
+}
+
+/// What a replica's records survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing: they are kept in memory.
+    Memory,
+    /// The death of the process: they are written, not forced to the disk.
+    Buffered,
+    /// A power cut: they are on the disk before anything relies on them.
+    Fsync,
+}
+
+/// The servers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cluster {
+    /// Which driver runs it.
+    pub driver: Driver,
+    /// N: odd, 3 to 51. A site per replica.
+    pub replicas: Sweep<usize>,
+    /// What records survive.
+    pub durability: Durability,
+    /// Multi-Paxos' first leader.
+    pub leader: ReplicaId,
+}
+
+/// What only EPaxos has.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Epaxos {
+    /// Which EPaxos.
+    pub variant: Variant,
+    /// Which fast quorum; swept for EPaxos alone.
+    pub fast_quorum: Sweep<FastQuorum>,
+}
+
+/// When a client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// One request outstanding per client, the next at its reply.
+    Closed,
+    /// `window` requests outstanding per client.
+    Pipelined,
+    /// At times set beforehand, whatever is outstanding.
+    Open,
+}
+
+impl Mode {
+    /// The name in files and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Pipelined => "pipelined",
+            Self::Open => "open",
+        }
+    }
+}
+
+/// The gaps between an open loop's sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrival {
+    /// Exponential: requests come independently of each other.
+    Poisson,
+    /// All equal.
+    Constant,
+}
+
+/// Which replica a client asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Routing {
+    /// The one at its own site.
+    Local,
+    /// Multi-Paxos' leader.
+    Leader,
+    /// One drawn per request.
+    Random,
+}
+
+/// Who sends, and when.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Load {
+    /// Closed, pipelined or open loop.
+    pub mode: Mode,
+    /// Clients at each of the N sites.
+    pub clients_per_site: Sweep<usize>,
+    /// Outstanding requests per client; 1 unless pipelined.
+    pub window: Sweep<usize>,
+    /// Offered by the whole cluster's clients; 0 unless open.
+    pub rate_ops_per_s: Sweep<f64>,
+    /// Gaps of an open loop.
+    pub arrival: Arrival,
+    /// Which replica is asked.
+    pub routing: Routing,
+    /// Run before measuring begins.
+    pub warmup_s: f64,
+    /// Measured.
+    pub duration_s: f64,
+}
+
+/// Which key a command touches. `R` is the conflict rate: a [`Sweep`] in a workload, a number at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(tag = "keys", rename_all = "lowercase")]
+pub enum Keys<R> {
+    /// The one shared key for a share of the commands, the client's own key for the others.
+    Conflict {
+        /// The share on the shared key, 0..=1.
+        conflict_rate: R,
+    },
+    /// Any key, each as likely as another.
+    Uniform {
+        /// How many keys there are.
+        key_count: u64,
+    },
+    /// Key of rank k with a probability in proportion to k^−theta.
+    Zipf {
+        /// How many keys there are.
+        key_count: u64,
+        /// The exponent.
+        theta: f64,
+    },
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Commands {
+    /// Key choice.
+    #[serde(flatten)]
+    pub keys: Keys<Sweep<f64>>,
+    /// Share of puts; the others are gets.
+    pub write_ratio: Sweep<f64>,
+    /// Size of a put's value, at least 16.
+    pub value_bytes: Sweep<usize>,
+}
+
+/// The timeouts that the file names, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct GivenTimeouts {
+    /// See [`protocols::config::Timeouts::retransmit`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retransmit_ms: Option<f64>,
+    /// See [`protocols::config::Timeouts::election`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election_ms: Option<f64>,
+    /// See [`protocols::config::Timeouts::recovery`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_ms: Option<f64>,
+    /// Before a client asks another replica.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ms: Option<f64>,
+}
+
+/// `[network]`: what stands between the sites.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Network {
+    /// Where the sites are.
+    pub topology: Topology,
+}
+
+/// A site matrix.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Topology {
+    /// The name of a file under `workloads/topologies/`.
+    Named(String),
+    /// Written into the workload file.
+    Inline(toml::Table),
+}
+
+/// All timeouts of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Those of the replicas.
+    pub replica: protocols::config::Timeouts,
+    /// Before a client asks another replica.
+    pub client: Duration,
+}
+
+impl From<Timeouts> for GivenTimeouts {
+    /// Names all of them, as a manifest should: a workload with these in place runs the same on any network.
+    fn from(timeouts: Timeouts) -> Self {
+        let ms = |timeout: Duration| Some(timeout.as_secs_f64() * 1e3);
+        Self {
+            retransmit_ms: ms(timeouts.replica.retransmit),
+            election_ms: ms(timeouts.replica.election),
+            recovery_ms: ms(timeouts.replica.recovery),
+            client_ms: ms(timeouts.client),
+        }
+    }
+}
+
+/// Time per run beyond warm-up and measuring: certificates, processes, connections, coming to rest, digests.
+/// chosen: what a cluster of three takes on two cores, rounded up; only estimates rest on it.
+pub const RUN_OVERHEAD_S: f64 = 1.5;
+
+impl Workload {
+    /// The timeouts for a cluster whose largest round trip, that of its slowest pair under the fault plan's largest
+    /// delay, is `round_trip_max`; zero for the bare loopback.
+    ///
+    /// What the file names is taken as it is. Absent: retransmit the larger of 100 ms and 2 round trips (one would send
+    /// everything twice); election and recovery of 500 ms and 5 round trips (a slow path takes 2, its queueing is
+    /// unknown); client of 2000 ms and 10 round trips (twice an election, and what it waits for).
+    pub fn timeouts(&self, round_trip_max: Duration) -> Timeouts {
+        let pick = |given_ms: Option<f64>, least_ms: u64, round_trips: u32| match given_ms {
+            Some(ms) => Duration::from_secs_f64(ms / 1e3),
+            None => Duration::from_millis(least_ms).max(round_trip_max * round_trips),
+        };
+        Timeouts {
+            replica: protocols::config::Timeouts {
+                retransmit: pick(self.timeouts.retransmit_ms, 100, 2),
+                election: pick(self.timeouts.election_ms, 500, 5),
+                recovery: pick(self.timeouts.recovery_ms, 500, 5),
+            },
+            client: pick(self.timeouts.client_ms, 2000, 10),
+        }
+    }
+
+    /// How long one run takes, about.
+    pub fn run_estimate(&self) -> Duration {
+        Duration::from_secs_f64(self.load.warmup_s + self.load.duration_s + RUN_OVERHEAD_S)
+    }
+}

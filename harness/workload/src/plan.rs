@@ -1,0 +1,244 @@
+//! From a workload to the list of runs: sweeps multiplied out, repetitions interleaved over protocols.
+
+use std::time::Duration;
+
+use protocols::{Config, Protocol, ReplicaId, config::FastQuorum};
+
+use crate::{
+    model::{Arrival, Keys, Mode, Routing, Workload},
+    seed,
+    sweep::{Canonical, Sweep},
+};
+
+/// chosen: at seconds per run, more than a day.
+pub(crate) const POINTS_MAX: usize = 10_000;
+/// chosen: more than anyone waits for, little enough to hold in memory.
+pub(crate) const RUNS_MAX: usize = 100_000;
+
+/// One combination of the swept values, everything else resolved too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    /// N.
+    pub replicas: usize,
+    /// Multi-Paxos' first leader.
+    pub leader: ReplicaId,
+    /// EPaxos' fast quorum.
+    pub fast_quorum: FastQuorum,
+    /// When clients send.
+    pub mode: Mode,
+    /// Clients at each of the N sites.
+    pub clients_per_site: usize,
+    /// Outstanding requests per client; 1 unless pipelined.
+    pub window: usize,
+    /// Offered by the whole cluster's clients; 0 unless open.
+    pub rate_ops_per_s: f64,
+    /// Gaps of an open loop.
+    pub arrival: Arrival,
+    /// Which replica is asked.
+    pub routing: Routing,
+    /// Key choice.
+    pub keys: Keys<f64>,
+    /// Share of puts.
+    pub write_ratio: f64,
+    /// Size of a put's value.
+    pub value_bytes: usize,
+    swept: Vec<(&'static str, String)>,
+}
+
+impl Point {
+    /// The swept keys, without their section, in the order of their names, each with its value's canonical text.
+    pub fn swept(&self) -> &[(&'static str, String)] {
+        &self.swept
+    }
+
+    /// The point's name: `conflict_rate=0.02 replicas=3`, the swept keys in the order of their names; `default` if
+    /// nothing is swept. Two files that sweep the same keys give the same names, in whatever order they list them.
+    pub fn canonical(&self) -> String {
+        self.text(|_| true)
+    }
+
+    /// The share of commands on the shared key; none with other key choices.
+    pub const fn conflict_rate(&self) -> Option<f64> {
+        match self.keys {
+            Keys::Conflict { conflict_rate } => Some(conflict_rate),
+            Keys::Uniform { .. } | Keys::Zipf { .. } => None,
+        }
+    }
+
+    /// What is offered, which does not depend on how a protocol is set up.
+    fn offered(&self) -> String {
+        self.text(|key| key != "fast_quorum")
+    }
+
+    fn text(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let parts: Vec<String> = self
+            .swept
+            .iter()
+            .filter(|(key, _)| wanted(key))
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        if parts.is_empty() { "default".to_owned() } else { parts.join(" ") }
+    }
+}
+
+/// One run: a protocol at a point, once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Who.
+    pub protocol: Protocol,
+    /// Where.
+    pub point: Point,
+    /// Which repetition, from 1.
+    pub repetition: u32,
+    /// Decides what is drawn: a function of the workload's seed, the offered load and the repetition, so that every
+    /// protocol (and every fast quorum) is offered the same.
+    pub seed: u64,
+}
+
+/// The runs of a workload, in the order in which they are to be run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// By repetition, then point, then protocol. The order of the protocols is rotated by one from each repetition to
+    /// the next, so that none always runs first; a slow drift of the machine then meets all protocols alike.
+    pub runs: Vec<Run>,
+    run_estimate: Duration,
+}
+
+impl Plan {
+    /// Multiplies the sweeps out.
+    ///
+    /// The first key in the order of names varies slowest; within a key the file's order holds. A protocol has no
+    /// points of its own for what it does not have: `epaxos.fast_quorum` multiplies EPaxos' runs alone.
+    pub fn new(workload: &Workload) -> Self {
+        let mut order = workload.protocols.clone();
+        let mut runs = Vec::new();
+        for repetition in 1..=workload.repetitions {
+            for index in 0..workload.point_count() {
+                let resolved = order
+                    .iter()
+                    .filter_map(|protocol| Some((*protocol, workload.resolve(index, *protocol)?)));
+                runs.extend(resolved.map(|(protocol, point)| Run {
+                    seed: seed::run_seed(workload.seed, &point.offered(), repetition),
+                    protocol,
+                    point,
+                    repetition,
+                }));
+            }
+            order.rotate_left(1);
+        }
+        Self { runs, run_estimate: workload.run_estimate() }
+    }
+
+    /// How long one run takes, about.
+    pub const fn run_estimate(&self) -> Duration {
+        self.run_estimate
+    }
+
+    /// How long all runs take, about.
+    pub fn estimate(&self) -> Duration {
+        self.runs.iter().map(|_| self.run_estimate).sum()
+    }
+}
+
+impl Workload {
+    /// The points of one protocol, in the plan's order.
+    pub fn points(&self, protocol: Protocol) -> Vec<Point> {
+        (0..self.point_count()).filter_map(|index| self.resolve(index, protocol)).collect()
+    }
+
+    /// What the cores of a cluster at `point` are told; `round_trip_max` as for [`Workload::timeouts`].
+    pub fn config(&self, point: &Point, round_trip_max: Duration) -> Config {
+        Config {
+            first_leader: point.leader,
+            timeouts: self.timeouts(round_trip_max).replica,
+            variant: self.epaxos.variant,
+            fast_quorum: point.fast_quorum,
+            ..Config::new(point.replicas)
+        }
+    }
+
+    /// Every sweepable key with how many values it has, in the order of the names.
+    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 8] {
+        let rates = match &self.commands.keys {
+            Keys::Conflict { conflict_rate } => conflict_rate.values().len(),
+            Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
+        };
+        [
+            ("clients_per_site", self.load.clients_per_site.values().len()),
+            ("conflict_rate", rates),
+            ("fast_quorum", self.epaxos.fast_quorum.values().len()),
+            ("rate_ops_per_s", self.load.rate_ops_per_s.values().len()),
+            ("replicas", self.cluster.replicas.values().len()),
+            ("value_bytes", self.commands.value_bytes.values().len()),
+            ("window", self.load.window.values().len()),
+            ("write_ratio", self.commands.write_ratio.values().len()),
+        ]
+    }
+
+    /// How many combinations of swept values there are.
+    pub(crate) fn point_count(&self) -> usize {
+        self.sweeps().iter().fold(1, |product, (_, values)| product.saturating_mul(*values))
+    }
+
+    /// The point with this number for `protocol`; none if it differs from an earlier one only in what that protocol
+    /// does not have.
+    fn resolve(&self, index: usize, protocol: Protocol) -> Option<Point> {
+        // From the key that varies fastest to the one that varies slowest.
+        let mut digits = Digits { rest: index, swept: Vec::new() };
+        let write_ratio = digits.next("write_ratio", &self.commands.write_ratio);
+        let window = digits.next("window", &self.load.window);
+        let value_bytes = digits.next("value_bytes", &self.commands.value_bytes);
+        let replicas = digits.next("replicas", &self.cluster.replicas);
+        let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
+        let fast_quorum = digits.next("fast_quorum", &self.epaxos.fast_quorum);
+        let keys = match &self.commands.keys {
+            Keys::Conflict { conflict_rate } => {
+                Keys::Conflict { conflict_rate: digits.next("conflict_rate", conflict_rate) }
+            }
+            Keys::Uniform { key_count } => Keys::Uniform { key_count: *key_count },
+            Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
+        };
+        let clients_per_site = digits.next("clients_per_site", &self.load.clients_per_site);
+        let mut swept = digits.swept;
+        swept.reverse();
+        if protocol != Protocol::EPaxos {
+            if fast_quorum != self.epaxos.fast_quorum.values()[0] {
+                return None;
+            }
+            swept.retain(|(key, _)| *key != "fast_quorum");
+        }
+        Some(Point {
+            replicas,
+            leader: self.cluster.leader,
+            fast_quorum,
+            mode: self.load.mode,
+            clients_per_site,
+            window,
+            rate_ops_per_s,
+            arrival: self.load.arrival,
+            routing: self.load.routing,
+            keys,
+            write_ratio,
+            value_bytes,
+            swept,
+        })
+    }
+}
+
+/// A point's number, read as one digit per sweepable key.
+struct Digits {
+    rest: usize,
+    swept: Vec<(&'static str, String)>,
+}
+
+impl Digits {
+    fn next<T: Copy + Canonical>(&mut self, key: &'static str, sweep: &Sweep<T>) -> T {
+        let values = sweep.values();
+        let value = values[self.rest % values.len()];
+        self.rest /= values.len();
+        if sweep.is_swept() {
+            self.swept.push((key, value.canonical()));
+        }
+        value
+    }
+}

@@ -1,0 +1,172 @@
+//! What one client asks for: an endless, seeded stream of operations that allocates nothing.
+
+use protocols::{Command, ReplicaId};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Zipf};
+
+use crate::{
+    model::{Keys, Routing},
+    plan::Point,
+    seed::{self, Chance, Purpose},
+};
+
+/// Every key has this many bytes, so that no key choice is cheaper to send than another.
+pub const KEY_BYTES: usize = 9;
+
+/// The one key that conflicting commands share.
+const SHARED_KEY: [u8; KEY_BYTES] = *b"shared-00";
+
+/// Client and request number stand at the head of every value.
+const VALUE_HEAD_BYTES: usize = 16;
+
+/// Read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A get.
+    Read,
+    /// A put.
+    Write,
+}
+
+/// What to ask next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op<'a> {
+    /// Get or put.
+    pub kind: Kind,
+    /// On which key.
+    pub key: &'a [u8],
+    /// Of which replica; with routing to the leader that is the first leader, until the driver learns of another.
+    pub to: ReplicaId,
+}
+
+impl<'a> Op<'a> {
+    /// The command; `value` is written by a put and not looked at by a get.
+    pub const fn command(&self, value: &'a [u8]) -> Command<'a> {
+        match self.kind {
+            Kind::Read => Command::Get { key: self.key },
+            Kind::Write => Command::Put { key: self.key, value },
+        }
+    }
+}
+
+/// How the next key is found.
+#[derive(Clone, Debug)]
+enum KeyChoice {
+    Conflict { shared: Chance, own: [u8; KEY_BYTES] },
+    Uniform { key_count: u64 },
+    Zipf(Zipf<f64>),
+}
+
+/// The operations of one client at one site, for ever.
+///
+/// Keys. `conflict`: with the conflict rate the one shared key, else the client's own, which no other client touches.
+/// `uniform`: `k00000000` up to the key count, each as likely. `zipf`: the same keys, `k00000000` the likeliest; ranks are
+/// not scattered over the keys, as nothing here depends on which keys are neighbours. No key has a value before a
+/// put of the run itself.
+#[derive(Clone, Debug)]
+pub struct ClientStream {
+    choice: KeyChoice,
+    write: Chance,
+    rng: ChaCha8Rng,
+    key: [u8; KEY_BYTES],
+    to: ReplicaId,
+    /// Only with random routing: how many replicas, and what draws one.
+    routing: Option<(u64, ChaCha8Rng)>,
+}
+
+impl ClientStream {
+    /// The stream of client `client` of `point.clients_per_site` at site `site` of `point.replicas`. The same arguments
+    /// give the same stream.
+    pub fn new(point: &Point, run_seed: u64, site: usize, client: usize) -> Self {
+        let choice = match point.keys {
+            Keys::Conflict { conflict_rate } => KeyChoice::Conflict {
+                shared: Chance::new(conflict_rate),
+                own: own_key(site, client),
+            },
+            Keys::Uniform { key_count } => KeyChoice::Uniform { key_count },
+            Keys::Zipf { key_count, theta } => KeyChoice::Zipf(
+                Zipf::new(key_count as f64, theta)
+                    .expect("the loader admits only counts from 1 and exponents above 0"),
+            ),
+        };
+        let routing = (point.routing == Routing::Random).then(|| {
+            let rng = seed::generator(run_seed, Purpose::Routing, site, client);
+            (point.replicas as u64, rng)
+        });
+        Self {
+            choice,
+            write: Chance::new(point.write_ratio),
+            rng: seed::generator(run_seed, Purpose::Commands, site, client),
+            key: numbered_key(0),
+            to: match point.routing {
+                Routing::Local | Routing::Random => ReplicaId::from_index(site),
+                Routing::Leader => point.leader,
+            },
+            routing,
+        }
+    }
+
+    /// The next operation.
+    pub fn next_op(&mut self) -> Op<'_> {
+        self.key = match &self.choice {
+            KeyChoice::Conflict { shared, own } => {
+                if shared.draw(&mut self.rng) {
+                    SHARED_KEY
+                } else {
+                    *own
+                }
+            }
+            KeyChoice::Uniform { key_count } => {
+                numbered_key(seed::below(&mut self.rng, *key_count))
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a whole number from 1 to the key count"
+            )]
+            KeyChoice::Zipf(ranks) => numbered_key(ranks.sample(&mut self.rng) as u64 - 1),
+        };
+        let kind = if self.write.draw(&mut self.rng) { Kind::Write } else { Kind::Read };
+        if let Some((replicas, rng)) = &mut self.routing {
+            #[expect(clippy::cast_possible_truncation, reason = "below the number of replicas")]
+            let replica = seed::below(rng, *replicas) as usize;
+            self.to = ReplicaId::from_index(replica);
+        }
+        Op { kind, key: &self.key, to: self.to }
+    }
+}
+
+/// Makes `value` the value of a client's put: `bytes` long, of which the first 16 are `client` and `number`, both
+/// little-endian, so that no two puts of a run write the same value; the rest is filler.
+///
+/// # Panics
+/// If `bytes` is below 16: such values could not be unique, and no workload asks for them.
+pub fn fill_value(value: &mut Vec<u8>, client: u64, number: u64, bytes: usize) {
+    assert!(bytes >= VALUE_HEAD_BYTES, "a value of {bytes} bytes has no room for its writer");
+    value.clear();
+    value.extend_from_slice(&client.to_le_bytes());
+    value.extend_from_slice(&number.to_le_bytes());
+    value.resize(bytes, b'.');
+}
+
+/// `k00000042`
+fn numbered_key(number: u64) -> [u8; KEY_BYTES] {
+    let mut key = *b"k00000000";
+    write_digits(&mut key[1..], number);
+    key
+}
+
+/// `c01000042`: site 1, client 42.
+fn own_key(site: usize, client: usize) -> [u8; KEY_BYTES] {
+    let mut key = *b"c00000000";
+    write_digits(&mut key[1..3], site as u64);
+    write_digits(&mut key[3..], client as u64);
+    key
+}
+
+fn write_digits(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789"[(number % 10) as usize];
+        number /= 10;
+    }
+    assert!(number == 0, "a number has more digits than its key has room for");
+}

@@ -1,0 +1,60 @@
+//! A key that may hold one value or a list to be swept.
+
+use protocols::config::FastQuorum;
+use serde::Serialize;
+
+/// What the file gives for a sweepable key. A list of one is still a sweep: it gets a column.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Sweep<T> {
+    /// The same value at every point.
+    One(T),
+    /// A value per point, in the file's order, never empty, none twice.
+    Many(Vec<T>),
+}
+
+impl<T: Copy> Sweep<T> {
+    /// Every value, in the file's order.
+    pub fn values(&self) -> &[T] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+
+    /// Is this key a column of its own in the results?
+    pub const fn is_swept(&self) -> bool {
+        matches!(self, Self::Many(_))
+    }
+}
+
+/// The one text of a swept value: equal values give equal texts, whatever the file wrote (`1`, `1.0`, `1e0`).
+pub(crate) trait Canonical {
+    fn canonical(&self) -> String;
+}
+
+macro_rules! canonical_by_display {
+    ($($number:ty),*) => {
+        $(impl Canonical for $number {
+            fn canonical(&self) -> String {
+                self.to_string()
+            }
+        })*
+    };
+}
+
+canonical_by_display!(f64, usize);
+
+impl Canonical for FastQuorum {
+    fn canonical(&self) -> String {
+        fast_quorum_name(*self).to_owned()
+    }
+}
+
+/// The name in workload files and results.
+pub const fn fast_quorum_name(kind: FastQuorum) -> &'static str {
+    match kind {
+        FastQuorum::Optimized => "optimized",
+        FastQuorum::Simple => "simple",
+    }
+}

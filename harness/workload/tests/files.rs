@@ -1,0 +1,218 @@
+//! Files that load: the committed ones, the format's description, and what a workload says of itself.
+
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+use protocols::{Protocol, ReplicaId};
+use workload::{Override, Plan, Workload};
+
+fn parse(text: &str) -> Workload {
+    Workload::parse("x.toml", text, &[]).expect(text)
+}
+
+/// One of every key, as the format is described.
+const EVERY_KEY: &str = r#"
+name = "conflict-sweep"
+protocols = ["paxos", "multi-paxos", "epaxos"]
+repetitions = 3
+seed = 42
+[cluster]
+driver = "quic"
+replicas = 3
+durability = "memory"
+leader = 0
+[epaxos]
+variant = "star"
+fast_quorum = "optimized"
+[load]
+mode = "closed"
+clients_per_site = 16
+window = 1
+rate_ops_per_s = 0
+arrival = "poisson"
+routing = "local"
+warmup_s = 1
+duration_s = 5
+[commands]
+keys = "conflict"
+conflict_rate = [0.0, 0.02, 0.25, 1.0]
+write_ratio = 1.0
+value_bytes = 16
+[timeouts]
+retransmit_ms = 100
+election_ms = 500
+recovery_ms = 500
+client_ms = 2000
+[network]
+topology = "ec2-2013"
+[[faults]]
+at_s = 5
+kill = 0
+"#;
+
+const EVERY_FAULT: &str = r#"
+name = "faults"
+cluster.durability = "buffered"
+network.topology = { sites = ["a", "b", "c"] }
+faults = [
+    { at_s = 0, every_s = 2.5, kill = "random" },
+    { at_s = 1, restart = 2 },
+    { at_s = 1, pause = "leader" },
+    { at_s = 2, resume = "leader" },
+    { at_s = 2, partition = [[0], [1, 2]] },
+    { at_s = 2, heal = true },
+    { at_s = 2, partition = { from = [0], to = [1] } },
+    { at_s = 3, slow = { replica = 0, factor = 4 } },
+    { at_s = 3, loss_rate = 0.1, delay_ms = 20, layer = "packet" },
+    { at_s = 4, duplicate_rate = 0.001, layer = "message" },
+]
+"#;
+
+#[test]
+fn committed_files_load_bear_their_name_and_open_with_a_question() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads");
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let workload = Workload::load(&path, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(Some(workload.name.as_str()), path.file_stem().unwrap().to_str());
+        let question = workload.question.as_deref().unwrap_or_default();
+        assert!(question.ends_with('?'), "{}: {question:?}", path.display());
+        assert!(fs::read_to_string(&path).unwrap().starts_with("# Question: "));
+        assert!(!Plan::new(&workload).runs.is_empty());
+        found.insert(workload.name);
+    }
+    for name in ["quickstart", "conflict-sweep", "pipelined", "open-loop", "leader-bottleneck"] {
+        assert!(found.contains(name), "{found:?}");
+    }
+}
+
+#[test]
+fn quickstart_takes_about_a_minute() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/quickstart.toml");
+    let plan = Plan::new(&Workload::load(&path, &[]).unwrap());
+    assert!(plan.estimate() < Duration::from_secs(60), "{:?}", plan.estimate());
+}
+
+#[test]
+fn absent_keys_take_the_documented_defaults() {
+    let expected = r#"name = "x"
+protocols = ["paxos", "multi-paxos", "epaxos"]
+repetitions = 3
+seed = 42
+
+[cluster]
+driver = "quic"
+replicas = 3
+durability = "memory"
+leader = 0
+
+[epaxos]
+variant = "star"
+fast_quorum = "optimized"
+
+[load]
+mode = "closed"
+clients_per_site = 16
+window = 1
+rate_ops_per_s = 0.0
+arrival = "poisson"
+routing = "local"
+warmup_s = 1.0
+duration_s = 5.0
+
+[commands]
+keys = "conflict"
+conflict_rate = 0.0
+write_ratio = 1.0
+value_bytes = 16
+
+[timeouts]
+"#;
+    assert_eq!(toml::to_string(&parse("name = \"x\"")).unwrap(), expected);
+    let zipf = parse("name = \"x\"\n[commands]\nkeys = \"zipf\"\nkey_count = 10");
+    let written = toml::to_string(&zipf).unwrap();
+    assert!(written.contains("keys = \"zipf\"\nkey_count = 10\ntheta = 0.99\n"), "{written}");
+}
+
+/// What a manifest records can be run again.
+#[test]
+fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
+    for text in [
+        "name = \"x\"",
+        EVERY_KEY,
+        EVERY_FAULT,
+        "name = \"x\"\n[commands]\nkeys = \"uniform\"\nkey_count = 7",
+        "name = \"x\"\n[epaxos]\nfast_quorum = [\"simple\", \"optimized\"]\n[cluster]\nreplicas = [3]",
+    ] {
+        let workload = parse(text);
+        let written = toml::to_string(&workload).unwrap();
+        assert_eq!(parse(&written), workload, "{written}");
+    }
+}
+
+#[test]
+fn the_question_is_the_first_paragraph_of_the_opening_comment() {
+    let question = |text: &str| parse(&format!("{text}\nname = \"x\"")).question;
+    assert_eq!(
+        question("# Question: how fast,\n# and why?\n#\n# Reading it: slowly."),
+        Some("how fast, and why?".to_owned())
+    );
+    assert_eq!(question("#\n#   How fast?"), Some("How fast?".to_owned()));
+    assert_eq!(question("seed = 3\n# Question: too late?"), None);
+    assert_eq!(question(""), None);
+}
+
+#[test]
+fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
+    let set: Vec<Override> = [
+        "load.mode=open",
+        "load.rate_ops_per_s=[1000, 2000]",
+        "seed=7",
+        "protocols=[\"epaxos\"]",
+        "timeouts.client_ms=250.5",
+        "network.topology=my-sites",
+    ]
+    .into_iter()
+    .map(|text| Override::parse(text).unwrap())
+    .chain([Override::by_flag("--seed", "seed", 8)])
+    .collect();
+    let workload = Workload::parse("x.toml", "name = \"x\"\nseed = 1", &set).unwrap();
+    assert_eq!((workload.seed, workload.protocols.as_slice()), (8, [Protocol::EPaxos].as_slice()));
+    assert_eq!(workload.load.rate_ops_per_s.values(), [1000.0, 2000.0]);
+    assert_eq!(workload.timeouts.client_ms, Some(250.5));
+    let error = workload.unsupported().unwrap().to_string();
+    assert!(error.starts_with("--set: network.topology = \"my-sites\": "), "{error}");
+}
+
+#[test]
+fn timeouts_follow_the_largest_round_trip_unless_given() {
+    let ms = Duration::from_millis;
+    let own = parse("name = \"x\"\ntimeouts.election_ms = 70");
+    let (bare, wide) = (own.timeouts(Duration::ZERO), own.timeouts(ms(300)));
+    assert_eq!(
+        (bare.replica.retransmit, bare.replica.election, bare.replica.recovery, bare.client),
+        (ms(100), ms(70), ms(500), ms(2000))
+    );
+    assert_eq!(
+        (wide.replica.retransmit, wide.replica.election, wide.replica.recovery, wide.client),
+        (ms(600), ms(70), ms(1500), ms(3000))
+    );
+    let mut recorded = own.clone();
+    recorded.timeouts = wide.into();
+    assert_eq!(recorded.timeouts(Duration::ZERO), wide, "what is recorded holds on any network");
+}
+
+#[test]
+fn a_points_config_is_what_the_file_says() {
+    let workload = parse(
+        "name = \"x\"\ncluster = { replicas = 5, leader = 4 }\nepaxos.fast_quorum = \"simple\"",
+    );
+    let point = &workload.points(Protocol::EPaxos)[0];
+    let config = workload.config(point, Duration::ZERO);
+    assert_eq!((config.replicas, config.first_leader), (5, ReplicaId(4)));
+    assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
+    assert_eq!(config.timeouts, workload.timeouts(Duration::ZERO).replica);
+}

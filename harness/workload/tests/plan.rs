@@ -1,0 +1,152 @@
+//! Sweeps multiplied out: order, names, seeds.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use protocols::Protocol;
+use workload::{Plan, Workload};
+
+fn plan(text: &str) -> Plan {
+    Plan::new(&Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).expect(text))
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    let line = |run: &workload::Run| {
+        format!("{} {} {}", run.repetition, run.point.canonical(), run.protocol)
+    };
+    plan.runs.iter().map(line).collect()
+}
+
+#[test]
+fn repetition_then_point_then_protocol_rotated() {
+    let plan = plan("repetitions = 2\ncommands.conflict_rate = [1, 0.02]");
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 conflict_rate=1 paxos",
+            "1 conflict_rate=1 multi-paxos",
+            "1 conflict_rate=1 epaxos",
+            "1 conflict_rate=0.02 paxos",
+            "1 conflict_rate=0.02 multi-paxos",
+            "1 conflict_rate=0.02 epaxos",
+            "2 conflict_rate=1 multi-paxos",
+            "2 conflict_rate=1 epaxos",
+            "2 conflict_rate=1 paxos",
+            "2 conflict_rate=0.02 multi-paxos",
+            "2 conflict_rate=0.02 epaxos",
+            "2 conflict_rate=0.02 paxos",
+        ]
+    );
+}
+
+#[test]
+fn keys_vary_in_the_order_of_their_names_the_first_slowest() {
+    let plan = plan(
+        "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [5, 3]\ncommands.conflict_rate = [0.5, 0]",
+    );
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 conflict_rate=0.5 replicas=5 epaxos",
+            "1 conflict_rate=0.5 replicas=3 epaxos",
+            "1 conflict_rate=0 replicas=5 epaxos",
+            "1 conflict_rate=0 replicas=3 epaxos",
+        ]
+    );
+    assert_eq!(
+        plan.runs[2].point.swept(),
+        [("conflict_rate", "0".to_owned()), ("replicas", "5".to_owned())]
+    );
+}
+
+#[test]
+fn every_sweepable_key_gets_its_value() {
+    let text = "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 5]\n\
+        epaxos.fast_quorum = [\"optimized\", \"simple\"]\n\
+        load = { mode = \"open\", clients_per_site = [1, 2], window = [1], rate_ops_per_s = [10, 20] }\n\
+        commands = { conflict_rate = [0, 1], write_ratio = [0.5, 1], value_bytes = [16, 17] }";
+    let plan = plan(text);
+    assert_eq!(plan.runs.len(), 128);
+    let names: BTreeSet<String> = plan.runs.iter().map(|run| run.point.canonical()).collect();
+    assert_eq!(names.len(), 128, "each point has a name of its own");
+    for run in &plan.runs {
+        let point = &run.point;
+        let expected = format!(
+            "clients_per_site={} conflict_rate={} fast_quorum={} rate_ops_per_s={} replicas={} value_bytes={} \
+             window={} write_ratio={}",
+            point.clients_per_site,
+            point.conflict_rate().unwrap(),
+            workload::fast_quorum_name(point.fast_quorum),
+            point.rate_ops_per_s,
+            point.replicas,
+            point.value_bytes,
+            point.window,
+            point.write_ratio,
+        );
+        assert_eq!(point.canonical(), expected);
+    }
+}
+
+#[test]
+fn nothing_swept_is_one_point_called_default() {
+    assert_eq!(lines(&plan("repetitions = 1\nprotocols = [\"paxos\"]")), ["1 default paxos"]);
+}
+
+#[test]
+fn what_only_epaxos_has_multiplies_only_its_runs() {
+    let plan = plan("repetitions = 1\nepaxos.fast_quorum = [\"simple\", \"optimized\"]");
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 default paxos",
+            "1 default multi-paxos",
+            "1 fast_quorum=simple epaxos",
+            "1 fast_quorum=optimized epaxos",
+        ]
+    );
+    let seeds: BTreeSet<u64> = plan.runs.iter().map(|run| run.seed).collect();
+    assert_eq!(seeds.len(), 1, "all four are offered the same load");
+}
+
+#[test]
+fn protocols_share_a_seed_points_and_repetitions_do_not() {
+    let plan = plan("repetitions = 3\ncluster.replicas = [3, 5]");
+    let seed = |protocol: Protocol, replicas: usize, repetition: u32| {
+        plan.runs
+            .iter()
+            .find(|run| {
+                (run.protocol, run.point.replicas, run.repetition)
+                    == (protocol, replicas, repetition)
+            })
+            .map(|run| run.seed)
+            .unwrap()
+    };
+    let mut distinct = BTreeSet::new();
+    for replicas in [3, 5] {
+        for repetition in 1..=3 {
+            let shared = seed(Protocol::Paxos, replicas, repetition);
+            assert_eq!(shared, seed(Protocol::MultiPaxos, replicas, repetition));
+            assert_eq!(shared, seed(Protocol::EPaxos, replicas, repetition));
+            distinct.insert(shared);
+        }
+    }
+    assert_eq!(distinct.len(), 6);
+}
+
+/// Results are compared by seed across versions, so these may never change.
+#[test]
+fn run_seeds_are_pinned() {
+    let seeds: Vec<u64> =
+        plan("repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 5]")
+            .runs
+            .iter()
+            .map(|run| run.seed)
+            .collect();
+    assert_eq!(seeds, [18_266_478_405_269_151_188, 9_999_257_073_101_893_527]);
+}
+
+#[test]
+fn the_estimate_adds_up() {
+    let plan = plan("repetitions = 2\nload = { warmup_s = 0.5, duration_s = 2 }");
+    assert_eq!(plan.run_estimate(), Duration::from_secs(4));
+    assert_eq!(plan.estimate(), Duration::from_secs(24));
+}

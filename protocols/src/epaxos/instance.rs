@@ -1,0 +1,124 @@
+//! One instance as one replica holds it.
+
+use std::collections::BTreeMap;
+
+use super::message::{Phase, Report};
+use crate::{
+    ballot::InstanceBallot,
+    command::{Batch, Footprint},
+    id::{InstanceId, ReplicaId, ReplicaSet},
+    log::SlotLog,
+    replica::{Dependencies, Path},
+};
+
+/// What is known of an instance.
+///
+/// There are two ballots: `ballot` is promised, `accepted_ballot` is the one of the last Accept taken. With a single one a
+/// recovery cannot tell which of two accepted tuples is newer (Sutra 2019).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Instance {
+    pub(super) phase: Phase,
+    pub(super) ballot: InstanceBallot,
+    pub(super) accepted_ballot: InstanceBallot,
+    pub(super) batch: Batch,
+    pub(super) dependencies: Dependencies,
+    /// What the row's replica proposed, known through its PreAccept or through Validate.
+    pub(super) initial: Option<Initial>,
+    /// Of the command that the row's replica proposed, once it is known in any way; empty before.
+    pub(super) footprint: Footprint,
+    /// What this replica does to get it decided, if it leads the current ballot.
+    pub(super) leading: Option<Box<Leading>>,
+}
+
+/// The proposal of the row's replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Initial {
+    pub(super) batch: Batch,
+    pub(super) dependencies: Dependencies,
+}
+
+/// Where the leader of a ballot stands. Its own vote is not in the sets; it is counted with them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Leading {
+    /// Collecting PreAcceptOks.
+    PreAccept {
+        acks: ReplicaSet,
+        /// How many of them had the proposed dependencies.
+        equal: usize,
+        /// The union of the dependencies in them.
+        union: Dependencies,
+    },
+    /// Collecting AcceptOks.
+    Accept { acks: ReplicaSet, path: Path },
+    /// Collecting RecoverOks, its own among them.
+    Recover { reports: BTreeMap<ReplicaId, Report> },
+    /// Collecting ValidateOks from all of a quorum.
+    Validate { candidate: Candidate, acks: ReplicaSet },
+    /// Waiting for instances that stand against the candidate to be decided.
+    Wait { candidate: Candidate },
+}
+
+/// Dependencies that may have been committed on the fast path, on trial by a recovery.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Candidate {
+    pub(super) batch: Batch,
+    pub(super) dependencies: Dependencies,
+    /// Q: those whose RecoverOks were counted, this replica included.
+    pub(super) quorum: ReplicaSet,
+    /// |R|: in how many of them the dependencies were the proposed ones.
+    pub(super) matching: usize,
+    /// I: what stands against it, with the highest phase heard.
+    pub(super) against: BTreeMap<InstanceId, Phase>,
+}
+
+impl Instance {
+    pub(super) fn is_committed(&self) -> bool {
+        self.phase == Phase::Committed
+    }
+
+    /// What a promise reports.
+    pub(super) fn report(&self) -> Report {
+        Report {
+            phase: self.phase,
+            accepted_ballot: self.accepted_ballot,
+            batch: self.batch.clone(),
+            dependencies: self.dependencies.clone(),
+            initial_dependencies: self.initial.as_ref().map(|i| i.dependencies.clone()),
+        }
+    }
+}
+
+/// One row as one replica holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Row {
+    pub(super) log: SlotLog<Instance>,
+    /// Every slot up to here is committed.
+    pub(super) committed_to: u64,
+    /// The highest slot known of, if only by name.
+    pub(super) mentioned_to: u64,
+    /// While the row's timer runs: the oldest uncommitted slot and the highest one mentioned when it was set.
+    pub(super) watch: Option<Watch>,
+    /// How many times the row's timer range is to be doubled: it was too short for this row's replica.
+    pub(super) patience: u32,
+}
+
+/// What a row's timer looks at when it runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Watch {
+    pub(super) oldest: u64,
+    pub(super) mentioned_to: u64,
+}
+
+impl Row {
+    /// Has the row a slot that is known of and not committed?
+    pub(super) fn is_open(&self) -> bool {
+        self.committed_to < self.mentioned_to
+    }
+
+    /// Moves `committed_to` over what is committed.
+    pub(super) fn advance_committed(&mut self) {
+        while self.log.get(self.committed_to + 1).is_some_and(Instance::is_committed) {
+            self.committed_to += 1;
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What EPaxos replicas tell each other, what they write down, and the names of their timers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ballot::InstanceBallot,
+    command::Batch,
+    id::{InstanceId, ReplicaId},
+    replica::Dependencies,
+};
+
+/// How far an instance has come at one replica.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub enum Phase {
+    /// Nothing is accepted in any way, though the command may be known through Validate.
+    #[default]
+    None,
+    /// The row's PreAccept was taken, at ballot 0.
+    PreAccepted,
+    /// An Accept was taken.
+    Accepted,
+    /// Decided, for ever.
+    Committed,
+}
+
+/// What a replica holds of an instance when it promises a ballot: the answer to Recover.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Report {
+    /// How far it has come; never `Committed`, which is answered with Commit.
+    pub phase: Phase,
+    /// The ballot of the last Accept taken, 0 also for none.
+    pub accepted_ballot: InstanceBallot,
+    /// The command; a no-op also for none.
+    pub batch: Batch,
+    /// The dependencies of the last PreAccept or Accept taken.
+    pub dependencies: Dependencies,
+    /// The dependencies that the row's replica proposed, if that is known.
+    pub initial_dependencies: Option<Dependencies>,
+}
+
+/// Messages. The table in the module's documentation says who sends which to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// Phase 1 of the row's replica, at ballot 0.
+    PreAccept {
+        /// The instance.
+        instance: InstanceId,
+        /// Its command.
+        batch: Batch,
+        /// Every conflicting instance that the row's replica knows.
+        dependencies: Dependencies,
+    },
+    /// A replica has stored a PreAccept.
+    PreAcceptOk {
+        /// The instance.
+        instance: InstanceId,
+        /// The stored dependencies, if they are more than the ones proposed.
+        more: Option<Dependencies>,
+    },
+    /// Phase 2, at ballot 0 by the row's replica, else by the one that recovers.
+    Accept {
+        /// The instance.
+        instance: InstanceId,
+        /// The sender's ballot.
+        ballot: InstanceBallot,
+        /// The command or a no-op.
+        batch: Batch,
+        /// Its dependencies.
+        dependencies: Dependencies,
+    },
+    /// A replica has stored an Accept.
+    AcceptOk {
+        /// The instance.
+        instance: InstanceId,
+        /// The Accept's ballot.
+        ballot: InstanceBallot,
+    },
+    /// The decision.
+    Commit {
+        /// The instance.
+        instance: InstanceId,
+        /// The command; none if it is the one that the row's replica proposed.
+        batch: Option<Batch>,
+        /// The dependencies; none if they are the ones that the row's replica proposed.
+        dependencies: Option<Dependencies>,
+    },
+    /// Please send the whole decision.
+    Ask {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// How far the sender is, so that others send again what it lacks and collect what it has executed.
+    Progress {
+        /// Per row: it knows the decision of every slot up to here.
+        committed: Dependencies,
+        /// Per row: it has executed every slot up to here.
+        executed: Dependencies,
+    },
+    /// A replica wants to finish an instance at a ballot of its own.
+    Recover {
+        /// The instance.
+        instance: InstanceId,
+        /// The sender's ballot.
+        ballot: InstanceBallot,
+    },
+    /// A promise to take part in no lower ballot, with what the replica holds.
+    RecoverOk {
+        /// The instance.
+        instance: InstanceId,
+        /// The ballot promised.
+        ballot: InstanceBallot,
+        /// What the replica holds.
+        report: Report,
+    },
+    /// Does anything stand against these dependencies, which may have been committed on the fast path?
+    Validate {
+        /// The instance.
+        instance: InstanceId,
+        /// The sender's ballot.
+        ballot: InstanceBallot,
+        /// The command that the row's replica proposed.
+        batch: Batch,
+        /// The dependencies that it proposed.
+        dependencies: Dependencies,
+    },
+    /// What stands against them here.
+    ValidateOk {
+        /// The instance.
+        instance: InstanceId,
+        /// The Validate's ballot.
+        ballot: InstanceBallot,
+        /// Conflicting instances of which neither names the other, with their phase.
+        against: Vec<(InstanceId, Phase)>,
+    },
+    /// The recovery of this instance waits for others to be decided.
+    Waiting {
+        /// The instance.
+        instance: InstanceId,
+        /// In how many replies its dependencies were the proposed ones.
+        matching: u8,
+    },
+    /// The request came at a ballot below the one promised.
+    Refused {
+        /// The instance.
+        instance: InstanceId,
+        /// The ballot promised.
+        ballot: InstanceBallot,
+    },
+}
+
+/// What an EPaxos replica must remember across a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// A PreAccept proposed or taken.
+    PreAccepted {
+        /// The instance.
+        instance: InstanceId,
+        /// Its command.
+        batch: Batch,
+        /// What the row's replica proposed.
+        initial_dependencies: Dependencies,
+        /// What was stored here.
+        dependencies: Dependencies,
+    },
+    /// An Accept sent or taken.
+    Accepted {
+        /// The instance.
+        instance: InstanceId,
+        /// At which ballot.
+        ballot: InstanceBallot,
+        /// The command or a no-op.
+        batch: Batch,
+        /// Its dependencies.
+        dependencies: Dependencies,
+    },
+    /// A ballot promised.
+    Promised {
+        /// The instance.
+        instance: InstanceId,
+        /// The ballot.
+        ballot: InstanceBallot,
+    },
+    /// A Validate taken.
+    Validated {
+        /// The instance.
+        instance: InstanceId,
+        /// The command that the row's replica proposed.
+        batch: Batch,
+        /// The dependencies that it proposed.
+        initial_dependencies: Dependencies,
+    },
+    /// A decision made or learned.
+    Committed {
+        /// The instance.
+        instance: InstanceId,
+        /// The command or a no-op.
+        batch: Batch,
+        /// Its dependencies.
+        dependencies: Dependencies,
+    },
+}
+
+/// The timers of an EPaxos replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// When what is unanswered, or not known to have arrived, is sent again.
+    Retransmit,
+    /// When the others are told how far this replica is, if nothing else made it tell them.
+    Progress,
+    /// When own instances with a slow quorum but no fast one stop waiting for it (N ≥ 7).
+    FastQuorum,
+    /// When the oldest uncommitted slot of this row has been so for too long.
+    Row(ReplicaId),
+    /// When the recovery of this instance, which has begun, is driven on.
+    Instance(InstanceId),
+}

@@ -1,0 +1,236 @@
+//! What keeps a row moving when messages are lost, and what lets it be forgotten when it is done: retransmission, progress
+//! reports, collecting.
+//!
+//! No timer belongs to a single instance here. One timer resends what has been unanswered for a whole period, one reports
+//! progress when nothing else did, and one per row looks at the row's oldest uncommitted slot (its running out begins a
+//! recovery).
+
+use std::time::Duration;
+
+use super::{
+    EPaxos,
+    instance::{Leading, Watch},
+    message::{Message, Timer},
+};
+use crate::{
+    id::{InstanceId, ReplicaId, ReplicaSet, Slot},
+    replica::{Dependencies, Effects},
+};
+
+/// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.
+const EXECUTIONS_PER_REPORT: u64 = 256;
+/// chosen: how much of the own row one run of the timer sends again, so that a cut-off peer is not flooded.
+const RESENT_PER_TICK: u64 = 512;
+/// chosen: the retransmission period doubles at most so many times while nothing moves.
+const QUIET_TICKS_MAX: u32 = 4;
+
+/// The state of retransmission and of progress reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Retransmission {
+    /// Per replica, how far it said it is.
+    peers: Vec<Peer>,
+    /// While the timer runs: the last own slot when it was set. What is younger is not sent again yet.
+    marked_to: Option<Slot>,
+    /// Runs of the timer since anything moved.
+    quiet_ticks: u32,
+    /// The sum of all that was reported committed of the own row, at the last run.
+    confirmed: u64,
+    /// While the timer runs that ends the wait for a fast quorum: the last own slot when it was set.
+    pub(super) fast_quorum_marked_to: Option<Slot>,
+    pub(super) executed_unreported: u64,
+    /// Is there something that the others have not been told?
+    report_due: bool,
+    report_timer: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    committed: Dependencies,
+    executed: Dependencies,
+}
+
+impl Retransmission {
+    pub(super) fn new(replicas: usize) -> Self {
+        let none = Dependencies::none(replicas);
+        Self {
+            peers: vec![Peer { committed: none.clone(), executed: none }; replicas],
+            marked_to: None,
+            quiet_ticks: 0,
+            confirmed: 0,
+            fast_quorum_marked_to: None,
+            executed_unreported: 0,
+            report_due: false,
+            report_timer: false,
+        }
+    }
+}
+
+impl EPaxos {
+    /// Starts the retransmission timer unless it runs.
+    pub(super) fn arm_retransmission(&mut self, effects: &mut Effects<Self>) {
+        if self.retransmission.marked_to.is_none() {
+            self.retransmission.marked_to = Some(self.own_row().log.last());
+            let doubled = 1 << self.retransmission.quiet_ticks;
+            let period = self.config.timeouts.retransmit * doubled;
+            effects.set_timer(Timer::Retransmit, period..=period + period / 4);
+        }
+    }
+
+    /// Sends again what of the own row is unanswered, and the decisions that a peer has not reported.
+    pub(super) fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {
+        let Some(marked_to) = self.retransmission.marked_to.take() else { return };
+        let own = self.own_row();
+        let (committed_to, last) = (own.committed_to, own.log.last());
+        for slot in committed_to + 1..=marked_to.min(committed_to + RESENT_PER_TICK) {
+            self.resend_request(InstanceId::new(self.id, slot), effects);
+        }
+        let mut confirmed = committed_to;
+        for peer in self.others.iter() {
+            let known = self.retransmission.peers[peer.index()].committed.slot(self.id);
+            confirmed += known;
+            for slot in known + 1..=marked_to.min(known + RESENT_PER_TICK) {
+                let instance = InstanceId::new(self.id, slot);
+                self.send_decision(ReplicaSet::only(peer), instance, effects);
+            }
+        }
+        let retransmission = &mut self.retransmission;
+        if confirmed == retransmission.confirmed {
+            retransmission.quiet_ticks = (retransmission.quiet_ticks + 1).min(QUIET_TICKS_MAX);
+        } else {
+            retransmission.quiet_ticks = 0;
+        }
+        retransmission.confirmed = confirmed;
+        if confirmed < last * self.config.replicas as u64 {
+            self.arm_retransmission(effects);
+        }
+    }
+
+    /// Sends an own request again to those that have not answered it.
+    fn resend_request(&self, instance: InstanceId, effects: &mut Effects<Self>) {
+        let Some(entry) = self.entry(instance) else { return };
+        match entry.leading.as_deref() {
+            Some(Leading::PreAccept { acks, .. }) => {
+                let initial = entry.initial.as_ref().expect("proposed here");
+                effects.send(
+                    self.others.difference(*acks),
+                    Message::PreAccept {
+                        instance,
+                        batch: initial.batch.clone(),
+                        dependencies: initial.dependencies.clone(),
+                    },
+                );
+            }
+            Some(Leading::Accept { acks, .. }) => self.resend_accept(instance, *acks, effects),
+            // A recovery has a timer of its own.
+            Some(Leading::Recover { .. } | Leading::Validate { .. } | Leading::Wait { .. })
+            | None => {}
+        }
+    }
+
+    /// Sends the Accept of `instance`, which this replica leads, again to those that have not answered.
+    pub(super) fn resend_accept(
+        &self,
+        instance: InstanceId,
+        acks: ReplicaSet,
+        effects: &mut Effects<Self>,
+    ) {
+        let entry = self.entry(instance).expect("led here");
+        effects.send(
+            self.others.difference(acks),
+            Message::Accept {
+                instance,
+                ballot: entry.ballot,
+                batch: entry.batch.clone(),
+                dependencies: entry.dependencies.clone(),
+            },
+        );
+    }
+
+    /// Something changed that others want to know, or one of them did not know that we know.
+    pub(super) fn owe_progress(&mut self) {
+        self.retransmission.report_due = true;
+    }
+
+    /// Reports progress if much was executed; else makes sure that a timer will.
+    pub(super) fn report_progress_if_due(&mut self, effects: &mut Effects<Self>) {
+        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT {
+            self.report_progress(effects);
+        } else if self.retransmission.report_due && !self.retransmission.report_timer {
+            self.retransmission.report_timer = true;
+            let period: Duration = self.config.timeouts.retransmit;
+            effects.set_timer(Timer::Progress, period / 4..=period / 2);
+        }
+    }
+
+    pub(super) fn on_progress_timer(&mut self, effects: &mut Effects<Self>) {
+        self.retransmission.report_timer = false;
+        if self.retransmission.report_due {
+            self.report_progress(effects);
+        }
+    }
+
+    fn report_progress(&mut self, effects: &mut Effects<Self>) {
+        self.retransmission.report_due = false;
+        self.retransmission.executed_unreported = 0;
+        let committed = self.rows.iter().map(|row| row.committed_to).collect();
+        let executed = self.executed_to();
+        self.collect(&executed);
+        effects.send(self.others, Message::Progress { committed, executed });
+    }
+
+    /// Another replica is as far as it says: what it lacks can be sent again, what all have executed can go.
+    pub(super) fn on_progress(
+        &mut self,
+        from: ReplicaId,
+        committed: &Dependencies,
+        executed: &Dependencies,
+        effects: &mut Effects<Self>,
+    ) {
+        let peer = &mut self.retransmission.peers[from.index()];
+        peer.committed.merge(committed);
+        peer.executed.merge(executed);
+        self.mention(committed, effects);
+        let executed = self.executed_to();
+        self.collect(&executed);
+    }
+
+    fn executed_to(&self) -> Dependencies {
+        ReplicaId::all(self.config.replicas).map(|row| self.graph.executed_to(row)).collect()
+    }
+
+    /// Drops every instance that all replicas have executed. Its marks in the conflict index stay.
+    fn collect(&mut self, executed_here: &Dependencies) {
+        for row in ReplicaId::all(self.config.replicas) {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let everywhere = peers
+                .map(|peer| peer.executed.slot(row))
+                .fold(executed_here.slot(row), Slot::min);
+            let log = &mut self.rows[row.index()].log;
+            for slot in log.collected() + 1..=everywhere {
+                let entry = log.get(slot).expect("executed, so held");
+                self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
+            }
+            log.collect(everywhere);
+        }
+    }
+
+    /// Starts the timer of `row` if the row has an uncommitted slot and the timer does not run.
+    pub(super) fn watch_row(&mut self, row: ReplicaId, effects: &mut Effects<Self>) {
+        let n = self.config.replicas;
+        let state = &mut self.rows[row.index()];
+        if state.watch.is_some() || !state.is_open() {
+            return;
+        }
+        state.watch =
+            Some(Watch { oldest: state.committed_to + 1, mentioned_to: state.mentioned_to });
+        // Staggered by distance from the row, so that one replica at a time leads its recovery; the row's own comes last.
+        let distance = match (self.id.index() + n - row.index()) % n {
+            0 => n,
+            distance => distance,
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "at most 64 replicas")]
+        let base = self.config.timeouts.recovery * (1 + distance as u32) / 2;
+        let base = base * (1 << state.patience);
+        effects.set_timer(Timer::Row(row), base..=base + base / 2);
+    }
+}

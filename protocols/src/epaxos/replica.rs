@@ -1,0 +1,384 @@
+//! The replica: its state, the dispatcher, proposing and committing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    conflicts::ConflictIndex,
+    graph::{Executed, ExecutionGraph},
+    instance::{Initial, Instance, Leading, Row},
+    message::{Message, Phase, Record, Timer},
+    progress::Retransmission,
+};
+use crate::{
+    command::Batch,
+    config::Config,
+    id::{InstanceId, ReplicaId, ReplicaSet, Slot},
+    observed::Observed,
+    protocol::Protocol,
+    quorum::EpaxosQuorums,
+    replica::{Dependencies, Effect, Effects, Input, Path, Replica, Snapshot, Status},
+};
+
+/// An EPaxos replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EPaxos {
+    pub(super) id: ReplicaId,
+    pub(super) config: Config,
+    pub(super) quorums: EpaxosQuorums,
+    pub(super) others: ReplicaSet,
+    pub(super) rows: Vec<Row>,
+    pub(super) conflicts: ConflictIndex,
+    pub(super) graph: ExecutionGraph,
+    /// The last slot of the own row that was proposed in an earlier life: those are never continued.
+    pub(super) earlier_lives_to: Slot,
+    pub(super) retransmission: Retransmission,
+    /// Instances whose recovery has a timer, with the number of times it ran out.
+    pub(super) recoveries: BTreeMap<InstanceId, u32>,
+    /// Instances whose recovery, led here, waits for others.
+    pub(super) waiting: BTreeSet<InstanceId>,
+    /// What others said their recoveries wait with: the highest |R| per instance.
+    pub(super) heard_waiting: BTreeMap<InstanceId, usize>,
+    executed: Observed<Executed>,
+    takeovers: Observed<u64>,
+}
+
+impl Replica for EPaxos {
+    type Message = Message;
+    type Timer = Timer;
+    type Record = Record;
+
+    const PROTOCOL: Protocol = Protocol::EPaxos;
+
+    fn recover(
+        id: ReplicaId,
+        config: &Config,
+        snapshot: Option<&Snapshot>,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Self {
+        assert!(snapshot.is_none(), "EPaxos asks for no snapshot, so it is given none");
+        let n = config.replicas;
+        assert!(n >= 3 && n % 2 == 1, "{n} replicas: EPaxos needs an odd number, at least 3");
+        let mut replica = Self {
+            id,
+            config: *config,
+            quorums: EpaxosQuorums::new(n, config.fast_quorum),
+            others: ReplicaSet::others(id, n),
+            rows: vec![Row::default(); n],
+            conflicts: ConflictIndex::new(n),
+            graph: ExecutionGraph::new(n),
+            earlier_lives_to: 0,
+            retransmission: Retransmission::new(n),
+            recoveries: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            heard_waiting: BTreeMap::new(),
+            executed: Observed::default(),
+            takeovers: Observed(0),
+        };
+        for record in records {
+            replica.replay(record);
+        }
+        replica.earlier_lives_to = replica.own_row().log.last();
+        replica
+    }
+
+    fn step(&mut self, input: Input<Self>, effects: &mut Effects<Self>) {
+        match input {
+            Input::Start => self.start(effects),
+            Input::Propose(batch) => self.propose(batch, effects),
+            Input::Message { from, message } => self.on_message(from, message, effects),
+            Input::Timer(timer) => self.on_timer(timer, effects),
+            Input::Captured(_) => unreachable!("EPaxos never asks for the machine's state"),
+            Input::Flush => self.report_progress_if_due(effects),
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            leader: None,
+            unexecuted: self.graph.unexecuted(),
+            undecided: {
+                let own = self.own_row();
+                own.log.last() - own.committed_to
+            },
+            held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
+            longest_component: self.graph.longest_component(),
+            takeovers: self.takeovers.0,
+            installs: 0,
+        }
+    }
+}
+
+impl EPaxos {
+    fn on_message(&mut self, from: ReplicaId, message: Message, effects: &mut Effects<Self>) {
+        assert!(from != self.id, "a replica never sends to itself");
+        match message {
+            Message::PreAccept { instance, batch, dependencies } => {
+                self.on_pre_accept(from, instance, batch, dependencies, effects);
+            }
+            Message::PreAcceptOk { instance, more } => {
+                self.on_pre_accept_ok(from, instance, more.as_ref(), effects);
+            }
+            Message::Accept { instance, ballot, batch, dependencies } => {
+                self.on_accept(from, instance, ballot, batch, dependencies, effects);
+            }
+            Message::AcceptOk { instance, ballot } => {
+                self.on_accept_ok(from, instance, ballot, effects);
+            }
+            Message::Commit { instance, batch, dependencies } => {
+                self.on_commit(from, instance, batch, dependencies, effects);
+            }
+            Message::Ask { instance } => self.on_ask(from, instance, effects),
+            Message::Progress { committed, executed } => {
+                self.on_progress(from, &committed, &executed, effects);
+            }
+            Message::Recover { instance, ballot } => {
+                self.on_recover(from, instance, ballot, effects);
+            }
+            Message::RecoverOk { instance, ballot, report } => {
+                self.on_recover_ok(from, instance, ballot, report, effects);
+            }
+            Message::Validate { instance, ballot, batch, dependencies } => {
+                self.on_validate(from, instance, ballot, &batch, &dependencies, effects);
+            }
+            Message::ValidateOk { instance, ballot, against } => {
+                self.on_validate_ok(from, instance, ballot, against, effects);
+            }
+            Message::Waiting { instance, matching } => {
+                self.on_waiting(instance, matching, effects);
+            }
+            Message::Refused { instance, ballot } => self.on_refused(instance, ballot, effects),
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, effects: &mut Effects<Self>) {
+        match timer {
+            Timer::Retransmit => self.on_retransmit_timer(effects),
+            Timer::Progress => self.on_progress_timer(effects),
+            Timer::FastQuorum => self.on_fast_quorum_timer(effects),
+            Timer::Row(row) => self.on_row_timer(row, effects),
+            Timer::Instance(instance) => self.on_instance_timer(instance, effects),
+        }
+    }
+
+    /// After a crash: everything that was known to be committed is executed again, in an order that the dependencies allow.
+    fn start(&mut self, effects: &mut Effects<Self>) {
+        for row in ReplicaId::all(self.config.replicas) {
+            for slot in 1..=self.rows[row.index()].log.last() {
+                let instance = InstanceId::new(row, slot);
+                let entry = self.entry(instance);
+                let Some(entry) = entry.filter(|e| e.is_committed()).cloned() else { continue };
+                effects.push(Effect::Committed {
+                    instance,
+                    batch: entry.batch.clone(),
+                    dependencies: entry.dependencies.clone(),
+                    path: Path::Learned,
+                });
+                self.graph.committed(
+                    instance,
+                    entry.batch,
+                    &entry.footprint,
+                    entry.dependencies,
+                    &mut self.executed.0,
+                );
+            }
+            self.watch_row(row, effects);
+        }
+        self.execute_closed(effects);
+        self.owe_progress();
+    }
+
+    /// Leads a new instance with `batch`. [S13 §4.3.1 phase 1]
+    pub(super) fn propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+        assert!(!batch.is_noop(), "nobody asks for a no-op");
+        let row = &mut self.rows[self.id.index()];
+        let instance = InstanceId::new(self.id, row.log.last() + 1);
+        let footprint = batch.footprint();
+        let dependencies = self.conflicts.dependencies(&footprint);
+        self.conflicts.insert(instance, &footprint);
+        self.graph.known(instance, &footprint, &mut self.executed.0);
+        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        *row.log.ensure(instance.slot).expect("beyond the last slot") = Instance {
+            phase: Phase::PreAccepted,
+            batch: batch.clone(),
+            dependencies: dependencies.clone(),
+            initial: Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() }),
+            footprint,
+            leading: Some(Box::new(Leading::PreAccept {
+                acks: ReplicaSet::EMPTY,
+                equal: 0,
+                union: dependencies.clone(),
+            })),
+            ..Instance::default()
+        };
+        effects.persist(Record::PreAccepted {
+            instance,
+            batch: batch.clone(),
+            initial_dependencies: dependencies.clone(),
+            dependencies: dependencies.clone(),
+        });
+        effects.send(self.others, Message::PreAccept { instance, batch, dependencies });
+        self.arm_retransmission(effects);
+        self.watch_row(self.id, effects);
+        self.execute_closed(effects);
+    }
+
+    /// Takes a decision, at whatever ballot, once; then does all that follows from it.
+    pub(super) fn commit(
+        &mut self,
+        instance: InstanceId,
+        batch: Batch,
+        dependencies: Dependencies,
+        path: Path,
+        effects: &mut Effects<Self>,
+    ) {
+        self.learn_command(instance, &batch, effects);
+        let row = &mut self.rows[instance.row.index()];
+        let Some(entry) = row.log.ensure(instance.slot) else { return };
+        if entry.is_committed() {
+            assert!(
+                entry.batch == batch && entry.dependencies == dependencies,
+                "{instance} was committed as {:?} {:?} and now as {batch:?} {dependencies:?}",
+                entry.batch,
+                entry.dependencies,
+            );
+            return;
+        }
+        entry.phase = Phase::Committed;
+        entry.batch = batch.clone();
+        entry.dependencies = dependencies.clone();
+        entry.leading = None;
+        let lost = batch.is_noop().then(|| entry.initial.clone()).flatten();
+        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        row.advance_committed();
+
+        effects.persist(Record::Committed {
+            instance,
+            batch: batch.clone(),
+            dependencies: dependencies.clone(),
+        });
+        effects.push(Effect::Committed {
+            instance,
+            batch: batch.clone(),
+            dependencies: dependencies.clone(),
+            path,
+        });
+        let row = &mut self.rows[instance.row.index()];
+        let entry = row.log.get(instance.slot).expect("committed above");
+        self.graph.committed(
+            instance,
+            batch,
+            &entry.footprint,
+            dependencies,
+            &mut self.executed.0,
+        );
+        if lost.is_some() {
+            row.patience = (row.patience + 1).min(super::PATIENCE_MAX);
+        }
+        self.execute_closed(effects);
+        self.owe_progress();
+        self.end_recovery(instance, effects);
+        if let Some(initial) = lost
+            && instance.row == self.id
+            && instance.slot > self.earlier_lives_to
+        {
+            self.propose(initial.batch, effects);
+        }
+    }
+
+    /// Makes the command of `instance` known to the conflict index and to the graph, if it was not.
+    pub(super) fn learn_command(
+        &mut self,
+        instance: InstanceId,
+        batch: &Batch,
+        effects: &mut Effects<Self>,
+    ) {
+        let row = &mut self.rows[instance.row.index()];
+        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        let Some(entry) = row.log.ensure(instance.slot) else { return };
+        if batch.is_noop() || !entry.footprint.touches().is_empty() {
+            return;
+        }
+        entry.footprint = batch.footprint();
+        self.conflicts.insert(instance, &entry.footprint);
+        self.graph.known(instance, &entry.footprint, &mut self.executed.0);
+        self.execute_closed(effects);
+    }
+
+    /// Notes that the instances in `dependencies` exist, and sees to it that they get decided.
+    pub(super) fn mention(&mut self, dependencies: &Dependencies, effects: &mut Effects<Self>) {
+        for upto in dependencies.iter() {
+            let row = &mut self.rows[upto.row.index()];
+            if row.mentioned_to < upto.slot {
+                row.mentioned_to = upto.slot;
+                self.watch_row(upto.row, effects);
+            }
+        }
+    }
+
+    pub(super) fn entry(&self, instance: InstanceId) -> Option<&Instance> {
+        self.rows[instance.row.index()].log.get(instance.slot)
+    }
+
+    pub(super) fn entry_mut(&mut self, instance: InstanceId) -> Option<&mut Instance> {
+        self.rows[instance.row.index()].log.get_mut(instance.slot)
+    }
+
+    pub(super) fn own_row(&self) -> &Row {
+        &self.rows[self.id.index()]
+    }
+
+    /// Counts an instance that this replica begins to recover.
+    pub(super) fn count_takeover(&mut self) {
+        self.takeovers.0 += 1;
+    }
+
+    /// Asks for the execution of what the graph has put in order.
+    fn execute_closed(&mut self, effects: &mut Effects<Self>) {
+        for (instance, batch) in self.executed.0.drain(..) {
+            self.retransmission.executed_unreported += 1;
+            effects.push(Effect::Execute { instance, batch });
+        }
+    }
+
+    /// Takes up a record of an earlier life.
+    fn replay(&mut self, record: Record) {
+        let nothing = &mut Effects::default();
+        match record {
+            Record::PreAccepted { instance, batch, initial_dependencies, dependencies } => {
+                self.learn_command(instance, &batch, nothing);
+                self.mention(&dependencies, nothing);
+                let Some(entry) = self.entry_mut(instance) else { return };
+                entry.phase = Phase::PreAccepted;
+                entry.batch = batch.clone();
+                entry.dependencies = dependencies;
+                entry.initial = Some(Initial { batch, dependencies: initial_dependencies });
+            }
+            Record::Accepted { instance, ballot, batch, dependencies } => {
+                self.learn_command(instance, &batch, nothing);
+                self.mention(&dependencies, nothing);
+                let Some(entry) = self.entry_mut(instance) else { return };
+                entry.phase = Phase::Accepted;
+                (entry.ballot, entry.accepted_ballot) = (ballot, ballot);
+                (entry.batch, entry.dependencies) = (batch, dependencies);
+            }
+            Record::Promised { instance, ballot } => {
+                self.learn_command(instance, &Batch::NOOP, nothing);
+                let Some(entry) = self.entry_mut(instance) else { return };
+                entry.ballot = entry.ballot.max(ballot);
+            }
+            Record::Validated { instance, batch, initial_dependencies } => {
+                self.learn_command(instance, &batch, nothing);
+                let Some(entry) = self.entry_mut(instance) else { return };
+                entry.batch = batch.clone();
+                entry.initial = Some(Initial { batch, dependencies: initial_dependencies });
+            }
+            Record::Committed { instance, batch, dependencies } => {
+                self.learn_command(instance, &batch, nothing);
+                let Some(entry) = self.entry_mut(instance) else { return };
+                entry.phase = Phase::Committed;
+                (entry.batch, entry.dependencies) = (batch, dependencies);
+                self.rows[instance.row.index()].advance_committed();
+            }
+        }
+    }
+}
