@@ -1,1 +1,40 @@
 //! Histograms, load per replica, manifests and the CSV files of a run.
+//!
+//! A driver (real or simulated) fills one [`RunRecord`] per run and hands it to [`ResultsDir`], which derives every row
+//! of every file from it by one function, [`RunRecord::rows`]. Whoever draws or compares reads those files back through
+//! [`read_rows`] and [`Manifest::read`]; the format is known here and nowhere else.
+//!
+//! **Invariants.** This crate knows protocols only by name: it imports no core, no socket, no runtime and no plotting.
+//! Percentiles come from merged histograms and are never averaged. A percentile that too few samples support is absent,
+//! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
+
+mod derive;
+mod error;
+mod files;
+mod histogram;
+mod hlog;
+mod host;
+mod manifest;
+mod replica;
+mod results;
+mod rows;
+mod run;
+mod timeline;
+mod verdict;
+
+pub use error::MeasureError;
+pub use files::{CsvRow, columns, read_rows, read_summary};
+pub use histogram::{DecodeError, Histogram};
+pub use hlog::{HistogramKind, hlog_file_name};
+pub use host::{Host, HostCpu, load_average, rss_bytes};
+pub use manifest::{Git, Manifest, Versions};
+pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
+pub use results::{ResultsDir, utc_text};
+pub use rows::{
+    ALL, CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+};
+pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
+pub use timeline::{BUCKET_MS, Bucket, Timeline};
+pub use verdict::{
+    Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict, judge,
+};

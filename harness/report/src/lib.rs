@@ -1,1 +1,25 @@
-//! Terminal tables and plots, drawn from the CSV files of a run alone.
+//! Terminal tables, JSON and plots, drawn from the files of a results directory alone.
+//!
+//! [`terminal()`], [`json()`] and [`draw_all`] each take the directory and read `manifest.json` and the CSV files in it;
+//! nothing is passed to them that a later reader would not have.
+//!
+//! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
+//! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
+//! ones, and marked where there are not. This crate imports no protocol and no workload: to it a protocol is a name, so
+//! that a new one is drawn without a change here.
+
+mod cell;
+mod error;
+mod json;
+mod numbers;
+mod plot;
+mod results;
+mod summary;
+mod table;
+mod terminal;
+mod verdict;
+
+pub use error::ReportError;
+pub use json::json;
+pub use plot::draw_all;
+pub use terminal::{Style, terminal};

@@ -98,7 +98,7 @@ pub(super) struct Row {
     pub(super) mentioned_to: u64,
     /// While the row's timer runs: the oldest uncommitted slot and the highest one mentioned when it was set.
     pub(super) watch: Option<Watch>,
-    /// How many times the row's timer range is to be doubled: it was too short for this row's replica.
+    /// How many times the row's timer range is to be doubled: it was too short for this row's live replica.
     pub(super) patience: u32,
 }
 

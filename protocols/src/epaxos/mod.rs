@@ -53,5 +53,5 @@ pub use conflicts::ConflictIndex;
 pub use message::{Message, Phase, Record, Report, Timer};
 pub use replica::EPaxos;
 
-/// chosen: a row's timer range doubles at most so many times when its instances become no-ops under it.
+/// chosen: a row's timer range doubles at most so many times for recoveries that a live owner did not need.
 const PATIENCE_MAX: u32 = 10;

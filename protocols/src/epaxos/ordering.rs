@@ -36,8 +36,8 @@ impl EPaxos {
         if entry.phase == Phase::PreAccepted {
             // A duplicate: the stored answer, never one worked out again, since others may rely on the first.
             let initial = entry.initial.as_ref().expect("pre-accepted, so proposed");
-            let more = (entry.dependencies != initial.dependencies)
-                .then(|| entry.dependencies.clone());
+            let more =
+                (entry.dependencies != initial.dependencies).then(|| entry.dependencies.clone());
             effects.reply(from, Message::PreAcceptOk { instance, more });
             return;
         }
@@ -107,10 +107,7 @@ impl EPaxos {
         let entry = self.entry(instance).expect("led here");
         let initial = entry.initial.clone().expect("proposed here");
         self.commit(instance, initial.batch, initial.dependencies, Path::Fast, effects);
-        effects.send(
-            self.others,
-            Message::Commit { instance, batch: None, dependencies: None },
-        );
+        effects.send(self.others, Message::Commit { instance, batch: None, dependencies: None });
     }
 
     /// Goes on to phase 2 with the union of the replies.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     EPaxos,
-    instance::{Leading, Watch},
+    instance::{Instance, Leading, Watch},
     message::{Message, Timer},
 };
 use crate::{
@@ -21,6 +21,8 @@ use crate::{
 const EXECUTIONS_PER_REPORT: u64 = 256;
 /// chosen: how much of the own row one run of the timer sends again, so that a cut-off peer is not flooded.
 const RESENT_PER_TICK: u64 = 512;
+/// chosen: how many decisions of a row one run of the timer asks for.
+const ASKED_PER_TICK: u64 = 64;
 /// chosen: the retransmission period doubles at most so many times while nothing moves.
 const QUIET_TICKS_MAX: u32 = 4;
 
@@ -33,8 +35,11 @@ pub(super) struct Retransmission {
     marked_to: Option<Slot>,
     /// Runs of the timer since anything moved.
     quiet_ticks: u32,
-    /// The sum of all that was reported committed of the own row, at the last run.
+    /// What has moved if the next run finds another number: all that is known here, and of the own row elsewhere.
     confirmed: u64,
+    /// While the timer runs: what others had reported committed when it was set. What of that is still not known here
+    /// when it runs out is asked for.
+    known_elsewhere: Dependencies,
     /// While the timer runs that ends the wait for a fast quorum: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
     pub(super) executed_unreported: u64,
@@ -53,7 +58,8 @@ impl Retransmission {
     pub(super) fn new(replicas: usize) -> Self {
         let none = Dependencies::none(replicas);
         Self {
-            peers: vec![Peer { committed: none.clone(), executed: none }; replicas],
+            peers: vec![Peer { committed: none.clone(), executed: none.clone() }; replicas],
+            known_elsewhere: none,
             marked_to: None,
             quiet_ticks: 0,
             confirmed: 0,
@@ -70,21 +76,22 @@ impl EPaxos {
     pub(super) fn arm_retransmission(&mut self, effects: &mut Effects<Self>) {
         if self.retransmission.marked_to.is_none() {
             self.retransmission.marked_to = Some(self.own_row().log.last());
+            self.retransmission.known_elsewhere = self.known_elsewhere();
             let doubled = 1 << self.retransmission.quiet_ticks;
             let period = self.config.timeouts.retransmit * doubled;
             effects.set_timer(Timer::Retransmit, period..=period + period / 4);
         }
     }
 
-    /// Sends again what of the own row is unanswered, and the decisions that a peer has not reported.
+    /// Sends again what of the own row is unanswered, and the decisions that a peer has not reported; asks for the
+    /// decisions that a peer has reported and that did not come.
     pub(super) fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {
         let Some(marked_to) = self.retransmission.marked_to.take() else { return };
-        let own = self.own_row();
-        let (committed_to, last) = (own.committed_to, own.log.last());
+        let committed_to = self.own_row().committed_to;
         for slot in committed_to + 1..=marked_to.min(committed_to + RESENT_PER_TICK) {
             self.resend_request(InstanceId::new(self.id, slot), effects);
         }
-        let mut confirmed = committed_to;
+        let mut confirmed: u64 = self.rows.iter().map(|row| row.committed_to).sum();
         for peer in self.others.iter() {
             let known = self.retransmission.peers[peer.index()].committed.slot(self.id);
             confirmed += known;
@@ -93,6 +100,7 @@ impl EPaxos {
                 self.send_decision(ReplicaSet::only(peer), instance, effects);
             }
         }
+        self.ask_for_decisions(effects);
         let retransmission = &mut self.retransmission;
         if confirmed == retransmission.confirmed {
             retransmission.quiet_ticks = (retransmission.quiet_ticks + 1).min(QUIET_TICKS_MAX);
@@ -100,9 +108,46 @@ impl EPaxos {
             retransmission.quiet_ticks = 0;
         }
         retransmission.confirmed = confirmed;
-        if confirmed < last * self.config.replicas as u64 {
+        let last = self.own_row().log.last();
+        let behind = |peer: ReplicaId| {
+            self.retransmission.peers[peer.index()].committed.slot(self.id) < last
+        };
+        if committed_to < last || self.others.iter().any(behind) || self.lacks_decisions() {
             self.arm_retransmission(effects);
         }
+    }
+
+    fn ask_for_decisions(&mut self, effects: &mut Effects<Self>) {
+        for upto in self.retransmission.known_elsewhere.iter() {
+            let row = &self.rows[upto.row.index()];
+            let from = row.committed_to + 1;
+            for slot in from..=upto.slot.min(from + ASKED_PER_TICK) {
+                let instance = InstanceId::new(upto.row, slot);
+                if self.entry(instance).is_some_and(Instance::is_committed) {
+                    continue;
+                }
+                let knows = |peer: &ReplicaId| {
+                    let peer = &self.retransmission.peers[peer.index()];
+                    peer.committed.slot(upto.row) >= slot
+                };
+                effects.send(self.others.iter().filter(knows).collect(), Message::Ask { instance });
+            }
+        }
+    }
+
+    /// Per row the highest slot up to which some other replica has reported to know the decisions.
+    fn known_elsewhere(&self) -> Dependencies {
+        let mut known = Dependencies::none(self.config.replicas);
+        for peer in self.others.iter() {
+            known.merge(&self.retransmission.peers[peer.index()].committed);
+        }
+        known
+    }
+
+    /// Has another replica reported a decision that is not known here?
+    fn lacks_decisions(&self) -> bool {
+        let known = self.known_elsewhere();
+        known.iter().any(|upto| self.rows[upto.row.index()].committed_to < upto.slot)
     }
 
     /// Sends an own request again to those that have not answered it.
@@ -190,6 +235,9 @@ impl EPaxos {
         peer.committed.merge(committed);
         peer.executed.merge(executed);
         self.mention(committed, effects);
+        if self.retransmission.marked_to.is_none() && self.lacks_decisions() {
+            self.arm_retransmission(effects);
+        }
         let executed = self.executed_to();
         self.collect(&executed);
     }
@@ -202,9 +250,8 @@ impl EPaxos {
     fn collect(&mut self, executed_here: &Dependencies) {
         for row in ReplicaId::all(self.config.replicas) {
             let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
-            let everywhere = peers
-                .map(|peer| peer.executed.slot(row))
-                .fold(executed_here.slot(row), Slot::min);
+            let everywhere =
+                peers.map(|peer| peer.executed.slot(row)).fold(executed_here.slot(row), Slot::min);
             let log = &mut self.rows[row.index()].log;
             for slot in log.collected() + 1..=everywhere {
                 let entry = log.get(slot).expect("executed, so held");

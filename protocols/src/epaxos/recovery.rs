@@ -17,7 +17,7 @@ use crate::{
 /// chosen: how many instances of a row one run of its timer begins to recover.
 const RECOVERIES_AT_ONCE: u64 = 64;
 /// chosen: an instance's timer range doubles at most so many times.
-const DOUBLINGS_MAX: u32 = 6;
+const DOUBLINGS_MAX: u32 = 4;
 /// chosen: a recovery that did not get on for so many runs of its timer begins again at a higher ballot, with whoever
 /// answers then; its quorum may have lost a member.
 const RUNS_PER_BALLOT: u32 = 3;
@@ -200,7 +200,9 @@ impl EPaxos {
             return;
         }
         if reports.contains_key(&instance.row) {
-            // The row's replica did not commit it, and having promised it never will.
+            // The row's replica did not commit it, and having promised it never will. It lives: we were too impatient.
+            let row = &mut self.rows[instance.row.index()];
+            row.patience = (row.patience + 1).min(super::PATIENCE_MAX);
             self.recover_with_noop(instance, effects);
             return;
         }
@@ -240,8 +242,10 @@ impl EPaxos {
     ) {
         self.store_validated(instance, &candidate.batch, &candidate.dependencies, effects);
         let footprint = candidate.batch.footprint();
-        candidate.against =
-            self.standing_against(instance, &footprint, &candidate.dependencies).into_iter().collect();
+        candidate.against = self
+            .standing_against(instance, &footprint, &candidate.dependencies)
+            .into_iter()
+            .collect();
         let entry = self.entry_mut(instance).expect("led here");
         let message = validate(instance, entry.ballot, &candidate);
         let to = candidate.quorum.difference(ReplicaSet::only(self.id));
@@ -383,8 +387,8 @@ impl EPaxos {
         self.waiting.insert(instance);
         self.hear_waiting(instance, matching);
         for other in against.into_keys() {
-            let committed = self.entry(other).is_some_and(Instance::is_committed);
-            if !committed && !self.recoveries.contains_key(&other) {
+            let Some(entry) = self.rows[other.row.index()].log.ensure(other.slot) else { continue };
+            if !entry.is_committed() && !self.recoveries.contains_key(&other) {
                 self.set_instance_timer(other, effects);
             }
         }
@@ -434,16 +438,18 @@ impl EPaxos {
             if self.heard_waiting.get(other).is_some_and(|matching| *matching > outvoted) {
                 return Some(EndOfWait::NoOp);
             }
-            match self.entry(*other) {
+            let log = &self.rows[other.row.index()].log;
+            match log.get(other.slot) {
+                // Executed everywhere, so without `instance`, and collected.
+                None if other.slot <= log.collected() => return Some(EndOfWait::NoOp),
+                None => open = true, // Known to others only, as yet.
                 Some(entry) if !entry.is_committed() => open = true,
-                Some(entry) if !stands_against(entry, instance) => {}
-                // Committed without `instance`, or executed everywhere without it and collected.
-                Some(_) | None => return Some(EndOfWait::NoOp),
+                Some(entry) if stands_against(entry, instance) => return Some(EndOfWait::NoOp),
+                Some(_) => {}
             }
         }
-        (!open).then(|| {
-            EndOfWait::Candidate(candidate.batch.clone(), candidate.dependencies.clone())
-        })
+        (!open)
+            .then(|| EndOfWait::Candidate(candidate.batch.clone(), candidate.dependencies.clone()))
     }
 
     fn recover_with_noop(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {

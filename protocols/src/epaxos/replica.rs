@@ -262,18 +262,9 @@ impl EPaxos {
             dependencies: dependencies.clone(),
             path,
         });
-        let row = &mut self.rows[instance.row.index()];
-        let entry = row.log.get(instance.slot).expect("committed above");
-        self.graph.committed(
-            instance,
-            batch,
-            &entry.footprint,
-            dependencies,
-            &mut self.executed.0,
-        );
-        if lost.is_some() {
-            row.patience = (row.patience + 1).min(super::PATIENCE_MAX);
-        }
+        let log = &self.rows[instance.row.index()].log;
+        let entry = log.get(instance.slot).expect("committed above");
+        self.graph.committed(instance, batch, &entry.footprint, dependencies, &mut self.executed.0);
         self.execute_closed(effects);
         self.owe_progress();
         self.end_recovery(instance, effects);

@@ -1,0 +1,242 @@
+//! From a record to its rows: the one place where a figure in a file is computed.
+
+use crate::histogram::Histogram;
+use crate::replica::ReplicaReport;
+use crate::rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
+use crate::run::{OperationRecord, RunRecord, RunRows};
+use crate::timeline::{BUCKET_MS, Timeline};
+
+impl RunRecord {
+    /// Derives every row of every file.
+    pub fn rows(&self) -> RunRows {
+        RunRows {
+            summary: self.summary_row(),
+            latency: self.latency_rows(),
+            replicas: self.replicas.iter().map(|report| self.replica_row(report)).collect(),
+            timeseries: self.timeseries_rows(),
+            events: self.event_rows(),
+            verdicts: self.verdict_rows(),
+        }
+    }
+
+    fn summary_row(&self) -> SummaryRow {
+        let id = &self.identity;
+        let OperationRecord { latency, service } = self.merged();
+        let (commit, execute) = (self.merged_commit(), self.merged_execute());
+        SummaryRow {
+            protocol: id.protocol.clone(),
+            driver: id.driver.clone(),
+            point: id.point.clone(),
+            replicas: id.replicas,
+            offered_ops_per_s: self.offered_ops_per_s.map(rounded),
+            conflict_rate: id.conflict_rate,
+            clients_per_site: id.clients_per_site,
+            window: id.window,
+            mode: id.mode.name().to_owned(),
+            rate_ops_per_s: id.rate_ops_per_s,
+            value_bytes: id.value_bytes,
+            repetition: id.repetition,
+            operations: self.operations(),
+            errors: self.sites.iter().map(|site| site.errors).sum(),
+            unknown: self.sites.iter().map(|site| site.unknown).sum(),
+            throughput_ops_per_s: self.throughput_ops_per_s().map(rounded),
+            server_cpu_s: self.server_cpu_s.map(rounded),
+            client_cpu_s: self.client_cpu_s.map(rounded),
+            ops_per_cpu_s: self.ops_per_cpu_s(),
+            fast_path_ratio: self.fast_path_ratio(),
+            latency_us_mean: latency.mean_us().map(rounded),
+            latency_us_p50: percentile(&latency, 50.0),
+            latency_us_p90: percentile(&latency, 90.0),
+            latency_us_p99: percentile(&latency, 99.0),
+            latency_us_p999: percentile(&latency, 99.9),
+            latency_us_max: latency.max_us().map(rounded),
+            service_us_p50: percentile(&service, 50.0),
+            service_us_p99: percentile(&service, 99.0),
+            commit_us_p50: percentile(&commit, 50.0),
+            commit_us_p99: percentile(&commit, 99.0),
+            execute_us_p50: percentile(&execute, 50.0),
+            execute_us_p99: percentile(&execute, 99.0),
+            valid: self.verdict.valid,
+            linearizable: self.verdict.linearizable,
+            replicas_agree: self.verdict.replicas_agree,
+            swept: id.swept.clone(),
+        }
+    }
+
+    /// Operations per CPU-second of servers and clients together; `None` unless both are known.
+    fn ops_per_cpu_s(&self) -> Option<f64> {
+        let cpu_s = self.server_cpu_s? + self.client_cpu_s?;
+        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 operations")]
+        (cpu_s > 0.0).then(|| rounded(self.operations() as f64 / cpu_s))
+    }
+
+    /// Share of the instances committed by their owner that took the fast path.
+    fn fast_path_ratio(&self) -> Option<f64> {
+        let sum = |count: fn(&ReplicaReport) -> u64| self.replicas.iter().map(count).sum::<u64>();
+        let fast = sum(|report| report.counters.commits_fast);
+        let all = fast + sum(|report| report.counters.commits_slow);
+        #[expect(clippy::cast_precision_loss, reason = "a ratio of counts")]
+        (self.has_fast_path && all > 0).then(|| (fast as f64 / all as f64 * 1e6).round() / 1e6)
+    }
+
+    fn latency_rows(&self) -> Vec<LatencyRow> {
+        let mut rows = Vec::new();
+        let mut everywhere = [OperationRecord::default(), OperationRecord::default()];
+        for site in &self.sites {
+            everywhere[0].merge(&site.reads);
+            everywhere[1].merge(&site.writes);
+            rows.extend(self.latency_rows_of(&site.site, &site.reads, &site.writes));
+        }
+        let [reads, writes] = everywhere;
+        rows.extend(self.latency_rows_of(ALL, &reads, &writes));
+        rows
+    }
+
+    fn latency_rows_of(
+        &self,
+        site: &str,
+        reads: &OperationRecord,
+        writes: &OperationRecord,
+    ) -> [LatencyRow; 3] {
+        let mut all = reads.clone();
+        all.merge(writes);
+        [
+            self.latency_row(site, "read", reads),
+            self.latency_row(site, "write", writes),
+            self.latency_row(site, ALL, &all),
+        ]
+    }
+
+    fn latency_row(&self, site: &str, operation: &str, record: &OperationRecord) -> LatencyRow {
+        let id = &self.identity;
+        let OperationRecord { latency, service } = record;
+        LatencyRow {
+            protocol: id.protocol.clone(),
+            driver: id.driver.clone(),
+            point: id.point.clone(),
+            repetition: id.repetition,
+            site: site.to_owned(),
+            operation: operation.to_owned(),
+            count: latency.len(),
+            latency_us_mean: latency.mean_us().map(rounded),
+            latency_us_p50: percentile(latency, 50.0),
+            latency_us_p90: percentile(latency, 90.0),
+            latency_us_p99: percentile(latency, 99.0),
+            latency_us_p999: percentile(latency, 99.9),
+            latency_us_max: latency.max_us().map(rounded),
+            service_us_p50: percentile(service, 50.0),
+            service_us_p99: percentile(service, 99.0),
+        }
+    }
+
+    fn replica_row(&self, report: &ReplicaReport) -> ReplicaRow {
+        let id = &self.identity;
+        let counters = &report.counters;
+        let with_fast_path = |count: u64| self.has_fast_path.then_some(count);
+        #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
+        let cpu_s = report.cpu_ns.map(|cpu_ns| rounded(cpu_ns as f64 / 1e9));
+        ReplicaRow {
+            protocol: id.protocol.clone(),
+            driver: id.driver.clone(),
+            point: id.point.clone(),
+            repetition: id.repetition,
+            replicas: id.replicas,
+            replica: report.replica,
+            role: report.role,
+            messages_in: counters.messages_in,
+            messages_out: counters.messages_out,
+            bytes_in: counters.bytes_in,
+            bytes_out: counters.bytes_out,
+            client_requests: counters.client_requests,
+            client_replies: counters.client_replies,
+            cpu_s,
+            commands_led: counters.commands_led,
+            commands_executed: counters.commands_executed,
+            queue_depth_max: counters.queue_depth_max,
+            queue_depth_mean: counters.queue_depth_mean().map(rounded),
+            rss_bytes: report.rss_bytes,
+            commits_fast: with_fast_path(counters.commits_fast),
+            commits_slow: with_fast_path(counters.commits_slow),
+            commits_recovered: with_fast_path(counters.commits_recovered),
+            component_commands_max: with_fast_path(counters.component_commands_max),
+            commit_us_p50: percentile(&report.commit, 50.0),
+            commit_us_p99: percentile(&report.commit, 99.0),
+            execute_us_p50: percentile(&report.execute, 50.0),
+            execute_us_p99: percentile(&report.execute, 99.0),
+        }
+    }
+
+    fn timeseries_rows(&self) -> Vec<TimeseriesRow> {
+        let mut all = Timeline::new(std::time::Duration::ZERO);
+        self.sites.iter().for_each(|site| all.merge(&site.timeline));
+        let sites = self.sites.iter().map(|site| (site.site.as_str(), &site.timeline));
+        sites
+            .chain([(ALL, &all)])
+            .flat_map(|(site, timeline)| self.timeseries_rows_of(site, timeline))
+            .collect()
+    }
+
+    fn timeseries_rows_of(&self, site: &str, timeline: &Timeline) -> Vec<TimeseriesRow> {
+        let id = &self.identity;
+        (0u64..)
+            .zip(timeline.buckets())
+            .map(|(index, bucket)| {
+                let figures = bucket.figures();
+                TimeseriesRow {
+                    protocol: id.protocol.clone(),
+                    driver: id.driver.clone(),
+                    point: id.point.clone(),
+                    repetition: id.repetition,
+                    t_ms: index * BUCKET_MS,
+                    site: site.to_owned(),
+                    operations: figures.operations,
+                    errors: figures.errors,
+                    latency_us_p50: figures.latency_us_p50.map(rounded),
+                    latency_us_p99: figures.latency_us_p99.map(rounded),
+                }
+            })
+            .collect()
+    }
+
+    fn event_rows(&self) -> Vec<EventRow> {
+        let id = &self.identity;
+        self.events
+            .iter()
+            .map(|event| EventRow {
+                protocol: id.protocol.clone(),
+                driver: id.driver.clone(),
+                point: id.point.clone(),
+                repetition: id.repetition,
+                t_s: rounded(event.t_s),
+                event: event.event.clone(),
+                detail: event.detail.clone(),
+            })
+            .collect()
+    }
+
+    fn verdict_rows(&self) -> Vec<VerdictRow> {
+        let id = &self.identity;
+        self.verdict
+            .reasons
+            .iter()
+            .map(|finding| VerdictRow {
+                protocol: id.protocol.clone(),
+                driver: id.driver.clone(),
+                point: id.point.clone(),
+                repetition: id.repetition,
+                severity: finding.severity,
+                text: finding.text.clone(),
+                advice: finding.advice.clone(),
+            })
+            .collect()
+    }
+}
+
+fn percentile(histogram: &Histogram, percentile: f64) -> Option<f64> {
+    histogram.percentile_us(percentile).map(rounded)
+}
+
+/// Three decimals: more would pretend to a precision that no clock here has.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}

@@ -1,0 +1,128 @@
+//! CSV in and out. A file has its header from the start, so that a run without rows still says what its columns are.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::MeasureError;
+use crate::rows::SummaryRow;
+
+/// A row type that is bound to a file of the results directory.
+pub trait CsvRow: Serialize + DeserializeOwned + Default {
+    /// The file's name.
+    const FILE: &'static str;
+}
+
+/// The columns of a row type, in order.
+pub fn columns<T: CsvRow>() -> Vec<String> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.serialize(T::default()).expect("a row is flat and memory does not fail");
+    let text = writer.into_inner().expect("memory does not fail");
+    let mut reader = csv::Reader::from_reader(text.as_slice());
+    reader.headers().expect("a header was just written").iter().map(str::to_owned).collect()
+}
+
+/// Reads every row of a file in the results directory `dir`.
+///
+/// # Errors
+/// If the file or a column is missing, or a cell does not parse; the message names it.
+pub fn read_rows<T: CsvRow>(dir: &Path) -> Result<Vec<T>, MeasureError> {
+    let path = dir.join(T::FILE);
+    let mut reader = open::<T>(&path)?;
+    reader.deserialize().map(|row| row.map_err(|error| MeasureError::new(&path, error))).collect()
+}
+
+/// Reads `summary.csv`, the swept keys' own columns included.
+///
+/// # Errors
+/// As [`read_rows`].
+pub fn read_summary(dir: &Path) -> Result<Vec<SummaryRow>, MeasureError> {
+    let path = dir.join(SummaryRow::FILE);
+    let mut reader = open::<SummaryRow>(&path)?;
+    let fail = |error: csv::Error| MeasureError::new(&path, error);
+    let header = reader.headers().map_err(fail)?.clone();
+    let known = columns::<SummaryRow>();
+    let is_swept = |name: &str| !known.iter().any(|column| column == name);
+    reader
+        .records()
+        .map(|record| {
+            let record = record.map_err(fail)?;
+            let mut row: SummaryRow = record.deserialize(Some(&header)).map_err(fail)?;
+            row.swept = header
+                .iter()
+                .zip(&record)
+                .filter(|(name, _)| is_swept(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            Ok(row)
+        })
+        .collect()
+}
+
+fn open<T: CsvRow>(path: &Path) -> Result<csv::Reader<File>, MeasureError> {
+    let file = File::open(path).map_err(|error| {
+        MeasureError::new(path, format!("{error}; is this a results directory?"))
+    })?;
+    let mut reader = csv::Reader::from_reader(file);
+    let header = reader.headers().map_err(|error| MeasureError::new(path, error))?;
+    match columns::<T>().into_iter().find(|column| !header.iter().any(|name| name == column)) {
+        None => Ok(reader),
+        Some(missing) => Err(MeasureError::new(
+            path,
+            format!(
+                "column {missing} is missing: edited, or written by another version; run it again"
+            ),
+        )),
+    }
+}
+
+/// Appends rows to one file; each call to [`Table::append`] reaches the file.
+#[derive(Debug)]
+pub(crate) struct Table {
+    path: PathBuf,
+    writer: csv::Writer<File>,
+    extra: Vec<String>,
+}
+
+impl Table {
+    /// Creates the file of `T` in `dir` with its header; `extra` columns follow the row's own.
+    pub(crate) fn create<T: CsvRow>(dir: &Path, extra: Vec<String>) -> Result<Self, MeasureError> {
+        let path = dir.join(T::FILE);
+        let writer = csv::WriterBuilder::new()
+            .has_headers(false)
+            .from_path(&path)
+            .map_err(|error| MeasureError::new(&path, error))?;
+        let mut table = Self { path, writer, extra };
+        let header: Vec<String> = columns::<T>().into_iter().chain(table.extra.clone()).collect();
+        table.write(&header)?;
+        table.flush()?;
+        Ok(table)
+    }
+
+    /// Appends rows.
+    pub(crate) fn append<T: CsvRow>(&mut self, rows: &[T]) -> Result<(), MeasureError> {
+        rows.iter().try_for_each(|row| self.write(row))?;
+        self.flush()
+    }
+
+    /// Appends a summary row with its swept keys in the extra columns.
+    pub(crate) fn append_summary(&mut self, row: &SummaryRow) -> Result<(), MeasureError> {
+        let value = |key: &String| {
+            let swept = row.swept.iter().find(|(name, _)| name == key);
+            swept.map_or(String::new(), |(_, value)| value.clone())
+        };
+        let extra: Vec<String> = self.extra.iter().map(value).collect();
+        self.write(&(row, extra))?;
+        self.flush()
+    }
+
+    fn write(&mut self, row: &impl Serialize) -> Result<(), MeasureError> {
+        self.writer.serialize(row).map_err(|error| MeasureError::new(&self.path, error))
+    }
+
+    fn flush(&mut self) -> Result<(), MeasureError> {
+        self.writer.flush().map_err(|error| MeasureError::new(&self.path, error))
+    }
+}

@@ -1,0 +1,220 @@
+//! A results directory: created when a run starts, filled run by run, readable at every moment.
+//!
+//! Rows reach their files when a run ends, so an interrupted sweep keeps what was measured.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::error::MeasureError;
+use crate::files::{Table, columns};
+use crate::histogram::Histogram;
+use crate::hlog::{HistogramKind, file_safe, hlog_file_name, write_hlog};
+use crate::manifest::Manifest;
+use crate::rows::{
+    CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+};
+use crate::run::{Identity, RunRecord};
+
+/// Chosen: nobody starts more runs of one name and seed within a second.
+const COLLISIONS_MAX: u32 = 1_000;
+
+/// An open results directory.
+#[derive(Debug)]
+pub struct ResultsDir {
+    path: PathBuf,
+    summary: Table,
+    latency: Table,
+    replicas: Table,
+    timeseries: Table,
+    events: Table,
+    verdicts: Table,
+    distributions: BTreeMap<(String, String, String), Distribution>,
+}
+
+/// All repetitions of one protocol at one point: those that may be quoted, and the others.
+#[derive(Debug, Default)]
+struct Distribution {
+    valid: Merged,
+    not_valid: Merged,
+}
+
+#[derive(Debug, Default)]
+struct Merged {
+    repetitions: u32,
+    latency: Histogram,
+}
+
+impl ResultsDir {
+    /// Creates `<root>/<UTC>-<name>-<seed>/` with the manifest and empty files, and points `<root>/latest` at it.
+    /// `swept` are the workload's swept keys without their tables; those that are not a column of `summary.csv` become
+    /// one.
+    ///
+    /// # Errors
+    /// If something cannot be created.
+    pub fn create(
+        root: &Path,
+        manifest: &Manifest,
+        swept: &[String],
+    ) -> Result<Self, MeasureError> {
+        let path = create_unique(root, manifest)?;
+        for folder in ["hist", "logs", "plots"] {
+            create_dir(&path.join(folder))?;
+        }
+        manifest.write(&path)?;
+        let known = columns::<SummaryRow>();
+        let extra = swept.iter().filter(|key| !known.contains(key)).cloned().collect();
+        let results = Self {
+            summary: Table::create::<SummaryRow>(&path, extra)?,
+            latency: Table::create::<LatencyRow>(&path, Vec::new())?,
+            replicas: Table::create::<ReplicaRow>(&path, Vec::new())?,
+            timeseries: Table::create::<TimeseriesRow>(&path, Vec::new())?,
+            events: Table::create::<EventRow>(&path, Vec::new())?,
+            verdicts: Table::create::<VerdictRow>(&path, Vec::new())?,
+            distributions: BTreeMap::new(),
+            path,
+        };
+        results.write_cdf()?;
+        point_latest(root, &results.path)?;
+        Ok(results)
+    }
+
+    /// Where the results are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder for the processes' logs.
+    pub fn logs_path(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Writes everything about one run. When this returns the files hold it.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn append(&mut self, run: &RunRecord) -> Result<(), MeasureError> {
+        let rows = run.rows();
+        self.write_histograms(run)?;
+        self.verdicts.append(&rows.verdicts)?;
+        self.latency.append(&rows.latency)?;
+        self.replicas.append(&rows.replicas)?;
+        self.timeseries.append(&rows.timeseries)?;
+        self.events.append(&rows.events)?;
+        // Last, since a reader takes a row here for a run that is all there.
+        self.summary.append_summary(&rows.summary)?;
+        self.merge_distribution(run);
+        self.write_cdf()
+    }
+
+    /// Rewrites the manifest.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), MeasureError> {
+        manifest.write(&self.path)
+    }
+
+    fn write_histograms(&self, run: &RunRecord) -> Result<(), MeasureError> {
+        let merged = run.merged();
+        for (kind, histogram) in [
+            (HistogramKind::Latency, &merged.latency),
+            (HistogramKind::Service, &merged.service),
+            (HistogramKind::Commit, &run.merged_commit()),
+            (HistogramKind::Execute, &run.merged_execute()),
+        ] {
+            let path = self.path.join("hist").join(hlog_file_name(&run.identity, kind));
+            write_hlog(&path, &run.identity, kind, run.started, run.elapsed, histogram)?;
+        }
+        Ok(())
+    }
+
+    fn merge_distribution(&mut self, run: &RunRecord) {
+        let Identity { protocol, driver, point, .. } = run.identity.clone();
+        let distribution = self.distributions.entry((point, protocol, driver)).or_default();
+        let merged =
+            if run.verdict.valid { &mut distribution.valid } else { &mut distribution.not_valid };
+        merged.repetitions += 1;
+        merged.latency.merge(&run.merged().latency);
+    }
+
+    /// Rewrites `cdf.csv`, in one step: it holds merged figures, so rows cannot be appended.
+    fn write_cdf(&self) -> Result<(), MeasureError> {
+        let path = self.path.join(<CdfRow as crate::files::CsvRow>::FILE);
+        let scratch = self.path.join(".cdf");
+        create_dir(&scratch)?;
+        let mut table = Table::create::<CdfRow>(&scratch, Vec::new())?;
+        for ((point, protocol, driver), distribution) in &self.distributions {
+            table.append(&distribution.rows(protocol, driver, point))?;
+        }
+        fs::rename(scratch.join(<CdfRow as crate::files::CsvRow>::FILE), &path)
+            .and_then(|()| fs::remove_dir(&scratch))
+            .map_err(|error| MeasureError::new(&path, error))
+    }
+}
+
+impl Distribution {
+    /// Runs that are not valid are drawn only where there are no others.
+    fn rows(&self, protocol: &str, driver: &str, point: &str) -> Vec<CdfRow> {
+        let valid = self.valid.repetitions > 0;
+        let merged = if valid { &self.valid } else { &self.not_valid };
+        merged
+            .latency
+            .distribution_us()
+            .into_iter()
+            .map(|(quantile, latency_us)| CdfRow {
+                protocol: protocol.to_owned(),
+                driver: driver.to_owned(),
+                point: point.to_owned(),
+                repetitions: merged.repetitions,
+                valid,
+                quantile: (quantile * 1e9).round() / 1e9,
+                latency_us,
+            })
+            .collect()
+    }
+}
+
+/// A moment as 2026-01-31T12:00:00Z.
+pub fn utc_text(time: SystemTime) -> String {
+    utc(time, "%Y-%m-%dT%H:%M:%SZ")
+}
+
+fn utc(time: SystemTime, format: &str) -> String {
+    let timestamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    timestamp.strftime(format).to_string()
+}
+
+fn create_unique(root: &Path, manifest: &Manifest) -> Result<PathBuf, MeasureError> {
+    create_dir(root)?;
+    let started: String =
+        manifest.started_utc.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let stem = format!("{started}-{}-{}", file_safe(&manifest.name), manifest.seed);
+    for attempt in 1..=COLLISIONS_MAX {
+        let name = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
+        let path = root.join(name);
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(MeasureError::new(&path, error)),
+        }
+    }
+    Err(MeasureError::new(&root.join(stem), "exists, and so do all its numbered neighbours"))
+}
+
+fn create_dir(path: &Path) -> Result<(), MeasureError> {
+    fs::create_dir_all(path).map_err(|error| MeasureError::new(path, error))
+}
+
+/// Makes `<root>/latest` a link to `target`, in one step: at no moment is there no link.
+fn point_latest(root: &Path, target: &Path) -> Result<(), MeasureError> {
+    let latest = root.join("latest");
+    let new = root.join(format!(".latest-{}", std::process::id()));
+    let name = target.file_name().expect("the directory was just created under a name");
+    let _ = fs::remove_file(&new);
+    std::os::unix::fs::symlink(name, &new)
+        .and_then(|()| fs::rename(&new, &latest))
+        .map_err(|error| MeasureError::new(&latest, error))
+}

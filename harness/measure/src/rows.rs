@@ -1,0 +1,192 @@
+//! The rows of the CSV files, one type per file. The order of the fields is the order of the columns, and their names
+//! are an interface: scripts outside this project read them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::CsvRow;
+use crate::replica::Role;
+use crate::verdict::{Linearizable, Severity};
+
+/// The site or operation of a row that covers all of them.
+pub const ALL: &str = "all";
+
+/// A row of `summary.csv`: one run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "the columns are explained in the design; units are in their names"
+)]
+pub struct SummaryRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub replicas: u32,
+    pub offered_ops_per_s: Option<f64>,
+    pub conflict_rate: Option<f64>,
+    pub clients_per_site: u32,
+    pub window: u32,
+    pub mode: String,
+    pub rate_ops_per_s: Option<f64>,
+    pub value_bytes: u64,
+    pub repetition: u32,
+    pub operations: u64,
+    pub errors: u64,
+    pub unknown: u64,
+    pub throughput_ops_per_s: Option<f64>,
+    pub server_cpu_s: Option<f64>,
+    pub client_cpu_s: Option<f64>,
+    pub ops_per_cpu_s: Option<f64>,
+    pub fast_path_ratio: Option<f64>,
+    pub latency_us_mean: Option<f64>,
+    pub latency_us_p50: Option<f64>,
+    pub latency_us_p90: Option<f64>,
+    pub latency_us_p99: Option<f64>,
+    pub latency_us_p999: Option<f64>,
+    pub latency_us_max: Option<f64>,
+    pub service_us_p50: Option<f64>,
+    pub service_us_p99: Option<f64>,
+    pub commit_us_p50: Option<f64>,
+    pub commit_us_p99: Option<f64>,
+    pub execute_us_p50: Option<f64>,
+    pub execute_us_p99: Option<f64>,
+    pub valid: bool,
+    pub linearizable: Linearizable,
+    pub replicas_agree: Option<bool>,
+    /// The swept keys that have no column above, with their values; they follow as columns of their own.
+    #[serde(skip)]
+    pub swept: Vec<(String, String)>,
+}
+
+/// A row of `latency.csv`: one site and kind of operation of one run. `site` and `operation` may be [`ALL`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct LatencyRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub site: String,
+    pub operation: String,
+    pub count: u64,
+    pub latency_us_mean: Option<f64>,
+    pub latency_us_p50: Option<f64>,
+    pub latency_us_p90: Option<f64>,
+    pub latency_us_p99: Option<f64>,
+    pub latency_us_p999: Option<f64>,
+    pub latency_us_max: Option<f64>,
+    pub service_us_p50: Option<f64>,
+    pub service_us_p99: Option<f64>,
+}
+
+/// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
+/// per protocol message.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
+pub struct ReplicaRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub replicas: u32,
+    pub replica: u32,
+    pub role: Role,
+    pub messages_in: u64,
+    pub messages_out: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub client_requests: u64,
+    pub client_replies: u64,
+    pub cpu_s: Option<f64>,
+    pub commands_led: u64,
+    pub commands_executed: u64,
+    pub queue_depth_max: u64,
+    pub queue_depth_mean: Option<f64>,
+    pub rss_bytes: Option<u64>,
+    pub commits_fast: Option<u64>,
+    pub commits_slow: Option<u64>,
+    pub commits_recovered: Option<u64>,
+    pub component_commands_max: Option<u64>,
+    pub commit_us_p50: Option<f64>,
+    pub commit_us_p99: Option<f64>,
+    pub execute_us_p50: Option<f64>,
+    pub execute_us_p99: Option<f64>,
+}
+
+/// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct TimeseriesRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub t_ms: u64,
+    pub site: String,
+    pub operations: u64,
+    pub errors: u64,
+    pub latency_us_p50: Option<f64>,
+    pub latency_us_p99: Option<f64>,
+}
+
+/// A row of `events.csv`: a fault, or whatever else happened, `t_s` after the start of measuring.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct EventRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub t_s: f64,
+    pub event: String,
+    pub detail: String,
+}
+
+/// A row of `verdicts.csv`: a finding about one run. A run without findings has no row here; whether it is valid stands
+/// in `summary.csv`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of `Finding`")]
+pub struct VerdictRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub severity: Severity,
+    pub text: String,
+    pub advice: String,
+}
+
+/// A row of `cdf.csv`: a point of the latency distribution of all repetitions of a protocol at a point, merged.
+/// `repetitions` of them were, all valid; runs that are not valid are left out unless there are no others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct CdfRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetitions: u32,
+    pub valid: bool,
+    pub quantile: f64,
+    pub latency_us: f64,
+}
+
+impl CsvRow for SummaryRow {
+    const FILE: &'static str = "summary.csv";
+}
+impl CsvRow for LatencyRow {
+    const FILE: &'static str = "latency.csv";
+}
+impl CsvRow for ReplicaRow {
+    const FILE: &'static str = "replicas.csv";
+}
+impl CsvRow for TimeseriesRow {
+    const FILE: &'static str = "timeseries.csv";
+}
+impl CsvRow for EventRow {
+    const FILE: &'static str = "events.csv";
+}
+impl CsvRow for VerdictRow {
+    const FILE: &'static str = "verdicts.csv";
+}
+impl CsvRow for CdfRow {
+    const FILE: &'static str = "cdf.csv";
+}

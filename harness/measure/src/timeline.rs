@@ -1,0 +1,187 @@
+//! What happened when: operations, errors and latencies in buckets of 100 ms.
+//!
+//! Memory is bounded by the planned duration: a bucket holds a small histogram (microseconds, two significant digits,
+//! a few kilobytes), made when its first operation arrives. It may not read a clock.
+
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+
+/// The width of a bucket in milliseconds.
+pub const BUCKET_MS: u64 = 100;
+
+const BUCKET_NS: u64 = BUCKET_MS * 1_000_000;
+
+/// Per-bucket counts and latencies of one site.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    buckets: Vec<Bucket>,
+    outside: u64,
+}
+
+/// One tenth of a second.
+#[derive(Clone, Debug, Default)]
+pub struct Bucket {
+    operations: u64,
+    errors: u64,
+    latency_us: Option<Box<hdrhistogram::Histogram<u32>>>,
+}
+
+/// The figures of one bucket, as written to `timeseries.csv`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct BucketFigures {
+    pub(crate) operations: u64,
+    pub(crate) errors: u64,
+    pub(crate) latency_us_p50: Option<f64>,
+    pub(crate) latency_us_p99: Option<f64>,
+}
+
+impl Timeline {
+    /// A timeline that covers `duration` from the start of measuring.
+    pub fn new(duration: Duration) -> Self {
+        let buckets = duration.as_millis().div_ceil(u128::from(BUCKET_MS));
+        let buckets = usize::try_from(buckets).expect("a run is shorter than a geological age");
+        Self { buckets: vec![Bucket::default(); buckets], outside: 0 }
+    }
+
+    /// Counts an operation that was answered `at_ns` after the start of measuring.
+    pub fn record(&mut self, at_ns: u64, latency_ns: u64) {
+        if let Some(bucket) = self.bucket(at_ns) {
+            bucket.operations += 1;
+            bucket
+                .latency_us
+                .get_or_insert_with(|| Box::new(small_histogram()))
+                .record((latency_ns / 1_000).max(1))
+                .expect("the histogram resizes itself");
+        }
+    }
+
+    /// Counts an error that was seen `at_ns` after the start of measuring.
+    pub fn record_error(&mut self, at_ns: u64) {
+        if let Some(bucket) = self.bucket(at_ns) {
+            bucket.errors += 1;
+        }
+    }
+
+    /// Adds every sample of `other`, which covers the same time.
+    pub fn merge(&mut self, other: &Self) {
+        if self.buckets.len() < other.buckets.len() {
+            self.buckets.resize(other.buckets.len(), Bucket::default());
+        }
+        for (bucket, added) in self.buckets.iter_mut().zip(&other.buckets) {
+            bucket.merge(added);
+        }
+        self.outside += other.outside;
+    }
+
+    /// The buckets in order; bucket *i* starts `i × BUCKET_MS` after the start of measuring.
+    pub fn buckets(&self) -> &[Bucket] {
+        &self.buckets
+    }
+
+    /// How many samples fell outside the time covered.
+    pub fn outside(&self) -> u64 {
+        self.outside
+    }
+
+    fn bucket(&mut self, at_ns: u64) -> Option<&mut Bucket> {
+        let index = usize::try_from(at_ns / BUCKET_NS).unwrap_or(usize::MAX);
+        if index >= self.buckets.len() {
+            self.outside += 1;
+        }
+        self.buckets.get_mut(index)
+    }
+}
+
+impl Bucket {
+    /// Operations answered in this bucket.
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// Errors seen in this bucket.
+    pub fn errors(&self) -> u64 {
+        self.errors
+    }
+
+    pub(crate) fn figures(&self) -> BucketFigures {
+        let latency = self.latency_us.as_deref().map(as_nanoseconds).unwrap_or_default();
+        BucketFigures {
+            operations: self.operations,
+            errors: self.errors,
+            latency_us_p50: latency.percentile_us(50.0),
+            latency_us_p99: latency.percentile_us(99.0),
+        }
+    }
+
+    fn merge(&mut self, added: &Self) {
+        self.operations += added.operations;
+        self.errors += added.errors;
+        if let Some(latency) = &added.latency_us {
+            self.latency_us
+                .get_or_insert_with(|| Box::new(small_histogram()))
+                .add(latency.as_ref())
+                .expect("the histogram resizes itself");
+        }
+    }
+}
+
+fn small_histogram() -> hdrhistogram::Histogram<u32> {
+    let mut histogram =
+        hdrhistogram::Histogram::new(2).expect("two significant digits are accepted");
+    histogram.auto(true);
+    histogram
+}
+
+/// The same samples as a [`Histogram`], which knows when a percentile has too few of them.
+fn as_nanoseconds(latency_us: &hdrhistogram::Histogram<u32>) -> Histogram {
+    let mut histogram = Histogram::new();
+    for value in latency_us.iter_recorded() {
+        histogram.record_many_ns(value.value_iterated_to() * 1_000, value.count_at_value().into());
+    }
+    histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND_NS: u64 = 1_000_000_000;
+
+    #[test]
+    fn samples_land_in_their_bucket() {
+        let mut timeline = Timeline::new(Duration::from_secs(1));
+        assert_eq!(timeline.buckets().len(), 10);
+        timeline.record(0, 5_000);
+        timeline.record(BUCKET_NS - 1, 5_000);
+        timeline.record(BUCKET_NS, 5_000);
+        timeline.record_error(SECOND_NS - 1);
+        timeline.record(SECOND_NS, 5_000);
+        timeline.record_error(u64::MAX);
+        let operations: Vec<u64> = timeline.buckets().iter().map(Bucket::operations).collect();
+        assert_eq!(operations, [2, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(timeline.buckets()[9].errors(), 1);
+        assert_eq!(timeline.outside(), 2);
+    }
+
+    #[test]
+    fn merged_percentiles_come_from_merged_samples() {
+        let mut fast = Timeline::new(Duration::from_millis(100));
+        let mut slow = fast.clone();
+        (0..300).for_each(|_| fast.record(0, 100_000));
+        (0..100).for_each(|_| slow.record(0, 10_000_000));
+        fast.merge(&slow);
+        let figures = fast.buckets()[0].figures();
+        assert_eq!(figures.operations, 400);
+        assert!((figures.latency_us_p50.unwrap() - 100.0).abs() < 2.0, "{figures:?}");
+        assert!((figures.latency_us_p99.unwrap() - 10_000.0).abs() < 200.0, "{figures:?}");
+    }
+
+    #[test]
+    fn few_samples_give_no_percentile() {
+        let mut timeline = Timeline::new(Duration::from_millis(100));
+        (0..3).for_each(|_| timeline.record(0, 1_000));
+        let figures = timeline.buckets()[0].figures();
+        assert_eq!((figures.latency_us_p50, figures.latency_us_p99), (None, None));
+    }
+}

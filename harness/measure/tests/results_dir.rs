@@ -1,0 +1,221 @@
+//! What a results directory holds, read back the way an outsider would.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use measure::{
+    ALL, CdfRow, Event, EventRow, Identity, LatencyRow, LoadMode, Manifest, ReplicaCounters,
+    ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, SiteRecord, SummaryRow,
+    TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
+};
+
+/// The columns as the design states them.
+const SUMMARY_COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,\
+    clients_per_site,window,mode,rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,\
+    throughput_ops_per_s,server_cpu_s,client_cpu_s,ops_per_cpu_s,fast_path_ratio,latency_us_mean,\
+    latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,latency_us_max,service_us_p50,\
+    service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,linearizable,\
+    replicas_agree";
+
+const DURATION: Duration = Duration::from_secs(1);
+
+fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
+    let mut site = SiteRecord::new("0", DURATION);
+    for operation in 0..operations {
+        site.record(operation * 100_000, operation % 4 == 0, 1_000 * (operation + 1), 1_000);
+    }
+    site.record_error(0);
+    site.record_unknown(0);
+    let mut report =
+        ReplicaReport { role: Role::Leader, cpu_ns: Some(250_000_000), ..Default::default() };
+    report.counters =
+        ReplicaCounters { messages_in: 7, commits_fast: 3, commits_slow: 1, ..Default::default() };
+    report.commit.record_ns(5_000);
+    let facts = RunFacts { samples: operations, replicas_agree: Some(true), ..Default::default() };
+    RunRecord {
+        identity: Identity {
+            protocol: protocol.to_owned(),
+            driver: "quic".to_owned(),
+            point: "conflict_rate=0.02,write_ratio=0.5".to_owned(),
+            repetition,
+            replicas: 1,
+            mode: LoadMode::Closed,
+            conflict_rate: Some(0.02),
+            clients_per_site: 16,
+            window: 1,
+            rate_ops_per_s: None,
+            value_bytes: 16,
+            swept: vec![
+                ("conflict_rate".to_owned(), "0.02".to_owned()),
+                ("write_ratio".to_owned(), "0.5".to_owned()),
+            ],
+        },
+        started: SystemTime::UNIX_EPOCH,
+        elapsed: DURATION,
+        offered_ops_per_s: None,
+        has_fast_path: protocol == "epaxos",
+        sites: vec![site.clone(), SiteRecord { site: "1".to_owned(), ..site }],
+        replicas: vec![report],
+        server_cpu_s: Some(0.25),
+        client_cpu_s: Some(0.25),
+        events: vec![Event { t_s: 0.5, event: "kill".into(), detail: "replica 0, \"bye\"".into() }],
+        verdict: judge(&facts, &measure::Limits::default()),
+    }
+}
+
+fn manifest(name: &str) -> Manifest {
+    Manifest::starting(name, 42, serde_json::json!({ "name": name }))
+}
+
+fn swept() -> Vec<String> {
+    vec!["conflict_rate".to_owned(), "write_ratio".to_owned()]
+}
+
+fn header(dir: &Path, file: &str) -> String {
+    let text = fs::read_to_string(dir.join(file)).expect("the file was created");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_file_has_its_columns_before_anything_was_measured() {
+    let root = tempfile::tempdir().unwrap();
+    let results = ResultsDir::create(root.path(), &manifest("empty"), &swept()).unwrap();
+    assert_eq!(header(results.path(), "summary.csv"), format!("{SUMMARY_COLUMNS},write_ratio"));
+    assert_eq!(read_summary(results.path()).unwrap(), []);
+    assert_eq!(read_rows::<CdfRow>(results.path()).unwrap(), []);
+    assert_eq!(read_rows::<LatencyRow>(results.path()).unwrap(), []);
+    assert!(!Manifest::read(results.path()).unwrap().complete);
+}
+
+#[test]
+fn rows_come_back_as_they_were_derived() {
+    let root = tempfile::tempdir().unwrap();
+    let mut results = ResultsDir::create(root.path(), &manifest("rows"), &swept()).unwrap();
+    let record = run("epaxos", 1, 1_000);
+    results.append(&record).unwrap();
+    let (dir, rows) = (results.path(), record.rows());
+
+    let summary = read_summary(dir).unwrap();
+    assert_eq!(summary[0].swept, [("write_ratio".to_owned(), "0.5".to_owned())]);
+    let expected = SummaryRow { swept: summary[0].swept.clone(), ..rows.summary };
+    assert_eq!(summary, [expected]);
+    assert_eq!(read_rows::<LatencyRow>(dir).unwrap(), rows.latency);
+    assert_eq!(read_rows::<ReplicaRow>(dir).unwrap(), rows.replicas);
+    assert_eq!(read_rows::<TimeseriesRow>(dir).unwrap(), rows.timeseries);
+    assert_eq!(read_rows::<EventRow>(dir).unwrap(), rows.events);
+    assert_eq!(read_rows::<VerdictRow>(dir).unwrap(), rows.verdicts);
+}
+
+#[test]
+fn figures_follow_from_the_record() {
+    let rows = run("epaxos", 1, 1_000).rows();
+    let summary = &rows.summary;
+    assert_eq!((summary.operations, summary.errors, summary.unknown), (2_000, 2, 2));
+    assert_eq!(summary.throughput_ops_per_s, Some(2_000.0));
+    assert_eq!(summary.ops_per_cpu_s, Some(4_000.0));
+    assert_eq!(summary.fast_path_ratio, Some(0.75));
+    assert!((summary.latency_us_p50.unwrap() - 500.0).abs() < 1.0);
+    assert!((summary.service_us_p50.unwrap() - 1.0).abs() < 1e-3);
+    assert!(summary.latency_us_p999.is_some());
+    assert_eq!(summary.commit_us_p50, None, "one sample has no median");
+    let reads = rows.latency.iter().find(|row| row.site == ALL && row.operation == "read").unwrap();
+    assert_eq!(reads.count, 500);
+    let tenths = rows.timeseries.iter().filter(|row| row.site == ALL);
+    assert_eq!(tenths.map(|row| row.operations).sum::<u64>(), 2_000);
+    assert_eq!(rows.replicas[0].cpu_s, Some(0.25));
+}
+
+#[test]
+fn figures_without_meaning_are_empty_cells() {
+    let rows = run("paxos", 1, 10).rows();
+    assert_eq!(rows.summary.fast_path_ratio, None);
+    assert_eq!(rows.replicas[0].commits_fast, None);
+    assert_eq!(rows.summary.latency_us_p99, None);
+    assert_eq!(rows.summary.offered_ops_per_s, None);
+    assert!(!rows.summary.valid);
+    assert_eq!(rows.verdicts[0].text, "10 samples, fewer than 200");
+}
+
+#[test]
+fn names_do_not_collide_and_latest_points_at_the_newest() {
+    let root = tempfile::tempdir().unwrap();
+    let manifest = Manifest { started_utc: "2026-01-31T12:00:00Z".to_owned(), ..manifest("twice") };
+    let first = ResultsDir::create(root.path(), &manifest, &[]).unwrap();
+    let second = ResultsDir::create(root.path(), &manifest, &[]).unwrap();
+    assert_eq!(first.path().file_name().unwrap(), "20260131T120000Z-twice-42");
+    assert_eq!(second.path().file_name().unwrap(), "20260131T120000Z-twice-42-2");
+    let latest = fs::read_link(root.path().join("latest")).unwrap();
+    assert_eq!(latest.as_os_str(), second.path().file_name().unwrap());
+}
+
+#[test]
+fn the_distribution_is_of_all_valid_repetitions_merged() {
+    let root = tempfile::tempdir().unwrap();
+    let mut results = ResultsDir::create(root.path(), &manifest("cdf"), &swept()).unwrap();
+    results.append(&run("epaxos", 1, 10_000)).unwrap();
+    results.append(&run("epaxos", 2, 2_000)).unwrap();
+    results.append(&run("epaxos", 3, 10)).unwrap();
+    let rows: Vec<CdfRow> = read_rows(results.path()).unwrap();
+    assert!(rows.iter().all(|row| row.repetitions == 2 && row.valid));
+    // The mean of the repetitions' own p90s would be 5,400 µs.
+    let p90 = rows.iter().find(|row| (row.quantile - 0.9).abs() < 1e-6).unwrap().latency_us;
+    assert!((p90 - 8_800.0).abs() < 10.0, "{p90}");
+}
+
+#[test]
+fn histograms_open_as_interval_logs() {
+    let root = tempfile::tempdir().unwrap();
+    let mut results = ResultsDir::create(root.path(), &manifest("hlog"), &swept()).unwrap();
+    results.append(&run("multi-paxos", 3, 1_000)).unwrap();
+    let mut names: Vec<String> = fs::read_dir(results.path().join("hist"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let kinds = ["commit", "execute", "latency", "service"];
+    let expected =
+        kinds.map(|kind| format!("multi-paxos_conflict_rate=0.02,write_ratio=0.5_r3_{kind}.hlog"));
+    assert_eq!(names, expected);
+
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let log = fs::read(results.path().join("hist").join(&names[2])).unwrap();
+    let intervals: Vec<_> = IntervalLogIterator::new(&log)
+        .filter_map(|entry| match entry.unwrap() {
+            LogEntry::Interval(interval) => Some(interval.encoded_histogram().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(intervals.len(), 1);
+    assert!(intervals[0].starts_with("HISTFAAA"), "compressed V2, what every reader knows");
+}
+
+#[test]
+fn a_finished_manifest_replaces_the_first() {
+    let root = tempfile::tempdir().unwrap();
+    let mut manifest = manifest("end");
+    let results = ResultsDir::create(root.path(), &manifest, &[]).unwrap();
+    manifest.end(true);
+    manifest.warnings.push("something to know".to_owned());
+    results.write_manifest(&manifest).unwrap();
+    let read = Manifest::read(results.path()).unwrap();
+    assert_eq!(read, manifest);
+    assert!(read.complete && read.ended_utc.is_some());
+    assert!(read.versions.rustc.is_some_and(|version| version.starts_with("rustc ")));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let error = Manifest::read(root.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json") && !error.contains('\n'), "{error}");
+    let error = read_summary(root.path()).unwrap_err().to_string();
+    assert!(error.contains("summary.csv"), "{error}");
+    fs::write(root.path().join("cdf.csv"), "protocol,driver\nepaxos,quic\n").unwrap();
+    let error = read_rows::<CdfRow>(root.path()).unwrap_err().to_string();
+    assert!(error.contains("column point is missing"), "{error}");
+    let columns = measure::columns::<CdfRow>().join(",");
+    fs::write(root.path().join("cdf.csv"), format!("{columns}\np,d,x,1,true,0.5,fast\n")).unwrap();
+    let error = read_rows::<CdfRow>(root.path()).unwrap_err().to_string();
+    assert!(error.contains("line: 2") && error.contains("float"), "{error}");
+}

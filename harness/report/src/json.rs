@@ -1,0 +1,182 @@
+//! The summary for programs: the same figures as the terminal's, with the same verdicts.
+
+use std::path::Path;
+
+use measure::{Linearizable, Severity, SummaryRow};
+use serde_json::{Map, Value, json};
+
+use crate::cell::{Cell, quotable};
+use crate::error::ReportError;
+use crate::numbers::{Spread, spread_name};
+use crate::results::{Point, Results};
+
+/// A figure's name and where it stands in a row.
+type Figure = (&'static str, fn(&SummaryRow) -> Option<f64>);
+
+/// The figures of a protocol at a point, each with median and spread over the repetitions.
+const FIGURES: [Figure; 17] = [
+    ("offered_ops_per_s", |row| row.offered_ops_per_s),
+    ("throughput_ops_per_s", |row| row.throughput_ops_per_s),
+    ("ops_per_cpu_s", |row| row.ops_per_cpu_s),
+    ("server_cpu_s", |row| row.server_cpu_s),
+    ("client_cpu_s", |row| row.client_cpu_s),
+    ("fast_path_ratio", |row| row.fast_path_ratio),
+    ("latency_us_mean", |row| row.latency_us_mean),
+    ("latency_us_p50", |row| row.latency_us_p50),
+    ("latency_us_p90", |row| row.latency_us_p90),
+    ("latency_us_p99", |row| row.latency_us_p99),
+    ("latency_us_p999", |row| row.latency_us_p999),
+    ("service_us_p50", |row| row.service_us_p50),
+    ("service_us_p99", |row| row.service_us_p99),
+    ("commit_us_p50", |row| row.commit_us_p50),
+    ("commit_us_p99", |row| row.commit_us_p99),
+    ("execute_us_p50", |row| row.execute_us_p50),
+    ("execute_us_p99", |row| row.execute_us_p99),
+];
+
+/// The summary of the results in `dir` as one JSON document.
+///
+/// # Errors
+/// If a file is missing or not what it should be, or no run ended.
+pub fn json(dir: &Path) -> Result<Value, ReportError> {
+    let results = Results::read(dir)?;
+    let manifest = &results.manifest;
+    let points: Vec<Value> =
+        results.points.iter().map(|point| point_value(&results, point)).collect();
+    Ok(json!({
+        "name": manifest.name,
+        "seed": manifest.seed,
+        "started_utc": manifest.started_utc,
+        "complete": manifest.complete,
+        "results": dir.display().to_string(),
+        "host": manifest.host,
+        "versions": manifest.versions,
+        "verdict": {
+            "text": results.verdict_text(),
+            "runs": results.summary.len(),
+            "valid_runs": results.summary.iter().filter(|row| quotable(row)).count(),
+            "linearizable": linearizable(results.summary.iter()),
+            "replicas_agree": replicas_agree(results.summary.iter()),
+        },
+        "points": points,
+        "comparisons": comparisons(&results),
+        "warnings": warnings(&results),
+    }))
+}
+
+fn point_value(results: &Results, point: &Point) -> Value {
+    let keys = results.dimensions.iter().map(|dimension| dimension.key.clone());
+    let swept: Map<String, Value> =
+        keys.zip(point.values.iter().map(|value| scalar(value))).collect();
+    let protocols: Vec<Value> = results
+        .protocols
+        .iter()
+        .filter_map(|protocol| {
+            let cell = results.cell(&point.text, protocol)?;
+            Some(protocol_value(results, point, protocol, &cell))
+        })
+        .collect();
+    json!({ "point": point.text, "swept": swept, "protocols": protocols })
+}
+
+fn protocol_value(results: &Results, point: &Point, protocol: &str, cell: &Cell<'_>) -> Value {
+    let all =
+        || results.summary.iter().filter(|row| row.point == point.text && row.protocol == protocol);
+    let mut value = json!({
+        "protocol": protocol,
+        "runs": cell.runs,
+        "valid_runs": cell.valid_runs,
+        "valid": cell.is_valid(),
+        "linearizable": linearizable(all()),
+        "replicas_agree": replicas_agree(all()),
+        "operations": all().map(|row| row.operations).sum::<u64>(),
+        "errors": all().map(|row| row.errors).sum::<u64>(),
+        "unknown": all().map(|row| row.unknown).sum::<u64>(),
+        "busiest_replica": results.busiest(cell).map(|busiest| json!({
+            "replica": busiest.replica,
+            "role": busiest.role,
+            "messages_over_mean": busiest.messages_ratio,
+            "cpu_over_mean": busiest.cpu_ratio,
+        })),
+    });
+    for (name, figure) in FIGURES {
+        value[name] = spread_value(cell.spread(figure));
+    }
+    value
+}
+
+fn spread_value(spread: Option<Spread>) -> Value {
+    spread.map_or(Value::Null, |spread| {
+        json!({
+            "median": spread.median,
+            "low": spread.low,
+            "high": spread.high,
+            "interval": spread_name(spread.count),
+            "repetitions": spread.count,
+        })
+    })
+}
+
+fn comparisons(results: &Results) -> Vec<Value> {
+    let comparisons = results.comparisons();
+    let value = |comparison: &crate::summary::Comparison| {
+        let others: Vec<Value> = comparison
+            .others
+            .iter()
+            .map(|other| {
+                json!({ "protocol": other.protocol, "ratio": other.ratio, "half": other.half })
+            })
+            .collect();
+        json!({
+            "point": comparison.point.text,
+            "by": comparison.criterion.name(),
+            "best": comparison.best,
+            "others": others,
+            "text": comparison.text(),
+        })
+    };
+    comparisons.iter().map(value).collect()
+}
+
+fn warnings(results: &Results) -> Vec<Value> {
+    let warnings = results.warnings();
+    let value = |warning: &crate::summary::Warning| {
+        let severity = match warning.severity {
+            Severity::Warning => "warning",
+            Severity::Invalid => "invalid",
+            Severity::Violation => "violation",
+        };
+        json!({ "severity": severity, "text": warning.text, "advice": warning.advice })
+    };
+    warnings.iter().map(value).collect()
+}
+
+/// "false" if any history is not linearizable, "true" if all are, else "unknown".
+fn linearizable<'a>(rows: impl Iterator<Item = &'a SummaryRow>) -> &'static str {
+    let verdicts: Vec<Linearizable> = rows.map(|row| row.linearizable).collect();
+    let verdict = if verdicts.contains(&Linearizable::False) {
+        Linearizable::False
+    } else if verdicts.contains(&Linearizable::Unknown) {
+        Linearizable::Unknown
+    } else {
+        Linearizable::True
+    };
+    verdict.name()
+}
+
+/// False if any replicas disagree, true if all agree, null if some were not compared.
+fn replicas_agree<'a>(rows: impl Iterator<Item = &'a SummaryRow>) -> Option<bool> {
+    let verdicts: Vec<Option<bool>> = rows.map(|row| row.replicas_agree).collect();
+    if verdicts.contains(&Some(false)) {
+        return Some(false);
+    }
+    (!verdicts.contains(&None)).then_some(true)
+}
+
+/// A swept value as a number where it is one.
+fn scalar(value: &str) -> Value {
+    serde_json::from_str(value)
+        .ok()
+        .filter(Value::is_number)
+        .unwrap_or_else(|| Value::String(value.to_owned()))
+}

@@ -1,0 +1,190 @@
+//! Numbers for people: three significant digits, a unit that fits, and spread over repetitions.
+
+/// What stands where a figure has no meaning or too few samples.
+pub(crate) const NONE: &str = "–";
+
+/// Chosen: below this many repetitions the order statistics of the median reach the extremes anyway, so the range is
+/// given; from here on a distribution-free 95 % interval of the median.
+const INTERVAL_REPETITIONS_MIN: usize = 6;
+
+/// The median of some repetitions, and how far they spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) count: usize,
+}
+
+impl Spread {
+    /// The spread of `values`; `None` if there are none.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let count = values.len();
+        let last = count.checked_sub(1)?;
+        let median = f64::midpoint(values[last / 2], values[count / 2]);
+        let cut = if count < INTERVAL_REPETITIONS_MIN { 0 } else { interval_cut(count) };
+        Some(Self { median, low: values[cut], high: values[last - cut], count })
+    }
+
+    /// Half the width of the interval.
+    pub(crate) fn half(&self) -> f64 {
+        (self.high - self.low) / 2.0
+    }
+
+    /// The ratio of two medians with the half-width that follows from both spreads, taken as independent.
+    pub(crate) fn ratio(&self, other: &Self) -> Option<(f64, f64)> {
+        let ratio = self.median / other.median;
+        let relative = (self.half() / self.median).hypot(other.half() / other.median);
+        (ratio.is_finite() && relative.is_finite()).then_some((ratio, ratio * relative))
+    }
+}
+
+/// How `low` and `high` are to be called, given the number of repetitions.
+pub(crate) fn spread_name(repetitions: usize) -> &'static str {
+    if repetitions < INTERVAL_REPETITIONS_MIN { "min … max" } else { "95 % interval" }
+}
+
+/// How many of `count` sorted values to cut on each side so that the rest covers the median with at least 95 %: the
+/// sign test's interval.
+fn interval_cut(count: usize) -> usize {
+    let mut term = 0.5f64.powi(i32::try_from(count).unwrap_or(i32::MAX));
+    let mut tail = 0.0;
+    let mut cut = 0;
+    for below in 0..count / 2 {
+        tail += term;
+        if tail > 0.025 {
+            break;
+        }
+        cut = below;
+        #[expect(clippy::cast_precision_loss, reason = "a number of repetitions")]
+        let factor = (count - below) as f64 / (below + 1) as f64;
+        term *= factor;
+    }
+    cut
+}
+
+/// 41234 as 41.2k: three significant digits with k, M or G.
+pub(crate) fn human(value: f64) -> String {
+    for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
+        // 999.6 thousand would print as 1000k.
+        if value.abs() >= unit * 0.9995 {
+            return format!("{}{suffix}", digits3(value / unit));
+        }
+    }
+    digits3(value)
+}
+
+/// Three significant digits, no exponent.
+pub(crate) fn digits3(value: f64) -> String {
+    match value.abs() {
+        size if size >= 99.95 => format!("{value:.0}"),
+        size if size >= 9.995 => format!("{value:.1}"),
+        size if size >= 0.095 || size == 0.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// `half` with as many decimals as `human(median)` shows, in its unit: "1.3k" beside "41.2k".
+pub(crate) fn human_half(median: f64, half: f64) -> String {
+    let text = human(median);
+    let suffix = text.chars().last().filter(|c| c.is_alphabetic());
+    let unit = match suffix {
+        Some('G') => 1e9,
+        Some('M') => 1e6,
+        Some('k') => 1e3,
+        _ => 1.0,
+    };
+    let decimals = text
+        .split_once('.')
+        .map_or(0, |(_, after)| after.chars().filter(char::is_ascii_digit).count());
+    let suffix = suffix.map(String::from).unwrap_or_default();
+    format!("{:.decimals$}{suffix}", half / unit)
+}
+
+/// A number as short as it can be written: axis ticks and swept values.
+pub(crate) fn short(value: f64) -> String {
+    for (unit, suffix) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
+        if value.abs() >= unit {
+            return format!("{}{suffix}", trimmed(value / unit));
+        }
+    }
+    trimmed(value)
+}
+
+fn trimmed(value: f64) -> String {
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A share as "12.5 %", without needless zeros.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", trimmed((share * 1e4).round() / 1e2))
+}
+
+/// 1024 as "1 KiB".
+pub(crate) fn bytes(value: f64) -> String {
+    for (unit, name) in [(1_048_576.0, "MiB"), (1_024.0, "KiB")] {
+        if value >= unit {
+            return format!("{} {name}", trimmed((value / unit * 100.0).round() / 100.0));
+        }
+    }
+    format!("{} B", trimmed(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        let cases = [(41_234.0, "41.2k"), (999_600.0, "1.00M"), (0.0, "0.00"), (152.3, "152")];
+        for (value, expected) in cases {
+            assert_eq!(human(value), expected);
+        }
+        assert_eq!(human_half(41_234.0, 1_260.0), "1.3k");
+        assert_eq!(human_half(1_234_000.0, 30_000.0), "0.03M");
+        assert_eq!(human_half(152.0, 3.4), "3");
+        assert_eq!(
+            (short(1_500.0), short(0.02), short(10.0)),
+            ("1.5k".into(), "0.02".into(), "10".into())
+        );
+        assert_eq!(
+            (percent(0.02), percent(1.0), percent(0.125)),
+            ("2 %".into(), "100 %".into(), "12.5 %".into())
+        );
+        assert_eq!(
+            (bytes(16.0), bytes(1_024.0), bytes(16_384.0)),
+            ("16 B".into(), "1 KiB".into(), "16 KiB".into())
+        );
+    }
+
+    #[test]
+    fn few_repetitions_spread_over_their_range() {
+        let spread = Spread::of([3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((spread.median, spread.low, spread.high), (2.0, 1.0, 3.0));
+        assert_eq!(Spread::of([1.0, 2.0]).unwrap().median, 1.5);
+        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of([f64::NAN]), None);
+    }
+
+    #[test]
+    fn many_repetitions_give_the_sign_tests_interval() {
+        // Tables of the sign test: n = 6 keeps all, n = 9 cuts one, n = 20 cuts five on each side.
+        for (count, cut) in [(6, 0), (8, 0), (9, 1), (20, 5)] {
+            assert_eq!(interval_cut(count), cut, "{count}");
+        }
+        let spread = Spread::of((1..=20).map(f64::from)).unwrap();
+        assert_eq!((spread.low, spread.high), (6.0, 15.0));
+    }
+
+    #[test]
+    fn a_ratio_carries_both_spreads() {
+        let (a, b) = (Spread::of([9.0, 10.0, 11.0]).unwrap(), Spread::of([5.0]).unwrap());
+        let (ratio, half) = a.ratio(&b).unwrap();
+        assert!((ratio - 2.0).abs() < 1e-9 && (half - 0.2).abs() < 1e-9);
+        assert_eq!(a.ratio(&Spread::of([0.0]).unwrap()), None);
+    }
+}

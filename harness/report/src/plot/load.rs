@@ -1,0 +1,93 @@
+//! Who carries the load: messages and CPU time of every replica per operation, side by side.
+
+use measure::{ReplicaRow, Role};
+
+use super::axis::{Axis, Scale, Tick};
+use super::look::{display_name, look};
+use super::model::{Bar, Figure, Mark, Panel};
+use super::sweep::paged;
+use crate::cell::{Cell, peer_messages};
+use crate::numbers::Spread;
+use crate::results::{Point, Results};
+
+type Load = fn(&ReplicaRow) -> Option<f64>;
+
+/// Chosen: with more bars than this in a panel, the leader's label would not fit its bar.
+const LABELLED_BARS_MAX: usize = 24;
+
+pub(super) fn figures(results: &Results) -> Vec<Figure> {
+    let messages: Load = |row| Some(peer_messages(row));
+    let cpu: Load = |row| row.cpu_s.map(|cpu_s| cpu_s * 1e6);
+    let mut figures = Vec::new();
+    let title = "Messages per operation at each replica";
+    figures.extend(of(results, "load-messages", title, "messages per op", messages));
+    let title = "CPU time per operation at each replica";
+    figures.extend(of(results, "load-cpu", title, "CPU µs per op", cpu));
+    figures
+}
+
+fn of(results: &Results, stem: &str, title: &str, unit: &str, load: Load) -> Vec<Figure> {
+    let panels = results.points.iter().map(|point| panel(results, point, unit, load)).collect();
+    paged(results, stem, title, &[], panels)
+}
+
+fn panel(results: &Results, point: &Point, unit: &str, load: Load) -> Panel {
+    let groups: Vec<(&String, Cell<'_>)> = results
+        .protocols
+        .iter()
+        .filter_map(|protocol| Some((protocol, results.cell(&point.text, protocol)?)))
+        .collect();
+    let mut bars = Vec::new();
+    let mut ticks = Vec::new();
+    let mut x = 0.0;
+    for (protocol, cell) in &groups {
+        let start = x;
+        for replica in 0..cell.rows[0].replicas {
+            bars.extend(bar(results, protocol, cell, replica, x, load));
+            x += 1.0;
+        }
+        ticks.push(Tick { at: start + (x - start - 1.0) / 2.0, label: display_name(protocol) });
+        // One bar's width between the protocols.
+        x += 1.0;
+    }
+    if bars.len() > LABELLED_BARS_MAX {
+        bars.iter_mut().for_each(|bar| bar.label.clear());
+    }
+    let axis = Axis { label: String::new(), scale: Scale::Linear, low: -0.8, high: x - 1.2, ticks };
+    // Room for the label above the tallest bar.
+    let y = Axis::from_zero(unit, bars.iter().map(|bar| bar.mark.high * 1.1));
+    Panel { bars, ..Panel::new(&results.label(point, None), axis, y) }
+}
+
+fn bar(
+    results: &Results,
+    protocol: &str,
+    cell: &Cell<'_>,
+    replica: u32,
+    x: f64,
+    load: Load,
+) -> Option<Bar> {
+    let mut role = Role::Peer;
+    let mut figures = Vec::new();
+    for run in cell.rows.iter().filter(|run| run.operations > 0) {
+        let rows = results.replicas_of(run);
+        let Some(row) = rows.iter().find(|row| row.replica == replica) else { continue };
+        role = row.role;
+        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 operations")]
+        figures.extend(load(row).map(|value| value / run.operations as f64));
+    }
+    let spread = Spread::of(figures)?;
+    Some(Bar {
+        look: look(&results.protocols, protocol),
+        mark: Mark {
+            x,
+            y: spread.median,
+            low: spread.low,
+            high: spread.high,
+            valid: cell.is_valid(),
+        },
+        width: 0.84,
+        emphasis: role != Role::Follower,
+        label: if role == Role::Leader { "leader".to_owned() } else { String::new() },
+    })
+}

@@ -1,0 +1,78 @@
+//! How a protocol looks: a colour of the Okabe–Ito palette, a marker and a dash pattern, so that lines can be told
+//! apart without colour vision and on a grey printout.
+
+use plotters::style::RGBColor;
+
+/// The shape of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marker {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+}
+
+/// Colour, marker and dashes of one protocol.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Look {
+    pub(crate) colour: RGBColor,
+    pub(crate) marker: Marker,
+    /// Lengths of stroke and gap in pixels, in turn; empty for a solid line.
+    pub(crate) dashes: &'static [f64],
+}
+
+/// Okabe & Ito, "Color Universal Design" (2008), without its yellow, which is too pale for a line on white.
+const LOOKS: [Look; 7] = [
+    Look { colour: RGBColor(213, 94, 0), marker: Marker::Circle, dashes: &[] },
+    Look { colour: RGBColor(0, 114, 178), marker: Marker::Square, dashes: &[34.0, 16.0] },
+    Look { colour: RGBColor(0, 158, 115), marker: Marker::Triangle, dashes: &[8.0, 14.0] },
+    Look {
+        colour: RGBColor(204, 121, 167),
+        marker: Marker::Diamond,
+        dashes: &[34.0, 14.0, 8.0, 14.0],
+    },
+    Look { colour: RGBColor(230, 159, 0), marker: Marker::Circle, dashes: &[20.0, 10.0] },
+    Look { colour: RGBColor(86, 180, 233), marker: Marker::Square, dashes: &[] },
+    Look { colour: RGBColor(0, 0, 0), marker: Marker::Diamond, dashes: &[8.0, 8.0] },
+];
+
+/// Names that are written otherwise than they are typed, and that keep their look in every plot. A protocol that is
+/// not here is drawn under its own name, with the next look.
+const NAMES: [(&str, &str); 3] =
+    [("epaxos", "EPaxos"), ("multi-paxos", "Multi-Paxos"), ("paxos", "Paxos")];
+
+/// A protocol's name as it is written in prose.
+pub(crate) fn display_name(protocol: &str) -> String {
+    let known = NAMES.iter().find(|(name, _)| *name == protocol);
+    known.map_or(protocol, |(_, display)| display).to_owned()
+}
+
+/// The look of `protocol` among `protocols`.
+pub(crate) fn look(protocols: &[String], protocol: &str) -> Look {
+    let known = |name: &str| NAMES.iter().position(|(known, _)| *known == name);
+    let index = known(protocol).unwrap_or_else(|| {
+        let others = protocols.iter().filter(|name| known(name).is_none());
+        NAMES.len() + others.take_while(|name| *name != protocol).count()
+    });
+    LOOKS[index % LOOKS.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_protocol_looks_the_same_whatever_runs_beside_it() {
+        let all = ["paxos", "mine", "epaxos", "yours"].map(str::to_owned);
+        let one = ["epaxos".to_owned()];
+        assert_eq!(look(&all, "epaxos"), look(&one, "epaxos"));
+        let looks: Vec<Look> = all.iter().map(|name| look(&all, name)).collect();
+        for (index, look) in looks.iter().enumerate() {
+            assert!(!looks[index + 1..].contains(look));
+        }
+        assert_eq!(
+            (display_name("epaxos"), display_name("mine")),
+            ("EPaxos".into(), "mine".into())
+        );
+    }
+}

@@ -1,0 +1,65 @@
+//! Plots in SVG and PNG.
+//!
+//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`timeline`]) each build [`model::Figure`]s, which are
+//! plain data; [`render`] draws any figure onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what
+//! is in a figure can be tested without looking at pixels.
+
+mod axis;
+mod canvas;
+mod cdf;
+mod load;
+mod look;
+mod model;
+mod render;
+mod sweep;
+mod timeline;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
+
+use self::canvas::Lift;
+pub(crate) use self::look::display_name;
+use self::model::Figure;
+use crate::error::ReportError;
+use crate::results::Results;
+
+/// Redraws every plot that the results in `dir` support, into `dir/plots/`, each as SVG and PNG; returns the files in
+/// the order drawn.
+///
+/// # Errors
+/// If a file of the results is missing or not what it should be, no run ended, or a plot cannot be written.
+pub fn draw_all(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let results = Results::read(dir)?;
+    canvas::register_fonts();
+    let folder = dir.join("plots");
+    fs::create_dir_all(&folder).map_err(|error| ReportError::draw(&folder, error))?;
+    let mut drawn = Vec::new();
+    for figure in figures(&results) {
+        drawn.extend(save(&folder, &figure)?);
+    }
+    Ok(drawn)
+}
+
+fn figures(results: &Results) -> Vec<Figure> {
+    let mut figures = Vec::new();
+    figures.extend(sweep::figures(results));
+    figures.extend(cdf::figures(results));
+    figures.extend(load::figures(results));
+    figures.extend(timeline::figures(results));
+    figures
+}
+
+fn save(folder: &Path, figure: &Figure) -> Result<[PathBuf; 2], ReportError> {
+    let size = render::size(figure);
+    let svg = folder.join(format!("{}.svg", figure.stem));
+    let area = SVGBackend::new(&svg, size).into_drawing_area();
+    render::draw(&area, Lift::SVG, figure).map_err(|error| ReportError::draw(&svg, error))?;
+    drop(area);
+    let png = folder.join(format!("{}.png", figure.stem));
+    let area = BitMapBackend::new(&png, size).into_drawing_area();
+    render::draw(&area, Lift::BITMAP, figure).map_err(|error| ReportError::draw(&png, error))?;
+    drop(area);
+    Ok([svg, png])
+}

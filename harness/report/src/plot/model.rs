@@ -1,0 +1,104 @@
+//! What a figure consists of, as plain data in the units of its axes.
+
+use super::axis::Axis;
+use super::look::Look;
+
+/// A file's worth of panels, one above the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Figure {
+    /// The file's name without its extension.
+    pub(crate) stem: String,
+    pub(crate) title: String,
+    pub(crate) legend: Vec<Entry>,
+    pub(crate) panels: Vec<Panel>,
+    /// What was measured, the verdict, and what a mark means.
+    pub(crate) footer: Vec<String>,
+}
+
+/// A line of the legend.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) label: String,
+    pub(crate) look: Look,
+}
+
+/// A pair of axes and what is drawn between them.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    pub(crate) title: String,
+    pub(crate) x: Axis,
+    pub(crate) y: Axis,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) bars: Vec<Bar>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// A line with markers and error bars.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) look: Look,
+    pub(crate) points: Vec<Mark>,
+    pub(crate) joined: bool,
+    /// Whether low and high are drawn as an area behind the line, not as bars.
+    pub(crate) band: bool,
+    /// Every how many points a marker stands.
+    pub(crate) marker_every: usize,
+}
+
+/// A point with its spread. One that is not valid is drawn hollow.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mark {
+    pub(crate) x: f64,
+    pub(crate) y: f64,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) valid: bool,
+}
+
+/// A bar from zero. One that is not valid is drawn hollow.
+#[derive(Clone, Debug)]
+pub(crate) struct Bar {
+    pub(crate) look: Look,
+    pub(crate) mark: Mark,
+    pub(crate) width: f64,
+    /// Drawn in full colour; the others in a tint.
+    pub(crate) emphasis: bool,
+    /// Stands above the bar.
+    pub(crate) label: String,
+}
+
+/// A vertical line where something happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Rule {
+    pub(crate) x: f64,
+    pub(crate) label: String,
+}
+
+impl Panel {
+    pub(crate) fn new(title: &str, x: Axis, y: Axis) -> Self {
+        let (lines, bars, rules) = (Vec::new(), Vec::new(), Vec::new());
+        Self { title: title.to_owned(), x, y, lines, bars, rules }
+    }
+
+    /// Whether anything would be seen.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bars.is_empty() && self.lines.iter().all(|line| line.points.is_empty())
+    }
+
+    fn marks(&self) -> impl Iterator<Item = &Mark> {
+        let marks = self.lines.iter().flat_map(|line| &line.points);
+        marks.chain(self.bars.iter().map(|bar| &bar.mark))
+    }
+}
+
+impl Figure {
+    /// Whether anything in it is not valid.
+    pub(crate) fn has_invalid(&self) -> bool {
+        self.panels.iter().flat_map(Panel::marks).any(|mark| !mark.valid)
+    }
+
+    /// Whether anything in it has a spread.
+    pub(crate) fn has_spread(&self) -> bool {
+        self.panels.iter().flat_map(Panel::marks).any(|mark| mark.low < mark.high)
+    }
+}

@@ -1,0 +1,216 @@
+//! What the figures say in a sentence, and what a reader should be warned of.
+
+use measure::{HOST_BOUND, Severity, SummaryRow};
+
+use crate::numbers::{Spread, digits3};
+use crate::plot::display_name;
+use crate::results::{Point, Results};
+
+/// What protocols are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Criterion {
+    /// The loop saturates the cluster.
+    Throughput,
+    /// The loop saturates the host, which all protocols share.
+    PerCpuSecond,
+    /// The rate is given, so that only latency can differ.
+    LatencyP50,
+}
+
+/// The best protocol at one point against each of the others.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) point: Point,
+    pub(crate) criterion: Criterion,
+    pub(crate) best: String,
+    pub(crate) others: Vec<Against>,
+}
+
+/// One other protocol: best over other (its inverse for latencies), with the half-width of the interval.
+#[derive(Debug)]
+pub(crate) struct Against {
+    pub(crate) protocol: String,
+    pub(crate) ratio: f64,
+    pub(crate) half: f64,
+    repeated: bool,
+}
+
+/// Something to know about the figures, with what to do about it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    pub(crate) severity: Severity,
+    pub(crate) text: String,
+    pub(crate) advice: String,
+}
+
+impl Criterion {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Throughput => "throughput_ops_per_s",
+            Self::PerCpuSecond => "ops_per_cpu_s",
+            Self::LatencyP50 => "latency_us_p50",
+        }
+    }
+
+    fn figure(self, row: &SummaryRow) -> Option<f64> {
+        match self {
+            Self::Throughput => row.throughput_ops_per_s,
+            Self::PerCpuSecond => row.ops_per_cpu_s,
+            Self::LatencyP50 => row.latency_us_p50,
+        }
+    }
+}
+
+impl Comparison {
+    /// The sentence, without the point.
+    pub(crate) fn text(&self) -> String {
+        let best = display_name(&self.best);
+        let others: Vec<String> = self
+            .others
+            .iter()
+            .enumerate()
+            .map(|(index, other)| {
+                let ratio = other.text();
+                let name = display_name(&other.protocol);
+                match (index, self.criterion) {
+                    (0, Criterion::Throughput) => {
+                        format!("{ratio} times as many operations per second as {name}")
+                    }
+                    (0, Criterion::PerCpuSecond) => {
+                        format!("{ratio} times as many operations per CPU-second as {name}")
+                    }
+                    (0, Criterion::LatencyP50) => format!("{ratio} times as fast as {name} at p50"),
+                    _ => format!("{ratio} times {name}"),
+                }
+            })
+            .collect();
+        let verb = if self.criterion == Criterion::LatencyP50 { "answered" } else { "ran" };
+        format!("{best} {verb} {}", others.join(", "))
+    }
+}
+
+impl Against {
+    fn text(&self) -> String {
+        if !self.repeated {
+            return digits3(self.ratio);
+        }
+        let within = if self.ratio - self.half <= 1.0 { " (within the spread)" } else { "" };
+        format!("{:.2} ± {:.2}{within}", self.ratio, self.half)
+    }
+}
+
+impl Results {
+    /// A comparison per point at which at least two protocols have valid figures.
+    pub(crate) fn comparisons(&self) -> Vec<Comparison> {
+        self.points.iter().filter_map(|point| self.comparison(point)).collect()
+    }
+
+    /// Warnings, the heaviest first; findings that call for the same remedy are one warning.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        let mut warnings = self.findings();
+        warnings.extend(self.failed_operations());
+        if !self.manifest.complete {
+            warnings.push(Warning {
+                severity: Severity::Invalid,
+                text: format!(
+                    "incomplete: {} of {} planned runs are here",
+                    self.summary.len(),
+                    self.manifest.runs_planned
+                ),
+                advice: "run it again for the rest".to_owned(),
+            });
+        }
+        warnings.extend(self.manifest.warnings.iter().map(|text| Warning {
+            severity: Severity::Warning,
+            text: text.clone(),
+            advice: String::new(),
+        }));
+        warnings.sort_by_key(|warning| std::cmp::Reverse(warning.severity));
+        warnings
+    }
+
+    fn comparison(&self, point: &Point) -> Option<Comparison> {
+        let criterion = self.criterion(point);
+        let mut figures: Vec<(&String, Spread)> = self
+            .protocols
+            .iter()
+            .filter_map(|protocol| {
+                let cell = self.cell(&point.text, protocol).filter(super::cell::Cell::is_valid)?;
+                Some((protocol, cell.spread(|row| criterion.figure(row))?))
+            })
+            .collect();
+        figures.sort_by(|a, b| b.1.median.total_cmp(&a.1.median));
+        if criterion == Criterion::LatencyP50 {
+            figures.reverse();
+        }
+        let ((best, best_figure), others) = figures.split_first()?;
+        let others: Vec<Against> = others
+            .iter()
+            .filter_map(|(protocol, figure)| {
+                let (ratio, half) = match criterion {
+                    Criterion::LatencyP50 => figure.ratio(best_figure)?,
+                    _ => best_figure.ratio(figure)?,
+                };
+                let repeated = best_figure.count > 1 && figure.count > 1;
+                Some(Against { protocol: (*protocol).clone(), ratio, half, repeated })
+            })
+            .collect();
+        let best = (*best).clone();
+        (!others.is_empty()).then(|| Comparison { point: point.clone(), criterion, best, others })
+    }
+
+    fn criterion(&self, point: &Point) -> Criterion {
+        let host_bound =
+            |row: &measure::VerdictRow| row.point == point.text && row.text.starts_with(HOST_BOUND);
+        let open = |row: &SummaryRow| row.point == point.text && row.mode == "open";
+        if self.summary.iter().any(open) {
+            Criterion::LatencyP50
+        } else if self.verdicts.iter().any(host_bound) {
+            Criterion::PerCpuSecond
+        } else {
+            Criterion::Throughput
+        }
+    }
+
+    fn findings(&self) -> Vec<Warning> {
+        let mut groups: Vec<(&measure::VerdictRow, usize)> = Vec::new();
+        for row in &self.verdicts {
+            let same = |(first, _): &&mut (&measure::VerdictRow, usize)| {
+                first.severity == row.severity && first.advice == row.advice
+            };
+            match groups.iter_mut().find(same) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((row, 1)),
+            }
+        }
+        let warning = |(first, count): &(&measure::VerdictRow, usize)| {
+            let point = self.points.iter().find(|point| point.text == first.point);
+            let label =
+                point.map(|point| self.label(point, None)).filter(|label| !label.is_empty());
+            let at = label.map(|label| format!(", {label}")).unwrap_or_default();
+            let runs = if *count == 1 { "run" } else { "runs" };
+            let text = format!(
+                "{} ({count} {runs}, first {}{at}, repetition {})",
+                first.text,
+                display_name(&first.protocol),
+                first.repetition
+            );
+            Warning { severity: first.severity, text, advice: first.advice.clone() }
+        };
+        groups.iter().map(warning).collect()
+    }
+
+    fn failed_operations(&self) -> Option<Warning> {
+        let errors: u64 = self.summary.iter().map(|row| row.errors).sum();
+        let unknown: u64 = self.summary.iter().map(|row| row.unknown).sum();
+        let runs = self.summary.iter().filter(|row| row.errors + row.unknown > 0).count();
+        (runs > 0).then(|| Warning {
+            severity: Severity::Warning,
+            text: format!(
+                "{errors} operations failed and {unknown} have an unknown outcome, in {runs} of {} runs",
+                self.summary.len()
+            ),
+            advice: "see errors in timeseries.csv, and the replicas' logs".to_owned(),
+        })
+    }
+}

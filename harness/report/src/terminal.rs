@@ -1,0 +1,243 @@
+//! The summary for a terminal: a block per point, a line per protocol, a sentence, and warnings that say what to do.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style as Paint};
+use measure::{Role, Severity, SummaryRow};
+
+use crate::cell::{Busiest, Cell};
+use crate::error::ReportError;
+use crate::numbers::{NONE, Spread, digits3, human, human_half, percent, spread_name};
+use crate::plot::display_name;
+use crate::results::{Point, Results};
+use crate::summary::{Comparison, Warning};
+use crate::table::{Painted, Table, fold};
+
+/// Whether to paint. The caller knows its terminal and `NO_COLOR`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Text alone.
+    Plain,
+    /// With ANSI colours.
+    Colour,
+}
+
+const BOLD: Paint = Paint::new().bold();
+const DIM: Paint = Paint::new().dimmed();
+const GOOD: Paint = AnsiColor::Green.on_default();
+const WARN: Paint = AnsiColor::Yellow.on_default().bold();
+const BAD: Paint = AnsiColor::Red.on_default().bold();
+
+/// Chosen: more sentences than this are not read.
+const COMPARISONS_MAX: usize = 8;
+
+/// The summary of the results in `dir`, at most 100 columns wide.
+///
+/// # Errors
+/// If a file is missing or not what it should be, or no run ended.
+pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
+    let results = Results::read(dir)?;
+    let colour = style == Style::Colour;
+    let mut text = heading(&results, colour);
+    text.push_str(&blocks(&results, colour));
+    text.push('\n');
+    text.push_str(&key(&results, colour));
+    text.push_str(&comparisons(&results, colour));
+    text.push('\n');
+    text.push_str(&verdict(&results, colour));
+    for warning in results.warnings() {
+        text.push_str(&warning_text(&warning, colour));
+    }
+    Ok(text)
+}
+
+fn painted(text: &str, paint: Paint, colour: bool) -> String {
+    Painted::new(text, paint).render(colour)
+}
+
+fn heading(results: &Results, colour: bool) -> String {
+    let mut text = painted(fold(&results.origin_text(), 2).trim_end(), BOLD, colour);
+    text.push('\n');
+    let row = &results.summary[0];
+    let mut parts = vec![format!("{} loop", row.mode)];
+    let constant = |key: &str| results.dimension(key).is_none();
+    let mut say = |key: &str, part: String| parts.extend(constant(key).then_some(part));
+    say("replicas", format!("{} replicas", row.replicas));
+    say("clients_per_site", format!("{} clients per site", row.clients_per_site));
+    say("window", format!("window {}", row.window));
+    say("value_bytes", format!("{} B values", row.value_bytes));
+    if let Some(rate) = row.conflict_rate {
+        say("conflict_rate", format!("{} conflicts", percent(rate)));
+    }
+    if let Some(rate) = row.rate_ops_per_s {
+        say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
+    }
+    parts.push(format!("{} s per run", results.manifest.duration_s));
+    text.push_str(&fold(&parts.join(" · "), 2));
+    text
+}
+
+/// A heading and a table per point; the columns line up across all of them.
+fn blocks(results: &Results, colour: bool) -> String {
+    let mut table = Table::default();
+    let mut heights = Vec::new();
+    for point in &results.points {
+        let rows = rows(results, point);
+        heights.push(rows.len());
+        rows.into_iter().for_each(|row| table.push(row));
+    }
+    let mut lines = table.render(colour).into_iter();
+    let mut text = String::new();
+    for (point, height) in results.points.iter().zip(heights) {
+        let label = results.label(point, None);
+        text.push('\n');
+        if !label.is_empty() {
+            let _ = writeln!(text, "{}", painted(&label, BOLD, colour));
+        }
+        for line in lines.by_ref().take(height) {
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    text
+}
+
+fn rows(results: &Results, point: &Point) -> Vec<Vec<Painted>> {
+    const HEADERS: [[&str; 12]; 2] = [
+        ["", "ops/s", "ms", "ms", "ms", "ops/", "commit", "exec", "fast", "busiest", "", ""],
+        [
+            "", "", "p50", "p99", "p99.9", "CPU-s", "p50", "p50", "path", "messages", "CPU",
+            "verdict",
+        ],
+    ];
+    let headers = HEADERS.map(|header| header.map(|text| Painted::new(text, DIM)).into());
+    let cells = results.protocols.iter().filter_map(|protocol| {
+        Some(line(results, protocol, &results.cell(&point.text, protocol)?))
+    });
+    headers.into_iter().chain(cells).collect()
+}
+
+fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Painted> {
+    let figure = |figure: fn(&SummaryRow) -> Option<f64>| cell.spread(figure);
+    let millis = |spread: Option<Spread>| text_of(spread, |us| digits3(us / 1e3));
+    let busiest = results.busiest(cell);
+    let cpu_ratio = busiest.as_ref().and_then(|busiest| busiest.cpu_ratio);
+    let mut row: Vec<Painted> = [
+        with_spread(figure(|row| row.throughput_ops_per_s)),
+        millis(figure(|row| row.latency_us_p50)),
+        millis(figure(|row| row.latency_us_p99)),
+        millis(figure(|row| row.latency_us_p999)),
+        text_of(figure(|row| row.ops_per_cpu_s), human),
+        millis(figure(|row| row.commit_us_p50)),
+        millis(figure(|row| row.execute_us_p50)),
+        text_of(figure(|row| row.fast_path_ratio), |ratio| {
+            percent((ratio * 1e3).round() / 1e3).replace(' ', "")
+        }),
+        busiest.as_ref().map_or(NONE.to_owned(), busiest_text),
+        times(cpu_ratio),
+    ]
+    .map(Painted::plain)
+    .into();
+    row.insert(0, Painted::new(display_name(protocol), BOLD));
+    row.push(Painted::new(cell.verdict(), verdict_paint(cell)));
+    row
+}
+
+fn verdict_paint(cell: &Cell<'_>) -> Paint {
+    match (cell.is_valid(), cell.valid_runs == cell.runs) {
+        (true, true) => GOOD,
+        (true, false) => WARN,
+        (false, _) => BAD,
+    }
+}
+
+fn with_spread(spread: Option<Spread>) -> String {
+    text_of_spread(spread, |spread| {
+        let median = human(spread.median);
+        match spread.count {
+            1 => median,
+            _ => format!("{median} ± {}", human_half(spread.median, spread.half())),
+        }
+    })
+}
+
+fn text_of(spread: Option<Spread>, format: impl Fn(f64) -> String) -> String {
+    text_of_spread(spread, |spread| format(spread.median))
+}
+
+fn text_of_spread(spread: Option<Spread>, format: impl Fn(Spread) -> String) -> String {
+    spread.map_or(NONE.to_owned(), format)
+}
+
+fn times(ratio: Option<f64>) -> String {
+    ratio.map_or(NONE.to_owned(), |ratio| format!("{ratio:.2}×"))
+}
+
+fn busiest_text(busiest: &Busiest) -> String {
+    let letter = if busiest.role == Role::Leader { 'L' } else { 'r' };
+    format!("{letter}{} {}", busiest.replica, times(Some(busiest.messages_ratio)))
+}
+
+fn key(results: &Results, colour: bool) -> String {
+    let repetitions = results.summary.iter().map(|row| row.repetition).max().unwrap_or(1);
+    let spread = match repetitions {
+        1 => "one repetition, so the spread is not known".to_owned(),
+        count => format!(
+            "median ± half of {} over {count} repetitions",
+            spread_name(usize::try_from(count).unwrap_or(usize::MAX))
+        ),
+    };
+    let text = format!(
+        "ops/s: {spread}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
+         messages and CPU time over the replicas' mean."
+    );
+    painted(fold(&text, 0).trim_end(), DIM, colour) + "\n"
+}
+
+fn comparisons(results: &Results, colour: bool) -> String {
+    let comparisons = results.comparisons();
+    let mut text = String::new();
+    if comparisons.is_empty() {
+        return text;
+    }
+    let _ = writeln!(text, "\n{}", painted("Summary", BOLD, colour));
+    for comparison in comparisons.iter().take(COMPARISONS_MAX) {
+        text.push_str(&fold(&sentence(results, comparison), 4));
+    }
+    if let Some(more @ 1..) = comparisons.len().checked_sub(COMPARISONS_MAX) {
+        let _ = writeln!(text, "  … and {more} more points, see summary.csv");
+    }
+    text
+}
+
+fn sentence(results: &Results, comparison: &Comparison) -> String {
+    match results.label(&comparison.point, None) {
+        label if label.is_empty() => format!("  {}", comparison.text()),
+        label => format!("  At {label}: {}", comparison.text()),
+    }
+}
+
+fn verdict(results: &Results, colour: bool) -> String {
+    let text = results.verdict_text();
+    let cells = results.points.iter().flat_map(|point| {
+        results.protocols.iter().filter_map(|protocol| results.cell(&point.text, protocol))
+    });
+    let clean = cells.into_iter().all(|cell| cell.valid_runs == cell.runs);
+    let paint = if clean { GOOD } else { BAD };
+    format!("{} {}\n", painted("Verdict:", BOLD, colour), painted(&text, paint, colour))
+}
+
+fn warning_text(warning: &Warning, colour: bool) -> String {
+    let (word, paint) = match warning.severity {
+        Severity::Warning => ("warning", WARN),
+        Severity::Invalid => ("not valid", BAD),
+        Severity::Violation => ("VIOLATION", BAD),
+    };
+    let advice = match warning.advice.as_str() {
+        "" => String::new(),
+        advice => format!(": {advice}"),
+    };
+    let text = fold(&format!("{word}: {}{advice}", warning.text), 4);
+    // Painted after folding, so that the codes do not count as width.
+    text.replacen(word, &painted(word, paint, colour), 1)
+}

@@ -1,0 +1,284 @@
+//! Results that were never measured: written by `measure` as a driver would, from formulas instead of a cluster, and
+//! the same every time.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use measure::{
+    Event, Host, Identity, Limits, LoadMode, Manifest, ReplicaReport, ResultsDir, Role, RunFacts,
+    RunRecord, SiteRecord, Versions, judge,
+};
+
+/// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
+pub(crate) struct Noise(u64);
+
+impl Noise {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn unit(&mut self) -> f64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        #[expect(clippy::cast_precision_loss, reason = "53 bits")]
+        let unit = (self.0 >> 11) as f64 / (1u64 << 53) as f64;
+        unit
+    }
+}
+
+/// What to pretend.
+#[derive(Clone)]
+pub(crate) struct Pretence {
+    pub(crate) name: &'static str,
+    pub(crate) protocols: Vec<&'static str>,
+    pub(crate) repetitions: u32,
+    pub(crate) seconds: f64,
+    /// Fewer operations for a faster test; rates in the files follow.
+    pub(crate) scale: f64,
+    pub(crate) replicas: Vec<u32>,
+    pub(crate) conflicts: Vec<f64>,
+    pub(crate) rates: Vec<f64>,
+    pub(crate) complete: bool,
+    /// Changes facts before they are judged.
+    pub(crate) spoil: fn(&Identity, &mut RunFacts),
+    pub(crate) events: Vec<Event>,
+}
+
+impl Default for Pretence {
+    fn default() -> Self {
+        Self {
+            name: "synthetic",
+            protocols: vec!["paxos", "multi-paxos", "epaxos"],
+            repetitions: 3,
+            seconds: 2.0,
+            scale: 0.05,
+            replicas: vec![3],
+            conflicts: vec![0.0, 1.0],
+            rates: vec![],
+            complete: true,
+            spoil: |_, _| {},
+            events: vec![],
+        }
+    }
+}
+
+impl Pretence {
+    /// Writes the results below `root` and returns their directory.
+    pub(crate) fn write(&self, root: &Path) -> PathBuf {
+        let swept: Vec<String> =
+            ["replicas", "conflict_rate", "rate_ops_per_s"].map(String::from).into();
+        let mut manifest = self.manifest();
+        let mut results = ResultsDir::create(root, &manifest, &swept).expect("a results directory");
+        let rates: Vec<Option<f64>> = if self.rates.is_empty() {
+            vec![None]
+        } else {
+            self.rates.iter().copied().map(Some).collect()
+        };
+        for replicas in &self.replicas {
+            for conflict in &self.conflicts {
+                for rate in &rates {
+                    for repetition in 1..=self.repetitions {
+                        for protocol in &self.protocols {
+                            let identity =
+                                self.identity(protocol, *replicas, *conflict, *rate, repetition);
+                            results.append(&self.run(identity)).expect("rows are written");
+                        }
+                    }
+                }
+            }
+        }
+        manifest.complete = self.complete;
+        results.write_manifest(&manifest).expect("the manifest is written");
+        results.path().to_owned()
+    }
+
+    fn manifest(&self) -> Manifest {
+        let points = self.replicas.len() * self.conflicts.len() * self.rates.len().max(1);
+        let runs = points * self.protocols.len();
+        Manifest {
+            started_utc: "2026-01-31T12:00:00Z".to_owned(),
+            duration_s: self.seconds,
+            runs_planned: u64::try_from(runs).expect("few") * u64::from(self.repetitions),
+            command_line: vec!["bench".to_owned()],
+            versions: Versions::default(),
+            host: Host { cpu: Some("Some CPU 3000".to_owned()), cores: Some(2), ..Host::default() },
+            load_average_before: None,
+            ..Manifest::starting(self.name, 42, serde_json::Value::Null)
+        }
+    }
+
+    fn identity(
+        &self,
+        protocol: &str,
+        replicas: u32,
+        conflict: f64,
+        rate: Option<f64>,
+        repetition: u32,
+    ) -> Identity {
+        let mut point = format!("replicas={replicas},conflict_rate={conflict}");
+        if let Some(rate) = rate {
+            point.push_str(&format!(",rate_ops_per_s={rate}"));
+        }
+        Identity {
+            protocol: protocol.to_owned(),
+            driver: "quic".to_owned(),
+            point,
+            repetition,
+            replicas,
+            mode: if rate.is_some() { LoadMode::Open } else { LoadMode::Closed },
+            conflict_rate: Some(conflict),
+            clients_per_site: 16,
+            window: 1,
+            rate_ops_per_s: rate,
+            value_bytes: 16,
+            swept: vec![],
+        }
+    }
+
+    fn run(&self, identity: Identity) -> RunRecord {
+        let seed = identity
+            .point
+            .bytes()
+            .chain(identity.protocol.bytes())
+            .fold(u64::from(identity.repetition), |sum, byte| {
+                sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+            });
+        let mut noise = Noise::new(seed);
+        let behaviour = Behaviour::of(&identity, &mut noise);
+        let elapsed = Duration::from_secs_f64(self.seconds);
+        let mut sites: Vec<SiteRecord> = (0..identity.replicas)
+            .map(|site| SiteRecord::new(&site.to_string(), elapsed))
+            .collect();
+        let operations = whole(behaviour.throughput * self.seconds * self.scale);
+        for operation in 0..operations {
+            let at_ns = whole(noise.unit() * self.seconds * 1e9);
+            let latency_ns = whole(behaviour.latency_ns(&mut noise));
+            let site = usize::try_from(operation).expect("small") % sites.len();
+            sites[site].record(at_ns, operation % 10 == 0, latency_ns, latency_ns * 9 / 10);
+        }
+        let replicas = (0..identity.replicas)
+            .map(|replica| behaviour.report(&identity, replica, operations, &mut noise))
+            .collect();
+        let mut facts = RunFacts {
+            mode: identity.mode,
+            offered_ops_per_s: identity.rate_ops_per_s.map(|rate| rate * self.scale),
+            achieved_ops_per_s: behaviour.throughput * self.scale,
+            samples: operations,
+            foreign_cpu_share: Some(0.01),
+            host_busy_share: Some(0.6),
+            replicas_agree: Some(true),
+            ..RunFacts::default()
+        };
+        (self.spoil)(&identity, &mut facts);
+        RunRecord {
+            started: SystemTime::UNIX_EPOCH,
+            elapsed,
+            offered_ops_per_s: facts.offered_ops_per_s,
+            has_fast_path: identity.protocol == "epaxos",
+            sites,
+            replicas,
+            server_cpu_s: Some(1.4 * self.seconds / behaviour.economy),
+            client_cpu_s: Some(0.4 * self.seconds),
+            events: self.events.clone(),
+            verdict: judge(&facts, &Limits::default()),
+            identity,
+        }
+    }
+}
+
+/// How a protocol behaves at a point.
+struct Behaviour {
+    throughput: f64,
+    p50_ns: f64,
+    economy: f64,
+    fast: f64,
+}
+
+impl Behaviour {
+    fn of(identity: &Identity, noise: &mut Noise) -> Self {
+        let conflict = identity.conflict_rate.unwrap_or(0.0);
+        let crowd = 3.0 / f64::from(identity.replicas);
+        let (capacity, p50_us, economy, fast) = match identity.protocol.as_str() {
+            "paxos" => {
+                (9_000.0 * crowd * (1.0 - 0.6 * conflict), 900.0 + 2_500.0 * conflict, 0.8, 0.0)
+            }
+            "multi-paxos" => (31_000.0 * crowd, 420.0, 1.2, 0.0),
+            _ => (
+                38_000.0 * crowd.sqrt() * (1.0 - 0.45 * conflict),
+                360.0 + 500.0 * conflict,
+                1.0,
+                1.0 - conflict,
+            ),
+        };
+        let wobble = 0.97 + 0.06 * noise.unit();
+        let (throughput, p50_us) = match identity.rate_ops_per_s {
+            None => (capacity * wobble, p50_us * (2.0 - wobble)),
+            Some(rate) => {
+                let load = (rate / capacity).min(0.99);
+                (rate.min(capacity) * 0.999, p50_us * wobble / (1.0 - load))
+            }
+        };
+        Self { throughput, p50_ns: p50_us * 1e3, economy, fast }
+    }
+
+    /// Log-normal-like, with a tail.
+    fn latency_ns(&self, noise: &mut Noise) -> f64 {
+        let sum: f64 = (0..6).map(|_| noise.unit()).sum::<f64>() - 3.0;
+        let tail = 1.0 / (1.0 - noise.unit()).max(1e-6);
+        self.p50_ns * (0.25 * sum).exp() * tail.powf(0.18)
+    }
+
+    fn report(
+        &self,
+        identity: &Identity,
+        replica: u32,
+        operations: u64,
+        noise: &mut Noise,
+    ) -> ReplicaReport {
+        let others = f64::from(identity.replicas - 1);
+        let leader = identity.protocol == "multi-paxos" && replica == 0;
+        let per_operation = match identity.protocol.as_str() {
+            "multi-paxos" if leader => 2.0 * others,
+            "multi-paxos" => 2.0 + 1.0 / others,
+            "paxos" => 4.4 * others / f64::from(identity.replicas) + 4.0,
+            _ => (2.0 * others + others) / f64::from(identity.replicas) + 2.0 - self.fast,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a test's operations")]
+        let operations_f = operations as f64;
+        let messages = operations_f * per_operation * (0.98 + 0.04 * noise.unit());
+        let mut report = ReplicaReport {
+            replica,
+            role: match (identity.protocol.as_str(), leader) {
+                (_, true) => Role::Leader,
+                ("multi-paxos", false) => Role::Follower,
+                _ => Role::Peer,
+            },
+            cpu_ns: Some(whole(messages * 9_000.0 + operations_f * 4_000.0)),
+            rss_bytes: Some(30_000_000),
+            ..ReplicaReport::default()
+        };
+        let counters = &mut report.counters;
+        counters.messages_in = whole(messages / 2.0);
+        counters.messages_out = whole(messages / 2.0);
+        counters.bytes_in = counters.messages_in * 90;
+        counters.bytes_out = counters.messages_out * 90;
+        counters.commands_executed = operations;
+        counters.commits_fast = whole(1_000.0 * self.fast);
+        counters.commits_slow = 1_000 - counters.commits_fast;
+        for _ in 0..500 {
+            let latency_ns = self.latency_ns(noise) * 0.8;
+            report.commit.record_ns(whole(latency_ns));
+            report.execute.record_ns(whole(latency_ns * 1.1));
+        }
+        report
+    }
+}
+
+/// A float as a count.
+pub(crate) fn whole(value: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a test's counts")]
+    let whole = value.max(0.0).round() as u64;
+    whole
+}

@@ -1,0 +1,190 @@
+//! Plots from pretended results. They stay in `target/tmp/` for a person to look at.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::Pretence;
+use measure::Event;
+
+const PNG_SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
+
+/// Writes the results, draws them, and returns their directory.
+fn drawn(pretence: &Pretence) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(pretence.name);
+    let _ = fs::remove_dir_all(&root);
+    let dir = pretence.write(&root);
+    let files = report::draw_all(&dir).expect("plots are drawn");
+    for file in &files {
+        let bytes = fs::read(file).expect("a file that was drawn");
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => assert!(bytes.starts_with(&PNG_SIGNATURE), "{}", file.display()),
+            _ => assert!(bytes.starts_with(b"<svg"), "{}", file.display()),
+        }
+    }
+    dir
+}
+
+fn stems(dir: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(dir.join("plots")).expect("the folder of plots");
+    let path = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").path();
+    let stem = |path: PathBuf| path.file_stem().expect("a name").to_string_lossy().into_owned();
+    let paths: Vec<PathBuf> = entries.map(path).collect();
+    let stems: BTreeSet<String> = paths.iter().cloned().map(stem).collect();
+    assert_eq!(paths.len(), 2 * stems.len(), "each plot is there as SVG and as PNG");
+    stems
+}
+
+fn svg(dir: &Path, stem: &str) -> String {
+    fs::read_to_string(dir.join("plots").join(format!("{stem}.svg"))).expect("an SVG")
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn a_conflict_sweep() {
+    let dir = drawn(&Pretence {
+        name: "plots-conflict",
+        conflicts: vec![0.0, 0.02, 0.25, 1.0],
+        scale: 0.2,
+        ..Pretence::default()
+    });
+    let expected = [
+        "efficiency-vs-conflict-rate",
+        "latency-cdf-1",
+        "latency-cdf-2",
+        "latency-vs-conflict-rate",
+        "load-cpu-1",
+        "load-cpu-2",
+        "load-messages-1",
+        "load-messages-2",
+        "throughput-over-time-1",
+        "throughput-over-time-2",
+        "throughput-vs-conflict-rate",
+    ];
+    assert_eq!(stems(&dir), set(&expected));
+    for stem in expected {
+        let text = svg(&dir, stem);
+        for part in [
+            "Paxos",
+            "Multi-Paxos",
+            "EPaxos",
+            "verdict: 36 of 36 runs valid · replicas agree · linearizability unknown",
+            "plots-conflict · seed 42 · 2026-01-31 · quic · Some CPU 3000, 2 cores",
+        ] {
+            assert!(text.contains(part), "{stem} lacks {part}");
+        }
+        assert!(!text.contains("HOLLOW"), "{stem}");
+    }
+    let throughput = svg(&dir, "throughput-vs-conflict-rate");
+    for part in ["throughput (ops/s)", "conflict rate", "0 %", "2 %", "25 %", "100 %"] {
+        assert!(throughput.contains(part), "{part}");
+    }
+    assert!(throughput.contains("median and min … max of 3 repetitions"));
+    let cdf = svg(&dir, "latency-cdf-1");
+    assert!(cdf.contains("99.9 %") && !cdf.contains("median and"), "merged, so without spread");
+    assert!(svg(&dir, "load-messages-1").contains("leader"));
+}
+
+#[test]
+fn a_load_sweep_gives_the_latency_throughput_curve_and_marks_what_is_not_valid() {
+    let dir = drawn(&Pretence {
+        name: "plots-load",
+        conflicts: vec![0.02],
+        rates: vec![2_000.0, 8_000.0, 16_000.0, 24_000.0, 36_000.0],
+        scale: 0.3,
+        ..Pretence::default()
+    });
+    assert!(stems(&dir).contains("latency-throughput-by-rate-ops-per-s"));
+    let curve = svg(&dir, "latency-throughput-by-rate-ops-per-s");
+    for part in ["p50 latency (ms)", "p99 latency (ms)", "throughput (ops/s)", "HOLLOW: NOT VALID"]
+    {
+        assert!(curve.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn two_swept_keys_give_a_panel_for_each_value_of_the_other() {
+    let dir = drawn(&Pretence {
+        name: "plots-two-keys",
+        replicas: vec![3, 5],
+        conflicts: vec![0.0, 1.0],
+        scale: 0.02,
+        ..Pretence::default()
+    });
+    let by_conflict = svg(&dir, "throughput-vs-conflict-rate");
+    assert!(by_conflict.contains("3 replicas") && by_conflict.contains("5 replicas"));
+    let by_replicas = svg(&dir, "throughput-vs-replicas");
+    assert!(by_replicas.contains("0 % conflicts") && by_replicas.contains("100 % conflicts"));
+}
+
+#[test]
+fn one_point_gives_bars_and_events_are_marked_over_time() {
+    let event = |t_s, event: &str| Event { t_s, event: event.to_owned(), ..Event::default() };
+    let dir = drawn(&Pretence {
+        name: "plots-fault",
+        conflicts: vec![0.0],
+        repetitions: 1,
+        events: vec![event(1.0, "kill"), event(-0.5, "before the measuring")],
+        spoil: |identity, facts| {
+            if identity.protocol == "paxos" {
+                facts.foreign_cpu_share = Some(0.4);
+            }
+        },
+        ..Pretence::default()
+    });
+    let expected = [
+        "efficiency",
+        "latency-cdf",
+        "load-cpu",
+        "load-messages",
+        "throughput",
+        "throughput-over-time",
+    ];
+    assert_eq!(stems(&dir), set(&expected));
+    let over_time = svg(&dir, "throughput-over-time");
+    assert!(over_time.contains("kill") && !over_time.contains("before the measuring"));
+    for stem in expected {
+        assert!(svg(&dir, stem).contains("verdict: 2 of 3 runs valid"), "{stem}");
+        assert!(svg(&dir, stem).contains("HOLLOW: NOT VALID"), "{stem}");
+    }
+}
+
+#[test]
+fn too_few_samples_leave_percentiles_out_but_draw_the_rest() {
+    let dir = drawn(&Pretence { name: "plots-few", scale: 0.000_02, ..Pretence::default() });
+    let stems = stems(&dir);
+    assert!(stems.contains("throughput-vs-conflict-rate"));
+    assert!(!stems.contains("latency-vs-conflict-rate"), "no percentile, no plot of them");
+}
+
+#[test]
+fn a_missing_file_or_column_is_one_clear_line() {
+    let root = tempfile::tempdir().unwrap();
+    let pretence = Pretence { scale: 0.001, ..Pretence::default() };
+    let dir = pretence.write(root.path());
+    let replicas = fs::read_to_string(dir.join("replicas.csv")).unwrap();
+    fs::write(dir.join("replicas.csv"), replicas.replacen("messages_in", "messages", 1)).unwrap();
+    let error = report::draw_all(&dir).unwrap_err().to_string();
+    assert!(error.contains("replicas.csv: column messages_in is missing"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+    fs::remove_file(dir.join("cdf.csv")).unwrap();
+    fs::write(dir.join("replicas.csv"), replicas).unwrap();
+    let error = report::draw_all(&dir).unwrap_err().to_string();
+    assert!(error.contains("cdf.csv"), "{error}");
+    fs::remove_file(dir.join("manifest.json")).unwrap();
+    let error = report::draw_all(&dir).unwrap_err().to_string();
+    assert!(error.contains("manifest.json"), "{error}");
+}
+
+#[test]
+fn results_without_a_run_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = Pretence { repetitions: 0, ..Pretence::default() }.write(root.path());
+    let error = report::draw_all(&dir).unwrap_err().to_string();
+    assert!(error.contains("no run ended"), "{error}");
+}

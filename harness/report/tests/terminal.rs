@@ -1,0 +1,142 @@
+//! The terminal summary, word for word, and what it says when a run may not be quoted.
+
+mod common;
+
+use common::Pretence;
+use measure::Linearizable;
+use report::{Style, json, terminal};
+
+/// The summary of `pretence`, plain.
+fn text(pretence: &Pretence) -> String {
+    let root = tempfile::tempdir().expect("a scratch folder");
+    let text = terminal(&pretence.write(root.path()), Style::Plain).expect("a summary");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 100, "too wide: {line}");
+    }
+    text
+}
+
+fn line<'a>(text: &'a str, start: &str) -> &'a str {
+    let found = text.lines().find(|line| line.trim_start().starts_with(start));
+    found.unwrap_or_else(|| panic!("no line starts with {start}:\n{text}"))
+}
+
+#[test]
+fn the_summary_word_for_word() {
+    let text = text(&Pretence { name: "golden", ..Pretence::default() });
+    assert_eq!(text, include_str!("golden/closed.txt"), "\n{text}");
+}
+
+#[test]
+fn a_spoilt_summary_word_for_word() {
+    let text = text(&Pretence {
+        name: "golden-spoilt",
+        repetitions: 2,
+        scale: 0.004,
+        complete: false,
+        spoil: |identity, facts| match (identity.protocol.as_str(), identity.repetition) {
+            ("paxos", 1) => facts.deaths.push("replica 1: log full".to_owned()),
+            ("multi-paxos", _) => facts.foreign_cpu_share = Some(0.31),
+            ("epaxos", 2) => facts.replicas_agree = Some(false),
+            _ => {}
+        },
+        ..Pretence::default()
+    });
+    assert_eq!(text, include_str!("golden/spoilt.txt"), "\n{text}");
+}
+
+#[test]
+fn colour_changes_nothing_but_the_colour() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = Pretence::default().write(root.path());
+    let coloured = terminal(&dir, Style::Colour).unwrap();
+    assert!(coloured.contains("\u{1b}[32mvalid\u{1b}[0m"));
+    let mut plain = String::new();
+    let mut escape = false;
+    for c in coloured.chars() {
+        match (escape, c) {
+            (false, '\u{1b}') => escape = true,
+            (true, 'm') => escape = false,
+            (false, c) => plain.push(c),
+            _ => {}
+        }
+    }
+    assert_eq!(plain, terminal(&dir, Style::Plain).unwrap());
+}
+
+#[test]
+fn percentiles_without_samples_are_dashes_and_the_run_is_marked() {
+    let text = text(&Pretence { scale: 0.001, conflicts: vec![0.0], ..Pretence::default() });
+    let paxos: Vec<&str> = line(&text, "Paxos").split_whitespace().collect();
+    assert_eq!(paxos[5..7], ["–", "–"], "p99 and p99.9 of 18 samples: {paxos:?}");
+    assert!(line(&text, "Paxos").ends_with("NOT VALID"));
+    assert!(line(&text, "not valid:").contains("samples, fewer than 200"), "{text}");
+}
+
+#[test]
+fn a_full_host_is_compared_per_cpu_second() {
+    let text = text(&Pretence {
+        spoil: |_, facts| facts.host_busy_share = Some(0.98),
+        ..Pretence::default()
+    });
+    assert!(text.contains("times as many operations per CPU-second as"), "{text}");
+    assert!(!text.contains("operations per second"), "{text}");
+    let warning = line(&text, "warning:");
+    assert!(warning.contains("host-bound: the host's CPU was 98 % busy (18 runs"), "{warning}");
+}
+
+#[test]
+fn a_given_rate_is_compared_by_latency() {
+    let text =
+        text(&Pretence { rates: vec![2_000.0], conflicts: vec![0.0], ..Pretence::default() });
+    assert!(text.contains("open loop") && text.contains("times as fast as"), "{text}");
+}
+
+#[test]
+fn a_history_that_is_not_linearizable_is_on_its_line_and_in_the_verdict() {
+    let text = text(&Pretence {
+        conflicts: vec![0.0],
+        spoil: |identity, facts| {
+            facts.linearizable = match identity.protocol.as_str() {
+                "epaxos" => Linearizable::False,
+                _ => Linearizable::True,
+            };
+        },
+        ..Pretence::default()
+    });
+    assert!(line(&text, "EPaxos ").ends_with("VIOLATION"));
+    assert!(line(&text, "Paxos").ends_with("valid"));
+    assert!(line(&text, "Verdict:").contains("6 of 9 runs valid"));
+    assert!(line(&text, "Verdict:").contains("NOT LINEARIZABLE in 3"));
+    assert!(line(&text, "Multi-Paxos ran").contains("as Paxos"), "EPaxos is not compared: {text}");
+}
+
+#[test]
+fn json_says_the_same_with_its_verdicts() {
+    let root = tempfile::tempdir().unwrap();
+    let pretence = Pretence {
+        conflicts: vec![0.0, 0.02],
+        spoil: |identity, facts| {
+            if identity.protocol == "paxos" && identity.repetition == 1 {
+                facts.foreign_cpu_share = Some(0.5);
+            }
+        },
+        ..Pretence::default()
+    };
+    let value = json(&pretence.write(root.path())).unwrap();
+    assert_eq!(value["verdict"]["runs"], 18);
+    assert_eq!(value["verdict"]["valid_runs"], 16);
+    assert_eq!(value["verdict"]["linearizable"], "unknown");
+    assert_eq!(value["verdict"]["replicas_agree"], true);
+    let point = &value["points"][1];
+    assert_eq!(point["swept"]["conflict_rate"], 0.02);
+    let paxos = &point["protocols"][0];
+    assert_eq!((&paxos["protocol"], &paxos["valid_runs"]), (&"paxos".into(), &2.into()));
+    assert_eq!(paxos["throughput_ops_per_s"]["repetitions"], 2, "only the valid ones count");
+    assert!(paxos["fast_path_ratio"].is_null());
+    let leader = &point["protocols"][1]["busiest_replica"];
+    assert_eq!((&leader["replica"], &leader["role"]), (&0.into(), &"leader".into()));
+    assert!(leader["messages_over_mean"].as_f64().unwrap() > 1.2);
+    assert_eq!(value["comparisons"][0]["best"], "epaxos");
+    assert_eq!(value["warnings"][0]["severity"], "invalid");
+}

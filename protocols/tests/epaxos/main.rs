@@ -1,0 +1,5 @@
+//! Directed tests of EPaxos: each a schedule that a wrong implementation gets wrong.
+
+mod net;
+mod ordinary;
+mod recovery;

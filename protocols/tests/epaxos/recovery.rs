@@ -1,0 +1,257 @@
+//! Recovery: what a replica does about the instances of one that does not answer.
+
+use protocols::{
+    Path,
+    epaxos::{Record, Timer},
+};
+
+use crate::net::{Net, and, id, is, link, to};
+
+fn row(replica: u8) -> Timer {
+    Timer::Row(protocols::ReplicaId(replica))
+}
+
+/// N = 5: owner and one member of the fast quorum crash right after a fast commit that a client saw and nobody else. The
+/// one matching survivor must recover exactly those dependencies.
+#[test]
+fn a_fast_commit_seen_by_a_client_alone_is_recovered() {
+    let mut net = Net::new(5);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1, 2])));
+    net.deliver(is("PreAcceptOk"));
+    let fast = net.decision(0, a).clone();
+    assert_eq!(fast.2, Path::Fast);
+    for replica in [0, 1] {
+        net.crash(replica);
+    }
+    net.drop_all(|_| true);
+    net.fire(2, row(0));
+    net.settle();
+    for replica in 2..5 {
+        let (batch, dependencies, _) = net.decision(replica, a);
+        assert_eq!((batch, dependencies), (&fast.0, &fast.1));
+    }
+    net.restart(0);
+    net.restart(1);
+    net.come_to_rest();
+}
+
+/// The same with a conflicting command in flight that does not know the fast one.
+#[test]
+fn a_fast_commit_beside_a_conflicting_command_is_recovered() {
+    let mut net = Net::new(5);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1, 2])));
+    net.deliver(is("PreAcceptOk"));
+    let fast = net.decision(0, a).clone();
+    net.put(3, "k");
+    net.deliver(and(link(3, 4), is("PreAccept")));
+    net.crash(0);
+    net.crash(1);
+    net.drop_all(|_| true);
+    net.fire(2, row(0));
+    net.settle();
+    net.come_to_rest();
+    let (batch, dependencies, _) = net.decision(4, a);
+    assert_eq!((batch, dependencies), (&fast.0, &fast.1));
+    for replica in 2..5 {
+        let order = net.order(replica);
+        assert_eq!((order.len(), order[0]), (2, a), "so the other one comes after it: {order:?}");
+    }
+}
+
+/// Two recoveries that wait for each other end.
+#[test]
+fn recoveries_that_wait_for_each_other_end() {
+    let mut net = Net::new(5);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[2])));
+    let b = net.put(1, "k");
+    net.deliver(and(is("PreAccept"), and(to(&[3]), |e| e.from == 1)));
+    net.crash(0);
+    net.crash(1);
+    net.drop_all(|_| true);
+    net.fire(2, row(0));
+    net.fire(3, row(1));
+    net.settle();
+    net.come_to_rest();
+    for replica in 2..5 {
+        assert!(net.has_committed(replica, a) && net.has_committed(replica, b));
+    }
+}
+
+/// The owner answers the recovery: it did not commit and never will, so the instance is a no-op and the command goes into a
+/// new one.
+#[test]
+fn a_live_owner_makes_it_a_no_op_and_proposes_again() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1])));
+    net.drop_all(|_| true);
+    net.fire(1, row(0));
+    net.deliver(and(is("Recover"), to(&[0])));
+    net.settle();
+    let (batch, dependencies, _) = net.decision(1, a);
+    assert!(batch.is_noop() && dependencies.slots() == [0, 0, 0]);
+    net.come_to_rest();
+    assert_eq!(net.order(1), [id(0, 2)], "executed once, in its new instance");
+    assert_eq!((net.order(0), net.order(2)), (net.order(1), net.order(1)));
+}
+
+/// A client of the dead replica's instance is not the only one that waits: whatever names it is held up until it is decided.
+#[test]
+fn a_dependency_on_a_dead_replica_is_recovered_and_executed_around() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1])));
+    net.crash(0);
+    net.drop_all(|_| true);
+    let b = net.put(1, "k");
+    net.settle();
+    assert!(net.decision(1, b).1.contain(a));
+    assert!(net.order(1).is_empty(), "it waits for the instance of the dead replica");
+    net.fire(1, row(0));
+    net.settle();
+    assert_eq!(net.order(1), net.order(2));
+    assert!(net.order(1).contains(&b));
+    net.come_to_rest();
+}
+
+/// Single-ballot short form (Sutra): p0 accepts (c, {x}) at ballot 0; p1 at a ballot of its own with {p1, p2} gets a no-op
+/// chosen, commits held back; a later Recover of p1 reaches only p0; p0 with {p0, p2} must adopt the no-op. With one ballot
+/// variable p0's promise would pass its old tuple off as the newest.
+#[test]
+fn sutra_short_form_two_ballots_are_needed() {
+    let mut net = Net::new(3);
+    let x = net.put(2, "k");
+    net.deliver(and(is("PreAccept"), link(2, 1)));
+    net.drop_all(|_| true);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.deliver(and(is("PreAcceptOk"), link(1, 0))); // p0 now holds (c, {x}) accepted at ballot 0.
+    net.drop_all(|_| true);
+    // p1 did not see the Accept. With {p1, p2}: |R| = 0 (p1's dependencies are not the proposed ones), so a no-op.
+    net.fire(1, row(0));
+    net.deliver(and(is("Recover"), link(1, 2)));
+    net.deliver(and(is("RecoverOk"), link(2, 1)));
+    net.drop_all(is("Recover"));
+    net.deliver(and(is("Accept"), link(1, 2)));
+    net.drop_all(is("Accept"));
+    net.deliver(and(is("AcceptOk"), link(2, 1)));
+    assert!(net.decision(1, a).0.is_noop());
+    net.drop_all(is("Commit"));
+    // A promise of p0 at a higher ballot than the no-op's, and then its own recovery with p2 alone.
+    net.restart(1);
+    let ballot = protocols::ballot::InstanceBallot(5);
+    net.hand_over(crate::net::Envelope {
+        from: 1,
+        to: 0,
+        message: protocols::epaxos::Message::Recover { instance: a, ballot },
+    });
+    net.drop_all(|_| true);
+    net.crash(1);
+    net.fire(0, row(0));
+    net.settle();
+    assert!(net.decision(0, a).0.is_noop(), "the no-op was chosen");
+    net.restart(1);
+    net.come_to_rest();
+    assert!(net.has_committed(0, x));
+}
+
+/// A *duplicated* Validate must not overwrite an accepted no-op. N = 5: id0 (row p0) pre-accepted only at p3; id1 (row p1)
+/// committed fast with {} on {p1, p2, p4}; p2 recovers id0 with {p2, p3, p4}: a no-op is chosen; Validate is delivered to p3
+/// again; p3 recovers with {p0, p1, p3}: it must choose the no-op.
+#[test]
+fn a_duplicate_validate_does_not_overwrite_an_accepted_no_op() {
+    let mut net = Net::new(5);
+    let id0 = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 3)));
+    net.drop_all(|_| true);
+    let id1 = net.put(1, "k");
+    net.deliver(and(is("PreAccept"), to(&[2, 4])));
+    net.deliver(is("PreAcceptOk"));
+    assert_eq!(net.decision(1, id1).1.slots(), [0; 5]);
+    net.deliver(and(is("Commit"), to(&[2, 4])));
+    net.drop_all(|_| true);
+    // p2 learns of id0 when p3 asks it to help, and recovers it itself.
+    net.fire(3, row(0));
+    net.deliver(and(is("Recover"), link(3, 2)));
+    net.drop_all(|_| true);
+    net.fire(2, row(0));
+    net.deliver(and(is("Recover"), to(&[3, 4])));
+    net.drop_all(is("Recover"));
+    net.deliver(is("RecoverOk"));
+    let validate = net.flight.iter().find(|e| is("Validate")(e) && e.to == 3).unwrap().clone();
+    net.deliver(is("Validate"));
+    net.deliver(is("ValidateOk"));
+    net.deliver(and(is("Accept"), to(&[3, 4])));
+    net.drop_all(is("Accept"));
+    net.deliver(is("AcceptOk"));
+    assert!(net.decision(2, id0).0.is_noop());
+    net.drop_all(|_| true);
+    net.hand_over(validate);
+    net.drop_all(|_| true);
+    net.crash(2);
+    net.crash(4);
+    net.fire(3, Timer::Instance(id0));
+    net.settle();
+    net.come_to_rest();
+    assert!(net.decision(3, id0).0.is_noop());
+}
+
+/// The owner crashes between its fast commit and that commit's persist. Nobody may have been answered, and in a recovery
+/// quorum it is the owner that did not commit.
+#[test]
+fn an_unpersisted_fast_commit_never_happened() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1])));
+    net.deliver(is("PreAcceptOk"));
+    assert!(net.has_committed(0, a));
+    net.crash(0);
+    net.drop_all(|_| true); // Nothing that follows an unpersisted record was sent.
+    assert!(matches!(net.lose_last_record(0), Record::Committed { .. }));
+    net.restart(0);
+    net.fire(1, row(0));
+    net.deliver(and(is("Recover"), to(&[0])));
+    net.settle();
+    assert!(net.decision(1, a).0.is_noop());
+    net.come_to_rest();
+    assert!(net.order(0).is_empty(), "what was proposed in an earlier life is not proposed again");
+}
+
+/// Crash and restart: both ballots survive, no slot is used again, what was committed is executed again.
+#[test]
+fn a_restart_continues_neither_ballot_zero_nor_a_slot() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.settle();
+    let b = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), to(&[1])));
+    net.crash(0);
+    net.drop_all(|_| true);
+    net.restart(0);
+    assert_eq!(net.order(0), [a]);
+    let c = net.put(0, "k");
+    assert_eq!((b, c), (id(0, 2), id(0, 3)));
+    net.come_to_rest();
+    assert!(net.decision(2, b).0.is_noop(), "nobody else could have committed it");
+    assert_eq!(net.order(2), [a, c]);
+    assert!(net.decision(2, c).1.contain(b));
+}
+
+/// A replica that was down learns what it missed, also of rows whose owners are gone.
+#[test]
+fn a_restarted_replica_catches_up() {
+    let mut net = Net::new(3);
+    net.crash(2);
+    for _ in 0..5 {
+        net.put(0, "k");
+        net.put(1, "j");
+        net.settle();
+    }
+    net.restart(2);
+    net.crash(1);
+    net.come_to_rest();
+    assert_eq!(net.order(2).len(), 10);
+}
