@@ -31,7 +31,7 @@ fn batch(instance: InstanceId, key: u8, write: bool) -> Batch {
         (RequestNumber::read(instance.slot), Command::Get { key })
     };
     let client = ClientId(u64::from(instance.row.0));
-    Batch::single(&Request { client, number, unanswered_from: 1, command }).unwrap()
+    Batch::single(&Request { client, number, unanswered_from: 1, command }).expect("small")
 }
 
 fn decision(instance: InstanceId, key: u8, write: bool, dependencies: &[Slot]) -> Decision {
@@ -295,7 +295,7 @@ fn execute_shuffled(
             groups.push(vec![instance]);
             groups.push(Vec::new());
         } else {
-            let reads = groups.last_mut().unwrap();
+            let reads = groups.last_mut().expect("never empty");
             reads.push(instance);
             reads.sort_unstable();
         }
