@@ -7,7 +7,6 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use smallvec::SmallVec;
 
 use crate::{
     id::{ClientId, RequestNumber},
@@ -219,11 +218,11 @@ impl Batch {
 
     /// The keys touched and how, without repetition: what decides about conflicts.
     pub fn footprint(&self) -> Footprint {
-        let mut footprint = Footprint::default();
-        for request in self.requests() {
-            footprint.add(key_hash(request.command.key()), !request.command.is_read());
-        }
-        footprint
+        let touch = |request: Request<'_>| Touch {
+            key: key_hash(request.command.key()),
+            write: !request.command.is_read(),
+        };
+        self.requests().map(touch).collect()
     }
 }
 
@@ -328,11 +327,20 @@ impl<'a> Iterator for Requests<'a> {
 }
 
 /// The keys that a batch touches, each once; a key both read and written counts as written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Footprint(SmallVec<[Touch; 1]>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Footprint(Touches);
+
+/// Nearly every batch touches one key, and footprints are copied several times a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+enum Touches {
+    #[default]
+    None,
+    One([Touch; 1]),
+    Many(Arc<[Touch]>),
+}
 
 /// One key of a [`Footprint`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Touch {
     /// The key.
     pub key: KeyHash,
@@ -343,19 +351,34 @@ pub struct Touch {
 impl Footprint {
     /// The keys touched.
     pub fn touches(&self) -> &[Touch] {
-        &self.0
+        match &self.0 {
+            Touches::None => &[],
+            Touches::One(touch) => touch,
+            Touches::Many(touches) => touches,
+        }
     }
 
     /// Do two batches with these footprints conflict: is there a key that both touch and one writes?
     pub fn conflicts(&self, other: &Self) -> bool {
-        self.0.iter().any(|a| other.0.iter().any(|b| a.key == b.key && (a.write || b.write)))
+        let conflict = |a: &Touch, b: &Touch| a.key == b.key && (a.write || b.write);
+        self.touches().iter().any(|a| other.touches().iter().any(|b| conflict(a, b)))
     }
+}
 
-    fn add(&mut self, key: KeyHash, write: bool) {
-        match self.0.iter_mut().find(|touch| touch.key == key) {
-            Some(touch) => touch.write |= write,
-            None => self.0.push(Touch { key, write }),
-        }
+impl FromIterator<Touch> for Footprint {
+    fn from_iter<I: IntoIterator<Item = Touch>>(touches: I) -> Self {
+        let mut touches = touches.into_iter();
+        let Some(first) = touches.next() else { return Self::default() };
+        let Some(second) = touches.next() else { return Self(Touches::One([first])) };
+        let mut all = vec![first, second];
+        all.extend(touches);
+        all.sort_unstable_by_key(|touch| touch.key);
+        all.dedup_by(|later, kept| {
+            let same = later.key == kept.key;
+            kept.write |= same && later.write;
+            same
+        });
+        Self(Touches::Many(all.into()))
     }
 }
 

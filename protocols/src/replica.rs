@@ -11,12 +11,12 @@
 use std::{fmt::Debug, hash::Hash, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use smallvec::SmallVec;
 
+pub use crate::dependencies::Dependencies;
 use crate::{
     command::Batch,
     config::Config,
-    id::{InstanceId, ReplicaId, ReplicaSet, Slot},
+    id::{InstanceId, ReplicaId, ReplicaSet},
     protocol::Protocol,
 };
 
@@ -128,77 +128,6 @@ pub enum Path {
     Recovered,
     /// Another told it.
     Learned,
-}
-
-/// Per row the highest slot that an instance depends on, 0 for none: every conflicting instance of that row up to there.
-#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Dependencies(SmallVec<[Slot; 5]>);
-
-impl Dependencies {
-    /// No dependencies, for a cluster with `rows` rows.
-    pub fn none(rows: usize) -> Self {
-        Self(SmallVec::from_elem(0, rows))
-    }
-
-    /// How many rows there are.
-    pub fn rows(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The highest slot depended on in `row`.
-    pub fn slot(&self, row: ReplicaId) -> Slot {
-        self.0[row.index()]
-    }
-
-    /// Is `instance` among the dependencies?
-    pub fn contain(&self, instance: InstanceId) -> bool {
-        instance.slot <= self.0[instance.row.index()]
-    }
-
-    /// Adds the instances of `row` up to `slot`.
-    pub fn raise(&mut self, row: ReplicaId, slot: Slot) {
-        let present = &mut self.0[row.index()];
-        *present = slot.max(*present);
-    }
-
-    /// Makes `slot` the highest one depended on in `row`, whatever it was.
-    pub fn set(&mut self, row: ReplicaId, slot: Slot) {
-        self.0[row.index()] = slot;
-    }
-
-    /// Adds all that `other` has.
-    pub fn merge(&mut self, other: &Self) {
-        debug_assert_eq!(self.rows(), other.rows());
-        for (present, slot) in self.0.iter_mut().zip(&other.0) {
-            *present = (*present).max(*slot);
-        }
-    }
-
-    /// The slots, by row.
-    pub fn slots(&self) -> &[Slot] {
-        &self.0
-    }
-
-    /// Rows with the highest slot depended on there, those with none left out.
-    pub fn iter(&self) -> impl Iterator<Item = InstanceId> {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(_, slot)| **slot > 0)
-            .map(|(row, slot)| InstanceId::new(ReplicaId::from_index(row), *slot))
-    }
-}
-
-impl FromIterator<Slot> for Dependencies {
-    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
-        Self(slots.into_iter().collect())
-    }
-}
-
-impl Debug for Dependencies {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(&self.0).finish()
-    }
 }
 
 /// A state to start from: the machine's, and what the core must know with it.

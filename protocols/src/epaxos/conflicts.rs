@@ -37,7 +37,7 @@ impl ConflictIndex {
         mark(&mut self.known, self.rows, instance, footprint);
     }
 
-    /// `instance` leaves the log.
+    /// `instance`, committed with this command and not as a no-op, leaves the log.
     pub fn collect(&mut self, instance: InstanceId, footprint: &Footprint) {
         mark(&mut self.collected, self.rows, instance, footprint);
     }

@@ -84,7 +84,7 @@ impl EPaxos {
     }
 
     /// Sends again what of the own row is unanswered, and the decisions that a peer has not reported; asks for the
-    /// decisions that a peer has reported and that did not come.
+    /// decisions that a peer has reported and that did not come; and tells those that are behind how far this replica is.
     pub(super) fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {
         let Some(marked_to) = self.retransmission.marked_to.take() else { return };
         let committed_to = self.own_row().committed_to;
@@ -108,13 +108,22 @@ impl EPaxos {
             retransmission.quiet_ticks = 0;
         }
         retransmission.confirmed = confirmed;
-        let last = self.own_row().log.last();
-        let behind = |peer: ReplicaId| {
-            self.retransmission.peers[peer.index()].committed.slot(self.id) < last
-        };
-        if committed_to < last || self.others.iter().any(behind) || self.lacks_decisions() {
+        let behind = self.peers_behind();
+        // A peer that missed the last report of a row whose owner is gone learns of it from whoever knows.
+        effects.send(behind, self.progress());
+        if committed_to < self.own_row().log.last() || !behind.is_empty() || self.lacks_decisions()
+        {
             self.arm_retransmission(effects);
         }
+    }
+
+    /// The replicas that have not reported all the decisions that are known here.
+    fn peers_behind(&self) -> ReplicaSet {
+        let behind = |peer: &ReplicaId| {
+            let reported = self.retransmission.peers[peer.index()].committed.slots();
+            self.rows.iter().zip(reported).any(|(row, reported)| *reported < row.committed_to)
+        };
+        self.others.iter().filter(behind).collect()
     }
 
     fn ask_for_decisions(&mut self, effects: &mut Effects<Self>) {
@@ -217,10 +226,13 @@ impl EPaxos {
     fn report_progress(&mut self, effects: &mut Effects<Self>) {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
+        self.collect(&self.executed_to());
+        effects.send(self.others, self.progress());
+    }
+
+    fn progress(&self) -> Message {
         let committed = self.rows.iter().map(|row| row.committed_to).collect();
-        let executed = self.executed_to();
-        self.collect(&executed);
-        effects.send(self.others, Message::Progress { committed, executed });
+        Message::Progress { committed, executed: self.executed_to() }
     }
 
     /// Another replica is as far as it says: what it lacks can be sent again, what all have executed can go.
@@ -238,8 +250,7 @@ impl EPaxos {
         if self.retransmission.marked_to.is_none() && self.lacks_decisions() {
             self.arm_retransmission(effects);
         }
-        let executed = self.executed_to();
-        self.collect(&executed);
+        self.collect(&self.executed_to());
     }
 
     fn executed_to(&self) -> Dependencies {
@@ -255,7 +266,9 @@ impl EPaxos {
             let log = &mut self.rows[row.index()].log;
             for slot in log.collected() + 1..=everywhere {
                 let entry = log.get(slot).expect("executed, so held");
-                self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
+                if !entry.batch.is_noop() {
+                    self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
+                }
             }
             log.collect(everywhere);
         }

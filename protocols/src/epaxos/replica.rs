@@ -185,6 +185,7 @@ impl EPaxos {
         }
         self.execute_closed(effects);
         self.owe_progress();
+        self.arm_retransmission(effects);
     }
 
     /// Leads a new instance with `batch`. [S13 §4.3.1 phase 1]
@@ -267,6 +268,7 @@ impl EPaxos {
         self.graph.committed(instance, batch, &entry.footprint, dependencies, &mut self.executed.0);
         self.execute_closed(effects);
         self.owe_progress();
+        self.arm_retransmission(effects);
         self.end_recovery(instance, effects);
         if let Some(initial) = lost
             && instance.row == self.id

@@ -1,7 +1,7 @@
 //! Recovery: what a replica does about the instances of one that does not answer.
 
 use protocols::{
-    Path,
+    Path, Replica,
     epaxos::{Record, Timer},
 };
 
@@ -254,4 +254,52 @@ fn a_restarted_replica_catches_up() {
     net.crash(1);
     net.come_to_rest();
     assert_eq!(net.order(2).len(), 10);
+}
+
+/// What was recovered as a no-op, executed everywhere and collected stands against nothing, whatever command it once was.
+#[test]
+fn a_collected_no_op_refutes_no_fast_path() {
+    let mut net = Net::new(3);
+    net.put(1, "k"); // Nobody but its owner ever knows this command.
+    net.crash(1);
+    net.drop_all(|_| true);
+    net.restart(1);
+    net.come_to_rest();
+    assert!(net.decision(2, id(1, 1)).0.is_noop());
+    assert_eq!(net.replica(1).status().held, 0, "collected");
+    let b = net.put(2, "k");
+    net.deliver(and(is("PreAccept"), link(2, 0)));
+    net.drop_all(is("PreAccept"));
+    net.fire(0, row(2));
+    net.deliver(and(is("Recover"), link(0, 1)));
+    net.drop_all(is("Recover"));
+    net.deliver(and(is("RecoverOk"), to(&[0])));
+    net.deliver(is("Validate"));
+    net.deliver(is("ValidateOk"));
+    net.deliver(and(is("Accept"), link(0, 1)));
+    net.deliver(and(is("AcceptOk"), link(1, 0)));
+    net.deliver(and(is("PreAcceptOk"), link(0, 2))); // It was in flight all the time: a fast commit.
+    assert_eq!(net.decision(2, b).2, Path::Fast);
+    net.come_to_rest();
+    assert!(!net.decision(1, b).0.is_noop());
+}
+
+/// A replica that does not know that an instance exists is told, though every report about it was lost and its owner has
+/// restarted since.
+#[test]
+fn a_restarted_owner_tells_who_never_heard() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.deliver(is("PreAcceptOk"));
+    net.deliver(and(is("Commit"), link(0, 1)));
+    for replica in [0, 1] {
+        net.fire(replica, Timer::Progress);
+    }
+    net.crash(0);
+    net.restart(0);
+    net.fire(0, Timer::Progress);
+    net.drop_all(|_| true);
+    net.come_to_rest();
+    assert!(net.has_committed(2, a));
 }
