@@ -115,6 +115,13 @@ impl Row {
         self.committed_to < self.mentioned_to
     }
 
+    /// Notes that the slots up to `slot` exist; true if that is news.
+    pub(super) fn mention(&mut self, slot: u64) -> bool {
+        let news = self.mentioned_to < slot;
+        self.mentioned_to = self.mentioned_to.max(slot);
+        news
+    }
+
     /// Moves `committed_to` over what is committed.
     pub(super) fn advance_committed(&mut self) {
         while self.log.get(self.committed_to + 1).is_some_and(Instance::is_committed) {

@@ -120,7 +120,7 @@ impl EPaxos {
             return;
         }
         let row = &mut self.rows[instance.row.index()];
-        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else {
             return; // Executed by every replica, the sender included: an old duplicate.
         };

@@ -197,7 +197,7 @@ impl EPaxos {
         let dependencies = self.conflicts.dependencies(&footprint);
         self.conflicts.insert(instance, &footprint);
         self.graph.known(instance, &footprint, &mut self.executed.0);
-        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        row.mention(instance.slot);
         *row.log.ensure(instance.slot).expect("beyond the last slot") = Instance {
             phase: Phase::PreAccepted,
             batch: batch.clone(),
@@ -249,7 +249,7 @@ impl EPaxos {
         entry.dependencies = dependencies.clone();
         entry.leading = None;
         let lost = batch.is_noop().then(|| entry.initial.clone()).flatten();
-        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        row.mention(instance.slot);
         row.advance_committed();
 
         effects.persist(Record::Committed {
@@ -286,7 +286,7 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let row = &mut self.rows[instance.row.index()];
-        row.mentioned_to = row.mentioned_to.max(instance.slot);
+        row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else { return };
         if batch.is_noop() || !entry.footprint.touches().is_empty() {
             return;
@@ -300,9 +300,7 @@ impl EPaxos {
     /// Notes that the instances in `dependencies` exist, and sees to it that they get decided.
     pub(super) fn mention(&mut self, dependencies: &Dependencies, effects: &mut Effects<Self>) {
         for upto in dependencies.iter() {
-            let row = &mut self.rows[upto.row.index()];
-            if row.mentioned_to < upto.slot {
-                row.mentioned_to = upto.slot;
+            if self.rows[upto.row.index()].mention(upto.slot) {
                 self.watch_row(upto.row, effects);
             }
         }
@@ -335,11 +333,20 @@ impl EPaxos {
 
     /// Takes up a record of an earlier life.
     fn replay(&mut self, record: Record) {
+        // What replaying asks for was carried out in the earlier life; what still matters is asked for by `start`.
         let nothing = &mut Effects::default();
+        let dependencies = match &record {
+            Record::PreAccepted { dependencies, .. } | Record::Accepted { dependencies, .. } => {
+                Some(dependencies)
+            }
+            Record::Promised { .. } | Record::Validated { .. } | Record::Committed { .. } => None,
+        };
+        for upto in dependencies.into_iter().flat_map(Dependencies::iter) {
+            self.rows[upto.row.index()].mention(upto.slot);
+        }
         match record {
             Record::PreAccepted { instance, batch, initial_dependencies, dependencies } => {
                 self.learn_command(instance, &batch, nothing);
-                self.mention(&dependencies, nothing);
                 let Some(entry) = self.entry_mut(instance) else { return };
                 entry.phase = Phase::PreAccepted;
                 entry.batch = batch.clone();
@@ -348,7 +355,6 @@ impl EPaxos {
             }
             Record::Accepted { instance, ballot, batch, dependencies } => {
                 self.learn_command(instance, &batch, nothing);
-                self.mention(&dependencies, nothing);
                 let Some(entry) = self.entry_mut(instance) else { return };
                 entry.phase = Phase::Accepted;
                 (entry.ballot, entry.accepted_ballot) = (ballot, ballot);

@@ -303,3 +303,22 @@ fn a_restarted_owner_tells_who_never_heard() {
     net.come_to_rest();
     assert!(net.has_committed(2, a));
 }
+
+/// After a restart the row of a dead replica is still watched, though it was mentioned in an earlier life only.
+#[test]
+fn a_restarted_replica_watches_the_rows_it_knew() {
+    let mut net = Net::new(3);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    let b = net.put(2, "k");
+    net.deliver(and(is("PreAccept"), link(2, 1)));
+    net.deliver(and(is("PreAcceptOk"), link(1, 2)));
+    net.deliver(and(is("Accept"), link(2, 1))); // Depends on a, which only its owner and p1 ever saw.
+    net.crash(0);
+    net.crash(1);
+    net.drop_all(|_| true);
+    net.restart(1);
+    net.fire(1, row(0));
+    net.come_to_rest();
+    assert!(net.has_committed(2, a) && net.order(1).contains(&b));
+}
