@@ -1,0 +1,176 @@
+//! A client's session with one replica: many logical clients over one connection and one stream.
+//!
+//! Requests are encoded straight into one buffer and leave in one write; replies are handed over as they are read. When a
+//! session is lost, what became of the requests that are still unanswered is not known: their clients may send them
+//! again under the same numbers, to any replica.
+
+use std::{
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use protocols::{ReplicaId, Request, command::encode_into};
+use quinn::{Connection, RecvStream, VarInt};
+
+use crate::{
+    NodeError,
+    frame::{FrameBuffer, append_frame},
+    identity::{Identity, Role},
+    outbox::Outbox,
+    transport::Transport,
+    wire::{ClientHello, Reply},
+};
+
+/// Dials replicas as a client. All its sessions share one socket.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    transport: Transport,
+}
+
+impl Connector {
+    /// A connector that shows `identity`, which is a client's. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the identity is of another role or no socket can be had.
+    pub fn new(identity: &Identity) -> Result<Self, NodeError> {
+        if identity.role != Role::Client {
+            return Err(NodeError::new(format!("{} cannot send requests", identity.role)));
+        }
+        Ok(Self { transport: Transport::dialing(identity)? })
+    }
+
+    /// Opens a session with `replica`, which listens on `address`. Gives up after the transport's idle time, about two
+    /// seconds, if nobody answers.
+    ///
+    /// # Errors
+    /// If the replica cannot be reached or does not prove to be that replica.
+    pub async fn connect(
+        &self,
+        replica: ReplicaId,
+        address: SocketAddr,
+    ) -> Result<Session, NodeError> {
+        let link = self.transport.dial(replica, address, &ClientHello { to: replica }).await?;
+        Ok(Session {
+            replica,
+            connection: link.connection,
+            outbox: Outbox::new(link.send),
+            receive: link.receive,
+            buffer: FrameBuffer::default(),
+        })
+    }
+}
+
+/// A session with one replica.
+#[derive(Debug)]
+pub struct Session {
+    replica: ReplicaId,
+    connection: Connection,
+    outbox: Outbox,
+    receive: RecvStream,
+    buffer: FrameBuffer,
+}
+
+impl Session {
+    /// The replica that is talked to.
+    pub fn replica(&self) -> ReplicaId {
+        self.replica
+    }
+
+    /// Puts `request` into the buffer, as a batch of its own. It leaves with the next [`Session::poll_flush`].
+    ///
+    /// # Panics
+    /// If key and value are together longer than a frame; the replica refuses much shorter ones.
+    pub fn send(&mut self, request: &Request<'_>) {
+        self.send_batch(std::slice::from_ref(request));
+    }
+
+    /// Puts `requests` into the buffer, to be ordered as one batch.
+    ///
+    /// # Panics
+    /// As [`Session::send`].
+    pub fn send_batch(&mut self, requests: &[Request<'_>]) {
+        append_frame(&mut self.outbox.bytes, |bytes| encode_into(requests, bytes))
+            .expect("batches are far shorter than a frame may be");
+    }
+
+    /// Bytes in the buffer that the stream has not taken: above a few megabytes the replica does not keep up.
+    pub fn unsent_bytes(&self) -> usize {
+        self.outbox.unsent_bytes()
+    }
+
+    /// Writes the buffer; ready when the stream took all of it.
+    ///
+    /// # Errors
+    /// If the session is lost.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NodeError>> {
+        self.outbox.poll_write(cx).map_err(|error| self.lost(error))
+    }
+
+    /// Hands every reply that has arrived to `on_reply`; ready, with their number, when there was at least one.
+    ///
+    /// # Errors
+    /// If the session is lost, or what came is no reply.
+    pub fn poll_replies(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut on_reply: impl FnMut(Reply),
+    ) -> Poll<Result<usize, NodeError>> {
+        loop {
+            let read = pin!(self.receive.read(self.buffer.room())).poll(cx);
+            let count = match read {
+                Poll::Ready(Ok(Some(count))) => count,
+                Poll::Ready(Ok(None)) => {
+                    return Poll::Ready(Err(self.lost("the replica ended the stream")));
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.lost(error))),
+                Poll::Pending => return Poll::Pending,
+            };
+            self.buffer.filled(count);
+            let replies = self.take_replies(&mut on_reply)?;
+            // Part of a frame is no reply: read on.
+            if replies > 0 {
+                return Poll::Ready(Ok(replies));
+            }
+        }
+    }
+
+    /// Writes the buffer and waits for at least one reply; hands over all that have arrived and returns their number.
+    ///
+    /// # Errors
+    /// If the session is lost, or what came is no reply.
+    pub async fn exchange(&mut self, mut on_reply: impl FnMut(Reply)) -> Result<usize, NodeError> {
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            self.poll_replies(cx, &mut on_reply)
+        })
+        .await
+    }
+
+    fn take_replies(&mut self, on_reply: &mut impl FnMut(Reply)) -> Result<usize, NodeError> {
+        let mut replies = 0;
+        loop {
+            let reply = match self.buffer.next_frame() {
+                Ok(Some(frame)) => postcard::from_bytes(frame)
+                    .map_err(|error| NodeError::new(format!("what came is no reply: {error}"))),
+                Ok(None) => return Ok(replies),
+                Err(error) => Err(NodeError::new(error.to_string())),
+            };
+            on_reply(reply.map_err(|error| error.context(self.replica))?);
+            replies += 1;
+        }
+    }
+
+    fn lost(&self, error: impl std::fmt::Display) -> NodeError {
+        NodeError::new(format!("session with {} lost: {error}", self.replica))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.close(VarInt::from_u32(0), b"the client is done");
+    }
+}

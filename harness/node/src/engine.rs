@@ -1,0 +1,390 @@
+//! The driver of one core, without its sockets and its clock: it steps the core, applies what is to be executed,
+//! remembers who waits for which request, and carries the core's effects out onto an [`Output`].
+//!
+//! Whoever owns an engine hands it every frame that is ready and then calls [`Engine::flush`] once: the effects of all
+//! of them are carried out together, in the order in which the core asked for them.
+//!
+//! **Invariants.** A request is proposed only if it is neither pending here nor applied. A reply leaves only after the
+//! execution of its request. Effects are carried out only in [`Engine::flush`], in the core's order. Durability is "memory":
+//! records are dropped, and a replica that died does not come back under its identity.
+
+use std::{sync::Arc, time::Instant};
+
+use measure::{ReplicaReport, Role, StateDigest};
+use protocols::{
+    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica,
+    ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot,
+    command::BatchError,
+    dependencies::Dependencies,
+    kv::{KeyDigest, Kv},
+};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::{
+    frame::append_value_frame,
+    meters::{Meters, since},
+    timers::Timers,
+    wire::{Refusal, ReplicaStatus, Reply},
+};
+
+/// A client's connection, numbered by whoever accepted it; numbers are never used again.
+pub type ConnectionId = u64;
+
+/// Where an engine's messages and replies go.
+pub trait Output {
+    /// Takes one encoded frame for each of `to`; returns how many of them it was taken for.
+    fn send(&mut self, to: ReplicaSet, frame: &[u8]) -> u64;
+
+    /// Takes one reply for a client. The connection may be gone.
+    fn reply(&mut self, connection: ConnectionId, reply: &Reply);
+}
+
+/// A frame of a peer that is no message of the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAMessage;
+
+impl std::fmt::Display for NotAMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the frame does not decode as a message of the protocol")
+    }
+}
+
+impl std::error::Error for NotAMessage {}
+
+/// A request that a client waits for here.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    connection: ConnectionId,
+    entered: Instant,
+    committed: bool,
+}
+
+/// One core with all that it needs but sockets and a clock.
+#[derive(Debug)]
+pub struct Engine<R: Replica> {
+    id: ReplicaId,
+    core: R,
+    kv: Kv,
+    effects: Effects<R>,
+    timers: Timers<R::Timer>,
+    pending: FxHashMap<(ClientId, RequestNumber), Pending>,
+    /// How many requests are pending for each connection that has some.
+    pending_of: FxHashMap<ConnectionId, usize>,
+    /// Answers that need no execution, until the next flush.
+    answers: Vec<(ConnectionId, Reply)>,
+    /// States asked for by the core, until they are handed back.
+    captured: Vec<Arc<[u8]>>,
+    encoded: Vec<u8>,
+    inputs: u64,
+    commits: u64,
+    commit_digest: u64,
+    executed: u64,
+    dropped: u64,
+    meters: Meters,
+}
+
+impl<R: Replica> Engine<R> {
+    /// A new replica, started; `seed` is where its timers' draws come from.
+    pub fn new(id: ReplicaId, config: &Config, seed: u64) -> Self {
+        let mut engine = Self {
+            id,
+            core: R::recover(id, config, None, []),
+            kv: Kv::default(),
+            effects: Effects::default(),
+            timers: Timers::new(seed),
+            pending: FxHashMap::default(),
+            pending_of: FxHashMap::default(),
+            answers: Vec::new(),
+            captured: Vec::new(),
+            encoded: Vec::new(),
+            inputs: 0,
+            commits: 0,
+            commit_digest: 0,
+            executed: 0,
+            dropped: 0,
+            meters: Meters::default(),
+        };
+        engine.step(Input::Start);
+        engine
+    }
+
+    /// Takes a frame that `from` sent.
+    ///
+    /// # Errors
+    /// If it is no message of the protocol.
+    pub fn on_peer_frame(&mut self, from: ReplicaId, frame: &[u8]) -> Result<(), NotAMessage> {
+        let (message, rest) =
+            postcard::take_from_bytes::<R::Message>(frame).map_err(|_| NotAMessage)?;
+        if !rest.is_empty() {
+            return Err(NotAMessage);
+        }
+        self.meters.counters.messages_in += 1;
+        self.meters.counters.bytes_in += frame.len() as u64;
+        self.step(Input::Message { from, message });
+        Ok(())
+    }
+
+    /// Takes a frame that a client sent at `now`: a batch of one request or several, ordered as one.
+    ///
+    /// # Errors
+    /// If it is no batch.
+    pub fn on_client_frame(
+        &mut self,
+        connection: ConnectionId,
+        frame: &[u8],
+        now: Instant,
+    ) -> Result<(), BatchError> {
+        let batch = Batch::from_bytes(frame)?;
+        if batch.is_noop() {
+            return Err(BatchError::Empty);
+        }
+        let mut requests = 0;
+        let fresh: SmallVec<[_; 1]> = batch
+            .requests()
+            .inspect(|_| requests += 1)
+            .filter(|request| self.admit(connection, request, now))
+            .collect();
+        self.meters.counters.client_requests += requests as u64;
+        let whole = fresh.len() == requests;
+        if whole {
+            drop(fresh);
+            self.step(Input::Propose(batch));
+        } else if !fresh.is_empty() {
+            let part = Batch::new(&fresh).expect("part of a batch is a batch");
+            self.step(Input::Propose(part));
+        }
+        Ok(())
+    }
+
+    /// Steps every timer that ran out by `now`.
+    pub fn on_time(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expired(now) {
+            self.step(Input::Timer(timer));
+        }
+    }
+
+    /// When [`Engine::on_time`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next_deadline()
+    }
+
+    /// Carries out, as of `now`, all that was asked for since the last time.
+    pub fn flush(&mut self, now: Instant, output: &mut impl Output) {
+        self.meters.drained(std::mem::take(&mut self.inputs));
+        self.core.step(Input::Flush, &mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        loop {
+            for effect in effects.drain() {
+                self.carry_out(effect, now, output);
+            }
+            if self.captured.is_empty() {
+                break;
+            }
+            for state in self.captured.drain(..) {
+                self.core.step(Input::Captured(state), &mut effects);
+            }
+            self.core.step(Input::Flush, &mut effects);
+        }
+        self.effects = effects;
+        for (connection, reply) in self.answers.drain(..) {
+            self.meters.counters.client_replies += 1;
+            output.reply(connection, &reply);
+        }
+    }
+
+    /// How many requests of `connection` are pending.
+    pub fn pending_of(&self, connection: ConnectionId) -> usize {
+        self.pending_of.get(&connection).copied().unwrap_or(0)
+    }
+
+    /// How many requests are pending, those of connections that are gone included.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// `connection` is gone. Its requests stay pending, so that a retry does not propose them again.
+    pub fn forget(&mut self, connection: ConnectionId) {
+        self.pending_of.remove(&connection);
+    }
+
+    /// Begins to count and to time anew.
+    pub fn begin_measuring(&mut self) {
+        self.meters.reset();
+    }
+
+    /// What was counted and timed since then, or since the start.
+    pub fn report(&self) -> ReplicaReport {
+        let (status, digest) = (self.core.status(), self.kv.digest());
+        let mut report = self.meters.report();
+        report.replica = u32::from(self.id.0);
+        report.role = match status.leader {
+            Some(leader) if leader == self.id => Role::Leader,
+            None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+            _ => Role::Follower,
+        };
+        report.counters.component_commands_max = status.longest_component;
+        // Equal only if the session tables are, too.
+        let sessions = [digest.sessions.to_le_bytes(), digest.writes.to_le_bytes()].concat();
+        report.digest =
+            StateDigest { state: xxh3_64_with_seed(&sessions, digest.state), order: digest.order };
+        report
+    }
+
+    /// How things stand, as far as the engine knows.
+    pub fn status(&self) -> ReplicaStatus {
+        ReplicaStatus {
+            core: self.core.status(),
+            digest: self.kv.digest(),
+            commits: self.commits,
+            commit_digest: self.commit_digest,
+            executed: self.executed,
+            pending: self.pending.len() as u64,
+            peers_connected: 0,
+            messages_dropped: self.dropped,
+            rss_bytes: measure::rss_bytes(),
+        }
+    }
+
+    /// The keys of bucket `bucket` of `buckets`.
+    pub fn key_digests(&self, bucket: u64, buckets: u64) -> Vec<KeyDigest> {
+        self.kv.key_digests(bucket, buckets.max(1))
+    }
+
+    fn step(&mut self, input: Input<R>) {
+        self.inputs += 1;
+        self.core.step(input, &mut self.effects);
+    }
+
+    /// Registers who waits for `request`; true if it is to be proposed.
+    fn admit(&mut self, connection: ConnectionId, request: &Request<'_>, now: Instant) -> bool {
+        let key = (request.client, request.number);
+        if let Some(pending) = self.pending.get_mut(&key) {
+            release(&mut self.pending_of, pending.connection);
+            pending.connection = connection;
+            *self.pending_of.entry(connection).or_default() += 1;
+            return false;
+        }
+        let answer = match self.kv.answered(request) {
+            Some(outcome) => Ok(outcome),
+            None if !self.kv.sessions().admits(request.client) => Err(Refusal::SessionsFull),
+            None => {
+                self.pending.insert(key, Pending { connection, entered: now, committed: false });
+                *self.pending_of.entry(connection).or_default() += 1;
+                return true;
+            }
+        };
+        let reply = Reply { client: request.client, number: request.number, answer };
+        self.answers.push((connection, reply));
+        false
+    }
+
+    fn carry_out(&mut self, effect: Effect<R>, now: Instant, output: &mut impl Output) {
+        match effect {
+            // Durability "memory": what the core itself remembers is all that there is.
+            Effect::Persist(_) => {}
+            Effect::Send { to, message } => self.send(to, &message, output),
+            Effect::SetTimer { timer, after } => self.timers.set(timer, now, after),
+            Effect::CancelTimer(timer) => self.timers.cancel(timer),
+            Effect::Committed { instance, batch, dependencies, path } => {
+                self.on_committed(instance, &batch, &dependencies, path, now);
+            }
+            Effect::Execute { batch, .. } => self.execute(&batch, now, output),
+            Effect::Capture => self.captured.push(self.kv.snapshot().into()),
+            Effect::Install(snapshot) => self.install(&snapshot),
+        }
+    }
+
+    fn send(&mut self, to: ReplicaSet, message: &R::Message, output: &mut impl Output) {
+        self.encoded.clear();
+        let accepted = match append_value_frame(&mut self.encoded, message) {
+            Ok(()) => output.send(to, &self.encoded),
+            Err(_) => 0,
+        };
+        self.meters.counters.messages_out += accepted;
+        self.meters.counters.bytes_out += accepted * self.encoded.len() as u64;
+        self.dropped += to.len() as u64 - accepted;
+    }
+
+    fn on_committed(
+        &mut self,
+        instance: InstanceId,
+        batch: &Batch,
+        dependencies: &Dependencies,
+        path: Path,
+        now: Instant,
+    ) {
+        self.commits += 1;
+        self.commit_digest =
+            self.commit_digest.wrapping_add(hash_of_commit(instance, batch, dependencies));
+        match path {
+            Path::Fast => self.meters.counters.commits_fast += 1,
+            Path::Slow => self.meters.counters.commits_slow += 1,
+            Path::Recovered => self.meters.counters.commits_recovered += 1,
+            Path::Learned if self.pending.is_empty() => return,
+            Path::Learned => {}
+        }
+        let led = u64::from(path != Path::Learned);
+        for request in batch.requests() {
+            self.meters.counters.commands_led += led;
+            if let Some(pending) = self.pending.get_mut(&(request.client, request.number))
+                && !std::mem::replace(&mut pending.committed, true)
+            {
+                self.meters.committed(since(pending.entered, now));
+            }
+        }
+    }
+
+    fn execute(&mut self, batch: &Batch, now: Instant, output: &mut impl Output) {
+        for request in batch.requests() {
+            let outcome = self.kv.apply(&request);
+            self.executed += 1;
+            self.meters.counters.commands_executed += 1;
+            let Some(pending) = self.pending.remove(&(request.client, request.number)) else {
+                continue;
+            };
+            release(&mut self.pending_of, pending.connection);
+            self.meters.executed(since(pending.entered, now));
+            self.meters.counters.client_replies += 1;
+            let (client, number) = (request.client, request.number);
+            output.reply(pending.connection, &Reply { client, number, answer: Ok(outcome) });
+        }
+    }
+
+    /// Takes over the state of another replica. Pending writes that it holds are answered from it; pending reads are
+    /// forgotten, because nothing tells whether they were executed before it: a retry proposes them again.
+    fn install(&mut self, snapshot: &Snapshot) {
+        self.kv = Kv::restore(&snapshot.machine)
+            .expect("a core asks only for states that a replica of its cluster captured");
+        let (kv, answers, pending_of) = (&self.kv, &mut self.answers, &mut self.pending_of);
+        self.pending.retain(|(client, number), pending| {
+            let (client, number) = (*client, *number);
+            if !number.is_read() {
+                let Some(outcome) = kv.sessions().outcome(client, number.index()) else {
+                    return true;
+                };
+                answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
+            }
+            release(pending_of, pending.connection);
+            false
+        });
+    }
+}
+
+/// One request less is pending for `connection`, if it is still there.
+fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
+    if let Some(count) = pending_of.get_mut(&connection) {
+        *count = count.saturating_sub(1);
+    }
+}
+
+fn hash_of_commit(instance: InstanceId, batch: &Batch, dependencies: &Dependencies) -> u64 {
+    let place = instance.slot.wrapping_mul(64).wrapping_add(u64::from(instance.row.0));
+    let mut hash = xxh3_64_with_seed(batch.as_bytes(), place);
+    for slot in dependencies.slots() {
+        hash = hash.rotate_left(5) ^ slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    // The sum of unmixed words could hide a pair of differences that cancel each other.
+    xxh3_64(&hash.to_le_bytes())
+}

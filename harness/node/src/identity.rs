@@ -1,0 +1,221 @@
+//! Who is who in a cluster: one authority per cluster and a certificate per replica, client and operator.
+//!
+//! A certificate carries one name, `<role>.<cluster>`: `replica-2.cluster-5d41402a`, `client.cluster-…`,
+//! `operator.cluster-…`. Whoever dials a replica checks that the certificate shown names that replica; whoever is dialed
+//! derives from the certificate alone what the other side may do. The authority's key signs the certificates when the
+//! directory is made and is then forgotten: nobody can be added to a cluster later.
+
+use std::{
+    fmt, fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use protocols::{ReplicaId, id::REPLICAS_MAX};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::NodeError;
+
+const AUTHORITY_FILE: &str = "authority.pem";
+const CLUSTER_FILE: &str = "cluster";
+
+/// What the holder of a certificate may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Be this replica, towards its peers and its clients.
+    Replica(ReplicaId),
+    /// Send requests.
+    Client,
+    /// Measure, inspect and stop replicas.
+    Operator,
+}
+
+impl Role {
+    /// The role's certificate name in the cluster called `cluster`.
+    pub fn name(self, cluster: &str) -> String {
+        format!("{}.{cluster}", self.label())
+    }
+
+    /// Every role in a cluster of `replicas`.
+    pub(crate) fn all(replicas: usize) -> impl Iterator<Item = Self> {
+        ReplicaId::all(replicas).map(Self::Replica).chain([Self::Client, Self::Operator])
+    }
+
+    fn label(self) -> String {
+        match self {
+            Self::Replica(id) => format!("replica-{}", id.0),
+            Self::Client => "client".to_owned(),
+            Self::Operator => "operator".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(id) => write!(f, "replica {}", id.0),
+            Self::Client => f.write_str("a client"),
+            Self::Operator => f.write_str("an operator"),
+        }
+    }
+}
+
+/// One party's certificate with its key, and the authority that the others must be signed by.
+pub struct Identity {
+    /// What the certificate says its holder is.
+    pub role: Role,
+    /// The cluster's name.
+    pub cluster: String,
+    pub(crate) authority: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Loads the identity of `role` from a directory that [`create`] filled.
+    ///
+    /// # Errors
+    /// If a file is missing or does not hold what it should.
+    pub fn load(directory: &Path, role: Role) -> Result<Self, NodeError> {
+        let cluster_file = directory.join(CLUSTER_FILE);
+        let cluster = fs::read_to_string(&cluster_file)
+            .map_err(|error| NodeError::file(&cluster_file, "read the cluster's name", &error))?;
+        Ok(Self {
+            role,
+            cluster: cluster.trim().to_owned(),
+            authority: load_pem(&directory.join(AUTHORITY_FILE))?,
+            certificate: load_pem(&certificate_file(directory, role))?,
+            key: load_pem(&key_file(directory, role))?,
+        })
+    }
+}
+
+impl fmt::Debug for Identity {
+    /// Leaves the key out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("role", &self.role)
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes the credentials of a new cluster of `replicas` in `directory`, which is made if need be: the authority's
+/// certificate, and certificate and key of each replica, of the clients and of the operators. Only the owner can read
+/// the keys. Returns the cluster's name.
+///
+/// # Errors
+/// If a file cannot be written, or one is there already.
+pub fn create(directory: &Path, replicas: usize) -> Result<String, NodeError> {
+    assert!((1..=REPLICAS_MAX).contains(&replicas), "{replicas} replicas out of range");
+    fs::create_dir_all(directory)
+        .map_err(|error| NodeError::file(directory, "create the directory", &error))?;
+    let cluster = cluster_name();
+    let issuer = issuer(&cluster).map_err(certificate_error)?;
+    write(&directory.join(CLUSTER_FILE), 0o644, &format!("{cluster}\n"))?;
+    write(&directory.join(AUTHORITY_FILE), 0o644, &issuer.pem())?;
+    for role in Role::all(replicas) {
+        let (certificate, key) = issue(&issuer, role, &cluster).map_err(certificate_error)?;
+        write(&certificate_file(directory, role), 0o644, &certificate)?;
+        write(&key_file(directory, role), 0o600, &key)?;
+    }
+    Ok(cluster)
+}
+
+/// The authority: its certificate and its key.
+fn issuer(cluster: &str) -> Result<rcgen::CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, format!("authority of {cluster}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    rcgen::CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+/// Certificate and key of `role`, as PEM.
+fn issue(
+    issuer: &Issuer<'_, KeyPair>,
+    role: Role,
+    cluster: &str,
+) -> Result<(String, String), rcgen::Error> {
+    let mut params = CertificateParams::new(vec![role.name(cluster)])?;
+    params.distinguished_name.push(DnType::CommonName, format!("{role} of {cluster}"));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if let Role::Replica(_) = role {
+        params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+    }
+    let key = KeyPair::generate()?;
+    Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+}
+
+/// A name that tells this cluster from others on the same machine; it need not be secret.
+fn cluster_name() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("cluster-{:08x}", random >> 32)
+}
+
+fn certificate_file(directory: &Path, role: Role) -> PathBuf {
+    directory.join(format!("{}.pem", role.label()))
+}
+
+fn key_file(directory: &Path, role: Role) -> PathBuf {
+    directory.join(format!("{}.key", role.label()))
+}
+
+fn write(path: &Path, mode: u32, text: &str) -> Result<(), NodeError> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| NodeError::file(path, "write", &error))
+}
+
+fn load_pem<T: PemObject>(path: &Path) -> Result<T, NodeError> {
+    let bytes = fs::read(path).map_err(|error| NodeError::file(path, "read", &error))?;
+    T::from_pem_slice(&bytes)
+        .map_err(|error| NodeError::new(format!("{}: no such PEM: {error}", path.display())))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+fn certificate_error(error: rcgen::Error) -> NodeError {
+    NodeError::new(format!("cannot make the cluster's certificates: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn every_role_is_loaded_from_the_directory_and_keys_are_the_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let cluster = create(directory.path(), 3).unwrap();
+        for role in Role::all(3) {
+            let identity = Identity::load(directory.path(), role).unwrap();
+            assert_eq!((identity.role, &identity.cluster), (role, &cluster));
+            let mode = key_file(directory.path(), role).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let error = Identity::load(directory.path(), Role::Replica(ReplicaId(3))).unwrap_err();
+        assert!(error.to_string().contains("replica-3.pem"), "{error}");
+        assert!(create(directory.path(), 3).is_err(), "an existing cluster is not overwritten");
+    }
+
+    #[test]
+    fn a_file_that_is_no_certificate_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        create(directory.path(), 1).unwrap();
+        fs::write(directory.path().join("client.pem"), "nonsense").unwrap();
+        let error = Identity::load(directory.path(), Role::Client).unwrap_err();
+        assert!(error.to_string().contains("client.pem"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! A replica as a process: what it must be told, and its main function.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+use nix::{
+    sys::{prctl::set_pdeathsig, signal::Signal},
+    unistd::getppid,
+};
+use protocols::{
+    Config, Protocol, Replica, ReplicaId, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
+};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::{Builder, LocalOptions};
+
+use crate::{NodeError, server};
+
+/// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// Which replica to be.
+    pub id: ReplicaId,
+    /// What to run.
+    pub protocol: Protocol,
+    /// The core's configuration, the same at all replicas.
+    pub config: Config,
+    /// The UDP address to listen on.
+    pub listen: SocketAddr,
+    /// Where the replicas listen, by number; the own one is not used.
+    pub peers: Vec<SocketAddr>,
+    /// The directory that [`crate::identity::create`] filled.
+    pub credentials: PathBuf,
+    /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
+    /// (the kernel watches the thread). None: live on alone.
+    pub parent: Option<i32>,
+}
+
+/// Is a replica until an operator stops it: the whole life of its process, on this thread. Logs to standard error.
+///
+/// A panic anywhere ends the process with exit code 101, its message in the log.
+///
+/// # Errors
+/// If the options do not fit together, the parent is gone already, or the replica cannot be set up.
+pub fn run(options: &Options) -> Result<(), NodeError> {
+    die_with(options.parent)?;
+    let last_words = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        last_words(panic);
+        std::process::exit(101);
+    }));
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| NodeError::new(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(serve_protocol(options))
+}
+
+/// Runs a replica of core `R` until an operator stops it. Must be called on a `LocalRuntime`; tests run several at once.
+///
+/// # Errors
+/// If the options do not fit together or the replica cannot be set up.
+pub async fn serve<R: Replica>(options: &Options) -> Result<(), NodeError> {
+    check(options)?;
+    server::serve::<R>(options, RandomState::new().build_hasher().finish()).await
+}
+
+async fn serve_protocol(options: &Options) -> Result<(), NodeError> {
+    match options.protocol {
+        Protocol::Paxos => serve::<Paxos>(options).await,
+        Protocol::MultiPaxos => serve::<MultiPaxos>(options).await,
+        Protocol::EPaxos => serve::<EPaxos>(options).await,
+    }
+}
+
+fn check(options: &Options) -> Result<(), NodeError> {
+    let replicas = options.config.replicas;
+    if options.peers.len() != replicas {
+        let addresses = options.peers.len();
+        return Err(NodeError::new(format!("{addresses} addresses for {replicas} replicas")));
+    }
+    if options.id.index() >= replicas {
+        return Err(NodeError::new(format!("{} is none of {replicas} replicas", options.id)));
+    }
+    Ok(())
+}
+
+/// Lets the kernel kill this process when `parent` ends, so that nothing is left running whatever ends the parent.
+fn die_with(parent: Option<i32>) -> Result<(), NodeError> {
+    let Some(parent) = parent else { return Ok(()) };
+    set_pdeathsig(Signal::SIGKILL)
+        .map_err(|error| NodeError::new(format!("cannot tie this process to {parent}: {error}")))?;
+    // It may have ended before the tie was made.
+    if getppid().as_raw() != parent {
+        return Err(NodeError::new(format!("process {parent}, which started this one, is gone")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(change: impl FnOnce(&mut Options)) -> String {
+        let directory = tempfile::tempdir().expect("the host has a directory for temporary files");
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut options = Options {
+            id: ReplicaId(0),
+            protocol: Protocol::MultiPaxos,
+            config: Config::new(3),
+            listen: any,
+            peers: vec![any; 3],
+            credentials: directory.path().to_owned(),
+            parent: None,
+        };
+        change(&mut options);
+        run(&options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_refused_in_words() {
+        assert_eq!(refused(|options| options.peers.truncate(2)), "2 addresses for 3 replicas");
+        assert_eq!(refused(|options| options.id = ReplicaId(3)), "r3 is none of 3 replicas");
+        let missing = refused(|_| {});
+        assert!(missing.contains("cannot read the cluster's name"), "{missing}");
+        let taken = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        crate::identity::create(directory.path(), 3).unwrap();
+        let busy = refused(|options| {
+            options.listen = taken.local_addr().unwrap();
+            options.credentials = directory.path().to_owned();
+        });
+        assert!(busy.contains("cannot bind UDP 127.0.0.1:"), "{busy}");
+    }
+}

@@ -1,0 +1,49 @@
+//! Incoming connections: who it is decides what the connection is for.
+
+use protocols::Replica;
+use quinn::Incoming;
+
+use super::{Ended, HELLO_TIMEOUT, Shared, clients, close_code, operators, peers};
+use crate::{identity::Role, tls, transport::Link};
+
+/// Serves one incoming connection until it ends.
+pub(super) async fn serve<R: Replica>(shared: Shared<R>, incoming: Incoming) {
+    let address = incoming.remote_address();
+    let connection = match incoming.await {
+        Ok(connection) => connection,
+        Err(error) => {
+            let text = format_args!("{address} was refused: {error}");
+            return shared.log.repeated("handshake failed", text);
+        }
+    };
+    let Some(role) = tls::role_of(&connection, &shared.cluster, shared.peers.len()) else {
+        let text = format_args!("{address} was refused: its certificate names no role here");
+        shared.log.repeated("no role", text);
+        return connection.close(close_code::REFUSED, b"the certificate names no role here");
+    };
+    let opened = tokio::time::timeout(HELLO_TIMEOUT, connection.accept_bi()).await;
+    let ended = match opened {
+        Ok(Ok((send, receive))) => {
+            let link = Link { connection: connection.clone(), send, receive };
+            match role {
+                Role::Replica(peer) => peers::accept(&shared, peer, link).await,
+                Role::Client => clients::serve(&shared, link).await,
+                Role::Operator => operators::serve(&shared, link).await,
+            }
+        }
+        Ok(Err(error)) => Ended::lost(error),
+        Err(_) => Ended::fault(close_code::REFUSED, "no stream was opened"),
+    };
+    match ended.code {
+        Some(code) => {
+            let text = format_args!("{role} at {address} was disconnected: {}", ended.reason);
+            shared.log.repeated("connection closed for a fault", text);
+            connection.close(code, ended.reason.as_bytes());
+        }
+        None => {
+            let text = format_args!("{role} at {address} is gone: {}", ended.reason);
+            shared.log.repeated("connection ended", text);
+            connection.close(close_code::STOPPING, b"");
+        }
+    }
+}

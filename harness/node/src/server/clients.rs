@@ -1,0 +1,78 @@
+//! Connections of clients: batches in, replies out.
+
+use std::{future::poll_fn, task::Poll, time::Instant};
+
+use protocols::Replica;
+
+use super::{Ended, Shared, close_code, read_hello, read_more};
+use crate::{
+    engine::ConnectionId, frame::FrameBuffer, outbox::Outbox, transport::Link, wire::ClientHello,
+};
+
+/// Chosen: so many requests of one connection may be pending; beyond it no more are read until some are answered. At
+/// about 100 bytes each this is what one connection may cost.
+const PENDING_PER_CONNECTION_MAX: usize = 1 << 18;
+/// Chosen: the same for all connections together, those that are gone included.
+const PENDING_MAX: usize = 1 << 20;
+
+/// Serves one client until its connection ends.
+pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
+    let Link { connection, send, mut receive } = link;
+    let mut buffer = FrameBuffer::default();
+    match read_hello(&mut receive, &mut buffer).await {
+        Ok(ClientHello { to }) if to == shared.id => {}
+        Ok(ClientHello { to }) => {
+            let reason = format_args!("it means to talk to {to}");
+            return Ended::fault(close_code::REFUSED, reason);
+        }
+        Err(ended) => return ended,
+    }
+    let client = shared.node.borrow_mut().outputs.add_client(connection, Outbox::new(send));
+    let ended = loop {
+        if let Err(ended) = step_all(shared, client, &mut buffer) {
+            break ended;
+        }
+        admission(shared, client).await;
+        if let Err(ended) = read_more(&mut receive, &mut buffer).await {
+            break ended;
+        }
+    };
+    let node = &mut *shared.node.borrow_mut();
+    node.outputs.remove_client(client);
+    node.engine.forget(client);
+    ended
+}
+
+/// Waits until more of the client's requests may be read: until then QUIC's flow control stops it.
+async fn admission<R: Replica>(shared: &Shared<R>, client: ConnectionId) {
+    poll_fn(|cx| {
+        let node = &mut *shared.node.borrow_mut();
+        let admitted = node.engine.pending_of(client) < PENDING_PER_CONNECTION_MAX
+            && node.engine.pending() < PENDING_MAX
+            && node.outputs.takes_replies(client);
+        if admitted {
+            return Poll::Ready(());
+        }
+        node.outputs.wake_after_flush(client, cx.waker());
+        Poll::Pending
+    })
+    .await;
+}
+
+fn step_all<R: Replica>(
+    shared: &Shared<R>,
+    client: ConnectionId,
+    buffer: &mut FrameBuffer,
+) -> Result<(), Ended> {
+    let node = &mut *shared.node.borrow_mut();
+    let now = Instant::now();
+    let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
+    while let Some(frame) = buffer.next_frame().map_err(|error| bad(&error))? {
+        node.engine.on_client_frame(client, frame, now).map_err(|error| bad(&error))?;
+        node.stepped = true;
+    }
+    if node.stepped {
+        node.wake_flush();
+    }
+    Ok(())
+}

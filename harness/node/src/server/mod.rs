@@ -1,0 +1,214 @@
+//! A replica among its peers and clients: the engine of one core behind a QUIC endpoint.
+//!
+//! A task per connection reads frames and steps the engine with them; the flush task then runs behind all readers that
+//! were ready, carries the effects out and writes every outbox. All of it shares one thread and one [`Node`], so that
+//! nothing is locked and nothing crosses a channel.
+
+mod accept;
+mod clients;
+mod flush;
+mod operators;
+mod outputs;
+mod peers;
+
+use std::{cell::RefCell, net::SocketAddr, rc::Rc, task::Waker, time::Duration};
+
+use protocols::{Replica, ReplicaId};
+use quinn::{RecvStream, VarInt};
+use tokio::{sync::Notify, task::JoinSet};
+
+use self::outputs::Outputs;
+use crate::{
+    NodeError,
+    engine::Engine,
+    frame::FrameBuffer,
+    identity::{Identity, Role},
+    log::Log,
+    replica_process::Options,
+    transport::Transport,
+    wire::PeerHello,
+};
+
+/// Chosen: long enough for any handshake, short enough that idle connections do not gather.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a connection was closed, for the other side.
+mod close_code {
+    use quinn::VarInt;
+
+    /// The replica stops.
+    pub(super) const STOPPING: VarInt = VarInt::from_u32(0);
+    /// What was sent makes no sense.
+    pub(super) const BAD_FRAME: VarInt = VarInt::from_u32(1);
+    /// The other side may not do what it tried.
+    pub(super) const REFUSED: VarInt = VarInt::from_u32(2);
+    /// A newer connection of the same replica took over.
+    pub(super) const REPLACED: VarInt = VarInt::from_u32(3);
+    /// The replies were not read.
+    pub(super) const NOT_READING: VarInt = VarInt::from_u32(4);
+}
+
+/// Everything of one replica that changes.
+struct Node<R: Replica> {
+    engine: Engine<R>,
+    outputs: Outputs,
+    /// Was the engine stepped since the last flush?
+    stepped: bool,
+    /// The flush task's.
+    flush: Option<Waker>,
+}
+
+impl<R: Replica> Node<R> {
+    /// The engine was stepped: what it asks for is carried out soon.
+    fn wake_flush(&mut self) {
+        self.stepped = true;
+        if let Some(waker) = &self.flush {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// What every task of one replica holds.
+struct Context<R: Replica> {
+    node: RefCell<Node<R>>,
+    transport: Transport,
+    id: ReplicaId,
+    cluster: String,
+    peers: Vec<SocketAddr>,
+    hello: PeerHello,
+    log: Log,
+    /// Told when an operator asks for the end.
+    stop: Notify,
+}
+
+type Shared<R> = Rc<Context<R>>;
+
+/// Runs a replica until an operator stops it.
+///
+/// # Errors
+/// If the credentials cannot be loaded, the address cannot be bound, or the endpoint fails.
+pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<(), NodeError> {
+    let identity = Identity::load(&options.credentials, Role::Replica(options.id))?;
+    let transport = Transport::listening(&identity, options.listen)?;
+    let log = Log::new(options.id);
+    let replicas = options.config.replicas;
+    log.line(format_args!(
+        "one of {} replicas of {}, runs {} on {}",
+        replicas,
+        identity.cluster,
+        R::PROTOCOL,
+        options.listen
+    ));
+    let hello = PeerHello { from: options.id, protocol: R::PROTOCOL, replicas: replicas as u64 };
+    let node = Node {
+        engine: Engine::<R>::new(options.id, &options.config, seed),
+        outputs: Outputs::new(options.id, replicas, log.clone()),
+        stepped: true,
+        flush: None,
+    };
+    let shared = Rc::new(Context {
+        node: RefCell::new(node),
+        transport,
+        id: options.id,
+        cluster: identity.cluster,
+        peers: options.peers.clone(),
+        hello,
+        log,
+        stop: Notify::new(),
+    });
+    let end = CloseOnDrop(shared.transport.endpoint.clone());
+    let result = run(&shared).await;
+    drop(end);
+    shared.log.line("stopped");
+    result
+}
+
+async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_local(flush::run(shared.clone()));
+    for peer in ReplicaId::all(shared.peers.len()).filter(|peer| *peer > shared.id) {
+        tasks.spawn_local(peers::keep_dialing(shared.clone(), peer));
+    }
+    loop {
+        tokio::select! {
+            () = shared.stop.notified() => return Ok(()),
+            incoming = shared.transport.endpoint.accept() => match incoming {
+                Some(incoming) => drop(tasks.spawn_local(accept::serve(shared.clone(), incoming))),
+                None => return Err(NodeError::new("the QUIC endpoint failed")),
+            },
+            Some(ended) = tasks.join_next() => if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            },
+        }
+    }
+}
+
+/// Tells everybody connected that this replica is gone, however it ends.
+struct CloseOnDrop(quinn::Endpoint);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(close_code::STOPPING, b"the replica stops");
+    }
+}
+
+/// How reading a stream ended.
+#[derive(Debug)]
+struct Ended {
+    reason: String,
+    /// What to tell the other side, where it is to blame.
+    code: Option<VarInt>,
+}
+
+impl Ended {
+    /// The other side went away or cannot be reached.
+    fn lost(reason: impl std::fmt::Display) -> Self {
+        Self { reason: reason.to_string(), code: None }
+    }
+
+    /// The other side did something that it must not do.
+    fn fault(code: VarInt, reason: impl std::fmt::Display) -> Self {
+        Self { reason: reason.to_string(), code: Some(code) }
+    }
+}
+
+/// Reads once, whatever has arrived.
+async fn read_more(receive: &mut RecvStream, buffer: &mut FrameBuffer) -> Result<(), Ended> {
+    let room = buffer.room();
+    let size = room.len();
+    let count = receive
+        .read(room)
+        .await
+        .map_err(Ended::lost)?
+        .ok_or_else(|| Ended::lost("the stream was finished"))?;
+    buffer.filled(count);
+    if count == size {
+        // There is more than one drain's worth: let the others have their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Reads the first frame and decodes it.
+async fn read_hello<T: serde::de::DeserializeOwned>(
+    receive: &mut RecvStream,
+    buffer: &mut FrameBuffer,
+) -> Result<T, Ended> {
+    let read = async {
+        loop {
+            let frame =
+                buffer.next_frame().map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
+            if let Some(frame) = frame {
+                return postcard::from_bytes(frame).map_err(|_| {
+                    Ended::fault(close_code::BAD_FRAME, "the first frame is no greeting")
+                });
+            }
+            read_more(receive, buffer).await?;
+        }
+    };
+    tokio::time::timeout(HELLO_TIMEOUT, read)
+        .await
+        .unwrap_or_else(|_| Err(Ended::fault(close_code::REFUSED, "no greeting came")))
+}

@@ -1,0 +1,78 @@
+//! Connections of operators: questions and orders, answered one by one.
+
+use std::time::Duration;
+
+use protocols::Replica;
+
+use super::{Ended, Shared, close_code, read_hello, read_more};
+use crate::{
+    frame::{FrameBuffer, append_value_frame},
+    transport::Link,
+    wire::{ClientHello, ControlReply, ControlRequest},
+};
+
+/// Chosen: how long a replica that stops waits for its last answer to arrive.
+const FAREWELL_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Serves one operator until its connection ends.
+pub(super) async fn serve<R: Replica>(shared: &Shared<R>, mut link: Link) -> Ended {
+    match answer_all(shared, &mut link).await {
+        Ok(()) => {
+            shared.log.line("stopping, as an operator asked");
+            if link.send.finish().is_ok() {
+                let _ = tokio::time::timeout(FAREWELL_TIMEOUT, link.send.stopped()).await;
+            }
+            shared.stop.notify_one();
+            Ended::lost("the replica stops")
+        }
+        Err(ended) => ended,
+    }
+}
+
+/// Answers until the operator asks for the end.
+async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(), Ended> {
+    let mut buffer = FrameBuffer::default();
+    let ClientHello { to } = read_hello(&mut link.receive, &mut buffer).await?;
+    if to != shared.id {
+        let reason = format_args!("it means to talk to {to}");
+        return Err(Ended::fault(close_code::REFUSED, reason));
+    }
+    loop {
+        let frame =
+            buffer.next_frame().map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
+        let Some(frame) = frame else {
+            read_more(&mut link.receive, &mut buffer).await?;
+            continue;
+        };
+        let request = postcard::from_bytes(frame)
+            .map_err(|_| Ended::fault(close_code::BAD_FRAME, "the frame is no control request"))?;
+        let mut bytes = Vec::new();
+        if append_value_frame(&mut bytes, &answer(shared, request)).is_err() {
+            append_value_frame(&mut bytes, &ControlReply::TooLong).expect("a word is short");
+        }
+        link.send.write_all(&bytes).await.map_err(Ended::lost)?;
+        if request == ControlRequest::Shutdown {
+            return Ok(());
+        }
+    }
+}
+
+fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlReply {
+    let node = &mut *shared.node.borrow_mut();
+    match request {
+        ControlRequest::BeginMeasuring => {
+            node.engine.begin_measuring();
+            ControlReply::Done
+        }
+        ControlRequest::Report => ControlReply::Report(Box::new(node.engine.report())),
+        ControlRequest::Status => {
+            let mut status = node.engine.status();
+            status.peers_connected = node.outputs.peers_connected() as u64;
+            ControlReply::Status(Box::new(status))
+        }
+        ControlRequest::KeyDigests { bucket, buckets } => {
+            ControlReply::KeyDigests(node.engine.key_digests(bucket, buckets))
+        }
+        ControlRequest::Shutdown => ControlReply::Done,
+    }
+}

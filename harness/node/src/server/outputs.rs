@@ -1,0 +1,152 @@
+//! The outboxes of all peers and clients.
+
+use std::task::{Context, Poll, Waker};
+
+use protocols::{ReplicaId, ReplicaSet};
+use quinn::Connection;
+use rustc_hash::FxHashMap;
+
+use super::close_code;
+use crate::{
+    engine::{ConnectionId, Output},
+    frame::append_value_frame,
+    log::Log,
+    outbox::Outbox,
+    wire::Reply,
+};
+
+/// Chosen: what a peer or client that does not read may cost, beside what QUIC keeps for it. A peer's further messages
+/// are dropped, which its protocol makes good; a client is disconnected.
+const UNSENT_BYTES_MAX: usize = 64 << 20;
+/// Chosen: beyond this many bytes of unread replies no further requests of the client are read.
+const UNREAD_REPLY_BYTES_MAX: usize = 4 << 20;
+
+/// Where everything goes that leaves the replica.
+#[derive(Debug)]
+pub(super) struct Outputs {
+    own: ReplicaId,
+    peers: Vec<Option<Peer>>,
+    clients: FxHashMap<ConnectionId, Client>,
+    connections: ConnectionId,
+    log: Log,
+}
+
+/// The way out to a peer.
+#[derive(Debug)]
+struct Peer {
+    /// Tells this link from an earlier or later one with the same peer.
+    link: ConnectionId,
+    connection: Connection,
+    outbox: Outbox,
+}
+
+/// The way out to a client.
+#[derive(Debug)]
+struct Client {
+    connection: Connection,
+    outbox: Outbox,
+    /// The reader, while it waits for its client to catch up.
+    reader: Option<Waker>,
+}
+
+impl Outputs {
+    /// No peer and no client yet.
+    pub(super) fn new(own: ReplicaId, replicas: usize, log: Log) -> Self {
+        let peers = (0..replicas).map(|_| None).collect();
+        Self { own, peers, clients: FxHashMap::default(), connections: 0, log }
+    }
+
+    /// `peer` is connected; a link that it had before is closed. Returns the link's number.
+    pub(super) fn add_peer(
+        &mut self,
+        peer: ReplicaId,
+        connection: Connection,
+        outbox: Outbox,
+    ) -> ConnectionId {
+        self.connections += 1;
+        let link = self.connections;
+        let new = Peer { link, connection, outbox };
+        if let Some(old) = self.peers[peer.index()].replace(new) {
+            old.connection.close(close_code::REPLACED, b"a newer connection took over");
+        }
+        link
+    }
+
+    /// `peer`'s link is gone, unless another has replaced it.
+    pub(super) fn remove_peer(&mut self, peer: ReplicaId, link: ConnectionId) {
+        self.peers[peer.index()].take_if(|peer| peer.link == link);
+    }
+
+    /// How many peers are connected.
+    pub(super) fn peers_connected(&self) -> usize {
+        self.peers.iter().flatten().count()
+    }
+
+    /// A client is connected. Returns the connection's number.
+    pub(super) fn add_client(&mut self, connection: Connection, outbox: Outbox) -> ConnectionId {
+        self.connections += 1;
+        self.clients.insert(self.connections, Client { connection, outbox, reader: None });
+        self.connections
+    }
+
+    /// A client is gone.
+    pub(super) fn remove_client(&mut self, client: ConnectionId) {
+        self.clients.remove(&client);
+    }
+
+    /// Does `client` read its replies?
+    pub(super) fn takes_replies(&self, client: ConnectionId) -> bool {
+        let unsent = self.clients.get(&client).map_or(0, |client| client.outbox.unsent_bytes());
+        unsent <= UNREAD_REPLY_BYTES_MAX
+    }
+
+    /// Wakes `reader` after the next flush.
+    pub(super) fn wake_after_flush(&mut self, client: ConnectionId, reader: &Waker) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.reader = Some(reader.clone());
+        }
+    }
+
+    /// Writes all that the streams take. A failed stream is its reader's to notice: both end with the connection.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
+        for peer in self.peers.iter_mut().flatten() {
+            let _: Poll<_> = peer.outbox.poll_write(cx);
+        }
+        for client in self.clients.values_mut() {
+            let _: Poll<_> = client.outbox.poll_write(cx);
+            if client.outbox.unsent_bytes() > UNSENT_BYTES_MAX {
+                client.connection.close(close_code::NOT_READING, b"replies are not read");
+            }
+            if let Some(reader) = client.reader.take() {
+                reader.wake();
+            }
+        }
+    }
+}
+
+impl Output for Outputs {
+    fn send(&mut self, to: ReplicaSet, frame: &[u8]) -> u64 {
+        let mut taken = 0;
+        for id in to.iter() {
+            debug_assert_ne!(id, self.own, "a replica does not send to itself");
+            let Some(peer) = &mut self.peers[id.index()] else { continue };
+            if peer.outbox.unsent_bytes() + frame.len() > UNSENT_BYTES_MAX {
+                self.log.repeated(
+                    "peer outbox full",
+                    format_args!("{id} does not take its messages: some are dropped"),
+                );
+                continue;
+            }
+            peer.outbox.bytes.extend_from_slice(frame);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn reply(&mut self, connection: ConnectionId, reply: &Reply) {
+        if let Some(client) = self.clients.get_mut(&connection) {
+            append_value_frame(&mut client.outbox.bytes, reply)
+                .expect("a value is far shorter than a frame may be");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Links with the other replicas. Of two replicas the lower one dials, again and again for as long as it lives.
+//!
+//! A link is one connection with one stream, and both sides greet on it first. What was under way on a link that breaks
+//! is lost; the protocol sends again what it still needs.
+
+use std::{net::SocketAddr, pin::pin, time::Duration};
+
+use protocols::{Replica, ReplicaId};
+use tokio::time::{Instant, timeout};
+
+use super::{Ended, Shared, close_code, read_hello, read_more};
+use crate::{
+    NodeError,
+    frame::{FrameBuffer, append_value_frame},
+    outbox::Outbox,
+    transport::Link,
+    wire::PeerHello,
+};
+
+/// Chosen: attempts come soon at first, and rarely enough to cost nothing in the end.
+const BACK_OFF_MIN: Duration = Duration::from_millis(20);
+const BACK_OFF_MAX: Duration = Duration::from_secs(1);
+/// A link that lived this long was no failed attempt.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// A peer that has not answered for this long is said to be waited for.
+const ANNOUNCE_AFTER: Duration = Duration::from_millis(300);
+
+/// Keeps a link with `peer`, which has the higher number.
+pub(super) async fn keep_dialing<R: Replica>(shared: Shared<R>, peer: ReplicaId) {
+    let address = shared.peers[peer.index()];
+    let mut back_off = BACK_OFF_MIN;
+    let mut announced = false;
+    loop {
+        let start = Instant::now();
+        let mut announce = |reason: &str| {
+            if !std::mem::replace(&mut announced, true) {
+                shared.log.line(format_args!("waiting for {peer} at {address}: {reason}"));
+            }
+        };
+        let mut connecting = pin!(connect(&shared, peer, address));
+        let connected = match timeout(ANNOUNCE_AFTER, &mut connecting).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                announce("no answer yet");
+                connecting.await
+            }
+        };
+        match connected {
+            Ok((link, buffer)) => {
+                let connection = link.connection.clone();
+                let ended = exchange(&shared, peer, link, buffer).await;
+                let code = ended.code.unwrap_or(close_code::STOPPING);
+                connection.close(code, ended.reason.as_bytes());
+                announced = false;
+                shared.log.line(format_args!("{peer} is lost: {}", ended.reason));
+            }
+            Err(error) => announce(&error.to_string()),
+        }
+        if start.elapsed() > SETTLED_AFTER {
+            back_off = BACK_OFF_MIN;
+        }
+        tokio::time::sleep(back_off).await;
+        back_off = (2 * back_off).min(BACK_OFF_MAX);
+    }
+}
+
+/// Serves a link that `peer` dialed.
+pub(super) async fn accept<R: Replica>(
+    shared: &Shared<R>,
+    peer: ReplicaId,
+    mut link: Link,
+) -> Ended {
+    let mut buffer = FrameBuffer::default();
+    let greeted = async {
+        let hello: PeerHello = read_hello(&mut link.receive, &mut buffer).await?;
+        check(shared, peer, hello)?;
+        if peer >= shared.id {
+            return Err(refused(format_args!("{peer} dials {}: the lower dials", shared.id)));
+        }
+        let mut frame = Vec::new();
+        append_value_frame(&mut frame, &shared.hello).expect("a greeting is short");
+        link.send.write_all(&frame).await.map_err(Ended::lost)
+    };
+    match greeted.await {
+        Ok(()) => exchange(shared, peer, link, buffer).await,
+        Err(ended) => ended,
+    }
+}
+
+/// Dials `peer` and greets.
+async fn connect<R: Replica>(
+    shared: &Shared<R>,
+    peer: ReplicaId,
+    address: SocketAddr,
+) -> Result<(Link, FrameBuffer), NodeError> {
+    let mut link = shared.transport.dial(peer, address, &shared.hello).await?;
+    let mut buffer = FrameBuffer::default();
+    let greeted = match read_hello(&mut link.receive, &mut buffer).await {
+        Ok(hello) => check(shared, peer, hello),
+        Err(ended) => Err(ended),
+    };
+    if let Err(ended) = greeted {
+        let code = ended.code.unwrap_or(close_code::STOPPING);
+        link.connection.close(code, ended.reason.as_bytes());
+        return Err(NodeError::new(ended.reason));
+    }
+    Ok((link, buffer))
+}
+
+/// Does what the other side says of itself fit?
+fn check<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: PeerHello) -> Result<(), Ended> {
+    let own = shared.hello;
+    if hello.from != peer {
+        return Err(refused(format_args!("certified as {peer}, it claims to be {}", hello.from)));
+    }
+    if hello.protocol != own.protocol || hello.replicas != own.replicas {
+        return Err(refused(format_args!(
+            "it runs {} with {} replicas, here it is {} with {}",
+            hello.protocol, hello.replicas, own.protocol, own.replicas
+        )));
+    }
+    Ok(())
+}
+
+fn refused(reason: impl std::fmt::Display) -> Ended {
+    Ended::fault(close_code::REFUSED, reason)
+}
+
+/// Steps the engine with what `peer` sends until the link ends.
+async fn exchange<R: Replica>(
+    shared: &Shared<R>,
+    peer: ReplicaId,
+    link: Link,
+    mut buffer: FrameBuffer,
+) -> Ended {
+    let Link { connection, send, mut receive } = link;
+    let number = shared.node.borrow_mut().outputs.add_peer(peer, connection, Outbox::new(send));
+    shared.log.line(format_args!("{peer} is connected"));
+    let ended = loop {
+        if let Err(ended) = step_all(shared, peer, &mut buffer) {
+            break ended;
+        }
+        if let Err(ended) = read_more(&mut receive, &mut buffer).await {
+            break ended;
+        }
+    };
+    shared.node.borrow_mut().outputs.remove_peer(peer, number);
+    ended
+}
+
+fn step_all<R: Replica>(
+    shared: &Shared<R>,
+    peer: ReplicaId,
+    buffer: &mut FrameBuffer,
+) -> Result<(), Ended> {
+    let node = &mut *shared.node.borrow_mut();
+    let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
+    while let Some(frame) = buffer.next_frame().map_err(|error| bad(&error))? {
+        node.engine.on_peer_frame(peer, frame).map_err(|error| bad(&error))?;
+        node.stepped = true;
+    }
+    if node.stepped {
+        node.wake_flush();
+    }
+    Ok(())
+}

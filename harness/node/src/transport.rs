@@ -1,0 +1,177 @@
+//! QUIC endpoints, tuned for long-lived streams of many small messages.
+//!
+//! The constants were chosen by measuring a whole cluster (three processes and a load generator on two cores, a leader
+//! that stores 16-byte writes at two followers, mutual TLS on), in thousands of operations per CPU-second, the median
+//! of five interleaved runs with 1024 and with 128 requests in flight:
+//!
+//! | | 1024 | 128 |
+//! |---|---|---|
+//! | as set here | 617 | 374 |
+//! | acknowledging every second packet, the default | 556 | 276 |
+//! | acknowledging every tenth packet | 587 | 260 |
+//! | without segmentation offload | 451 | 289 |
+//! | congestion window beginning at 12 kB | 605 | 320 |
+//! | datagrams up to 6,500 bytes | 662 | 368 |
+//! | datagrams up to 16,000 bytes, without segmentation offload | 693 | 355 |
+//!
+//! Larger datagrams would gain a tenth, on the loopback alone: no network outside takes them, so they are not used.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use protocols::ReplicaId;
+use quinn::{
+    AckFrequencyConfig, ClientConfig, Connection, Endpoint, EndpointConfig, IdleTimeout,
+    MtuDiscoveryConfig, RecvStream, SendStream, ServerConfig, TokioRuntime, TransportConfig,
+    VarInt, congestion::CubicConfig,
+};
+
+use crate::{
+    NodeError,
+    frame::append_value_frame,
+    identity::{Identity, Role},
+    tls,
+};
+
+/// Chosen: a silent connection is given up after this; several keep-alives fit in.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEP_ALIVE: Duration = Duration::from_millis(400);
+/// Chosen: the first retransmission of a handshake comes after three times this, which is what a peer that is not up
+/// yet costs.
+const INITIAL_RTT: Duration = Duration::from_millis(30);
+/// Bytes that one stream may have in flight before its reader takes them: the back-pressure of a replica that lags.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+/// Bytes written and not yet acknowledged that a connection keeps.
+const SEND_WINDOW_BYTES: u64 = 8 << 20;
+/// Acknowledge every so many packets, or after so long: an acknowledgement alone in a packet costs as much as a
+/// packet of messages, and on a busy stream it rides along with one instead.
+const ACK_EVERY_PACKETS: u32 = 32;
+const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
+/// The congestion window starts at what a local network takes without loss; loss shrinks it as usual.
+const INITIAL_WINDOW_BYTES: u64 = 4 << 20;
+/// Chosen: a handful of flow-control windows, so that a burst is queued by the kernel and not lost.
+const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// The largest datagram that path discovery looks for: what an Ethernet takes.
+const DATAGRAM_BYTES_MAX: u16 = 1452;
+
+/// An endpoint that dials, and accepts if it is a replica's.
+#[derive(Clone, Debug)]
+pub(crate) struct Transport {
+    pub(crate) endpoint: Endpoint,
+    cluster: String,
+}
+
+impl Transport {
+    /// A replica's endpoint, listening on `address`.
+    pub(crate) fn listening(identity: &Identity, address: SocketAddr) -> Result<Self, NodeError> {
+        let crypto = Arc::new(tls::server(identity)?);
+        let mut config = ServerConfig::with_crypto(crypto);
+        config.transport_config(Arc::new(transport_config()));
+        config.migration(false);
+        Self::new(identity, address, Some(config))
+    }
+
+    /// An endpoint that only dials, from a free port of the loopback.
+    pub(crate) fn dialing(identity: &Identity) -> Result<Self, NodeError> {
+        Self::new(identity, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None)
+    }
+
+    fn new(
+        identity: &Identity,
+        address: SocketAddr,
+        server: Option<ServerConfig>,
+    ) -> Result<Self, NodeError> {
+        let socket = socket(address)
+            .map_err(|error| NodeError::new(format!("cannot bind UDP {address}: {error}")))?;
+        let mut endpoint =
+            Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime))
+                .map_err(|error| NodeError::new(format!("cannot start QUIC: {error}")))?;
+        let mut client = ClientConfig::new(Arc::new(tls::client(identity)?));
+        client.transport_config(Arc::new(transport_config()));
+        endpoint.set_default_client_config(client);
+        Ok(Self { endpoint, cluster: identity.cluster.clone() })
+    }
+
+    /// Dials `replica` at `address`, opens the connection's stream and sends `hello` on it.
+    pub(crate) async fn dial<H: serde::Serialize>(
+        &self,
+        replica: ReplicaId,
+        address: SocketAddr,
+        hello: &H,
+    ) -> Result<Link, NodeError> {
+        let name = Role::Replica(replica).name(&self.cluster);
+        let failed =
+            |error: String| NodeError::new(format!("replica {} at {address}: {error}", replica.0));
+        let connecting =
+            self.endpoint.connect(address, &name).map_err(|error| failed(error.to_string()))?;
+        let connection = connecting.await.map_err(|error| failed(error.to_string()))?;
+        let (mut send, receive) =
+            connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
+        let mut frame = Vec::new();
+        append_value_frame(&mut frame, hello).map_err(|error| failed(error.to_string()))?;
+        send.write_all(&frame).await.map_err(|error| failed(error.to_string()))?;
+        Ok(Link { connection, send, receive })
+    }
+}
+
+/// A connection with its one stream.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    pub(crate) send: SendStream,
+    pub(crate) receive: RecvStream,
+}
+
+/// `count` different UDP addresses of the loopback that are free now: for whoever must tell replicas each other's
+/// addresses before they start.
+///
+/// # Errors
+/// If the host has no free ports.
+pub fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
+    // All are held until the last is found, so that they differ.
+    let sockets: io::Result<Vec<_>> =
+        (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect();
+    sockets?.iter().map(UdpSocket::local_addr).collect()
+}
+
+fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    // The kernel cuts these to its own limits, which is not an error.
+    socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER_BYTES)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn transport_config() -> TransportConfig {
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY_PACKETS))
+        .max_ack_delay(Some(ACK_DELAY_MAX));
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.upper_bound(DATAGRAM_BYTES_MAX);
+    let idle = IdleTimeout::try_from(IDLE_TIMEOUT).expect("two seconds fit");
+    let mut config = TransportConfig::default();
+    config
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .initial_rtt(INITIAL_RTT)
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
+        .send_fairness(false)
+        .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
+        .mtu_discovery_config(Some(mtu));
+    config
+}

@@ -1,0 +1,109 @@
+//! What travels in frames, beside the protocols' own messages and batches.
+//!
+//! | stream of | first frame | then, from the dialing side | then, from the accepting side |
+//! |---|---|---|---|
+//! | a replica | [`PeerHello`], answered with one | protocol messages | protocol messages |
+//! | a client | [`ClientHello`] | batches in their wire form | [`Reply`] |
+//! | an operator | [`ClientHello`] | [`ControlRequest`] | [`ControlReply`], one each, in order |
+
+use measure::ReplicaReport;
+use protocols::{
+    ClientId, Outcome, Protocol, ReplicaId, RequestNumber, Status,
+    kv::{Digest, KeyDigest},
+};
+use serde::{Deserialize, Serialize};
+
+/// What a replica says first. Both sides must be of one mind about the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerHello {
+    /// Who speaks; the certificate must say the same.
+    pub from: ReplicaId,
+    /// What it runs.
+    pub protocol: Protocol,
+    /// How many replicas it believes there are.
+    pub replicas: u64,
+}
+
+/// What a client or an operator says first: it opens the stream, and names the replica that it means to talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientHello {
+    /// The replica dialed.
+    pub to: ReplicaId,
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The session.
+    pub client: ClientId,
+    /// The request within the session.
+    pub number: RequestNumber,
+    /// What it came to, or why it was not taken on.
+    pub answer: Result<Outcome, Refusal>,
+}
+
+/// Why a request was not taken on. It has had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// There are as many sessions as a replica admits, and this client has none of them.
+    SessionsFull,
+}
+
+/// What an operator asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlRequest {
+    /// Begin to count and to time anew.
+    BeginMeasuring,
+    /// Say what was counted and timed since then, or since the start.
+    Report,
+    /// Say how things stand.
+    Status,
+    /// List the keys of bucket `bucket` of `buckets`.
+    KeyDigests {
+        /// Which bucket, from 0.
+        bucket: u64,
+        /// How many buckets.
+        buckets: u64,
+    },
+    /// Stop, having answered this.
+    Shutdown,
+}
+
+/// The answer to a [`ControlRequest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ControlReply {
+    /// It was done.
+    Done,
+    /// To [`ControlRequest::Report`].
+    Report(Box<ReplicaReport>),
+    /// To [`ControlRequest::Status`].
+    Status(Box<ReplicaStatus>),
+    /// To [`ControlRequest::KeyDigests`].
+    KeyDigests(Vec<KeyDigest>),
+    /// The answer does not fit into a frame: ask for less.
+    TooLong,
+}
+
+/// How things stand at one replica.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaStatus {
+    /// The core, seen from outside.
+    pub core: Status,
+    /// What the key-value state is compared by.
+    pub digest: Digest,
+    /// Instances whose commit this replica saw.
+    pub commits: u64,
+    /// A sum over those commits of a hash of instance, batch and dependencies: equal at two replicas only if they
+    /// decided alike, given that they saw the same commits (neither installed a snapshot).
+    pub commit_digest: u64,
+    /// Commands executed since the start, no-ops not counted.
+    pub executed: u64,
+    /// Requests of clients that are not answered yet.
+    pub pending: u64,
+    /// Peers that are connected.
+    pub peers_connected: u64,
+    /// Messages dropped because their receiver was not connected or did not take them.
+    pub messages_dropped: u64,
+    /// Resident memory in bytes; absent where the host does not tell.
+    pub rss_bytes: Option<u64>,
+}

@@ -1,0 +1,281 @@
+//! Whoever is not entitled is refused, and what makes no sense closes its connection and nothing else.
+//!
+//! The intruders here speak QUIC by themselves, because the library offers no way to misbehave.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+mod common;
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use common::{Cluster, ask, block_on, put, toy::Toy};
+use node::{
+    client::Connector,
+    control::Operator,
+    engine::Engine,
+    frame::{FRAME_BYTES_MAX, append_value_frame},
+    identity::{self, Identity, Role},
+    replica_process::Options,
+    wire::{ClientHello, PeerHello},
+};
+use protocols::{Config, Outcome, Protocol, ReplicaId, multi_paxos::MultiPaxos};
+use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    version::TLS13,
+};
+
+const R0: ReplicaId = ReplicaId(0);
+const R1: ReplicaId = ReplicaId(1);
+const R2: ReplicaId = ReplicaId(2);
+
+/// A connection made by hand: with the certificate in the files called `shown`, or with none.
+async fn intrude(
+    directory: &Path,
+    shown: Option<&str>,
+    server: &str,
+    address: SocketAddr,
+) -> Result<(Endpoint, quinn::Connection), ConnectionError> {
+    let cluster = std::fs::read_to_string(directory.join("cluster")).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(directory.join("authority.pem")).unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match shown {
+        None => builder.with_no_client_auth(),
+        Some(name) => {
+            let certificate =
+                CertificateDer::from_pem_file(directory.join(format!("{name}.pem"))).unwrap();
+            let key = PrivateKeyDer::from_pem_file(directory.join(format!("{name}.key"))).unwrap();
+            builder.with_client_auth_cert(vec![certificate], key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![b"paxos-lab/1".to_vec()];
+    let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let crypto = QuicClientConfig::try_from(config).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+    let name = format!("{server}.{}", cluster.trim());
+    let connection = endpoint.connect(address, &name).unwrap().await?;
+    Ok((endpoint, connection))
+}
+
+/// Opens the stream, sends `bytes`, and says why the replica closed the connection.
+async fn closed_after(connection: &quinn::Connection, bytes: &[u8]) -> String {
+    if let Ok((mut send, _receive)) = connection.open_bi().await {
+        // It may be closed before all is written.
+        let _ = send.write_all(bytes).await;
+        connection.closed().await;
+    }
+    match connection.close_reason() {
+        Some(ConnectionError::ApplicationClosed(close)) => {
+            String::from_utf8_lossy(&close.reason).into_owned()
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn framed<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    append_value_frame(&mut bytes, value).unwrap();
+    bytes
+}
+
+fn hello(from: ReplicaId) -> PeerHello {
+    PeerHello { from, protocol: Protocol::MultiPaxos, replicas: 3 }
+}
+
+/// The cluster still takes writes, over a session that was open all along and over a new one.
+async fn still_serves(cluster: &Cluster, session: &mut node::client::Session, index: u64) {
+    assert_eq!(ask(session, put(1, index, b"k", b"v")).await, Outcome::Done);
+    let mut other = cluster.session(R0).await;
+    assert_eq!(ask(&mut other, put(100 + index, 1, b"k", b"v")).await, Outcome::Done);
+}
+
+#[test]
+fn nobody_of_another_cluster_is_let_in() {
+    block_on(async {
+        let (cluster, other) = (Cluster::start::<Toy>(3), Cluster::new(3));
+        let mut session = cluster.session(R0).await;
+        let address = cluster.addresses[0];
+        // A client of the other cluster does not even believe the server.
+        let connector = Connector::new(&other.identity(Role::Client)).unwrap();
+        assert!(connector.connect(R0, address).await.is_err());
+        let operator = Operator::new(&other.identity(Role::Operator)).unwrap();
+        assert!(operator.connect(R0, address).await.is_err());
+        // One that believes the server, but shows a certificate of the other cluster.
+        let mixed = tempfile::tempdir().unwrap();
+        for (from, names) in [
+            (&cluster, &["cluster", "authority.pem"][..]),
+            (&other, &["client.pem", "client.key", "replica-1.pem", "replica-1.key"]),
+        ] {
+            for name in names {
+                let from = from.credentials().join(name);
+                std::fs::copy(from, mixed.path().join(name)).unwrap();
+            }
+        }
+        for shown in [Some("client"), Some("replica-1"), None] {
+            let reached = intrude(mixed.path(), shown, "replica-0", address).await;
+            // With TLS 1.3 the dialing side may believe itself connected until it hears otherwise.
+            if let Ok((_endpoint, connection)) = reached {
+                let reason = connection.closed().await;
+                assert!(matches!(reason, ConnectionError::ConnectionClosed(_)), "{reason:?}");
+            }
+        }
+        still_serves(&cluster, &mut session, 1).await;
+    });
+}
+
+#[test]
+fn a_server_that_is_not_the_replica_meant_is_not_believed() {
+    block_on(async {
+        let cluster = Cluster::start::<Toy>(3);
+        let connector = Connector::new(&cluster.identity(Role::Client)).unwrap();
+        let error = connector.connect(R1, cluster.addresses[0]).await.unwrap_err();
+        assert!(error.to_string().contains("r1") || error.to_string().contains("replica 1"));
+        assert!(connector.connect(R0, cluster.addresses[0]).await.is_ok());
+    });
+}
+
+#[test]
+fn a_certificate_is_good_for_its_own_role_alone() {
+    block_on(async {
+        let cluster = Cluster::start::<Toy>(3);
+        let mut session = cluster.session(R0).await;
+        let directory = cluster.credentials();
+        let to_r2 = |shown| {
+            let directory = directory.clone();
+            let address = cluster.addresses[2];
+            async move { intrude(&directory, Some(shown), "replica-2", address).await.unwrap() }
+        };
+        // A client that greets as a peer is taken for what it is: its greeting names no replica that it dials.
+        let (_endpoint, client) = to_r2("client").await;
+        let reason = closed_after(&client, &framed(&hello(R1))).await;
+        assert!(reason.contains("it means to talk to r1"), "{reason}");
+        // And what it sends after a proper greeting is read as batches, never as messages.
+        let (_endpoint, client) = to_r2("client").await;
+        let mut bytes = framed(&ClientHello { to: R2 });
+        bytes.extend(framed(&common::toy::Message::Committed(1_000_000)));
+        let reason = closed_after(&client, &bytes).await;
+        assert!(reason.contains("batch"), "{reason}");
+        // A replica is the replica that its certificate names.
+        let (_endpoint, replica) = to_r2("replica-1").await;
+        let reason = closed_after(&replica, &framed(&hello(R0))).await;
+        assert!(reason.contains("certified as r1, it claims to be r0"), "{reason}");
+        let (_endpoint, replica) = to_r2("replica-1").await;
+        let reason = closed_after(&replica, &framed(&hello(ReplicaId(9)))).await;
+        assert!(reason.contains("certified as r1, it claims to be r9"), "{reason}");
+        // The higher does not dial the lower, nor itself.
+        let (_endpoint, replica) = to_r2("replica-2").await;
+        let reason = closed_after(&replica, &framed(&hello(R2))).await;
+        assert!(reason.contains("the lower dials"), "{reason}");
+        // Both must run the same.
+        let (_endpoint, replica) = to_r2("replica-1").await;
+        let other = PeerHello { protocol: Protocol::EPaxos, ..hello(R1) };
+        let reason = closed_after(&replica, &framed(&other)).await;
+        assert!(reason.contains("it runs epaxos with 3 replicas"), "{reason}");
+        still_serves(&cluster, &mut session, 1).await;
+    });
+}
+
+#[test]
+fn a_role_that_the_cluster_does_not_have_is_refused() {
+    block_on(async {
+        let mut cluster = Cluster::new(3);
+        let directory = cluster.credentials().join("five");
+        identity::create(&directory, 5).unwrap();
+        for id in [R0, R1, R2] {
+            let options = cluster.options::<Toy>(id);
+            cluster.start_with::<Toy>(Options { credentials: directory.clone(), ..options });
+        }
+        let address = cluster.addresses[0];
+        let (_endpoint, fifth) =
+            intrude(&directory, Some("replica-4"), "replica-0", address).await.unwrap();
+        let reason = closed_after(&fifth, &framed(&hello(ReplicaId(4)))).await;
+        assert!(reason.contains("names no role here"), "{reason}");
+        let identity = Identity::load(&directory, Role::Client).unwrap();
+        let mut session = Connector::new(&identity).unwrap().connect(R0, address).await.unwrap();
+        assert_eq!(ask(&mut session, put(1, 1, b"k", b"v")).await, Outcome::Done);
+    });
+}
+
+#[test]
+fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() {
+    block_on(async {
+        let cluster = Cluster::start::<Toy>(3);
+        let mut session = cluster.session(R0).await;
+        let directory = cluster.credentials();
+        let oversize = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes();
+        let garbage = [3, 0, 0, 0, 250, 251, 252];
+        let cases: [(&str, Vec<u8>, &[u8], &str); 7] = [
+            ("client", vec![], &oversize, "at most"),
+            ("client", framed(&ClientHello { to: R2 }), &oversize, "at most"),
+            ("client", framed(&ClientHello { to: R2 }), &garbage, "batch"),
+            ("client", framed(&ClientHello { to: R2 }), &[0; 4], "batch"),
+            ("operator", framed(&ClientHello { to: R2 }), &garbage, "no control request"),
+            ("replica-1", framed(&hello(R1)), &oversize, "at most"),
+            ("replica-1", framed(&hello(R1)), &garbage, "does not decode"),
+        ];
+        for (index, (shown, mut bytes, bad, expected)) in (1..).zip(cases) {
+            let (_endpoint, connection) =
+                intrude(&directory, Some(shown), "replica-2", cluster.addresses[2]).await.unwrap();
+            bytes.extend_from_slice(bad);
+            let reason = closed_after(&connection, &bytes).await;
+            assert!(reason.contains(expected), "{shown} sent {bad:?}: {reason}");
+            still_serves(&cluster, &mut session, index).await;
+        }
+        // The true replica 1, displaced by its double, came back to replica 2.
+        cluster.settle(&[R0, R1, R2], 14).await;
+        let mut control = cluster.control(R2).await;
+        while control.status().await.unwrap().peers_connected < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+}
+
+#[test]
+fn random_bytes_at_the_port_do_no_harm() {
+    block_on(async {
+        let cluster = Cluster::start::<Toy>(3);
+        let mut session = cluster.session(R0).await;
+        let socket = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for round in 0..2_000_usize {
+            let datagram: Vec<u8> = (0..1 + round % 1_400)
+                .map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state.to_le_bytes()[0]
+                })
+                .collect();
+            socket.send_to(&datagram, cluster.addresses[0]).unwrap();
+            if round % 100 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        still_serves(&cluster, &mut session, 1).await;
+    });
+}
+
+#[test]
+fn random_client_frames_are_refused_and_leave_nothing_behind() {
+    let mut engine = Engine::<MultiPaxos>::new(R1, &Config::new(3), 1);
+    let mut state = 7u64;
+    let now = std::time::Instant::now();
+    let (mut refused, rounds) = (0, 20_000);
+    for round in 0..rounds {
+        let frame: Vec<u8> = (0..round % 40)
+            .map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state.to_le_bytes()[7]
+            })
+            .collect();
+        refused += usize::from(engine.on_client_frame(1, &frame, now).is_err());
+    }
+    assert_eq!(engine.pending(), rounds - refused);
+    assert!(refused > rounds * 9 / 10, "{refused}");
+}
