@@ -45,6 +45,10 @@ pub trait Replica: Clone + Debug + Eq + Hash + Send + Sync + Sized + 'static {
     /// Takes one input and appends what it calls for to `effects`.
     fn step(&mut self, input: Input<Self>, effects: &mut Effects<Self>);
 
+    /// May `message`, as it came over a wire, be given to a replica of a cluster of `replicas`: does it name no replica
+    /// that is not there, and say nothing that no replica says? The sender is checked by the driver.
+    fn admissible(message: &Self::Message, replicas: usize) -> bool;
+
     /// What the replica looks like from outside, for tables and for telling whether a cluster is at rest.
     fn status(&self) -> Status;
 }

@@ -47,7 +47,7 @@ pub struct NotAMessage;
 
 impl std::fmt::Display for NotAMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the frame does not decode as a message of the protocol")
+        f.write_str("the frame is no message of the protocol, or one that names a replica beyond the cluster")
     }
 }
 
@@ -65,6 +65,7 @@ struct Pending {
 #[derive(Debug)]
 pub struct Engine<R: Replica> {
     id: ReplicaId,
+    replicas: usize,
     core: R,
     kv: Kv,
     effects: Effects<R>,
@@ -90,6 +91,7 @@ impl<R: Replica> Engine<R> {
     pub fn new(id: ReplicaId, config: &Config, seed: u64) -> Self {
         let mut engine = Self {
             id,
+            replicas: config.replicas,
             core: R::recover(id, config, None, []),
             kv: Kv::default(),
             effects: Effects::default(),
@@ -117,7 +119,7 @@ impl<R: Replica> Engine<R> {
     pub fn on_peer_frame(&mut self, from: ReplicaId, frame: &[u8]) -> Result<(), NotAMessage> {
         let (message, rest) =
             postcard::take_from_bytes::<R::Message>(frame).map_err(|_| NotAMessage)?;
-        if !rest.is_empty() {
+        if !rest.is_empty() || !R::admissible(&message, self.replicas) {
             return Err(NotAMessage);
         }
         self.meters.counters.messages_in += 1;

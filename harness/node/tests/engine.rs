@@ -11,13 +11,17 @@ use common::{
     toy::{Message, Toy},
 };
 use node::{
-    engine::{ConnectionId, Engine, Output},
+    engine::{ConnectionId, Engine, NotAMessage, Output},
     frame::{FrameBuffer, append_value},
     wire::Reply,
 };
 use protocols::{
     Batch, Config, Effect, Effects, Input, InstanceId, Outcome, Path, Protocol, Replica, ReplicaId,
-    ReplicaSet, Request, Snapshot, Status, command::BatchError, dependencies::Dependencies, kv::Kv,
+    ReplicaSet, Request, Snapshot, Status,
+    command::BatchError,
+    dependencies::Dependencies,
+    epaxos::{self, EPaxos},
+    kv::Kv,
 };
 
 const LEADER: ReplicaId = ReplicaId(0);
@@ -234,6 +238,10 @@ impl Replica for Puppet {
         }
     }
 
+    fn admissible(_: &Self::Message, _: usize) -> bool {
+        true
+    }
+
     fn status(&self) -> Status {
         Status::default()
     }
@@ -277,4 +285,14 @@ fn an_installed_state_answers_the_pending_writes_that_it_holds() {
     assert_eq!(answered, [1]);
     assert_eq!((engine.pending(), engine.pending_of(7)), (1, 1), "the second write still waits");
     assert_eq!(engine.status().digest, elsewhere.digest());
+}
+
+/// A certified peer may still be broken: what it says is checked before the core acts on it.
+#[test]
+fn a_message_that_names_an_unknown_replica_is_refused() {
+    let mut engine = Engine::<EPaxos>::new(ReplicaId(0), &Config::new(3), 1);
+    let ask = |row| epaxos::Message::Ask { instance: InstanceId::new(ReplicaId(row), 1) };
+    let frame = |message| postcard::to_stdvec(&message).expect("a vector takes every byte");
+    assert_eq!(engine.on_peer_frame(ReplicaId(1), &frame(ask(2))), Ok(()));
+    assert_eq!(engine.on_peer_frame(ReplicaId(1), &frame(ask(3))), Err(NotAMessage));
 }

@@ -150,6 +150,41 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Does the message fit a cluster of `replicas`: known rows, slots that exist, dependencies with a slot per row?
+    pub(super) fn is_for(&self, replicas: usize) -> bool {
+        let known = |instance: &InstanceId| instance.row.index() < replicas && instance.slot > 0;
+        let fits = |dependencies: &Dependencies| dependencies.rows() == replicas;
+        match self {
+            Self::PreAccept { instance, dependencies, .. }
+            | Self::Accept { instance, dependencies, .. }
+            | Self::Validate { instance, dependencies, .. } => {
+                // Nobody proposes an instance that comes after itself.
+                known(instance) && fits(dependencies) && !dependencies.contain(*instance)
+            }
+            Self::PreAcceptOk { instance, more: dependencies }
+            | Self::Commit { instance, dependencies, .. } => {
+                known(instance) && dependencies.iter().all(|on| fits(on) && !on.contain(*instance))
+            }
+            Self::Progress { committed, executed } => fits(committed) && fits(executed),
+            Self::RecoverOk { instance, report, .. } => {
+                let empty = report.phase == Phase::None && report.dependencies.rows() == 0;
+                known(instance)
+                    && (empty || fits(&report.dependencies))
+                    && report.initial_dependencies.iter().all(fits)
+            }
+            Self::ValidateOk { instance, against, .. } => {
+                known(instance) && against.iter().all(|(other, _)| known(other))
+            }
+            Self::AcceptOk { instance, .. }
+            | Self::Ask { instance }
+            | Self::Recover { instance, .. }
+            | Self::Waiting { instance, .. }
+            | Self::Refused { instance, .. } => known(instance),
+        }
+    }
+}
+
 /// What an EPaxos replica must remember across a crash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Record {

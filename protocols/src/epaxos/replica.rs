@@ -92,6 +92,10 @@ impl Replica for EPaxos {
         }
     }
 
+    fn admissible(message: &Message, replicas: usize) -> bool {
+        message.is_for(replicas)
+    }
+
     fn status(&self) -> Status {
         Status {
             leader: None,

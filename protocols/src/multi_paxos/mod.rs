@@ -1,1 +1,46 @@
-//! Multi-Paxos.
+//! Multi-Paxos: one leader orders everything, phase 1 runs once per leadership. [PMS §3, PMMC §4]
+//!
+//! | message | from | to | meaning |
+//! |---|---|---|---|
+//! | Prepare | candidate | all | phase 1a for every slot from the first undecided one on; also asks for the next piece of a promise |
+//! | Promise | acceptor | candidate | phase 1b: what was accepted from there on, and the slot through which the log is discarded |
+//! | Accept | leader | all | phase 2a for one slot; carries the commit index and the collectable slot |
+//! | Accepted | acceptor | leader | phase 2b; carries the acceptor's executed slot |
+//! | Commit | leader | all | the commit index, when no Accept brings it |
+//! | Heartbeat, Alive | leader, follower | all, leader | the leader lives, with the commit index; the answer carries the executed slot |
+//! | Refuse | acceptor | candidate, leader | a higher ballot is promised |
+//! | Forward | follower | leader | a client's batch |
+//! | Fetch, Decided | any | any | asks for decided slots; the answer |
+//! | Discarded | any | any | what was asked about is decided and gone here, up to this slot |
+//! | FetchSnapshot, Piece | any | any | asks for a piece of a snapshot; the answer |
+//!
+//! Invariants:
+//! 1. A replica acts on no ballot below the one it promised, and its promise is durable before it is sent.
+//! 2. A batch is durable at an acceptor before its Accepted leaves.
+//! 3. A ballot is led by one replica in one life: a restarted replica follows until it wins a higher ballot.
+//! 4. At one ballot the leader proposes one batch per slot, and if some batch was chosen there before, that one.
+//! 5. A follower takes a slot at or below the commit index for decided only if it accepted it at the ballot of the leader
+//!    that sent the index; else it asks.
+//! 6. Batches are executed in slot order, each slot once per life.
+//! 7. A slot is discarded only after it was executed here, and a discarded slot is never reported as empty.
+//! 8. A vote counts once per sender, at the ballot it answers; a slot is decided when the count reaches the majority.
+//!
+//! Departures from the papers:
+//! * A promise may come in pieces, each asked for by a further Prepare; it counts once it is whole. What the acceptor
+//!   accepted cannot change in between, since it has promised.
+//! * The Refuse of PMMC's preemption also answers a stale leader's heartbeat.
+//! * An acceptor that knows a slot to be decided answers an Accept for it with the decision.
+//! * The votes of slots already chosen are not waited for: a follower that missed one fetches it.
+//! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.
+
+mod acceptor;
+mod candidate;
+mod catch_up;
+mod leader;
+mod learner;
+mod message;
+mod outbox;
+mod replica;
+
+pub use message::{Message, Promise, PromisedEntry, Record, Timer};
+pub use replica::MultiPaxos;

@@ -1,8 +1,8 @@
 //! The ordinary path, with messages that come late, twice or in the wrong order.
 
 use protocols::{
-    Path, Replica,
-    epaxos::{Message, Timer},
+    Dependencies, Path, Replica,
+    epaxos::{EPaxos, Message, Timer},
 };
 
 use crate::net::{Net, and, id, is, link, to};
@@ -222,6 +222,31 @@ fn executed_instances_are_collected_and_keep_their_marks() {
     let late = net.put(0, "k");
     net.settle();
     assert_eq!(net.decision(0, late).1.slots(), [10, 10, 10], "marks outlive instances");
+}
+
+/// What comes over a wire and would break a core is refused before it gets there.
+#[test]
+fn messages_that_no_replica_of_the_cluster_sends_are_not_admissible() {
+    let dependencies = |slots: &[u64]| slots.iter().copied().collect::<Dependencies>();
+    let commit = |row, slot, slots: &[u64]| Message::Commit {
+        instance: id(row, slot),
+        batch: None,
+        dependencies: Some(dependencies(slots)),
+    };
+    assert!(EPaxos::admissible(&commit(2, 1, &[5, 5, 0]), 3));
+    for (what, message) in [
+        ("a row beyond the cluster", commit(3, 1, &[0, 0, 0])),
+        ("slot 0", commit(0, 0, &[0, 0, 0])),
+        ("too few dependencies", commit(0, 1, &[0, 0])),
+        ("a dependency on itself", commit(0, 1, &[1, 0, 0])),
+        ("an unknown instance", Message::Ask { instance: id(200, 1) }),
+        (
+            "progress of another cluster",
+            Message::Progress { committed: dependencies(&[1; 5]), executed: dependencies(&[1; 5]) },
+        ),
+    ] {
+        assert!(!EPaxos::admissible(&message, 3), "{what}");
+    }
 }
 
 /// A dependency of every live row is a chain for the executor and never a dependency on one's own future.

@@ -158,6 +158,10 @@ impl Replica for Toy {
         }
     }
 
+    fn admissible(_: &Self::Message, _: usize) -> bool {
+        true
+    }
+
     fn status(&self) -> Status {
         Status {
             leader: Some(LEADER),

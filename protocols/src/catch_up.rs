@@ -1,0 +1,216 @@
+//! What a replica that orders by slot does about slots that it lacks: whom it asks, for what, and when it turns elsewhere.
+//! Bookkeeping only: the protocols have messages of their own for it.
+
+use std::sync::Arc;
+
+use crate::{
+    id::{ReplicaId, Slot},
+    transfer::{Assembled, Assembly, Piece},
+};
+
+/// After how many periods without progress another replica is asked. chosen: a lost message or two are no reason to
+/// begin a snapshot anew.
+const PATIENCE_PERIODS: u32 = 3;
+
+/// The missing slots and the request for them, at most one at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CatchUp {
+    wanted: Slot,
+    fetch: Option<Fetch>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fetch {
+    source: ReplicaId,
+    /// Periods that began without progress since.
+    silent_periods: u32,
+    /// The snapshot, where the slots are discarded.
+    assembly: Option<Assembly>,
+}
+
+/// What to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The decided slots that are missing next.
+    Slots,
+    /// A piece of a snapshot.
+    Snapshot {
+        /// Which, 0 for any.
+        through: Slot,
+        /// Where the piece begins, in bytes.
+        offset: u64,
+    },
+}
+
+/// What a piece of a snapshot did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pieced {
+    /// Nothing: it is a repetition, or nobody waits for it any more.
+    Ignored,
+    /// The next one is to be asked for.
+    More,
+    /// This is the whole: the state after executing everything through the slot.
+    Whole(Slot, Arc<[u8]>),
+}
+
+/// What is due when a retransmission period has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing is missing.
+    Nothing,
+    /// The request may still be answered.
+    Wait,
+    /// Ask again.
+    Ask,
+}
+
+impl CatchUp {
+    /// Everything through this slot is known to be decided somewhere.
+    pub fn wanted(&self) -> Slot {
+        self.wanted
+    }
+
+    /// Everything through `wanted` is decided and `source` knows. True if it is to be asked now: one request at a time.
+    pub fn seek(&mut self, wanted: Slot, source: ReplicaId) -> bool {
+        self.wanted = self.wanted.max(wanted);
+        if self.fetch.is_some() {
+            return false;
+        }
+        self.fetch = Some(Fetch { source, silent_periods: 0, assembly: None });
+        true
+    }
+
+    /// Whom to ask, and for what.
+    pub fn request(&self) -> Option<(ReplicaId, Request)> {
+        let fetch = self.fetch.as_ref()?;
+        let request = fetch.assembly.as_ref().map_or(Request::Slots, |assembly| {
+            let (through, offset) = assembly.wanted();
+            Request::Snapshot { through, offset }
+        });
+        Some((fetch.source, request))
+    }
+
+    /// `from` has discarded its log through `through`, beyond what is `executed` here. True if it is to be asked for a
+    /// snapshot now.
+    pub fn discarded(&mut self, from: ReplicaId, through: Slot, executed: Slot) -> bool {
+        // The answer to an old request: by now all of that is executed here.
+        if through <= executed {
+            return false;
+        }
+        self.wanted = self.wanted.max(through);
+        // A snapshot is on its way already.
+        if self.fetch.as_ref().is_some_and(|fetch| fetch.assembly.is_some()) {
+            return false;
+        }
+        let assembly = Some(Assembly::default());
+        self.fetch = Some(Fetch { source: from, silent_periods: 0, assembly });
+        true
+    }
+
+    /// Decided slots came from `from`, and moved the executed slot from `before` to `executed`. True if more is to be
+    /// asked for now.
+    pub fn progressed(&mut self, from: ReplicaId, before: Slot, executed: Slot) -> bool {
+        let Some(fetch) = &mut self.fetch else { return false };
+        if executed >= self.wanted {
+            self.fetch = None;
+            return false;
+        }
+        // A repetition, or slots that came by another way: the request is still under way.
+        if executed == before || fetch.source != from {
+            return false;
+        }
+        fetch.silent_periods = 0;
+        fetch.assembly = None;
+        true
+    }
+
+    /// A piece of a snapshot came from `from`.
+    pub fn piece(&mut self, from: ReplicaId, piece: &Piece) -> Pieced {
+        let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.source == from) else {
+            return Pieced::Ignored;
+        };
+        let Some(assembly) = &mut fetch.assembly else { return Pieced::Ignored };
+        match assembly.add(piece) {
+            Assembled::Ignored => Pieced::Ignored,
+            Assembled::More => {
+                fetch.silent_periods = 0;
+                Pieced::More
+            }
+            Assembled::Whole(through, machine) => {
+                self.fetch = None;
+                Pieced::Whole(through, machine)
+            }
+        }
+    }
+
+    /// A retransmission period has passed. After some of them without progress the request goes to another replica than
+    /// `own`, in turn.
+    pub fn period(&mut self, executed: Slot, own: ReplicaId, replicas: usize) -> Due {
+        let Some(fetch) = &mut self.fetch else { return Due::Nothing };
+        if executed >= self.wanted {
+            self.fetch = None;
+            return Due::Nothing;
+        }
+        fetch.silent_periods += 1;
+        // The request may have left just before the period ended.
+        if fetch.silent_periods == 1 {
+            return Due::Wait;
+        }
+        if fetch.silent_periods > PATIENCE_PERIODS {
+            let source = next_other(fetch.source, own, replicas);
+            *fetch = Fetch { source, silent_periods: 0, assembly: None };
+        }
+        Due::Ask
+    }
+}
+
+/// The replica after `source`, other than `own`.
+fn next_other(source: ReplicaId, own: ReplicaId, replicas: usize) -> ReplicaId {
+    let after = |replica: ReplicaId| ReplicaId::from_index((replica.index() + 1) % replicas);
+    let next = after(source);
+    if next == own { after(next) } else { next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: ReplicaId = ReplicaId(0);
+
+    #[test]
+    fn a_silent_source_is_asked_again_and_then_left() {
+        let mut catch_up = CatchUp::default();
+        assert!(catch_up.seek(9, ReplicaId(2)));
+        assert!(!catch_up.seek(12, ReplicaId(1)), "one request at a time");
+        let due: Vec<_> = (0..4).map(|_| catch_up.period(3, OWN, 3)).collect();
+        assert_eq!(due, [Due::Wait, Due::Ask, Due::Ask, Due::Ask]);
+        assert_eq!(catch_up.request(), Some((ReplicaId(1), Request::Slots)), "not this replica");
+        assert_eq!(catch_up.period(12, OWN, 3), Due::Nothing);
+    }
+
+    #[test]
+    fn only_progress_from_the_source_calls_for_more() {
+        let mut catch_up = CatchUp::default();
+        catch_up.seek(9, ReplicaId(2));
+        assert!(!catch_up.progressed(ReplicaId(2), 3, 3), "a repetition");
+        assert!(!catch_up.progressed(ReplicaId(1), 3, 4));
+        assert!(catch_up.progressed(ReplicaId(2), 4, 5));
+        assert!(!catch_up.progressed(ReplicaId(2), 5, 9), "all is there");
+        assert_eq!(catch_up.request(), None);
+    }
+
+    #[test]
+    fn a_discarded_slot_calls_for_a_snapshot_once() {
+        let mut catch_up = CatchUp::default();
+        catch_up.seek(9, ReplicaId(1));
+        assert!(!catch_up.discarded(ReplicaId(2), 3, 3), "nothing of it is missing");
+        assert!(catch_up.discarded(ReplicaId(2), 7, 3));
+        let any = Request::Snapshot { through: 0, offset: 0 };
+        assert_eq!(catch_up.request(), Some((ReplicaId(2), any)));
+        assert!(!catch_up.discarded(ReplicaId(1), 8, 3), "one is on its way");
+        let piece = Piece { through: 8, total: 1, offset: 0, bytes: Arc::from([5].as_slice()) };
+        assert_eq!(catch_up.piece(ReplicaId(1), &piece), Pieced::Ignored, "nobody asked it");
+        assert_eq!(catch_up.piece(ReplicaId(2), &piece), Pieced::Whole(8, piece.bytes.clone()));
+        assert_eq!(catch_up.piece(ReplicaId(2), &piece), Pieced::Ignored);
+    }
+}

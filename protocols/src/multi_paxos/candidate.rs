@@ -1,0 +1,178 @@
+//! Phase 1a: campaigning, and what a new leader does about the slots that earlier leaders left open.
+
+use std::collections::BTreeMap;
+
+use super::{
+    leader::Leader,
+    message::{Message, Promise, Record, Timer},
+    replica::{MultiPaxos, Role},
+};
+use crate::{
+    ballot::Ballot,
+    command::Batch,
+    id::{ReplicaId, ReplicaSet, Slot},
+    replica::Effects,
+};
+
+/// What a candidate has collected.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Candidate {
+    /// Whose promise is whole, the candidate's own among them.
+    promises: ReplicaSet,
+    /// Per replica, where the next piece of its promise begins.
+    next: Vec<Slot>,
+    /// Per slot the batch accepted at the highest ballot, as far as told.
+    values: BTreeMap<Slot, (Ballot, Batch)>,
+    /// The highest slot through which a promise said that the log is discarded, and who said so.
+    discarded: Slot,
+    source: ReplicaId,
+}
+
+impl MultiPaxos {
+    /// Tries to become the leader, at a ballot above any seen.
+    pub(super) fn campaign(&mut self, effects: &mut Effects<Self>) {
+        let ballot = self.seen.max(self.promised).next_for(self.id);
+        self.promised = ballot;
+        self.seen = ballot;
+        self.leader = None;
+        self.commit = 0;
+        effects.persist(Record::Promised(ballot));
+        let first = self.executed + 1;
+        self.role = Role::Candidate(Candidate {
+            promises: ReplicaSet::only(self.id),
+            next: vec![first; self.config.replicas],
+            values: BTreeMap::new(),
+            discarded: 0,
+            source: self.id,
+        });
+        effects.send(self.others, Message::Prepare { ballot, first });
+        self.await_leader(effects);
+        self.retransmit_later(effects);
+        self.lead_if_promised(effects);
+    }
+
+    pub(super) fn on_election_timer(&mut self, effects: &mut Effects<Self>) {
+        if self.leader_heard {
+            self.await_leader(effects);
+            return;
+        }
+        if let Role::Candidate(_) = self.role {
+            self.elections_failed += 1;
+        }
+        self.campaign(effects);
+    }
+
+    pub(super) fn on_promise(
+        &mut self,
+        from: ReplicaId,
+        promise: Promise,
+        effects: &mut Effects<Self>,
+    ) {
+        // The promise of an earlier ballot, or of one that has its majority.
+        if promise.ballot != self.promised || !matches!(self.role, Role::Candidate(_)) {
+            return;
+        }
+        let Role::Candidate(candidate) = &mut self.role else { return };
+        // A piece that has been counted, or one that overtook another.
+        if candidate.promises.contains(from) || promise.first != candidate.next[from.index()] {
+            return;
+        }
+        if promise.discarded > candidate.discarded {
+            candidate.discarded = promise.discarded;
+            candidate.source = from;
+        }
+        match promise.next {
+            Some(next) => {
+                assert!(next > promise.first, "a piece of a promise holds a slot at least");
+                candidate.next[from.index()] = next;
+                let prepare = Message::Prepare { ballot: promise.ballot, first: next };
+                effects.reply(from, prepare);
+            }
+            None => {
+                candidate.promises.insert(from);
+            }
+        }
+        let (decided, accepted): (Vec<_>, Vec<_>) =
+            promise.entries.into_iter().partition(|entry| entry.decided);
+        for entry in accepted {
+            candidate.adopt(entry.slot, entry.ballot, entry.batch);
+        }
+        for entry in decided {
+            self.learn(entry.slot, entry.batch, effects);
+        }
+        self.advance(effects);
+        self.lead_if_promised(effects);
+    }
+
+    /// Leads, once a majority has promised and nothing they have discarded is missing here.
+    pub(super) fn lead_if_promised(&mut self, effects: &mut Effects<Self>) {
+        let Role::Candidate(candidate) = &self.role else { return };
+        if candidate.promises.len() < self.majority() {
+            return;
+        }
+        let (discarded, source) = (candidate.discarded, candidate.source);
+        if self.executed < discarded {
+            self.seek(discarded, source, effects);
+            return;
+        }
+        let leader = Leader::new(self.config.replicas, self.log.last());
+        let Role::Candidate(candidate) = std::mem::replace(&mut self.role, Role::Leader(leader))
+        else {
+            unreachable!("checked above");
+        };
+        self.leader = Some(self.id);
+        self.elections_failed = 0;
+        self.takeovers.0 += 1;
+        effects.cancel_timer(Timer::Election);
+        self.beat(effects);
+        self.close(candidate.values, effects);
+        self.propose_kept(effects);
+    }
+
+    /// Proposes again, for every slot up to the highest seen, the batch of the highest ballot, or a no-op where no
+    /// promise names one. [PMS §3]
+    fn close(&mut self, mut values: BTreeMap<Slot, (Ballot, Batch)>, effects: &mut Effects<Self>) {
+        let highest = values.last_key_value().map_or(0, |(slot, _)| *slot).max(self.log.last());
+        for slot in self.executed + 1..=highest {
+            let mut value = values.remove(&slot).unwrap_or_default();
+            if let Some(entry) = self.log.get(slot) {
+                if entry.decided {
+                    continue;
+                }
+                if entry.ballot > value.0 {
+                    value = (entry.ballot, entry.batch.clone());
+                }
+            }
+            self.propose_at(slot, value.1, effects);
+        }
+    }
+
+    /// Sends the Prepare again to those whose promise is not whole. There is always someone to wait for.
+    pub(super) fn resend_prepares(&mut self, effects: &mut Effects<Self>) -> bool {
+        let Role::Candidate(candidate) = &self.role else { return false };
+        for replica in self.others.difference(candidate.promises).iter() {
+            let first = candidate.next[replica.index()];
+            effects.reply(replica, Message::Prepare { ballot: self.promised, first });
+        }
+        true
+    }
+
+    pub(super) fn on_refuse(&mut self, promised: Ballot, effects: &mut Effects<Self>) {
+        self.seen = self.seen.max(promised);
+        // It refuses a ballot that this replica has left by itself.
+        if promised <= self.promised || matches!(self.role, Role::Follower) {
+            return;
+        }
+        self.step_down(effects);
+    }
+}
+
+impl Candidate {
+    /// `batch` was accepted at `ballot`: it counts if no higher ballot does.
+    fn adopt(&mut self, slot: Slot, ballot: Ballot, batch: Batch) {
+        let value = self.values.entry(slot).or_default();
+        if ballot > value.0 {
+            *value = (ballot, batch);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Catching up: fetching decided slots from another replica, or a snapshot where it has discarded them.
+
+use std::sync::Arc;
+
+use super::{
+    message::{Message, Record, Timer},
+    replica::{CoreSnapshot, MultiPaxos, Role},
+};
+use crate::{
+    catch_up::{Due, Pieced, Request},
+    command::Batch,
+    id::{ReplicaId, Slot},
+    replica::{Effect, Effects, Snapshot},
+    transfer::{Answer, Piece},
+};
+
+/// For how many retransmission periods an offered snapshot is kept without being asked for. chosen: longer than any
+/// asker is silent before it turns elsewhere.
+const SUPPLY_PERIODS: u32 = 8;
+
+impl MultiPaxos {
+    /// Everything through `wanted` is decided, `source` knows, and some of it is missing here.
+    pub(super) fn seek(&mut self, wanted: Slot, source: ReplicaId, effects: &mut Effects<Self>) {
+        if self.catch_up.seek(wanted, source) {
+            self.ask(effects);
+        }
+    }
+
+    /// Sends the request for what is missing next.
+    fn ask(&mut self, effects: &mut Effects<Self>) {
+        let Some((source, request)) = self.catch_up.request() else { return };
+        let message = match request {
+            Request::Slots => Message::Fetch { first: self.executed + 1, last: self.gap_end() },
+            Request::Snapshot { through, offset } => Message::FetchSnapshot { through, offset },
+        };
+        effects.reply(source, message);
+        self.retransmit_later(effects);
+    }
+
+    /// The last of the missing slots that begin after the executed ones.
+    fn gap_end(&self) -> Slot {
+        let wanted = self.catch_up.wanted();
+        let decided = |slot: &Slot| self.log.get(*slot).is_some_and(|entry| entry.decided);
+        let above = (self.executed + 1..=wanted.min(self.log.last())).find(decided);
+        above.map_or(wanted, |slot| slot - 1)
+    }
+
+    pub(super) fn on_fetch(
+        &mut self,
+        from: ReplicaId,
+        first: Slot,
+        last: Slot,
+        effects: &mut Effects<Self>,
+    ) {
+        if first <= self.log.collected() {
+            effects.reply(from, Message::Discarded { through: self.log.collected() });
+            return;
+        }
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        for slot in first..=last.min(self.log.last()) {
+            let entry = self.log.get(slot).expect("above the discarded and up to the last slot");
+            bytes += entry.batch.as_bytes().len();
+            let full = bytes > self.config.piece_bytes_max && !batches.is_empty();
+            if !entry.decided || full {
+                break;
+            }
+            batches.push(entry.batch.clone());
+        }
+        // Who knows nothing is silent, and the asker turns to another.
+        if !batches.is_empty() {
+            effects.reply(from, Message::Decided { first, batches });
+        }
+    }
+
+    pub(super) fn on_decided(
+        &mut self,
+        from: ReplicaId,
+        first: Slot,
+        batches: Vec<Batch>,
+        effects: &mut Effects<Self>,
+    ) {
+        for (slot, batch) in (first..).zip(batches) {
+            self.learn(slot, batch, effects);
+        }
+        self.after_progress(from, effects);
+    }
+
+    /// Executes what came from `from`, and asks for more if more is missing.
+    fn after_progress(&mut self, from: ReplicaId, effects: &mut Effects<Self>) {
+        let before = self.executed;
+        self.advance(effects);
+        self.lead_if_promised(effects);
+        if self.catch_up.progressed(from, before, self.executed) {
+            self.ask(effects);
+        }
+    }
+
+    pub(super) fn on_discarded(
+        &mut self,
+        from: ReplicaId,
+        through: Slot,
+        effects: &mut Effects<Self>,
+    ) {
+        if self.catch_up.discarded(from, through, self.executed) {
+            self.ask(effects);
+        }
+    }
+
+    pub(super) fn on_fetch_snapshot(
+        &mut self,
+        from: ReplicaId,
+        through: Slot,
+        offset: u64,
+        effects: &mut Effects<Self>,
+    ) {
+        let (collected, executed) = (self.log.collected(), self.executed);
+        let bytes_max = self.config.piece_bytes_max;
+        match self.supply.request(from, (through, offset), collected, executed, bytes_max) {
+            Answer::Piece(piece) => effects.reply(from, Message::Piece(piece)),
+            Answer::Capture => effects.push(Effect::Capture),
+            Answer::Wait => {}
+        }
+    }
+
+    pub(super) fn on_captured(&mut self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
+        let (waiting, piece) = self.supply.captured(machine, self.config.piece_bytes_max);
+        effects.send(waiting, Message::Piece(piece));
+        self.supply_until_unasked(effects);
+    }
+
+    pub(super) fn on_supply_timer(&mut self, effects: &mut Effects<Self>) {
+        if self.supply.keep_if_asked() {
+            self.supply_until_unasked(effects);
+        }
+    }
+
+    fn supply_until_unasked(&self, effects: &mut Effects<Self>) {
+        let after = self.config.timeouts.retransmit * SUPPLY_PERIODS;
+        effects.set_timer(Timer::Supply, after..=after);
+    }
+
+    pub(super) fn on_piece(&mut self, from: ReplicaId, piece: &Piece, effects: &mut Effects<Self>) {
+        match self.catch_up.piece(from, piece) {
+            Pieced::Ignored => {}
+            Pieced::More => self.ask(effects),
+            Pieced::Whole(through, machine) => {
+                self.install(through, machine, effects);
+                self.advance(effects);
+                self.lead_if_promised(effects);
+                if self.executed < self.catch_up.wanted() {
+                    self.seek(through, from, effects);
+                }
+            }
+        }
+    }
+
+    /// Starts again from the state after `through`, keeping promise and accepted values above it.
+    fn install(&mut self, through: Slot, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
+        // It came too late: all of that is executed here.
+        if through <= self.executed {
+            return;
+        }
+        let core = postcard::to_stdvec(&CoreSnapshot { executed: through })
+            .expect("a vector takes every byte");
+        effects.push(Effect::Install(Snapshot { machine, core: core.into() }));
+        self.installs.0 += 1;
+        let unanswered = self.take_own_through(through);
+        self.log.collect(through);
+        self.executed = through;
+        self.persist_again(effects);
+        for batch in unanswered {
+            self.on_propose(batch, effects);
+        }
+    }
+
+    /// Takes the batches of this replica's clients that are open at or below `through` out of the log: the snapshot
+    /// contains their effect and not the answers. Executed a second time, they bring the answers and no second effect.
+    fn take_own_through(&mut self, through: Slot) -> Vec<Batch> {
+        let mut unanswered = Vec::new();
+        for slot in self.executed + 1..=through.min(self.log.last()) {
+            let entry = self.log.get_mut(slot).expect("between the executed and the last slot");
+            if std::mem::take(&mut entry.own) {
+                unanswered.push(entry.batch.clone());
+            }
+        }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.own_undecided -= unanswered.len() as u64;
+        }
+        unanswered
+    }
+
+    /// Persists the promise and what is accepted above the snapshot again, so that nothing recorded before the snapshot
+    /// is needed any more.
+    fn persist_again(&self, effects: &mut Effects<Self>) {
+        effects.persist(Record::Promised(self.promised));
+        for (slot, entry) in self.log.iter().filter(|(_, entry)| entry.is_known()) {
+            let (ballot, batch) = (entry.ballot, entry.batch.clone());
+            effects.persist(if entry.decided {
+                Record::Decided { slot, batch }
+            } else {
+                Record::Accepted { slot, ballot, batch, executed: self.executed }
+            });
+        }
+    }
+
+    /// A period has passed: asks again if nothing came, another replica if nothing comes. Is anything being fetched?
+    pub(super) fn resend_fetch(&mut self, effects: &mut Effects<Self>) -> bool {
+        let due = self.catch_up.period(self.executed, self.id, self.config.replicas);
+        if due == Due::Ask {
+            self.ask(effects);
+        }
+        due != Due::Nothing
+    }
+}

@@ -1,0 +1,231 @@
+//! Phase 2a: what a leader proposes, counts, repeats and announces.
+
+use super::{
+    message::{Message, Record, Timer},
+    replica::{Entry, MultiPaxos, Role},
+};
+use crate::{
+    ballot::Ballot,
+    command::Batch,
+    id::{ReplicaId, ReplicaSet, Slot},
+    replica::{Effects, Path},
+};
+
+/// The most slots that a leader has open. chosen: more than a second's worth at 100,000 commands per second, and 6 MiB
+/// of log; clients' windows end far below it unless no majority answers.
+pub(super) const IN_FLIGHT_MAX: u64 = 1 << 17;
+/// The most slots proposed again per period. chosen: a busy cluster's whole window, far below a link's buffer.
+const RESENT_MAX: u64 = 1 << 10;
+/// Heartbeats per election timeout. chosen: four may be lost in a row before anyone campaigns.
+const HEARTBEATS_PER_TIMEOUT: u32 = 5;
+
+/// What a leader keeps beside the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Leader {
+    peers: Vec<Peer>,
+    /// The highest commit index that was sent to all.
+    announced: Slot,
+    /// Everything through here may be discarded.
+    collect: Slot,
+    /// Slots through here were proposed before this period began.
+    resend_through: Slot,
+    /// How many batches of this replica's clients are open.
+    pub(super) own_undecided: u64,
+}
+
+/// What a leader knows of another replica; of itself it has a place in the table that is not used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Peer {
+    /// What it said last that it has executed.
+    executed: Slot,
+    /// The highest slot it has accepted: what was sent before that and is not accepted was probably lost.
+    accepted: Slot,
+    /// Has it accepted anything in this period?
+    answered: bool,
+}
+
+impl Leader {
+    /// A leader whose log ends at `last`.
+    pub(super) fn new(replicas: usize, last: Slot) -> Self {
+        Self {
+            peers: vec![Peer::default(); replicas],
+            announced: 0,
+            collect: 0,
+            resend_through: last,
+            own_undecided: 0,
+        }
+    }
+}
+
+impl MultiPaxos {
+    /// May this replica propose: does it lead, and is there room for a further slot in flight?
+    pub(super) fn has_room(&self) -> bool {
+        matches!(self.role, Role::Leader(_)) && self.log.last() - self.executed < IN_FLIGHT_MAX
+    }
+
+    /// Proposes `batch` at the next free slot; `own` if it came from a client of this replica.
+    pub(super) fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
+        let ballot = self.promised;
+        let entry = Entry { ballot, batch, own, ..Entry::default() };
+        self.open(self.log.last() + 1, entry, effects);
+    }
+
+    /// Proposes `batch` again at `slot`, to finish what an earlier leader began.
+    pub(super) fn propose_at(&mut self, slot: Slot, batch: Batch, effects: &mut Effects<Self>) {
+        let ballot = self.promised;
+        self.open(slot, Entry { ballot, batch, recovered: true, ..Entry::default() }, effects);
+    }
+
+    /// Accepts `proposal` here and asks all others to.
+    fn open(&mut self, slot: Slot, proposal: Entry, effects: &mut Effects<Self>) {
+        let (ballot, batch, commit) = (proposal.ballot, proposal.batch.clone(), self.executed);
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader proposes");
+        };
+        leader.own_undecided += u64::from(proposal.own);
+        leader.announced = commit;
+        let collect = leader.collect;
+        effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed: commit });
+        let entry = self.log.ensure(slot).expect("proposals are above the executed slots");
+        *entry = proposal;
+        effects.send(self.others, Message::Accept { ballot, slot, batch, commit, collect });
+        self.retransmit_later(effects);
+        self.count_vote(slot, self.id, effects);
+    }
+
+    /// Counts that `replica` accepted what this leader proposes at `slot`.
+    fn count_vote(&mut self, slot: Slot, replica: ReplicaId, effects: &mut Effects<Self>) {
+        let majority = self.majority();
+        // Discarded: it was chosen long ago.
+        let Some(entry) = self.log.get_mut(slot) else { return };
+        // Repeated, or after the choice was learnt in another way.
+        if !entry.votes.insert(replica) || entry.decided {
+            return;
+        }
+        if entry.votes.len() == majority {
+            let path = if entry.recovered { Path::Recovered } else { Path::Slow };
+            self.decide(slot, path, effects);
+            self.advance(effects);
+        }
+    }
+
+    pub(super) fn on_accepted(
+        &mut self,
+        from: ReplicaId,
+        ballot: Ballot,
+        slot: Slot,
+        executed: Slot,
+        effects: &mut Effects<Self>,
+    ) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        // A vote for a ballot of an earlier leadership.
+        if ballot != self.promised {
+            return;
+        }
+        let peer = &mut leader.peers[from.index()];
+        peer.executed = executed;
+        peer.accepted = peer.accepted.max(slot);
+        peer.answered = true;
+        self.count_vote(slot, from, effects);
+    }
+
+    pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, executed: Slot) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        // The answer to a heartbeat of an earlier leadership.
+        if ballot != self.promised {
+            return;
+        }
+        leader.peers[from.index()].executed = executed;
+    }
+
+    pub(super) fn on_forward(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+        // The sender forwards it again once it knows better who leads, or once there is room.
+        if self.has_room() {
+            self.propose(batch, false, effects);
+        }
+    }
+
+    /// Proposes what clients of this replica proposed while it did not lead, or had no room.
+    pub(super) fn propose_kept(&mut self, effects: &mut Effects<Self>) {
+        let room = IN_FLIGHT_MAX.saturating_sub(self.log.last() - self.executed);
+        for batch in self.outbox.take(usize::try_from(room).unwrap_or(usize::MAX)) {
+            self.propose(batch, true, effects);
+        }
+    }
+
+    /// The leadership has ended: what clients of this replica wait for is forwarded to the next leader.
+    pub(super) fn keep_own_proposals(&mut self) {
+        for slot in self.executed + 1..=self.log.last() {
+            let entry = self.log.get_mut(slot).expect("between the executed and the last slot");
+            if std::mem::take(&mut entry.own) {
+                self.outbox.push(entry.batch.clone());
+            }
+        }
+    }
+
+    /// Sends again the Accepts that seem lost: those sent before this period began to replicas that have accepted a later
+    /// one, or nothing at all in the period. A queue that merely is long is not sent twice. Is anything left to watch?
+    pub(super) fn resend_accepts(&mut self, effects: &mut Effects<Self>) -> bool {
+        self.propose_kept(effects);
+        let Role::Leader(leader) = &mut self.role else { return false };
+        let (ballot, commit, collect) = (self.promised, self.executed, leader.collect);
+        let through = leader.resend_through.min(self.executed + RESENT_MAX);
+        let mut bytes = 0;
+        for slot in self.executed + 1..=through {
+            let entry = self.log.get(slot).expect("between the executed and the last slot");
+            if entry.decided || bytes > self.config.piece_bytes_max {
+                continue;
+            }
+            let missing = self.others.difference(entry.votes).iter().filter(|replica| {
+                let peer = &leader.peers[replica.index()];
+                peer.accepted > slot || !peer.answered
+            });
+            let to: ReplicaSet = missing.collect();
+            bytes += entry.batch.as_bytes().len() * to.len();
+            let batch = entry.batch.clone();
+            effects.send(to, Message::Accept { ballot, slot, batch, commit, collect });
+        }
+        for peer in &mut leader.peers {
+            peer.answered = false;
+        }
+        leader.resend_through = self.log.last();
+        self.log.last() > self.executed || !self.outbox.is_empty()
+    }
+
+    pub(super) fn on_heartbeat_timer(&mut self, effects: &mut Effects<Self>) {
+        // The timer ran out while the leadership ended.
+        if matches!(self.role, Role::Leader(_)) {
+            self.beat(effects);
+        }
+    }
+
+    /// Tells the followers that their leader lives.
+    pub(super) fn beat(&mut self, effects: &mut Effects<Self>) {
+        let commit = self.executed;
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader's heart beats");
+        };
+        leader.announced = commit;
+        let collect = leader.collect;
+        effects.send(self.others, Message::Heartbeat { ballot: self.promised, commit, collect });
+        let period = self.config.timeouts.election / HEARTBEATS_PER_TIMEOUT;
+        effects.set_timer(Timer::Heartbeat, period..=period);
+    }
+
+    /// Announces the commit index if no Accept has brought it, and collects.
+    pub(super) fn on_flush(&mut self, effects: &mut Effects<Self>) {
+        let (commit, id) = (self.executed, self.id);
+        let Role::Leader(leader) = &mut self.role else { return };
+        let peers = leader.peers.iter().enumerate().filter(|(index, _)| *index != id.index());
+        let everywhere = peers.map(|(_, peer)| peer.executed).fold(commit, Slot::min);
+        // A replica that is silent or slow holds the others up only so far.
+        let kept = commit.saturating_sub(self.config.kept_slots_max);
+        leader.collect = leader.collect.max(everywhere).max(kept);
+        let collect = leader.collect;
+        if commit > leader.announced {
+            leader.announced = commit;
+            effects.send(self.others, Message::Commit { ballot: self.promised, commit, collect });
+        }
+        self.collect(collect);
+    }
+}

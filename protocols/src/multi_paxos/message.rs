@@ -1,0 +1,193 @@
+//! What Multi-Paxos replicas tell each other, keep and wait for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ballot::Ballot, command::Batch, id::Slot, transfer::Piece};
+
+/// What replicas tell each other; the table in the module's documentation says who tells whom.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// Phase 1a: promise `ballot` and say what you accepted from `first` on.
+    Prepare {
+        /// The candidate's ballot.
+        ballot: Ballot,
+        /// The candidate's first undecided slot, or where the next piece of the promise begins.
+        first: Slot,
+    },
+    /// Phase 1b.
+    Promise(Promise),
+    /// Phase 2a.
+    Accept {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Where.
+        slot: Slot,
+        /// What.
+        batch: Batch,
+        /// Everything through here is chosen.
+        commit: Slot,
+        /// Everything through here may be discarded once executed.
+        collect: Slot,
+    },
+    /// Phase 2b.
+    Accepted {
+        /// The ballot of the Accept.
+        ballot: Ballot,
+        /// Its slot.
+        slot: Slot,
+        /// The sender's executed prefix.
+        executed: Slot,
+    },
+    /// The commit index, when no Accept brings it.
+    Commit {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Everything through here is chosen.
+        commit: Slot,
+        /// Everything through here may be discarded once executed.
+        collect: Slot,
+    },
+    /// The leader lives.
+    Heartbeat {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Everything through here is chosen.
+        commit: Slot,
+        /// Everything through here may be discarded once executed.
+        collect: Slot,
+    },
+    /// The answer to a heartbeat.
+    Alive {
+        /// The ballot of the heartbeat.
+        ballot: Ballot,
+        /// The sender's executed prefix.
+        executed: Slot,
+    },
+    /// The sender has promised a higher ballot than that of the message it answers.
+    Refuse {
+        /// That higher ballot.
+        promised: Ballot,
+    },
+    /// A batch for the leader to propose.
+    Forward {
+        /// The batch.
+        batch: Batch,
+    },
+    /// Asks for the decided batches of some slots.
+    Fetch {
+        /// The first slot wanted.
+        first: Slot,
+        /// The last slot wanted.
+        last: Slot,
+    },
+    /// Decided batches of consecutive slots.
+    Decided {
+        /// The slot of the first of them.
+        first: Slot,
+        /// The batches.
+        batches: Vec<Batch>,
+    },
+    /// The slot asked about is decided, executed and gone at the sender, as is everything through here.
+    Discarded {
+        /// The sender's discarded point.
+        through: Slot,
+    },
+    /// Asks for a piece of a snapshot.
+    FetchSnapshot {
+        /// Which snapshot, 0 for any.
+        through: Slot,
+        /// Where the piece begins, in bytes.
+        offset: u64,
+    },
+    /// A piece of a snapshot.
+    Piece(Piece),
+}
+
+impl Message {
+    /// Every ballot that the message names.
+    pub(super) fn ballots(&self) -> impl Iterator<Item = Ballot> {
+        let (ballot, entries) = match self {
+            Self::Promise(promise) => (Some(promise.ballot), promise.entries.as_slice()),
+            Self::Prepare { ballot, .. }
+            | Self::Accept { ballot, .. }
+            | Self::Accepted { ballot, .. }
+            | Self::Commit { ballot, .. }
+            | Self::Heartbeat { ballot, .. }
+            | Self::Alive { ballot, .. }
+            | Self::Refuse { promised: ballot } => (Some(*ballot), &[][..]),
+            Self::Forward { .. }
+            | Self::Fetch { .. }
+            | Self::Decided { .. }
+            | Self::Discarded { .. }
+            | Self::FetchSnapshot { .. }
+            | Self::Piece(_) => (None, &[][..]),
+        };
+        ballot.into_iter().chain(entries.iter().map(|entry| entry.ballot))
+    }
+}
+
+/// A promise, or a piece of one. The candidate asks for the next piece with a further Prepare.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Promise {
+    /// The ballot promised.
+    pub ballot: Ballot,
+    /// `first` of the Prepare that this answers.
+    pub first: Slot,
+    /// What the sender accepted or knows to be decided from there on, by ascending slot.
+    pub entries: Vec<PromisedEntry>,
+    /// Where the next piece begins; none if this is the last one.
+    pub next: Option<Slot>,
+    /// The slot through which the sender has discarded its log: decided, and not among the entries.
+    pub discarded: Slot,
+}
+
+/// One slot of a promise.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PromisedEntry {
+    /// The slot.
+    pub slot: Slot,
+    /// The ballot at which the sender accepted the batch.
+    pub ballot: Ballot,
+    /// Does the sender know that the batch is decided?
+    pub decided: bool,
+    /// The batch.
+    pub batch: Batch,
+}
+
+/// What must survive a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// No lower ballot will be answered.
+    Promised(Ballot),
+    /// A batch was accepted, which also promises its ballot.
+    Accepted {
+        /// Where.
+        slot: Slot,
+        /// At which ballot.
+        ballot: Ballot,
+        /// What.
+        batch: Batch,
+        /// The executed prefix at that time: everything through it is decided as recorded so far.
+        executed: Slot,
+    },
+    /// A batch is decided, and it is not what this replica accepted there.
+    Decided {
+        /// Where.
+        slot: Slot,
+        /// What.
+        batch: Batch,
+    },
+}
+
+/// The timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Timer {
+    /// When to campaign, unless the leader was heard.
+    Election,
+    /// When to tell the followers that the leader lives.
+    Heartbeat,
+    /// When to send again what is unanswered: one timer for Prepares, Accepts, forwards and fetches alike.
+    Retransmit,
+    /// When to free a snapshot that nobody asks for any more.
+    Supply,
+}

@@ -1,0 +1,195 @@
+//! Handing a snapshot from one replica to another in pieces: the bookkeeping of both ends, without messages or effects.
+//!
+//! The receiver pulls: it names the snapshot and the offset from which it wants the next piece, so that a lost, repeated
+//! or reordered piece costs a repeated request and nothing else, and the sender keeps no state per receiver.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ReplicaId, ReplicaSet, Slot};
+
+/// Part of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Piece {
+    /// Which snapshot: the state after executing everything through this slot.
+    pub through: Slot,
+    /// The length of the whole, in bytes.
+    pub total: u64,
+    /// Where in the whole this piece begins, in bytes.
+    pub offset: u64,
+    /// The piece itself.
+    pub bytes: Arc<[u8]>,
+}
+
+/// What to do about a request for a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Send this.
+    Piece(Piece),
+    /// Ask the driver for the machine's state; the asker is answered when it comes.
+    Capture,
+    /// Nothing: the state has been asked for and is on its way.
+    Wait,
+}
+
+/// The sender's end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Supply {
+    offered: Option<(Slot, Arc<[u8]>)>,
+    capturing: Option<Slot>,
+    waiting: ReplicaSet,
+    asked: bool,
+}
+
+impl Supply {
+    /// `from` wants the piece at `offset` of the snapshot named `through`; of any snapshot, if there is none of that
+    /// name. `collected` is the slot below which the log cannot continue a snapshot, `executed` what a state captured
+    /// now has executed.
+    pub fn request(
+        &mut self,
+        from: ReplicaId,
+        (through, offset): (Slot, u64),
+        collected: Slot,
+        executed: Slot,
+        bytes_max: usize,
+    ) -> Answer {
+        self.asked = true;
+        match &self.offered {
+            Some((offered, _)) if *offered == through => return self.answer(offset, bytes_max),
+            Some((offered, _)) if *offered >= collected => return self.answer(0, bytes_max),
+            _ => {}
+        }
+        self.waiting.insert(from);
+        if self.capturing.is_some() {
+            return Answer::Wait;
+        }
+        self.capturing = Some(executed);
+        Answer::Capture
+    }
+
+    /// The state asked for has come. Returns who waits for it, and the first piece.
+    pub fn captured(&mut self, machine: Arc<[u8]>, bytes_max: usize) -> (ReplicaSet, Piece) {
+        let through = self.capturing.take().expect("a state comes only when asked for");
+        let first = cut(through, &machine, 0, bytes_max);
+        self.offered = Some((through, machine));
+        self.asked = true;
+        (std::mem::take(&mut self.waiting), first)
+    }
+
+    /// Frees the snapshot if nobody asked for a piece since the last call. Is there still one?
+    pub fn keep_if_asked(&mut self) -> bool {
+        if !std::mem::take(&mut self.asked) {
+            self.offered = None;
+        }
+        self.offered.is_some()
+    }
+
+    fn answer(&self, offset: u64, bytes_max: usize) -> Answer {
+        let (through, machine) = self.offered.as_ref().expect("checked by the caller");
+        Answer::Piece(cut(*through, machine, offset, bytes_max))
+    }
+}
+
+fn cut(through: Slot, machine: &[u8], offset: u64, bytes_max: usize) -> Piece {
+    // An offset beyond the end, which only a confused asker sends, gets an empty piece.
+    let start = usize::try_from(offset).map_or(machine.len(), |offset| offset.min(machine.len()));
+    let end = machine.len().min(start + bytes_max.max(1));
+    let bytes = Arc::from(&machine[start..end]);
+    Piece { through, total: machine.len() as u64, offset: start as u64, bytes }
+}
+
+/// The receiver's end: what has come of one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Assembly {
+    through: Slot,
+    bytes: Vec<u8>,
+}
+
+/// What a piece did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assembled {
+    /// Nothing: it is a repetition, or not the next one.
+    Ignored,
+    /// There is more to ask for.
+    More,
+    /// This is the whole: the state after executing everything through the slot.
+    Whole(Slot, Arc<[u8]>),
+}
+
+impl Assembly {
+    /// What to ask for next: the snapshot's name (0 for any) and an offset in bytes.
+    pub fn wanted(&self) -> (Slot, u64) {
+        (self.through, self.bytes.len() as u64)
+    }
+
+    /// Takes `piece` if it is the next one, or the first of another snapshot.
+    pub fn add(&mut self, piece: &Piece) -> Assembled {
+        if piece.through != self.through {
+            if piece.offset != 0 || piece.through < self.through {
+                return Assembled::Ignored;
+            }
+            self.through = piece.through;
+            self.bytes.clear();
+        }
+        if piece.offset != self.bytes.len() as u64 || piece.through == 0 {
+            return Assembled::Ignored;
+        }
+        self.bytes.extend_from_slice(&piece.bytes);
+        if (self.bytes.len() as u64) < piece.total {
+            return Assembled::More;
+        }
+        Assembled::Whole(self.through, Arc::from(std::mem::take(&mut self.bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_arrives_whole_through_repeated_and_reordered_pieces() {
+        let machine: Arc<[u8]> = (0..100u8).collect();
+        let (mut supply, mut assembly) = (Supply::default(), Assembly::default());
+        let asker = ReplicaId(2);
+        assert_eq!(supply.request(asker, (0, 0), 5, 9, 7), Answer::Capture);
+        assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 10, 7), Answer::Wait);
+        let (waiting, first) = supply.captured(machine.clone(), 7);
+        assert_eq!(waiting, ReplicaSet::only(asker).union(ReplicaSet::only(ReplicaId(1))));
+        assert_eq!(assembly.add(&first), Assembled::More);
+        assert_eq!(assembly.add(&first), Assembled::Ignored, "a repetition");
+        loop {
+            let Answer::Piece(piece) = supply.request(asker, assembly.wanted(), 5, 11, 7) else {
+                panic!("the snapshot is offered");
+            };
+            let beyond = Piece { offset: piece.offset + 7, ..piece.clone() };
+            assert_eq!(assembly.add(&beyond), Assembled::Ignored, "not the next one");
+            match assembly.add(&piece) {
+                Assembled::More => {}
+                Assembled::Whole(through, bytes) => {
+                    assert_eq!((through, bytes), (9, machine));
+                    break;
+                }
+                Assembled::Ignored => panic!("{piece:?} is the next one"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_the_log_cannot_continue_is_taken_anew() {
+        let mut supply = Supply::default();
+        assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 9, 7), Answer::Capture);
+        supply.captured(Arc::from([1, 2, 3].as_slice()), 7);
+        assert!(matches!(supply.request(ReplicaId(1), (0, 0), 9, 20, 7), Answer::Piece(_)));
+        assert_eq!(supply.request(ReplicaId(1), (0, 0), 10, 20, 7), Answer::Capture);
+    }
+
+    #[test]
+    fn a_snapshot_nobody_asks_for_is_freed() {
+        let mut supply = Supply::default();
+        supply.request(ReplicaId(1), (0, 0), 5, 9, 7);
+        supply.captured(Arc::from([1].as_slice()), 7);
+        assert!(supply.keep_if_asked());
+        assert!(!supply.keep_if_asked());
+    }
+}

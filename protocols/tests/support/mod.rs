@@ -1,0 +1,587 @@
+//! A cluster in virtual time, for tests: one seed decides every delay, loss, repetition and crash. Beside running the
+//! cores it checks, at every effect, what must hold of every protocol that orders by slot.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::Arc,
+    time::Duration,
+};
+
+use protocols::{
+    Batch, ClientId, Command, Config, Effect, Effects, Input, Path, Replica, ReplicaId, ReplicaSet,
+    Request, RequestNumber, Slot, Snapshot, Status, kv::Kv,
+};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Nanoseconds of virtual time.
+pub type Time = u64;
+
+/// What the network does to messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// Share of messages lost, in percent.
+    pub loss_percent: u32,
+    /// Share of messages delivered twice, in percent.
+    pub duplicate_percent: u32,
+    /// One-way delay in µs; the wider, the more is reordered.
+    pub delay_us: (u64, u64),
+}
+
+impl Faults {
+    /// Every message arrives once, after exactly 1 ms.
+    pub const NONE: Self = Self { loss_percent: 0, duplicate_percent: 0, delay_us: (1000, 1000) };
+}
+
+enum Event<R: Replica> {
+    Deliver { from: ReplicaId, to: ReplicaId, message: R::Message },
+    Timer { replica: ReplicaId, timer: R::Timer, generation: u64 },
+    Captured { replica: ReplicaId, life: u64, machine: Arc<[u8]> },
+}
+
+/// A replica with what its driver keeps for it.
+pub struct Node<R: Replica> {
+    pub core: Option<R>,
+    pub kv: Kv,
+    pub records: Vec<R::Record>,
+    pub snapshot: Option<Snapshot>,
+    /// Executed in this life, in order; slots covered by a snapshot are missing.
+    pub executed: Vec<(Slot, Batch)>,
+    /// Committed in this life.
+    pub committed: BTreeMap<Slot, Path>,
+    pub life: u64,
+    timers: BTreeMap<R::Timer, u64>,
+    last_executed: Slot,
+}
+
+type Tap<R> = Box<dyn FnMut(ReplicaId, ReplicaId, &<R as Replica>::Message) -> bool>;
+
+/// The cluster.
+pub struct Cluster<R: Replica> {
+    pub config: Config,
+    pub nodes: Vec<Node<R>>,
+    pub now: Time,
+    pub faults: Faults,
+    /// Every message sent, in order: for tests that count.
+    pub sent: Vec<(ReplicaId, ReplicaId, R::Message)>,
+    pub record_sent: bool,
+    /// Messages for which it returns false are lost.
+    pub tap: Option<Tap<R>>,
+    pub rng: ChaCha8Rng,
+    /// Agreement: what any replica in any life took for decided.
+    pub decided: BTreeMap<Slot, Batch>,
+    queue: BTreeMap<(Time, u64), Event<R>>,
+    sequence: u64,
+}
+
+impl<R: Replica> Cluster<R> {
+    pub fn new(config: Config, seed: u64) -> Self {
+        let nodes = ReplicaId::all(config.replicas).map(|_| Node {
+            core: None,
+            kv: Kv::default(),
+            records: Vec::new(),
+            snapshot: None,
+            executed: Vec::new(),
+            committed: BTreeMap::new(),
+            life: 0,
+            timers: BTreeMap::new(),
+            last_executed: 0,
+        });
+        let mut cluster = Self {
+            config,
+            nodes: nodes.collect(),
+            now: 0,
+            faults: Faults::NONE,
+            sent: Vec::new(),
+            record_sent: false,
+            tap: None,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+            decided: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+        };
+        for replica in ReplicaId::all(config.replicas) {
+            cluster.start(replica);
+        }
+        cluster
+    }
+
+    /// Starts (again) a replica that is not running, from its snapshot and its records.
+    pub fn start(&mut self, replica: ReplicaId) {
+        let node = &mut self.nodes[replica.index()];
+        assert!(node.core.is_none(), "{replica} runs already");
+        node.core = Some(R::recover(
+            replica,
+            &self.config,
+            node.snapshot.as_ref(),
+            node.records.iter().cloned(),
+        ));
+        node.kv = match &node.snapshot {
+            Some(snapshot) => Kv::restore(&snapshot.machine).unwrap(),
+            None => Kv::default(),
+        };
+        node.executed.clear();
+        node.committed.clear();
+        node.last_executed = 0;
+        node.life += 1;
+        self.step(replica, Input::Start);
+    }
+
+    /// Ends a replica; what it did not persist is gone.
+    pub fn crash(&mut self, replica: ReplicaId) {
+        let node = &mut self.nodes[replica.index()];
+        node.core = None;
+        node.timers.clear();
+    }
+
+    pub fn core(&self, replica: ReplicaId) -> &R {
+        self.nodes[replica.index()].core.as_ref().expect("the replica runs")
+    }
+
+    pub fn status(&self, replica: ReplicaId) -> Status {
+        self.core(replica).status()
+    }
+
+    pub fn is_up(&self, replica: ReplicaId) -> bool {
+        self.nodes[replica.index()].core.is_some()
+    }
+
+    /// Steps one input, then flushes, then carries out every effect.
+    pub fn step(&mut self, replica: ReplicaId, input: Input<R>) {
+        self.step_and_crash_after(replica, input, usize::MAX);
+    }
+
+    /// As [`Cluster::step`], but the replica dies after `effects_done` effects.
+    pub fn step_and_crash_after(
+        &mut self,
+        replica: ReplicaId,
+        input: Input<R>,
+        effects_done: usize,
+    ) {
+        let Some(core) = &mut self.nodes[replica.index()].core else { return };
+        let mut effects = Effects::default();
+        core.step(input, &mut effects);
+        core.step(Input::Flush, &mut effects);
+        let all: Vec<_> = effects.drain().collect();
+        let dies = effects_done <= all.len();
+        for effect in all.into_iter().take(effects_done) {
+            self.carry_out(replica, effect);
+        }
+        if dies {
+            self.crash(replica);
+        }
+    }
+
+    pub fn propose(&mut self, replica: ReplicaId, batch: Batch) {
+        self.step(replica, Input::Propose(batch));
+    }
+
+    fn push(&mut self, at: Time, event: Event<R>) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), event);
+    }
+
+    fn draw(&mut self, range: RangeInclusive<u64>) -> u64 {
+        self.rng.random_range(range)
+    }
+
+    fn percent(&mut self, percent: u32) -> bool {
+        percent > 0 && self.rng.random_range(0..100u32) < percent
+    }
+
+    fn carry_out(&mut self, replica: ReplicaId, effect: Effect<R>) {
+        let node = &mut self.nodes[replica.index()];
+        match effect {
+            Effect::Persist(record) => node.records.push(record),
+            Effect::Send { to, message } => {
+                assert!(!to.contains(replica), "{replica} sends to itself");
+                for to in to.iter() {
+                    self.send(replica, to, message.clone());
+                }
+            }
+            Effect::SetTimer { timer, after } => {
+                let nanos = |d: &Duration| u64::try_from(d.as_nanos()).unwrap();
+                let after = self.draw(nanos(after.start())..=nanos(after.end()));
+                let generation = self.sequence + 1;
+                self.nodes[replica.index()].timers.insert(timer, generation);
+                self.push(self.now + after, Event::Timer { replica, timer, generation });
+            }
+            Effect::CancelTimer(timer) => {
+                node.timers.remove(&timer);
+            }
+            Effect::Committed { instance, batch, path, .. } => {
+                let before = node.committed.insert(instance.slot, path);
+                assert_eq!(before, None, "{replica} commits {instance} twice in one life");
+                let decided = self.decided.entry(instance.slot).or_insert_with(|| batch.clone());
+                assert_eq!(*decided, batch, "agreement at {instance}, learnt by {replica}");
+            }
+            Effect::Execute { instance, batch } => self.execute(replica, instance.slot, batch),
+            Effect::Capture => {
+                let machine = node.kv.snapshot().into();
+                let life = node.life;
+                let at = self.now + self.draw(0..=2_000_000);
+                self.push(at, Event::Captured { replica, life, machine });
+            }
+            Effect::Install(snapshot) => {
+                node.kv = Kv::restore(&snapshot.machine).unwrap();
+                node.snapshot = Some(snapshot);
+                // A driver may forget what was recorded before: the core says again what it still needs.
+                node.records.clear();
+                node.last_executed = Slot::MAX;
+            }
+        }
+    }
+
+    fn execute(&mut self, replica: ReplicaId, slot: Slot, batch: Batch) {
+        let node = &mut self.nodes[replica.index()];
+        assert!(node.committed.contains_key(&slot), "{replica} executes {slot} uncommitted");
+        // After a snapshot the order goes on wherever the snapshot ends.
+        if node.last_executed == Slot::MAX || (node.executed.is_empty() && node.snapshot.is_some())
+        {
+            assert!(node.executed.last().is_none_or(|(last, _)| *last < slot));
+        } else {
+            assert_eq!(slot, node.last_executed + 1, "{replica} executes out of order");
+        }
+        node.last_executed = slot;
+        for request in batch.requests() {
+            node.kv.apply(&request);
+        }
+        node.executed.push((slot, batch));
+    }
+
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: R::Message) {
+        if self.record_sent {
+            self.sent.push((from, to, message.clone()));
+        }
+        if let Some(tap) = &mut self.tap
+            && !tap(from, to, &message)
+        {
+            return;
+        }
+        if self.percent(self.faults.loss_percent) {
+            return;
+        }
+        let copies = 1 + u32::from(self.percent(self.faults.duplicate_percent));
+        for _ in 0..copies {
+            let delay_us = self.draw(self.faults.delay_us.0..=self.faults.delay_us.1);
+            let message = message.clone();
+            self.push(self.now + delay_us * 1000, Event::Deliver { from, to, message });
+        }
+    }
+
+    /// Hands a message over as if it had arrived now.
+    pub fn deliver(&mut self, from: ReplicaId, to: ReplicaId, message: R::Message) {
+        self.step(to, Input::Message { from, message });
+    }
+
+    /// Takes the next event. False if there is none before `until`.
+    pub fn run_one(&mut self, until: Time) -> bool {
+        let Some((replica, input)) = self.next_input(until) else { return false };
+        if let Some(input) = input {
+            self.step(replica, input);
+        }
+        true
+    }
+
+    /// The next event's replica, and its input unless nobody is there to take it.
+    pub fn next_input(&mut self, until: Time) -> Option<(ReplicaId, Option<Input<R>>)> {
+        let entry = self.queue.first_entry()?;
+        if entry.key().0 > until {
+            return None;
+        }
+        let ((at, _), event) = entry.remove_entry();
+        self.now = at;
+        Some(match event {
+            Event::Deliver { from, to, message } => (to, Some(Input::Message { from, message })),
+            Event::Timer { replica, timer, generation } => {
+                let timers = &mut self.nodes[replica.index()].timers;
+                let runs = timers.get(&timer) == Some(&generation);
+                if runs {
+                    timers.remove(&timer);
+                }
+                (replica, runs.then_some(Input::Timer(timer)))
+            }
+            Event::Captured { replica, life, machine } => {
+                let same = self.nodes[replica.index()].life == life;
+                (replica, same.then_some(Input::Captured(machine)))
+            }
+        })
+    }
+
+    /// Runs for `millis` of virtual time.
+    pub fn run_ms(&mut self, millis: u64) {
+        let until = self.now + millis * 1_000_000;
+        while self.run_one(until) {}
+        self.now = until;
+    }
+
+    /// Runs until `done`, for at most `millis`; false if it did not come to that.
+    pub fn run_until(&mut self, millis: u64, done: impl Fn(&Self) -> bool) -> bool {
+        let until = self.now + millis * 1_000_000;
+        while !done(self) {
+            if !self.run_one(until) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Are all replicas up, with nothing known unexecuted, and in the same state?
+    pub fn at_rest(&self) -> bool {
+        let up =
+            || self.nodes.iter().filter_map(|node| node.core.as_ref().map(|core| (node, core)));
+        let Some((first, _)) = up().next() else { return true };
+        up().all(|(node, core)| {
+            let status = core.status();
+            status.unexecuted == 0
+                && status.undecided == 0
+                && node.kv.digest().sessions == first.kv.digest().sessions
+        })
+    }
+
+    /// All running replicas hold the same state, reached in the same order.
+    pub fn assert_equal_states(&self) {
+        let digests: BTreeSet<_> = self
+            .nodes
+            .iter()
+            .filter(|node| node.core.is_some())
+            .map(|node| format!("{:?}", node.kv.digest()))
+            .collect();
+        assert!(digests.len() <= 1, "replicas differ: {digests:#?}");
+    }
+
+    /// Has `replica` applied `batch`?
+    pub fn has_applied(&self, replica: ReplicaId, batch: &Batch) -> bool {
+        let kv = &self.nodes[replica.index()].kv;
+        batch.requests().all(|request| kv.answered(&request).is_some())
+    }
+
+    /// What is decided, as far as anyone learnt: one entry per slot, no-ops as none.
+    pub fn log(&self) -> Vec<Option<(u64, u64)>> {
+        self.decided.values().map(id_of).collect()
+    }
+}
+
+/// Steps one core by hand and flushes; returns what it asks for.
+pub fn step<R: Replica>(core: &mut R, input: Input<R>) -> Vec<Effect<R>> {
+    let mut effects = Effects::default();
+    core.step(input, &mut effects);
+    core.step(Input::Flush, &mut effects);
+    effects.drain().collect()
+}
+
+/// Hands a message to one core by hand; returns what it asks for.
+pub fn receive<R: Replica>(core: &mut R, from: u8, message: R::Message) -> Vec<Effect<R>> {
+    step(core, Input::Message { from: r(from), message })
+}
+
+/// The messages among `effects`, each with its receivers.
+pub fn sends<R: Replica>(effects: &[Effect<R>]) -> Vec<(ReplicaSet, R::Message)> {
+    let sends = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { to, message } => Some((*to, message.clone())),
+        _ => None,
+    });
+    sends.collect()
+}
+
+/// The messages among `effects`.
+pub fn messages<R: Replica>(effects: &[Effect<R>]) -> Vec<R::Message> {
+    sends(effects).into_iter().map(|(_, message)| message).collect()
+}
+
+/// The records among `effects`, and how many of them come before the first message.
+pub fn records<R: Replica>(effects: &[Effect<R>]) -> (Vec<R::Record>, usize) {
+    let is_send = |effect: &Effect<R>| matches!(effect, Effect::Send { .. });
+    let first_send = effects.iter().position(is_send).unwrap_or(effects.len());
+    let record = |effect: &Effect<R>| match effect {
+        Effect::Persist(record) => Some(record.clone()),
+        _ => None,
+    };
+    let before = effects[..first_send].iter().filter_map(record).count();
+    (effects.iter().filter_map(record).collect(), before)
+}
+
+/// The slots and batches that `effects` say are committed.
+pub fn commits<R: Replica>(effects: &[Effect<R>]) -> Vec<(Slot, Batch, Path)> {
+    let commits = effects.iter().filter_map(|effect| match effect {
+        Effect::Committed { instance, batch, path, .. } => {
+            Some((instance.slot, batch.clone(), *path))
+        }
+        _ => None,
+    });
+    commits.collect()
+}
+
+/// The slots that `effects` execute.
+pub fn executions<R: Replica>(effects: &[Effect<R>]) -> Vec<Slot> {
+    let executions = effects.iter().filter_map(|effect| match effect {
+        Effect::Execute { instance, .. } => Some(instance.slot),
+        _ => None,
+    });
+    executions.collect()
+}
+
+/// Client and write index of a batch's first request.
+pub fn id_of(batch: &Batch) -> Option<(u64, u64)> {
+    batch.requests().next().map(|request| (request.client.0, request.number.index()))
+}
+
+/// The `index`-th write of `client`: an append to one of a few keys.
+pub fn write(client: u64, index: u64) -> Batch {
+    let key = format!("k{}", (client + index) % 3);
+    let value = format!("{client}.{index};");
+    Batch::single(&Request {
+        client: ClientId(client),
+        number: RequestNumber::write(index),
+        unanswered_from: 1,
+        command: Command::Append { key: key.as_bytes(), value: value.as_bytes() },
+    })
+    .unwrap()
+}
+
+/// Replica `index`.
+pub const fn r(index: u8) -> ReplicaId {
+    ReplicaId(index)
+}
+
+/// Clients that each have one write outstanding, and retry at the next replica when it takes too long.
+pub struct Clients {
+    clients: Vec<Client>,
+    writes_each: u64,
+    patience: Time,
+}
+
+struct Client {
+    index: u64,
+    at: ReplicaId,
+    /// The replica's life in which it was asked.
+    life: u64,
+    since: Time,
+}
+
+/// How long a client waits, in ns.
+const PATIENCE_NS: Time = 700_000_000;
+
+impl Clients {
+    pub fn new<R: Replica>(cluster: &mut Cluster<R>, count: u64, writes_each: u64) -> Self {
+        let sites = ReplicaId::all(cluster.config.replicas).cycle();
+        let clients = (0..count)
+            .zip(sites)
+            .map(|(_, at)| Client { index: 1, at, life: 0, since: cluster.now })
+            .collect();
+        Self { clients, writes_each, patience: PATIENCE_NS }
+    }
+
+    /// Lets every client wait for as long as it takes.
+    pub fn never_retry(&mut self) {
+        self.patience = Time::MAX;
+    }
+
+    pub fn done(&self) -> bool {
+        self.clients.iter().all(|client| client.index > self.writes_each)
+    }
+
+    pub fn total(&self) -> u64 {
+        self.clients.len() as u64 * self.writes_each
+    }
+
+    /// Lets every client look for its answer, and ask (again) where needed.
+    pub fn poll<R: Replica>(&mut self, cluster: &mut Cluster<R>) {
+        let replicas = cluster.config.replicas;
+        for (number, client) in self.clients.iter_mut().enumerate() {
+            let number = number as u64 + 1;
+            if client.index > self.writes_each {
+                continue;
+            }
+            let batch = write(number, client.index);
+            let node = &cluster.nodes[client.at.index()];
+            if node.core.is_some() && cluster.has_applied(client.at, &batch) {
+                client.index += 1;
+                client.life = 0;
+                if client.index > self.writes_each {
+                    continue;
+                }
+            } else if client.life != 0 && cluster.now - client.since > self.patience {
+                client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
+                client.life = 0;
+            }
+            let node = &cluster.nodes[client.at.index()];
+            if node.core.is_none() {
+                client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
+                client.life = 0;
+            } else if client.life != node.life {
+                client.life = node.life;
+                client.since = cluster.now;
+                cluster.propose(client.at, write(number, client.index));
+            }
+        }
+    }
+}
+
+/// One random run: a phase with faults, then one without, in which everything must complete and come to rest.
+pub fn random_run<R: Replica>(config: Config, seed: u64) {
+    let mut cluster = Cluster::<R>::new(config, seed);
+    let mut clients = Clients::new(&mut cluster, 6, 8);
+    cluster.faults = Faults {
+        loss_percent: cluster.rng.random_range(0..25),
+        duplicate_percent: cluster.rng.random_range(0..25),
+        delay_us: (100, cluster.rng.random_range(500..60_000)),
+    };
+    let faults_end = 3_000_000_000;
+    let mut down: Vec<(ReplicaId, Time)> = Vec::new();
+    while cluster.now < faults_end {
+        random_step(&mut cluster, &mut down, faults_end);
+        clients.poll(&mut cluster);
+    }
+    for (replica, _) in down {
+        cluster.start(replica);
+    }
+    cluster.faults = Faults { delay_us: (100, 2_000), ..Faults::NONE };
+    let deadline = cluster.now + 60_000_000_000;
+    while !(clients.done() && cluster.at_rest()) {
+        assert!(cluster.now < deadline, "seed {seed}: not complete {:#?}", describe(&cluster));
+        cluster.run_one(deadline);
+        clients.poll(&mut cluster);
+    }
+    cluster.assert_equal_states();
+    let writes = cluster.nodes[0].kv.digest().writes;
+    assert_eq!(writes, clients.total(), "seed {seed}: every write takes effect exactly once");
+}
+
+fn describe<R: Replica>(cluster: &Cluster<R>) -> Vec<(Status, u64)> {
+    let up = cluster.nodes.iter().filter_map(|node| Some((node, node.core.as_ref()?)));
+    up.map(|(node, core)| (core.status(), node.kv.digest().writes)).collect()
+}
+
+/// Takes one event, and may crash the replica in the middle of it; starts the replicas whose time has come.
+fn random_step<R: Replica>(
+    cluster: &mut Cluster<R>,
+    down: &mut Vec<(ReplicaId, Time)>,
+    until: Time,
+) {
+    let Some((replica, input)) = cluster.next_input(until) else {
+        cluster.now = until;
+        return;
+    };
+    let now = cluster.now;
+    let due: Vec<_> = down.extract_if(.., |(_, at)| *at <= now).collect();
+    for (replica, _) in due {
+        cluster.start(replica);
+    }
+    let Some(input) = input else { return };
+    let tolerable = down.len() < protocols::quorum::faults_tolerated(cluster.config.replicas);
+    if tolerable && cluster.is_up(replica) && cluster.rng.random_range(0..250u32) == 0 {
+        let effects_done = cluster.rng.random_range(0..6);
+        cluster.step_and_crash_after(replica, input, effects_done);
+        if !cluster.is_up(replica) {
+            let at = now + cluster.rng.random_range(1_000_000..900_000_000);
+            down.push((replica, at));
+        }
+    } else {
+        cluster.step(replica, input);
+    }
+}
