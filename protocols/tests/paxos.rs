@@ -9,7 +9,11 @@ use protocols::{
     paxos::{Message, Paxos, Record, Timer},
 };
 use support::{
-    Clients, Cluster, commits, executions, messages, r, receive, records, sends, step, write,
+    Cluster,
+    hand::{commits, executions, messages, receive, records, sends, step},
+    r,
+    random::Clients,
+    write,
 };
 
 fn ballot(round: u64, leader: u8) -> Ballot {
@@ -199,8 +203,10 @@ fn both_phases_run_for_every_command() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(3), 1);
     cluster.record_sent = true;
     for index in 1..=20 {
+        let begin = cluster.now;
         cluster.propose(r(1), write(1, index));
         assert!(cluster.run_until(50, |c| c.has_applied(r(1), &write(1, index))));
+        assert_eq!(cluster.now - begin, 4_000_000, "two round trips for command {index}");
     }
     for slot in 1..=20 {
         let sent = |wanted: Message| {

@@ -3,7 +3,7 @@
 mod support;
 
 use protocols::{Config, paxos::Paxos};
-use support::random_run;
+use support::random::random_run;
 
 #[test]
 fn agreement_and_completion_over_random_schedules() {

@@ -433,6 +433,7 @@ impl EPaxos {
         let Some(Leading::Wait { candidate }) = entry.leading.as_deref() else { return None };
         let q = self.quorums;
         let outvoted = q.replicas - q.faults - q.fast_faults;
+        let footprint = candidate.batch.footprint();
         let mut open = false;
         for other in candidate.against.keys() {
             if self.heard_waiting.get(other).is_some_and(|matching| *matching > outvoted) {
@@ -440,8 +441,13 @@ impl EPaxos {
             }
             let log = &self.rows[other.row.index()].log;
             match log.get(other.slot) {
-                // Executed everywhere, so without `instance`, and collected.
-                None if other.slot <= log.collected() => return Some(EndOfWait::NoOp),
+                None if other.slot <= log.collected() => {
+                    // Executed everywhere and collected: without `instance` if it was a command, or as a no-op.
+                    let collected = self.conflicts.collected_conflict(&footprint, other.row);
+                    if collected > candidate.dependencies.slot(other.row) {
+                        return Some(EndOfWait::NoOp);
+                    }
+                }
                 None => open = true, // Known to others only, as yet.
                 Some(entry) if !entry.is_committed() => open = true,
                 Some(entry) if stands_against(entry, instance) => return Some(EndOfWait::NoOp),

@@ -322,3 +322,39 @@ fn a_restarted_replica_watches_the_rows_it_knew() {
     net.come_to_rest();
     assert!(net.has_committed(2, a) && net.order(1).contains(&b));
 }
+
+/// A wait that begins when what it waits for has been a no-op for so long that it is collected.
+#[test]
+fn a_collected_no_op_ends_a_wait_in_favour() {
+    let mut net = Net::new(3);
+    net.put(2, "k"); // x: nobody but its owner ever knows this command.
+    net.drop_all(|_| true);
+    let a = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.drop_all(is("PreAccept"));
+    net.fire(1, row(0));
+    net.deliver(and(is("Recover"), link(1, 2)));
+    net.drop_all(is("Recover"));
+    net.deliver(and(is("RecoverOk"), link(2, 1)));
+    net.deliver(and(is("Validate"), link(1, 2))); // Its answer names x, and stays under way.
+    net.crash(2);
+    net.restart(2);
+    net.fire(2, row(2));
+    let late = |e: &crate::net::Envelope| is("PreAcceptOk")(e) || is("ValidateOk")(e);
+    for _ in 0..4 {
+        net.deliver(|e| !late(e));
+    }
+    for replica in [0, 2, 1] {
+        net.fire(replica, Timer::Progress);
+        net.deliver(|e| !late(e));
+    }
+    assert!(net.decision(1, id(2, 1)).0.is_noop());
+    net.deliver(is("ValidateOk"));
+    net.deliver(and(is("Accept"), link(1, 2)));
+    net.deliver(and(is("AcceptOk"), link(2, 1)));
+    net.drop_all(|e| !late(e));
+    net.deliver(is("PreAcceptOk")); // A fast commit at its owner.
+    assert_eq!(net.decision(0, a).2, Path::Fast);
+    net.come_to_rest();
+    assert!(!net.decision(1, a).0.is_noop());
+}

@@ -4,6 +4,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod hand;
+pub mod random;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::RangeInclusive,
@@ -12,8 +15,8 @@ use std::{
 };
 
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, Path, Replica, ReplicaId, ReplicaSet,
-    Request, RequestNumber, Slot, Snapshot, Status, kv::Kv,
+    Batch, ClientId, Command, Config, Effect, Effects, Input, Path, Replica, ReplicaId, Request,
+    RequestNumber, Slot, Snapshot, Status, kv::Kv,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -200,7 +203,7 @@ impl<R: Replica> Cluster<R> {
             Effect::Send { to, message } => {
                 assert!(!to.contains(replica), "{replica} sends to itself");
                 for to in to.iter() {
-                    self.send(replica, to, message.clone());
+                    self.send(replica, to, &message);
                 }
             }
             Effect::SetTimer { timer, after } => {
@@ -253,12 +256,12 @@ impl<R: Replica> Cluster<R> {
         node.executed.push((slot, batch));
     }
 
-    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: R::Message) {
+    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: &R::Message) {
         if self.record_sent {
             self.sent.push((from, to, message.clone()));
         }
         if let Some(tap) = &mut self.tap
-            && !tap(from, to, &message)
+            && !tap(from, to, message)
         {
             return;
         }
@@ -366,65 +369,6 @@ impl<R: Replica> Cluster<R> {
     }
 }
 
-/// Steps one core by hand and flushes; returns what it asks for.
-pub fn step<R: Replica>(core: &mut R, input: Input<R>) -> Vec<Effect<R>> {
-    let mut effects = Effects::default();
-    core.step(input, &mut effects);
-    core.step(Input::Flush, &mut effects);
-    effects.drain().collect()
-}
-
-/// Hands a message to one core by hand; returns what it asks for.
-pub fn receive<R: Replica>(core: &mut R, from: u8, message: R::Message) -> Vec<Effect<R>> {
-    step(core, Input::Message { from: r(from), message })
-}
-
-/// The messages among `effects`, each with its receivers.
-pub fn sends<R: Replica>(effects: &[Effect<R>]) -> Vec<(ReplicaSet, R::Message)> {
-    let sends = effects.iter().filter_map(|effect| match effect {
-        Effect::Send { to, message } => Some((*to, message.clone())),
-        _ => None,
-    });
-    sends.collect()
-}
-
-/// The messages among `effects`.
-pub fn messages<R: Replica>(effects: &[Effect<R>]) -> Vec<R::Message> {
-    sends(effects).into_iter().map(|(_, message)| message).collect()
-}
-
-/// The records among `effects`, and how many of them come before the first message.
-pub fn records<R: Replica>(effects: &[Effect<R>]) -> (Vec<R::Record>, usize) {
-    let is_send = |effect: &Effect<R>| matches!(effect, Effect::Send { .. });
-    let first_send = effects.iter().position(is_send).unwrap_or(effects.len());
-    let record = |effect: &Effect<R>| match effect {
-        Effect::Persist(record) => Some(record.clone()),
-        _ => None,
-    };
-    let before = effects[..first_send].iter().filter_map(record).count();
-    (effects.iter().filter_map(record).collect(), before)
-}
-
-/// The slots and batches that `effects` say are committed.
-pub fn commits<R: Replica>(effects: &[Effect<R>]) -> Vec<(Slot, Batch, Path)> {
-    let commits = effects.iter().filter_map(|effect| match effect {
-        Effect::Committed { instance, batch, path, .. } => {
-            Some((instance.slot, batch.clone(), *path))
-        }
-        _ => None,
-    });
-    commits.collect()
-}
-
-/// The slots that `effects` execute.
-pub fn executions<R: Replica>(effects: &[Effect<R>]) -> Vec<Slot> {
-    let executions = effects.iter().filter_map(|effect| match effect {
-        Effect::Execute { instance, .. } => Some(instance.slot),
-        _ => None,
-    });
-    executions.collect()
-}
-
 /// Client and write index of a batch's first request.
 pub fn id_of(batch: &Batch) -> Option<(u64, u64)> {
     batch.requests().next().map(|request| (request.client.0, request.number.index()))
@@ -446,142 +390,4 @@ pub fn write(client: u64, index: u64) -> Batch {
 /// Replica `index`.
 pub const fn r(index: u8) -> ReplicaId {
     ReplicaId(index)
-}
-
-/// Clients that each have one write outstanding, and retry at the next replica when it takes too long.
-pub struct Clients {
-    clients: Vec<Client>,
-    writes_each: u64,
-    patience: Time,
-}
-
-struct Client {
-    index: u64,
-    at: ReplicaId,
-    /// The replica's life in which it was asked.
-    life: u64,
-    since: Time,
-}
-
-/// How long a client waits, in ns.
-const PATIENCE_NS: Time = 700_000_000;
-
-impl Clients {
-    pub fn new<R: Replica>(cluster: &mut Cluster<R>, count: u64, writes_each: u64) -> Self {
-        let sites = ReplicaId::all(cluster.config.replicas).cycle();
-        let clients = (0..count)
-            .zip(sites)
-            .map(|(_, at)| Client { index: 1, at, life: 0, since: cluster.now })
-            .collect();
-        Self { clients, writes_each, patience: PATIENCE_NS }
-    }
-
-    /// Lets every client wait for as long as it takes.
-    pub fn never_retry(&mut self) {
-        self.patience = Time::MAX;
-    }
-
-    pub fn done(&self) -> bool {
-        self.clients.iter().all(|client| client.index > self.writes_each)
-    }
-
-    pub fn total(&self) -> u64 {
-        self.clients.len() as u64 * self.writes_each
-    }
-
-    /// Lets every client look for its answer, and ask (again) where needed.
-    pub fn poll<R: Replica>(&mut self, cluster: &mut Cluster<R>) {
-        let replicas = cluster.config.replicas;
-        for (number, client) in self.clients.iter_mut().enumerate() {
-            let number = number as u64 + 1;
-            if client.index > self.writes_each {
-                continue;
-            }
-            let batch = write(number, client.index);
-            let node = &cluster.nodes[client.at.index()];
-            if node.core.is_some() && cluster.has_applied(client.at, &batch) {
-                client.index += 1;
-                client.life = 0;
-                if client.index > self.writes_each {
-                    continue;
-                }
-            } else if client.life != 0 && cluster.now - client.since > self.patience {
-                client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
-                client.life = 0;
-            }
-            let node = &cluster.nodes[client.at.index()];
-            if node.core.is_none() {
-                client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
-                client.life = 0;
-            } else if client.life != node.life {
-                client.life = node.life;
-                client.since = cluster.now;
-                cluster.propose(client.at, write(number, client.index));
-            }
-        }
-    }
-}
-
-/// One random run: a phase with faults, then one without, in which everything must complete and come to rest.
-pub fn random_run<R: Replica>(config: Config, seed: u64) {
-    let mut cluster = Cluster::<R>::new(config, seed);
-    let mut clients = Clients::new(&mut cluster, 6, 8);
-    cluster.faults = Faults {
-        loss_percent: cluster.rng.random_range(0..25),
-        duplicate_percent: cluster.rng.random_range(0..25),
-        delay_us: (100, cluster.rng.random_range(500..60_000)),
-    };
-    let faults_end = 3_000_000_000;
-    let mut down: Vec<(ReplicaId, Time)> = Vec::new();
-    while cluster.now < faults_end {
-        random_step(&mut cluster, &mut down, faults_end);
-        clients.poll(&mut cluster);
-    }
-    for (replica, _) in down {
-        cluster.start(replica);
-    }
-    cluster.faults = Faults { delay_us: (100, 2_000), ..Faults::NONE };
-    let deadline = cluster.now + 60_000_000_000;
-    while !(clients.done() && cluster.at_rest()) {
-        assert!(cluster.now < deadline, "seed {seed}: not complete {:#?}", describe(&cluster));
-        cluster.run_one(deadline);
-        clients.poll(&mut cluster);
-    }
-    cluster.assert_equal_states();
-    let writes = cluster.nodes[0].kv.digest().writes;
-    assert_eq!(writes, clients.total(), "seed {seed}: every write takes effect exactly once");
-}
-
-fn describe<R: Replica>(cluster: &Cluster<R>) -> Vec<(Status, u64)> {
-    let up = cluster.nodes.iter().filter_map(|node| Some((node, node.core.as_ref()?)));
-    up.map(|(node, core)| (core.status(), node.kv.digest().writes)).collect()
-}
-
-/// Takes one event, and may crash the replica in the middle of it; starts the replicas whose time has come.
-fn random_step<R: Replica>(
-    cluster: &mut Cluster<R>,
-    down: &mut Vec<(ReplicaId, Time)>,
-    until: Time,
-) {
-    let Some((replica, input)) = cluster.next_input(until) else {
-        cluster.now = until;
-        return;
-    };
-    let now = cluster.now;
-    let due: Vec<_> = down.extract_if(.., |(_, at)| *at <= now).collect();
-    for (replica, _) in due {
-        cluster.start(replica);
-    }
-    let Some(input) = input else { return };
-    let tolerable = down.len() < protocols::quorum::faults_tolerated(cluster.config.replicas);
-    if tolerable && cluster.is_up(replica) && cluster.rng.random_range(0..250u32) == 0 {
-        let effects_done = cluster.rng.random_range(0..6);
-        cluster.step_and_crash_after(replica, input, effects_done);
-        if !cluster.is_up(replica) {
-            let at = now + cluster.rng.random_range(1_000_000..900_000_000);
-            down.push((replica, at));
-        }
-    } else {
-        cluster.step(replica, input);
-    }
 }

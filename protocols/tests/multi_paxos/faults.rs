@@ -1,303 +1,20 @@
-//! Multi-Paxos, one test per thing that implementations got wrong: single cores fed by hand, and small clusters in
-//! virtual time with the messages that matter held back.
-
-mod support;
+//! Leaders that die or are cut off, messages that are lost, and replicas that lag behind.
 
 use std::time::Duration;
 
 use protocols::{
-    Batch, Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet, Slot,
-    ballot::Ballot,
-    multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry, Record, Timer},
-};
-use support::{
-    Cluster, Faults, commits, executions, messages, r, receive, records, sends, step, write,
+    Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet,
+    multi_paxos::{Message, MultiPaxos, Record, Timer},
 };
 
-fn ballot(round: u64, leader: u8) -> Ballot {
-    Ballot { round, leader: r(leader) }
-}
-
-fn new(id: u8, replicas: usize) -> MultiPaxos {
-    MultiPaxos::recover(r(id), &Config::new(replicas), None, [])
-}
-
-fn entry(slot: Slot, at: Ballot, batch: Batch) -> PromisedEntry {
-    PromisedEntry { slot, ballot: at, decided: false, batch }
-}
-
-fn promise(at: Ballot, first: Slot, entries: Vec<PromisedEntry>) -> Message {
-    Message::Promise(Promise { ballot: at, first, entries, next: None, discarded: 0 })
-}
-
-fn accept(at: Ballot, slot: Slot, batch: Batch, commit: Slot) -> Message {
-    Message::Accept { ballot: at, slot, batch, commit, collect: 0 }
-}
-
-fn accepted(at: Ballot, slot: Slot) -> Message {
-    Message::Accepted { ballot: at, slot, executed: 0 }
-}
-
-fn heartbeat(at: Ballot, commit: Slot) -> Message {
-    Message::Heartbeat { ballot: at, commit, collect: 0 }
-}
-
-/// The proposals among messages: slot and batch.
-fn proposals(messages: &[Message]) -> Vec<(Slot, Batch)> {
-    let proposals = messages.iter().filter_map(|message| match message {
-        Message::Accept { slot, batch, .. } => Some((*slot, batch.clone())),
-        _ => None,
-    });
-    proposals.collect()
-}
-
-/// Replica 0 of `replicas`, leading ballot 1 of an empty log.
-fn leader(replicas: usize) -> MultiPaxos {
-    let mut core = new(0, replicas);
-    step(&mut core, Input::Start);
-    for peer in ReplicaId::all(replicas).skip(1).take(replicas / 2) {
-        receive(&mut core, peer.0, promise(ballot(1, 0), 1, vec![]));
-    }
-    assert_eq!(core.status().leader, Some(r(0)));
-    core
-}
-
-/// The example of PMS §3: 1–134, 138 and 139 are known, 135 and 140 constrained by promises, and 136 and 137 are gaps,
-/// which become no-ops before any new command.
-#[test]
-fn a_new_leader_closes_the_gap_between_135_and_140() {
-    let mut core = new(0, 3);
-    let batches: Vec<_> = (1..=134).map(|index| write(1, index)).collect();
-    receive(&mut core, 1, Message::Decided { first: 1, batches });
-    let batches = vec![write(1, 138), write(1, 139)];
-    receive(&mut core, 1, Message::Decided { first: 138, batches });
-    let asked = messages(&step(&mut core, Input::Timer(Timer::Election)));
-    assert_eq!(asked, [Message::Prepare { ballot: ballot(1, 0), first: 135 }]);
-    step(&mut core, Input::Propose(write(2, 1)));
-    let old = ballot(0, 2);
-    let entries = vec![entry(135, old, write(1, 135)), entry(140, old, write(1, 140))];
-    let sent = messages(&receive(&mut core, 1, promise(ballot(1, 0), 135, entries)));
-    let expected = [
-        (135, write(1, 135)),
-        (136, Batch::NOOP),
-        (137, Batch::NOOP),
-        (140, write(1, 140)),
-        (141, write(2, 1)),
-    ];
-    assert_eq!(proposals(&sent), expected);
-}
-
-#[test]
-fn a_new_leader_proposes_the_batch_of_the_highest_ballot() {
-    let mut core = new(4, 5);
-    receive(&mut core, 1, accept(ballot(2, 1), 1, write(1, 1), 0));
-    receive(&mut core, 1, accept(ballot(2, 1), 2, write(1, 2), 0));
-    step(&mut core, Input::Timer(Timer::Election));
-    step(&mut core, Input::Timer(Timer::Election));
-    let at = ballot(3, 4);
-    let low = vec![entry(1, ballot(1, 0), write(9, 1)), entry(2, ballot(1, 0), write(9, 2))];
-    receive(&mut core, 2, promise(at, 1, low));
-    let mixed = vec![entry(1, ballot(1, 3), write(8, 1)), entry(2, ballot(2, 3), write(8, 2))];
-    let sent = messages(&receive(&mut core, 3, promise(at, 1, mixed)));
-    assert_eq!(proposals(&sent), [(1, write(1, 1)), (2, write(8, 2))]);
-    receive(&mut core, 2, accepted(at, 1));
-    let effects = receive(&mut core, 3, accepted(at, 1));
-    assert_eq!(commits(&effects), [(1, write(1, 1), Path::Recovered)]);
-}
-
-#[test]
-fn what_a_promise_says_is_decided_is_not_proposed_again() {
-    let mut core = new(0, 3);
-    step(&mut core, Input::Start);
-    let decided = PromisedEntry { decided: true, ..entry(1, ballot(0, 1), write(1, 1)) };
-    let last = entry(2, ballot(0, 1), write(1, 2));
-    let effects = receive(&mut core, 1, promise(ballot(1, 0), 1, vec![decided, last]));
-    assert_eq!(commits(&effects), [(1, write(1, 1), Path::Learned)]);
-    assert_eq!(proposals(&messages(&effects)), [(2, write(1, 2))]);
-}
-
-#[test]
-fn a_promise_and_a_vote_count_once_and_at_their_ballot_only() {
-    let mut core = new(0, 5);
-    step(&mut core, Input::Start);
-    for _ in 0..3 {
-        receive(&mut core, 1, promise(ballot(1, 0), 1, vec![]));
-    }
-    receive(&mut core, 2, promise(ballot(2, 0), 1, vec![]));
-    assert_eq!(core.status().leader, None, "one replica promised, however often it says so");
-    receive(&mut core, 2, promise(ballot(1, 0), 1, vec![]));
-    assert_eq!(core.status().leader, Some(r(0)));
-
-    step(&mut core, Input::Propose(write(1, 1)));
-    for message in [accepted(ballot(1, 0), 1), accepted(ballot(1, 0), 1)] {
-        assert_eq!(commits(&receive(&mut core, 1, message)), []);
-    }
-    assert_eq!(commits(&receive(&mut core, 2, accepted(ballot(0, 0), 1))), [], "another ballot");
-    let effects = receive(&mut core, 3, accepted(ballot(1, 0), 1));
-    assert_eq!(commits(&effects), [(1, write(1, 1), Path::Slow)]);
-    assert_eq!(commits(&receive(&mut core, 4, accepted(ballot(1, 0), 1))), [], "once only");
-}
-
-#[test]
-fn slots_commit_in_any_order_and_execute_in_one() {
-    let mut core = leader(3);
-    for index in 1..=3 {
-        step(&mut core, Input::Propose(write(1, index)));
-    }
-    let effects = receive(&mut core, 1, accepted(ballot(1, 0), 3));
-    assert_eq!((commits(&effects).len(), executions(&effects)), (1, vec![]));
-    receive(&mut core, 1, accepted(ballot(1, 0), 2));
-    let effects = receive(&mut core, 2, accepted(ballot(1, 0), 1));
-    assert_eq!(executions(&effects), [1, 2, 3]);
-}
-
-/// The leader's commit index vouches for what the leader proposed, not for what an older one did.
-#[test]
-fn commit_index_over_an_entry_of_an_older_ballot_is_asked_about() {
-    let mut core = new(2, 3);
-    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 1), 0));
-    let effects = receive(&mut core, 1, heartbeat(ballot(2, 1), 1));
-    assert_eq!(commits(&effects), []);
-    assert!(messages(&effects).contains(&Message::Fetch { first: 1, last: 1 }));
-    let decided = Message::Decided { first: 1, batches: vec![write(2, 1)] };
-    let effects = receive(&mut core, 1, decided);
-    assert_eq!(commits(&effects), [(1, write(2, 1), Path::Learned)]);
-    let changed = Record::Decided { slot: 1, batch: write(2, 1) };
-    assert_eq!(records(&effects).0, [changed], "it is not what the records say was accepted");
-}
-
-#[test]
-fn commit_index_reaches_entries_of_its_own_ballot_whatever_comes_first() {
-    let mut core = new(2, 3);
-    let at = ballot(1, 0);
-    receive(&mut core, 0, accept(at, 2, write(1, 2), 0));
-    let effects = receive(&mut core, 0, heartbeat(at, 2));
-    assert_eq!(commits(&effects), [(2, write(1, 2), Path::Learned)]);
-    assert_eq!(executions(&effects), [], "slot 1 is missing");
-    let effects = receive(&mut core, 0, accept(at, 1, write(1, 1), 0));
-    assert_eq!(commits(&effects), [(1, write(1, 1), Path::Learned)]);
-    assert_eq!(executions(&effects), [1, 2]);
-}
-
-#[test]
-fn the_commit_index_goes_with_accepts_by_itself_and_with_heartbeats() {
-    let mut core = leader(3);
-    let at = ballot(1, 0);
-    step(&mut core, Input::Propose(write(1, 1)));
-    let sent = messages(&receive(&mut core, 1, accepted(at, 1)));
-    assert_eq!(sent, [Message::Commit { ballot: at, commit: 1, collect: 0 }], "at the flush");
-    assert_eq!(messages(&step(&mut core, Input::Flush)), [], "once");
-    let sent = messages(&step(&mut core, Input::Propose(write(1, 2))));
-    assert_eq!(sent, [accept(at, 2, write(1, 2), 1)]);
-    let sent = messages(&step(&mut core, Input::Timer(Timer::Heartbeat)));
-    assert_eq!(sent, [heartbeat(at, 1)]);
-
-    // An Accept that leaves after the commit, in the same flush, brings the index.
-    let mut effects = protocols::Effects::default();
-    core.step(Input::Message { from: r(1), message: accepted(at, 2) }, &mut effects);
-    core.step(Input::Propose(write(1, 3)), &mut effects);
-    core.step(Input::Flush, &mut effects);
-    let all: Vec<_> = effects.drain().collect();
-    assert_eq!(messages(&all), [accept(at, 3, write(1, 3), 2)]);
-}
-
-#[test]
-fn what_others_rely_on_is_persisted_before_it_is_sent() {
-    let mut core = new(0, 3);
-    let effects = step(&mut core, Input::Start);
-    assert_eq!(records(&effects), (vec![Record::Promised(ballot(1, 0))], 1), "before Prepare");
-    receive(&mut core, 1, promise(ballot(1, 0), 1, vec![]));
-    let effects = step(&mut core, Input::Propose(write(1, 1)));
-    assert_eq!(records(&effects).1, 1, "the own vote before Accept");
-
-    let mut core = new(1, 3);
-    let prepare = Message::Prepare { ballot: ballot(1, 0), first: 1 };
-    let effects = receive(&mut core, 0, prepare.clone());
-    assert_eq!(records(&effects), (vec![Record::Promised(ballot(1, 0))], 1), "before Promise");
-    let effects = receive(&mut core, 0, prepare);
-    assert_eq!(messages(&effects).len(), 1, "a repeated Prepare gets its Promise again");
-    let message = accept(ballot(1, 0), 1, write(1, 1), 0);
-    let effects = receive(&mut core, 0, message.clone());
-    let batch = write(1, 1);
-    let record = Record::Accepted { slot: 1, ballot: ballot(1, 0), batch, executed: 0 };
-    assert_eq!(records(&effects), (vec![record], 1), "before Accepted");
-    let effects = receive(&mut core, 0, message);
-    assert_eq!(messages(&effects), [accepted(ballot(1, 0), 1)], "again, and nothing more");
-    assert_eq!(records(&effects).0, []);
-}
-
-#[test]
-fn nothing_below_the_promise_is_answered_but_with_the_promise() {
-    let mut core = new(2, 3);
-    receive(&mut core, 1, Message::Prepare { ballot: ballot(3, 1), first: 1 });
-    let stale = [
-        Message::Prepare { ballot: ballot(2, 0), first: 1 },
-        accept(ballot(2, 0), 1, write(1, 1), 0),
-        heartbeat(ballot(2, 0), 0),
-    ];
-    for message in stale {
-        let effects = receive(&mut core, 0, message);
-        assert_eq!(messages(&effects), [Message::Refuse { promised: ballot(3, 1) }]);
-        assert_eq!(records(&effects).0, []);
-    }
-    assert_eq!(core.status().held, 0, "nothing was accepted");
-}
-
-/// The replica led ballot 1, promised ballot 2, accepted something and died.
-#[test]
-fn a_restarted_replica_keeps_its_promise_and_not_its_leadership() {
-    let log = vec![
-        Record::Promised(ballot(1, 0)),
-        Record::Accepted { slot: 1, ballot: ballot(1, 0), batch: write(1, 1), executed: 0 },
-        Record::Accepted { slot: 2, ballot: ballot(1, 0), batch: write(1, 2), executed: 1 },
-        Record::Promised(ballot(2, 1)),
-    ];
-    let recover = || MultiPaxos::recover(r(0), &Config::new(3), None, log.clone());
-    let mut core = recover();
-    let effects = step(&mut core, Input::Start);
-    assert_eq!(executions(&effects), [1], "what the records know to be executed");
-    assert_eq!(messages(&effects), [], "it waits for a leader");
-    let refused = receive(&mut core, 2, Message::Prepare { ballot: ballot(1, 2), first: 1 });
-    assert_eq!(messages(&refused), [Message::Refuse { promised: ballot(2, 1) }]);
-    assert_eq!(commits(&receive(&mut core, 1, accepted(ballot(1, 0), 2))), []);
-    let prepare = Message::Prepare { ballot: ballot(3, 2), first: 1 };
-    let [Message::Promise(promise)] = &messages(&receive(&mut core, 2, prepare))[..] else {
-        panic!("a promise");
-    };
-    let known: Vec<_> = promise.entries.iter().map(|e| (e.slot, e.ballot, e.decided)).collect();
-    assert_eq!(known, [(1, ballot(1, 0), true), (2, ballot(1, 0), false)]);
-
-    let mut core = recover();
-    step(&mut core, Input::Start);
-    let sent = messages(&step(&mut core, Input::Timer(Timer::Election)));
-    assert_eq!(sent, [Message::Prepare { ballot: ballot(3, 0), first: 2 }], "a ballot never led");
-}
-
-#[test]
-fn a_promise_comes_in_pieces_that_are_asked_for_one_by_one() {
-    let config = Config { piece_bytes_max: 200, ..Config::new(3) };
-    let mut acceptor = MultiPaxos::recover(r(1), &config, None, []);
-    let mut candidate = MultiPaxos::recover(r(2), &config, None, []);
-    for slot in 1..=10 {
-        receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
-    }
-    receive(&mut candidate, 0, heartbeat(ballot(1, 0), 0));
-    step(&mut candidate, Input::Timer(Timer::Election));
-    let mut sent = messages(&step(&mut candidate, Input::Timer(Timer::Election)));
-    let mut pieces = 0;
-    while let [prepare @ Message::Prepare { .. }] = &sent[..] {
-        let promise = messages(&receive(&mut acceptor, 2, prepare.clone())).remove(0);
-        assert_eq!(candidate.status().leader, None, "before the promise is whole");
-        sent = messages(&receive(&mut candidate, 1, promise.clone()));
-        if !sent.is_empty() && matches!(sent[0], Message::Prepare { .. }) {
-            assert_eq!(messages(&receive(&mut candidate, 1, promise)), [], "a repeated piece");
-        }
-        pieces += 1;
-    }
-    assert!(pieces > 2, "{pieces} pieces");
-    let expected: Vec<_> = (1..=10).map(|slot| (slot, write(1, slot))).collect();
-    assert_eq!(proposals(&sent), expected);
-}
+use crate::{
+    accept, accepted, ballot, heartbeat, leader, new, proposals,
+    support::{
+        Cluster, Faults,
+        hand::{commits, executions, messages, receive, records, sends, step},
+        r, write,
+    },
+};
 
 #[test]
 fn an_acceptor_names_the_slot_through_which_it_discarded() {
@@ -310,7 +27,7 @@ fn an_acceptor_names_the_slot_through_which_it_discarded() {
     assert_eq!(core.status().held, 2);
     let discarded = Message::Discarded { through: 3 };
     let sent = messages(&receive(&mut core, 2, Message::Fetch { first: 2, last: 5 }));
-    assert_eq!(sent, [discarded.clone()]);
+    assert_eq!(sent, std::slice::from_ref(&discarded));
     let sent = messages(&receive(&mut core, 0, accept(at, 3, write(1, 3), 5)));
     assert_eq!(sent, [discarded]);
     let prepare = Message::Prepare { ballot: ballot(2, 2), first: 1 };
@@ -374,14 +91,14 @@ fn of_two_leaders_the_stale_one_decides_nothing_and_its_commands_survive() {
 #[test]
 fn a_leader_steps_down_at_any_higher_ballot() {
     let higher = ballot(5, 2);
-    let messages = [
+    let reasons = [
         Message::Prepare { ballot: higher, first: 1 },
         accept(higher, 1, write(9, 9), 0),
         Message::Commit { ballot: higher, commit: 0, collect: 0 },
         heartbeat(higher, 0),
         Message::Refuse { promised: higher },
     ];
-    for message in messages {
+    for message in reasons {
         let mut core = leader(3);
         step(&mut core, Input::Propose(write(1, 1)));
         let effects = receive(&mut core, 2, message.clone());
@@ -391,7 +108,7 @@ fn a_leader_steps_down_at_any_higher_ballot() {
         let effects = receive(&mut core, 2, heartbeat(higher, 0));
         let forwarded = matches!(message, Message::Prepare { .. } | Message::Refuse { .. });
         let forward = Message::Forward { batch: write(1, 1) };
-        assert_eq!(support::messages(&effects).contains(&forward), forwarded, "{message:?}");
+        assert_eq!(messages(&effects).contains(&forward), forwarded, "{message:?}");
         assert_eq!(core.status().undecided, 1, "the client still waits");
     }
 }

@@ -1,0 +1,129 @@
+//! Observers: what must hold whatever happens, seen from outside and told nothing but the effects that replicas ask for.
+//! They know every replica at once, which no replica does.
+//!
+//! A rule about one replica's behaviour ("once") is a rule about one of its lives: a replica that comes back without its
+//! machine state has to execute again. Rules about what is decided and in which order hold over all lives.
+
+mod decisions;
+mod instances;
+mod order;
+#[cfg(test)]
+mod tests;
+mod visibility;
+
+use protocols::{Batch, InstanceId, Protocol, ReplicaId, Request, replica::Dependencies};
+use rustc_hash::FxHashMap;
+
+use crate::violation::{Breach, Broken};
+use decisions::Decisions;
+use instances::InstanceSet;
+use order::{Order, Progress};
+use visibility::Visibility;
+
+/// A request: its client and number.
+type RequestId = (u64, u64);
+
+/// All observers of one run.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    decisions: Decisions,
+    /// Only where commands are ordered by dependencies.
+    visibility: Option<Visibility>,
+    order: Order,
+    /// By replica: what it has reported as committed in this life.
+    committed: Vec<InstanceSet>,
+    /// Where each write took effect.
+    effects: FxHashMap<RequestId, InstanceId>,
+    /// By the hash of a machine state that was captured: how far its replica had come. Few are captured.
+    captured: FxHashMap<u64, Progress>,
+}
+
+impl Observer {
+    pub(crate) fn new(protocol: Protocol, replicas: usize) -> Self {
+        Self {
+            decisions: Decisions::default(),
+            visibility: (protocol == Protocol::EPaxos).then(Visibility::default),
+            order: Order::new(replicas),
+            committed: vec![InstanceSet::default(); replicas],
+            effects: FxHashMap::default(),
+            captured: FxHashMap::default(),
+        }
+    }
+
+    /// `replica` knows that `batch` is decided at `instance`; true if it is the first to know.
+    pub(crate) fn committed(
+        &mut self,
+        replica: ReplicaId,
+        instance: InstanceId,
+        batch: &Batch,
+        dependencies: &Dependencies,
+    ) -> Result<bool, Breach> {
+        if !self.committed[replica.index()].insert(instance) {
+            let detail = format!("{replica} reported {instance} again");
+            return Err(Breach::new(Broken::CommittedTwice, detail));
+        }
+        let new = self.decisions.decided(replica, instance, batch, dependencies)?;
+        if let Some(visibility) = self.visibility.as_mut().filter(|_| new) {
+            visibility.decided(instance, &self.decisions)?;
+        }
+        Ok(new)
+    }
+
+    /// `replica` executes `batch`, decided at `instance`.
+    pub(crate) fn executed(
+        &mut self,
+        replica: ReplicaId,
+        instance: InstanceId,
+        batch: &Batch,
+    ) -> Result<(), Breach> {
+        let decision = self.decisions.for_execution(replica, instance, batch)?;
+        self.order.executed(replica, instance, decision)
+    }
+
+    /// `request`, a write, took effect at `replica` as part of `instance`.
+    pub(crate) fn took_effect(
+        &mut self,
+        replica: ReplicaId,
+        instance: InstanceId,
+        request: &Request<'_>,
+    ) -> Result<(), Breach> {
+        let id = (request.client.0, request.number.as_u64());
+        let first = *self.effects.entry(id).or_insert(instance);
+        if first == instance {
+            return Ok(());
+        }
+        let detail = format!(
+            "client {}'s {:?} took effect in {first} and, at {replica}, in {instance}",
+            request.client.0, request.number
+        );
+        Err(Breach::new(Broken::EffectTwice, detail))
+    }
+
+    /// `replica`'s machine state, as it is now, is `machine`.
+    pub(crate) fn captured(&mut self, replica: ReplicaId, machine: &[u8]) {
+        self.captured.insert(hash(machine), self.order.progress(replica).clone());
+    }
+
+    /// `replica`'s machine state is now `machine`: its own work counts from there.
+    pub(crate) fn installed(&mut self, replica: ReplicaId, machine: &[u8]) -> Result<(), Breach> {
+        let Some(progress) = self.captured.get(&hash(machine)) else {
+            let detail = format!("{replica} installed a state that no replica had");
+            return Err(Breach::new(Broken::ForeignSnapshot, detail));
+        };
+        self.order.set_progress(replica, progress.clone());
+        Ok(())
+    }
+
+    /// `replica` lost everything not durable, and its machine state with it.
+    pub(crate) fn crashed(&mut self, replica: ReplicaId) {
+        self.committed[replica.index()] = InstanceSet::default();
+        self.order.set_progress(replica, Progress::default());
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = rustc_hash::FxHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
+}

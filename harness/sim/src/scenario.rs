@@ -1,0 +1,52 @@
+//! Everything about a run.
+
+use std::time::Duration;
+
+use protocols::{Config, config::Timeouts};
+
+use crate::{client::Load, fault::FaultPlan, network::Network};
+
+/// Everything about a run. Equal scenarios give equal runs.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What the cores are told.
+    pub config: Config,
+    /// The network without faults; as many sites as replicas.
+    pub network: Network,
+    /// What the clients do.
+    pub load: Load,
+    /// What goes wrong.
+    pub faults: FaultPlan,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// How long after the last fault the cluster may go without progress and not be at rest, in simulated
+    /// nanoseconds. Progress is a client's having its answer, or a decision of what was proposed.
+    pub settle_ns_max: u64,
+    /// How many events a violation tells of.
+    pub trace_lines_max: usize,
+}
+
+impl Scenario {
+    /// A scenario without faults, its timeouts fitted to the network's largest round trip.
+    pub fn new(network: Network, load: Load, seed: u64) -> Self {
+        let mut config = Config::new(network.one_way_ns.len());
+        let jitter = 2 * network.jitter_ns.end();
+        config.timeouts = timeouts(network.round_trip_ns_max() + jitter);
+        Self {
+            config,
+            network,
+            load,
+            faults: FaultPlan::none(),
+            seed,
+            settle_ns_max: 120_000_000_000,
+            trace_lines_max: 200,
+        }
+    }
+}
+
+/// Timeouts that no undisturbed message outlasts: chosen as two round trips before a message is sent again (both phases
+/// of a slow path fit), five before a leader or an owner is given up.
+fn timeouts(round_trip_ns_max: u64) -> Timeouts {
+    let round_trip = Duration::from_nanos(round_trip_ns_max.max(1_000_000));
+    Timeouts { retransmit: 2 * round_trip, election: 5 * round_trip, recovery: 5 * round_trip }
+}

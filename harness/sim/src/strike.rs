@@ -1,0 +1,76 @@
+//! Faults happening.
+
+use protocols::{Replica, ReplicaId, ReplicaSet};
+
+use crate::{
+    fault::Fault,
+    simulation::{Event, Simulation},
+    violation::{Breach, Broken},
+};
+
+impl<R: Replica> Simulation<'_, R> {
+    /// The `index`-th fault of the plan happens.
+    pub(crate) fn strike(&mut self, index: usize) -> Result<(), Breach> {
+        let fault = self.scenario.faults.0[index].1.clone();
+        self.note(ReplicaId(0), 6, &index, || format!("fault: {fault:?}"));
+        match fault {
+            Fault::Loss(share) => self.links.loss = share,
+            Fault::Duplicate(share) => self.links.duplicate = share,
+            Fault::Delay(range) => self.links.extra_delay_ns = range,
+            Fault::Partition(sets) => {
+                let all = sets.iter().fold(ReplicaSet::EMPTY, |all, set| all.union(*set));
+                for set in sets {
+                    self.links.block(set, all.difference(set));
+                }
+            }
+            Fault::OneWay(from, to) => self.links.block(from, to),
+            Fault::Heal => self.links.heal(),
+            Fault::Crash(replica) => {
+                if self.hosts[replica.index()].core.is_some() {
+                    self.crash(replica);
+                }
+            }
+            Fault::CrashMidway(replica) => {
+                let host = &mut self.hosts[replica.index()];
+                host.crash_midway = host.core.is_some();
+            }
+            Fault::Restart(replica) => self.restart(replica)?,
+            Fault::Pause(replica) => {
+                let host = &mut self.hosts[replica.index()];
+                host.paused = host.core.is_some();
+            }
+            Fault::Resume(replica) => {
+                let host = &mut self.hosts[replica.index()];
+                host.paused = false;
+                for event in host.backlog.drain(..) {
+                    self.queue.push(self.now, event);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A replica loses everything not durable.
+    pub(crate) fn crash(&mut self, replica: ReplicaId) {
+        self.keep_status(replica);
+        self.hosts[replica.index()].crash();
+        self.observer.crashed(replica);
+    }
+
+    fn restart(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        let host = &mut self.hosts[replica.index()];
+        host.crash_midway = false;
+        if host.core.is_some() {
+            return Ok(());
+        }
+        if !host.restart(replica, &self.scenario.config) {
+            let detail = format!("{replica}'s own snapshot does not decode");
+            return Err(Breach::new(Broken::ForeignSnapshot, detail));
+        }
+        if let Some(snapshot) = &host.snapshot {
+            self.observer.installed(replica, &snapshot.machine)?;
+        }
+        self.queue.push(self.now, Event::Start { replica, life: host.life });
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Multi-Paxos, one test per thing that implementations got wrong: single cores fed by hand, and small clusters in
+//! virtual time with the messages that matter held back.
+
+mod faults;
+mod phases;
+#[path = "../support/mod.rs"]
+mod support;
+
+use protocols::{
+    Batch, Config, Input, Replica, ReplicaId, Slot,
+    ballot::Ballot,
+    multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry},
+};
+use support::hand::{receive, step};
+
+use crate::support::r;
+
+pub(crate) fn ballot(round: u64, leader: u8) -> Ballot {
+    Ballot { round, leader: r(leader) }
+}
+
+pub(crate) fn new(id: u8, replicas: usize) -> MultiPaxos {
+    MultiPaxos::recover(r(id), &Config::new(replicas), None, [])
+}
+
+pub(crate) fn entry(slot: Slot, at: Ballot, batch: Batch) -> PromisedEntry {
+    PromisedEntry { slot, ballot: at, decided: false, batch }
+}
+
+pub(crate) fn promise(at: Ballot, first: Slot, entries: Vec<PromisedEntry>) -> Message {
+    Message::Promise(Promise { ballot: at, first, entries, next: None, discarded: 0 })
+}
+
+pub(crate) fn accept(at: Ballot, slot: Slot, batch: Batch, commit: Slot) -> Message {
+    Message::Accept { ballot: at, slot, batch, commit, collect: 0 }
+}
+
+pub(crate) fn accepted(at: Ballot, slot: Slot) -> Message {
+    Message::Accepted { ballot: at, slot, executed: 0 }
+}
+
+pub(crate) fn heartbeat(at: Ballot, commit: Slot) -> Message {
+    Message::Heartbeat { ballot: at, commit, collect: 0 }
+}
+
+/// The proposals among messages: slot and batch.
+pub(crate) fn proposals(messages: &[Message]) -> Vec<(Slot, Batch)> {
+    let proposals = messages.iter().filter_map(|message| match message {
+        Message::Accept { slot, batch, .. } => Some((*slot, batch.clone())),
+        _ => None,
+    });
+    proposals.collect()
+}
+
+/// Replica 0 of `replicas`, leading ballot 1 of an empty log.
+pub(crate) fn leader(replicas: usize) -> MultiPaxos {
+    let mut core = new(0, replicas);
+    step(&mut core, Input::Start);
+    for peer in ReplicaId::all(replicas).skip(1).take(replicas / 2) {
+        receive(&mut core, peer.0, promise(ballot(1, 0), 1, vec![]));
+    }
+    assert_eq!(core.status().leader, Some(r(0)));
+    core
+}
