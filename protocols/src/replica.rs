@@ -148,7 +148,7 @@ pub struct Snapshot {
 pub struct Status {
     /// Who leads, as far as this replica knows; none where nobody does.
     pub leader: Option<ReplicaId>,
-    /// Instances known and not executed here.
+    /// Instances known to exist, or known to be decided, that have not been executed here.
     pub unexecuted: u64,
     /// Batches proposed here and not yet decided.
     pub undecided: u64,

@@ -140,7 +140,7 @@ impl Replica for MultiPaxos {
         };
         Status {
             leader: self.leader,
-            unexecuted: self.log.last().max(self.commit).saturating_sub(self.executed),
+            unexecuted: self.commit.saturating_sub(self.executed),
             undecided: own + self.outbox.len() as u64,
             held: self.log.len() as u64,
             longest_component: 0,
