@@ -1,3 +1,49 @@
-//! The `bench` command.
+//! The `bench` command: runs protocols side by side on a cluster of real processes and reports what was measured,
+//! together with whether it was correct.
+//!
+//! [`cli`] is what users type, [`commands`] has a module per command, [`quic`] carries out one run on a cluster of
+//! replica processes.
+//!
+//! **Invariants.** Whatever ends this program, no process that it started is left running. Every error is one line. One
+//! thread does everything, so that the CPU time of the load's clients is that of this process.
 
-fn main() {}
+mod cli;
+mod commands;
+mod exit;
+mod interrupt;
+mod output;
+mod progress;
+mod quic;
+
+use std::process::ExitCode;
+
+use crate::{
+    cli::{Cli, Command},
+    exit::Failure,
+};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // One line, as for every error; unwinding then ends the child processes.
+        let text = panic.to_string().replace('\n', " ");
+        eprintln!("bench: this is a bug: {text}");
+    }));
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Plot(arguments) => commands::plot::run(&arguments),
+        Command::List => commands::list::run(),
+        Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Node(arguments) => commands::node::run(*arguments),
+    }
+}

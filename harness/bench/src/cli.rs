@@ -1,0 +1,180 @@
+//! What users type. Names and meanings here are an interface: they change only on purpose.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap_complete::Shell;
+use protocols::Protocol;
+
+use crate::exit;
+
+/// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 valid; 1 the run failed or was interrupted; 2 usage or a bad workload file; \
+    3 the run is not valid to quote; 4 a consistency violation.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a workload and report what was measured.
+    Run(RunArguments),
+    /// Redraw every plot of a results directory from its CSV files.
+    Plot(PlotArguments),
+    /// List the protocols, and the workload files under ./workloads with the question that each answers.
+    List,
+    /// Print a completion script for a shell.
+    Completions(CompletionsArguments),
+    /// Be one replica, until an operator stops it. `run` starts its replicas this way.
+    Node(Box<NodeArguments>),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct RunArguments {
+    /// The workload file, such as workloads/quickstart.toml.
+    pub(crate) workload: PathBuf,
+    /// What carries out the runs; overrides cluster.driver.
+    #[arg(long, value_enum)]
+    pub(crate) driver: Option<DriverName>,
+    /// Decides everything that is drawn; overrides seed.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) seed: Option<i64>,
+    /// Where the results directory is made.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) out: PathBuf,
+    /// Override a key of the workload file, such as load.window=4; TOML values, else strings.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Print the plan and start nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Show no progress.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// The drivers' names; what is not offered yet is refused with the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriverName {
+    /// Replica processes over QUIC.
+    Quic,
+    /// The simulator.
+    Sim,
+}
+
+impl DriverName {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Sim => "sim",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlotArguments {
+    /// The results directory, such as results/latest.
+    pub(crate) results: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompletionsArguments {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "All replicas of a cluster must be given the same protocol, peers and config, and credentials \
+    of one cluster. The log goes to standard error."
+)]
+pub(crate) struct NodeArguments {
+    /// Which replica to be, counted from 0.
+    #[arg(long, value_name = "N")]
+    pub(crate) id: u8,
+    /// What to run: paxos, multi-paxos or epaxos.
+    #[arg(long)]
+    pub(crate) protocol: Protocol,
+    /// The UDP address to listen on.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: SocketAddr,
+    /// Where all replicas listen, in the order of their numbers, this one included.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', required = true)]
+    pub(crate) peers: Vec<SocketAddr>,
+    /// The directory with the cluster's certificates and this replica's key.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) credentials: PathBuf,
+    /// The configuration of the protocol's core as JSON; absent, the defaults for as many replicas as peers.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) config: Option<String>,
+    /// End when the process with this id, which must be the one that starts this replica, ends.
+    #[arg(long, value_name = "PID")]
+    pub(crate) parent: Option<i32>,
+}
+
+impl Cli {
+    /// Reads the command line. Help and version are printed here; what is wrong is one line.
+    pub(crate) fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+                // A reader that went away is no reason to fail.
+                let _ = error.print();
+                ExitCode::SUCCESS
+            }
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                let _ = error.print();
+                ExitCode::from(exit::USAGE)
+            }
+            _ => {
+                eprintln!("bench: {}", first_paragraph(&error.to_string()));
+                ExitCode::from(exit::USAGE)
+            }
+        })
+    }
+}
+
+/// The parser's message without its usage and tips, on one line.
+fn first_paragraph(message: &str) -> String {
+    let lines = message.lines().take_while(|line| !line.trim().is_empty());
+    let text = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    format!("{text}: see bench --help")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_parse_error_is_one_line() {
+        let error = Cli::try_parse_from(["bench", "run"]).unwrap_err().to_string();
+        assert_eq!(
+            first_paragraph(&error),
+            "the following required arguments were not provided: <WORKLOAD>: see bench --help"
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! `bench list`: what there is to run.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use protocols::Protocol;
+use workload::{Plan, Workload};
+
+use crate::{exit::Failure, output, progress::short};
+
+/// Where workload files are looked for.
+const FOLDER: &str = "workloads";
+const LINE_CHARS: usize = 96;
+
+pub(crate) fn run() -> Result<ExitCode, Failure> {
+    let mut text = "Protocols\n".to_owned();
+    for protocol in Protocol::ALL {
+        let _ = writeln!(text, "  {:<12} {}", protocol.name(), meaning(protocol));
+    }
+    let files = workload_files(Path::new(FOLDER));
+    if files.is_empty() {
+        let _ = writeln!(text, "\nNo workload files: there is no {FOLDER}/*.toml here");
+    } else {
+        text.push_str("\nWorkloads (bench run <file>)\n");
+    }
+    for file in files {
+        text.push_str(&entry(&file));
+    }
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const fn meaning(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Paxos => "no leader: both phases of the synod for every command",
+        Protocol::MultiPaxos => {
+            "one stable leader orders all commands: phase 1 once per leadership"
+        }
+        Protocol::EPaxos => {
+            "no leader: one round trip from any replica unless commands conflict, ordered by dependencies"
+        }
+    }
+}
+
+fn workload_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// A file's name, its question, and how much there is to run; or what is wrong with it.
+fn entry(file: &Path) -> String {
+    let workload = match Workload::load(file, &[]) {
+        Ok(workload) => workload,
+        Err(error) => return format!("  {}\n    cannot be used: {error}\n", file.display()),
+    };
+    let plan = Plan::new(&workload);
+    let mut text = format!(
+        "  {}  ({} runs, about {})\n",
+        file.display(),
+        plan.runs.len(),
+        short(plan.estimate())
+    );
+    for line in folded(workload.question.as_deref().unwrap_or("(opens with no question)")) {
+        let _ = writeln!(text, "    {line}");
+    }
+    text
+}
+
+fn folded(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is at least one line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= LINE_CHARS {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}

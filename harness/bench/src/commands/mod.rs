@@ -1,0 +1,8 @@
+//! A module per command: each takes its arguments and says how the program ends.
+
+pub(crate) mod completions;
+pub(crate) mod dry_run;
+pub(crate) mod list;
+pub(crate) mod node;
+pub(crate) mod plot;
+pub(crate) mod run;

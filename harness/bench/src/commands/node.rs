@@ -1,0 +1,40 @@
+//! `bench node`: one replica.
+
+use std::process::ExitCode;
+
+use node::replica_process::{self, Options};
+use protocols::{Config, ReplicaId, id::REPLICAS_MAX};
+
+use crate::{cli::NodeArguments, exit::Failure};
+
+pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
+    let replicas = arguments.peers.len();
+    if !(1..=REPLICAS_MAX).contains(&replicas) || usize::from(arguments.id) >= replicas {
+        return Err(Failure::usage(format!(
+            "--id {}: must be below the number of --peers, {replicas}, of which there may be {REPLICAS_MAX}",
+            arguments.id
+        )));
+    }
+    let config = match &arguments.config {
+        None => Config::new(replicas),
+        Some(json) => serde_json::from_str(json)
+            .map_err(|error| Failure::usage(format!("--config {json}: {error}")))?,
+    };
+    if config.replicas != replicas {
+        let of_config = config.replicas;
+        return Err(Failure::usage(format!(
+            "--config: is for {of_config} replicas, but --peers names {replicas}"
+        )));
+    }
+    let options = Options {
+        id: ReplicaId(arguments.id),
+        protocol: arguments.protocol,
+        config,
+        listen: arguments.listen,
+        peers: arguments.peers,
+        credentials: arguments.credentials,
+        parent: arguments.parent,
+    };
+    replica_process::run(&options).map_err(Failure::failed)?;
+    Ok(ExitCode::SUCCESS)
+}

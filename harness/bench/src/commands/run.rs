@@ -1,0 +1,215 @@
+//! `bench run`: a plan, run by run, into a results directory and onto the terminal.
+
+use std::{path::Path, process::ExitCode, time::Duration};
+
+use measure::{Manifest, ResultsDir, RunRecord};
+use node::identity;
+use report::Style;
+use tokio::runtime::{Builder, LocalOptions};
+use workload::{GivenTimeouts, Override, Plan, Workload};
+
+use crate::{
+    cli::{Format, RunArguments},
+    commands::dry_run,
+    exit::{self, Failure},
+    interrupt::Interrupt,
+    output,
+    progress::Progress,
+    quic::{self, Ended, Setting, Stop},
+};
+
+pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let workload = load(arguments)?;
+    let plan = Plan::new(&workload);
+    if arguments.dry_run {
+        output::print(&dry_run::table(&workload, &plan))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut manifest = manifest(&workload, &plan);
+    let swept = swept_keys(&plan);
+    let mut results =
+        ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
+    let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
+    let carried_out = carry_out(&workload, &plan, &mut results, &progress);
+    progress.clear();
+    let tried = carried_out?;
+    manifest.end(tried.stop.is_none());
+    results.write_manifest(&manifest).map_err(Failure::failed)?;
+    conclude(arguments, &tried, results.path())
+}
+
+fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
+    let mut overrides = Vec::new();
+    for text in &arguments.set {
+        overrides.push(Override::parse(text).map_err(Failure::usage)?);
+    }
+    if let Some(driver) = arguments.driver {
+        overrides.push(Override::by_flag("--driver", "cluster.driver", driver.name()));
+    }
+    if let Some(seed) = arguments.seed {
+        overrides.push(Override::by_flag("--seed", "seed", seed));
+    }
+    let workload = Workload::load(&arguments.workload, &overrides).map_err(Failure::usage)?;
+    match workload.unsupported() {
+        Some(error) => Err(Failure::usage(error)),
+        None => Ok(workload),
+    }
+}
+
+fn manifest(workload: &Workload, plan: &Plan) -> Manifest {
+    let full = serde_json::to_value(workload).expect("a workload is plain data");
+    let timeouts = GivenTimeouts::from(workload.timeouts(Duration::ZERO));
+    let mut manifest = Manifest::starting(&workload.name, workload.seed, full);
+    manifest.duration_s = workload.load.duration_s;
+    manifest.warmup_s = workload.load.warmup_s;
+    manifest.runs_planned = plan.runs.len() as u64;
+    manifest.timeouts = serde_json::to_value(timeouts).expect("timeouts are plain data");
+    if cfg!(debug_assertions) {
+        let warning = "built without full optimisation: figures to quote need --release";
+        manifest.warnings.push(warning.to_owned());
+    }
+    manifest
+}
+
+/// The swept keys of all points, in the order of their names.
+fn swept_keys(plan: &Plan) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for (key, _) in plan.runs.iter().flat_map(|run| run.point.swept()) {
+        if !keys.iter().any(|known| known == key) {
+            keys.push((*key).to_owned());
+        }
+    }
+    keys.sort();
+    keys
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+struct Tried {
+    recorded: u32,
+    not_valid: u32,
+    violations: u32,
+    /// Why not every run was made.
+    stop: Option<Stop>,
+}
+
+impl Tried {
+    fn count(&mut self, record: &RunRecord) {
+        self.recorded += 1;
+        self.not_valid += u32::from(!record.verdict.valid);
+        self.violations += u32::from(record.verdict.is_violation());
+    }
+
+    const fn code(&self) -> u8 {
+        match (self.violations, &self.stop, self.not_valid) {
+            (1.., _, _) => exit::VIOLATION,
+            (_, Some(_), _) => exit::FAILED,
+            (_, _, 1..) => exit::NOT_VALID,
+            _ => 0,
+        }
+    }
+}
+
+/// Makes one run after the other, until one ends before its time.
+fn carry_out(
+    workload: &Workload,
+    plan: &Plan,
+    results: &mut ResultsDir,
+    progress: &Progress,
+) -> Result<Tried, Failure> {
+    let cannot = |what: &str, error: &dyn std::fmt::Display| {
+        Failure::failed(format!("cannot {what}: {error}"))
+    };
+    let credentials = tempfile::Builder::new()
+        .prefix("bench-credentials-")
+        .tempdir()
+        .map_err(|error| cannot("make a directory for the credentials", &error))?;
+    let replicas_max = plan.runs.iter().map(|run| run.point.replicas).max().unwrap_or(1);
+    identity::create(credentials.path(), replicas_max).map_err(Failure::failed)?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| cannot("start the runtime", &error))?;
+    runtime.block_on(async {
+        let mut interrupt = Interrupt::new()?;
+        let mut tried = Tried::default();
+        let path = results.path().to_owned();
+        let logs = results.logs_path();
+        let setting =
+            Setting { workload, credentials: credentials.path(), results: &path, logs: &logs };
+        for run in &plan.runs {
+            let point = run.point.canonical();
+            progress.begin(&format!("{} {point} repetition {}", run.protocol, run.repetition));
+            let Ended { record, stop } = quic::run(setting, run, &mut interrupt, progress).await;
+            if let Some(record) = &record {
+                tried.count(record);
+                results.append(record).map_err(Failure::failed)?;
+            }
+            if let Some(stop) = stop {
+                let run = format!("{} at {point}, repetition {}", run.protocol, run.repetition);
+                tried.stop = Some(match stop {
+                    Stop::Died(text) => Stop::Died(format!("{run}: {text}")),
+                    Stop::Failed(text) => Stop::Failed(format!("{run}: {text}")),
+                    interrupted @ Stop::Interrupted(_) => interrupted,
+                });
+                break;
+            }
+            progress.end();
+        }
+        Ok(tried)
+    })
+}
+
+/// Says what was measured and how it ended.
+fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<ExitCode, Failure> {
+    if tried.recorded > 0 {
+        match arguments.format {
+            Format::Text => {
+                let style = if output::takes_colour() { Style::Colour } else { Style::Plain };
+                output::print(&report::terminal(path, style).map_err(Failure::failed)?)?;
+            }
+            Format::Json => {
+                let json = report::json(path).map_err(Failure::failed)?;
+                output::print(&format!("{json:#}\n"))?;
+            }
+        }
+        report::draw_all(path).map_err(Failure::failed)?;
+    }
+    let place = format!("Results: {} (plots/, summary.csv, logs/)", path.display());
+    match arguments.format {
+        Format::Text => output::print(&format!("{place}\n"))?,
+        Format::Json if arguments.quiet => {}
+        Format::Json => eprintln!("{place}"),
+    }
+    let kept = match tried.recorded {
+        1 => "1 run, which is".to_owned(),
+        runs => format!("{runs} runs, which are"),
+    };
+    match &tried.stop {
+        None => {}
+        Some(Stop::Interrupted(signal)) => {
+            eprintln!("bench: interrupted by {signal}: kept {kept} in {}", path.display());
+        }
+        Some(Stop::Died(text) | Stop::Failed(text)) => eprintln!("bench: {text}"),
+    }
+    Ok(ExitCode::from(tried.code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gravest_outcome_is_the_exit_code() {
+        let tried = |violations, stopped: bool, not_valid| Tried {
+            recorded: 9,
+            not_valid,
+            violations,
+            stop: stopped.then_some(Stop::Interrupted("SIGINT")),
+        };
+        assert_eq!(tried(0, false, 0).code(), 0);
+        assert_eq!(tried(0, false, 1).code(), exit::NOT_VALID);
+        assert_eq!(tried(0, true, 1).code(), exit::FAILED);
+        assert_eq!(tried(1, true, 2).code(), exit::VIOLATION);
+    }
+}

@@ -1,0 +1,344 @@
+//! The clients of one run: what each has outstanding, and which numbers it has used.
+//!
+//! **Invariants.** Writes and reads of a client are numbered apart, each densely from 1; a retry keeps its number. Nothing
+//! here reads a clock or touches a socket, and issuing or answering allocates nothing once the rings have grown.
+
+use std::collections::VecDeque;
+
+use protocols::{ClientId, ReplicaId, Request, RequestNumber};
+use workload::{ClientStream, KEY_BYTES, Kind, Op, Point, fill_value};
+
+/// A request that was sent. Times are in nanoseconds since the start of the load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// When it should have been sent; in closed and pipelined loops when it was.
+    pub(super) intended_ns: u64,
+    /// When it was sent first.
+    pub(super) sent_ns: u64,
+    /// When its client asks another replica.
+    deadline_ns: u64,
+    key: [u8; KEY_BYTES],
+    /// Who was asked last.
+    to: ReplicaId,
+    /// How often it was sent.
+    sends: u8,
+    answered: bool,
+}
+
+/// A client's outstanding requests of one kind, by number. The front one is never answered.
+#[derive(Debug)]
+struct Ring {
+    first: u64,
+    pending: VecDeque<Pending>,
+}
+
+impl Ring {
+    const fn new() -> Self {
+        Self { first: 1, pending: VecDeque::new() }
+    }
+
+    /// Adds a request; returns its number among its kind.
+    fn push(&mut self, pending: Pending) -> u64 {
+        self.pending.push_back(pending);
+        self.first + self.pending.len() as u64 - 1
+    }
+
+    fn open(&mut self, index: u64) -> Option<&mut Pending> {
+        let offset = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        self.pending.get_mut(offset).filter(|pending| !pending.answered)
+    }
+
+    /// Takes a request out; none if it was taken before.
+    fn take(&mut self, index: u64) -> Option<Pending> {
+        let pending = self.open(index)?;
+        pending.answered = true;
+        let taken = *pending;
+        while self.pending.front().is_some_and(|pending| pending.answered) {
+            self.pending.pop_front();
+            self.first += 1;
+        }
+        Some(taken)
+    }
+}
+
+#[derive(Debug)]
+struct Client {
+    site: usize,
+    stream: ClientStream,
+    writes: Ring,
+    reads: Ring,
+}
+
+/// A request of one client: what is needed to find it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Handle {
+    /// The client's place in the list.
+    pub(super) client: usize,
+    /// The request's number.
+    pub(super) number: RequestNumber,
+}
+
+/// A request that left the list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closed {
+    /// The site of its client.
+    pub(super) site: usize,
+    /// What was known about it.
+    pub(super) pending: Pending,
+}
+
+/// What becomes of a request whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// It is asked again, of the next replica.
+    Again(Handle),
+    /// It was asked often enough.
+    GiveUp(Handle),
+}
+
+/// Every client of a run.
+#[derive(Debug)]
+pub(super) struct Clients {
+    list: Vec<Client>,
+    replicas: usize,
+    per_site: usize,
+    value_bytes: usize,
+    timeout_ns: u64,
+    value: Vec<u8>,
+    outstanding: usize,
+}
+
+impl Clients {
+    /// The clients of all sites of `point`; each asks another replica after `timeout_ns`.
+    pub(super) fn new(point: &Point, run_seed: u64, timeout_ns: u64) -> Self {
+        let sites = (0..point.replicas)
+            .flat_map(|site| (0..point.clients_per_site).map(move |client| (site, client)));
+        let list = sites
+            .map(|(site, client)| Client {
+                site,
+                stream: ClientStream::new(point, run_seed, site, client),
+                writes: Ring::new(),
+                reads: Ring::new(),
+            })
+            .collect();
+        Self {
+            list,
+            replicas: point.replicas,
+            per_site: point.clients_per_site,
+            value_bytes: point.value_bytes,
+            timeout_ns,
+            value: Vec::new(),
+            outstanding: 0,
+        }
+    }
+
+    /// How many clients there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The place of client `client` of site `site`.
+    pub(super) const fn place(&self, site: usize, client: usize) -> usize {
+        site * self.per_site + client
+    }
+
+    /// How many requests are outstanding.
+    pub(super) const fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Draws the next request of the client at `place`, and hands it to `send` together with the replica to ask.
+    pub(super) fn issue(
+        &mut self,
+        place: usize,
+        intended_ns: u64,
+        now_ns: u64,
+        send: impl FnOnce(ReplicaId, &Request<'_>),
+    ) {
+        let client = &mut self.list[place];
+        let Op { kind, key, to } = client.stream.next_op();
+        let key = key.try_into().expect("every key has KEY_BYTES");
+        let pending = Pending {
+            intended_ns,
+            sent_ns: now_ns,
+            deadline_ns: now_ns.saturating_add(self.timeout_ns),
+            key,
+            to,
+            sends: 1,
+            answered: false,
+        };
+        let number = match kind {
+            Kind::Write => RequestNumber::write(client.writes.push(pending)),
+            Kind::Read => RequestNumber::read(client.reads.push(pending)),
+        };
+        self.outstanding += 1;
+        self.hand_over(Handle { client: place, number }, &key, to, send);
+    }
+
+    /// Sends a request once more, of the next replica.
+    pub(super) fn again(
+        &mut self,
+        handle: Handle,
+        now_ns: u64,
+        send: impl FnOnce(ReplicaId, &Request<'_>),
+    ) {
+        let (replicas, timeout_ns) = (self.replicas, self.timeout_ns);
+        let Some(pending) = self.ring(handle).open(handle.number.index()) else { return };
+        pending.to = ReplicaId::from_index((pending.to.index() + 1) % replicas);
+        pending.sends = pending.sends.saturating_add(1);
+        pending.deadline_ns = now_ns.saturating_add(timeout_ns);
+        let (key, to) = (pending.key, pending.to);
+        self.hand_over(handle, &key, to, send);
+    }
+
+    /// Takes a request out: it was answered, or is given up. None if it was taken out before, which happens when a
+    /// request was asked twice and both replicas answered.
+    pub(super) fn close(&mut self, handle: Handle) -> Option<Closed> {
+        if handle.client >= self.list.len() {
+            return None;
+        }
+        let pending = self.ring(handle).take(handle.number.index())?;
+        self.outstanding -= 1;
+        Some(Closed { site: self.list[handle.client].site, pending })
+    }
+
+    /// Every request whose time is over; of those that were sent `sends_max` times no more is hoped for.
+    pub(super) fn overdue(&self, now_ns: u64, sends_max: u8) -> Vec<Overdue> {
+        self.open_requests()
+            .filter(|(_, pending)| pending.deadline_ns <= now_ns)
+            .map(|(handle, pending)| match pending.sends {
+                sends if sends >= sends_max => Overdue::GiveUp(handle),
+                _ => Overdue::Again(handle),
+            })
+            .collect()
+    }
+
+    /// Takes out everything that is left.
+    pub(super) fn close_all(&mut self) -> Vec<Closed> {
+        let handles: Vec<Handle> = self.open_requests().map(|(handle, _)| handle).collect();
+        handles.into_iter().filter_map(|handle| self.close(handle)).collect()
+    }
+
+    fn open_requests(&self) -> impl Iterator<Item = (Handle, &Pending)> {
+        self.list.iter().enumerate().flat_map(|(place, client)| {
+            let of = move |ring: &'_ Ring, number: fn(u64) -> RequestNumber| {
+                let first = ring.first;
+                move |offset: usize| Handle { client: place, number: number(first + offset as u64) }
+            };
+            let writes = of(&client.writes, RequestNumber::write);
+            let reads = of(&client.reads, RequestNumber::read);
+            let writes = client.writes.pending.iter().enumerate().map(move |(i, p)| (writes(i), p));
+            let reads = client.reads.pending.iter().enumerate().map(move |(i, p)| (reads(i), p));
+            writes.chain(reads).filter(|(_, pending)| !pending.answered)
+        })
+    }
+
+    fn ring(&mut self, handle: Handle) -> &mut Ring {
+        let client = &mut self.list[handle.client];
+        if handle.number.is_read() { &mut client.reads } else { &mut client.writes }
+    }
+
+    fn hand_over(
+        &mut self,
+        handle: Handle,
+        key: &[u8; KEY_BYTES],
+        to: ReplicaId,
+        send: impl FnOnce(ReplicaId, &Request<'_>),
+    ) {
+        let Handle { client: place, number } = handle;
+        let client = client_id(place);
+        let kind = if number.is_read() { Kind::Read } else { Kind::Write };
+        if kind == Kind::Write {
+            fill_value(&mut self.value, client.0, number.as_u64(), self.value_bytes);
+        }
+        let command = Op { kind, key, to }.command(&self.value);
+        let unanswered_from = self.list[place].writes.first;
+        send(to, &Request { client, number, unanswered_from, command });
+    }
+}
+
+/// The session of the client at `place`. Every run has a cluster of its own, so that the numbers begin anew.
+pub(super) const fn client_id(place: usize) -> ClientId {
+    ClientId(place as u64 + 1)
+}
+
+/// The place of the client with this session; of a session that no client has, a place that is not in the list.
+pub(super) fn place_of(client: ClientId) -> usize {
+    usize::try_from(client.0.wrapping_sub(1)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use workload::{Plan, Workload};
+
+    use super::*;
+
+    fn clients(text: &str) -> Clients {
+        let workload = Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).unwrap();
+        let run = &Plan::new(&workload).runs[0];
+        Clients::new(&run.point, run.seed, 1_000)
+    }
+
+    /// Issues for the client at `place`: the number, the floor and the replica asked.
+    fn issue(clients: &mut Clients, place: usize, now_ns: u64) -> (RequestNumber, u64, ReplicaId) {
+        let mut sent = None;
+        clients.issue(place, now_ns, now_ns, |to, request| {
+            assert_eq!(request.client, client_id(place));
+            sent = Some((request.number, request.unanswered_from, to));
+        });
+        sent.unwrap()
+    }
+
+    fn write(client: usize, index: u64) -> Handle {
+        Handle { client, number: RequestNumber::write(index) }
+    }
+
+    #[test]
+    fn the_floor_is_the_lowest_unanswered_write() {
+        let mut clients = clients("");
+        for index in 1..=3 {
+            let expected = (RequestNumber::write(index), 1, ReplicaId(0));
+            assert_eq!(issue(&mut clients, 0, 0), expected);
+        }
+        assert!(clients.close(write(0, 2)).is_some());
+        assert_eq!(issue(&mut clients, 0, 0).1, 1, "1 is still out");
+        assert!(clients.close(write(0, 1)).is_some());
+        assert_eq!(issue(&mut clients, 0, 0).1, 3, "1 and 2 are answered");
+        assert!(clients.close(write(0, 2)).is_none(), "a second answer");
+        assert!(clients.close(write(0, 99)).is_none(), "an answer to nothing");
+        assert!(clients.close(write(9_999, 1)).is_none(), "an answer to nobody");
+        assert_eq!(clients.outstanding(), 3);
+    }
+
+    #[test]
+    fn reads_are_numbered_apart_and_carry_the_floor_of_the_writes() {
+        let mut clients = clients("[commands]\nwrite_ratio = 0.5");
+        let (mut writes, mut reads) = (0, 0);
+        for _ in 0..100 {
+            let (number, floor, _) = issue(&mut clients, 5, 0);
+            assert_eq!(floor, 1);
+            let count = if number.is_read() { &mut reads } else { &mut writes };
+            *count += 1;
+            assert_eq!(number.index(), *count);
+        }
+        assert!(reads > 20 && writes > 20);
+        assert_eq!(clients.close_all().len(), 100);
+        assert_eq!(clients.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_retry_keeps_its_number_and_asks_the_next_replica() {
+        let mut clients = clients("");
+        let last = clients.place(2, 0);
+        issue(&mut clients, last, 0);
+        assert_eq!(clients.overdue(999, 2), []);
+        assert_eq!(clients.overdue(1_000, 2), [Overdue::Again(write(last, 1))]);
+        clients.again(write(last, 1), 1_000, |to, request| {
+            assert_eq!((to, request.number), (ReplicaId(0), RequestNumber::write(1)));
+        });
+        assert_eq!(clients.overdue(1_999, 2), []);
+        assert_eq!(clients.overdue(2_000, 2), [Overdue::GiveUp(write(last, 1))]);
+        let closed = clients.close(write(last, 1)).unwrap();
+        assert_eq!((closed.site, closed.pending.sent_ns), (2, 0), "latency counts from the first");
+    }
+}

@@ -1,0 +1,338 @@
+//! The load of one run: every client of every site, in this process and on this thread.
+//!
+//! There is no task, channel or allocation per request: a wake reads all replies that have arrived, lets their clients
+//! send again (or, in an open loop, sends what is due), and writes each session once. One look at the clock serves the
+//! whole wake, taken before the replies are read: latencies err by less than a wake, to the side of being too long for
+//! what is sent late in it.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use node::{client::Session, wire::Reply};
+use protocols::{ReplicaId, Request};
+use workload::{Arrivals, IntendedSend, Mode, Point, Run};
+
+use super::{
+    alarm::Alarm,
+    clients::{Clients, Handle, Overdue, place_of},
+    tally::Tally,
+};
+
+/// A request is asked of so many replicas in turn before nothing more is hoped for.
+const SENDS_MAX: u8 = 5;
+/// Chosen: so many reads of one session before the others have their turn.
+const READS_PER_WAKE: usize = 8;
+/// Chosen: an open loop holds back, and its lag shows it, while more than this is outstanding or unsent: the generator
+/// must not take the host's memory when the cluster does not keep up.
+const OUTSTANDING_MAX: usize = 1 << 20;
+const UNSENT_BYTES_MAX: usize = 256 << 20;
+/// How many times per client timeout overdue requests are looked for.
+const SWEEPS_PER_TIMEOUT: u32 = 10;
+
+/// When requests are sent.
+#[derive(Debug)]
+enum Pace {
+    /// At a reply, the next: each client keeps `window` outstanding.
+    Replies { window: usize },
+    /// At their times: the next one of each site.
+    Schedule(Vec<(Arrivals, IntendedSend)>),
+}
+
+/// A way to one replica.
+#[derive(Debug)]
+struct Link {
+    /// None once it is lost.
+    session: Option<Session>,
+}
+
+/// A session that was lost.
+#[derive(Clone, Debug)]
+pub(super) struct Loss {
+    pub(super) replica: ReplicaId,
+    pub(super) at_ns: u64,
+    pub(super) reason: String,
+}
+
+/// The load of one run.
+#[derive(Debug)]
+pub(super) struct Load {
+    links: Vec<Link>,
+    clients: Clients,
+    pace: Pace,
+    pub(super) tally: Tally,
+    pub(super) losses: Vec<Loss>,
+    /// Clients that may send their next request.
+    ready: Vec<usize>,
+    alarm: Alarm,
+    start: Instant,
+    sweep_every: Duration,
+    next_sweep: Instant,
+    issuing: bool,
+}
+
+impl Load {
+    /// The clients of `run` over one session with each replica; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If the system has no timer left.
+    pub(super) fn new(
+        run: &Run,
+        sessions: Vec<Session>,
+        duration: Duration,
+        client_timeout: Duration,
+    ) -> std::io::Result<Self> {
+        let timeout_ns = u64::try_from(client_timeout.as_nanos()).unwrap_or(u64::MAX);
+        let start = Instant::now();
+        let sweep_every = (client_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
+        Ok(Self {
+            links: sessions.into_iter().map(|session| Link { session: Some(session) }).collect(),
+            clients: Clients::new(&run.point, run.seed, timeout_ns),
+            pace: pace(&run.point, run.seed),
+            tally: Tally::new(run.point.replicas, duration),
+            losses: Vec::new(),
+            ready: Vec::new(),
+            alarm: Alarm::new()?,
+            start,
+            sweep_every,
+            next_sweep: start + sweep_every,
+            issuing: false,
+        })
+    }
+
+    /// The clients begin.
+    pub(super) fn begin(&mut self) {
+        self.start = Instant::now();
+        self.next_sweep = self.start + self.sweep_every;
+        self.issuing = true;
+        if let Pace::Replies { window } = self.pace {
+            let places = 0..self.clients.len();
+            self.ready = (0..window).flat_map(|_| places.clone()).collect();
+        }
+    }
+
+    /// The measured window begins.
+    pub(super) fn begin_window(&mut self) {
+        let now_ns = self.now_ns();
+        self.tally.begin(now_ns);
+    }
+
+    /// The measured window ends, and so does the sending: what is outstanding may still be answered.
+    pub(super) fn end_window(&mut self) {
+        let now_ns = self.now_ns();
+        if let Pace::Schedule(sites) = &mut self.pace {
+            // What was held back was offered all the same.
+            for (arrivals, next) in sites {
+                while next.at_ns <= now_ns {
+                    self.tally.offer(next.at_ns);
+                    *next = arrivals.next_send();
+                }
+            }
+        }
+        self.tally.end(now_ns);
+        self.issuing = false;
+    }
+
+    /// How long was measured.
+    pub(super) fn measured(&self) -> Duration {
+        self.tally.elapsed(self.now_ns())
+    }
+
+    /// Lets the load go on until `deadline`.
+    pub(super) async fn drive_until(&mut self, deadline: Instant) {
+        poll_fn(|cx| {
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.step(cx, deadline)
+        })
+        .await;
+    }
+
+    /// Lets the load go on while `other` is not done.
+    pub(super) async fn drive_while<F: Future>(&mut self, other: F) -> F::Output {
+        let mut other = pin!(other);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = other.as_mut().poll(cx) {
+                return Poll::Ready(output);
+            }
+            let horizon = Instant::now() + Duration::from_secs(3600);
+            let _: Poll<()> = self.step(cx, horizon);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Waits for what is outstanding, at most so long; what is left then is given up.
+    pub(super) async fn drain(&mut self, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        poll_fn(|cx| {
+            if self.clients.outstanding() == 0 || Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            let stepped = self.step(cx, deadline);
+            if self.clients.outstanding() == 0 { Poll::Ready(()) } else { stepped }
+        })
+        .await;
+        let now_ns = self.now_ns();
+        for closed in self.clients.close_all() {
+            self.tally.given_up(closed.site, now_ns);
+        }
+    }
+
+    /// One wake. Ready when `deadline` has passed.
+    fn step(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            let now_ns = nanoseconds(now.saturating_duration_since(self.start));
+            self.read_replies(cx, now_ns);
+            let next_send = if self.issuing { self.issue(now_ns) } else { None };
+            if now >= self.next_sweep {
+                self.next_sweep = now + self.sweep_every;
+                self.sweep(now_ns);
+            }
+            self.flush(cx, now_ns);
+            let next_send = next_send.map(|at_ns| self.start + Duration::from_nanos(at_ns));
+            let wake_at = deadline.min(self.next_sweep);
+            let wake_at = next_send.map_or(wake_at, |at| wake_at.min(at));
+            match self.alarm.poll_at(cx, wake_at) {
+                Poll::Ready(()) if Instant::now() >= deadline => return Poll::Ready(()),
+                Poll::Ready(()) => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn read_replies(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+        let Self { links, clients, tally, ready, losses, .. } = self;
+        for link in links {
+            for read in 1..=READS_PER_WAKE {
+                let Some(session) = &mut link.session else { break };
+                let on_reply = |reply| on_reply(clients, tally, ready, &reply, now_ns);
+                match session.poll_replies(cx, on_reply) {
+                    Poll::Pending => break,
+                    // There may be more: come back as soon as the others had their turn.
+                    Poll::Ready(Ok(_)) if read == READS_PER_WAKE => cx.waker().wake_by_ref(),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Ready(Err(error)) => link.lose(losses, now_ns, &error),
+                }
+            }
+        }
+    }
+
+    /// Sends what is to be sent by now; returns when the next request is due, if that is known.
+    fn issue(&mut self, now_ns: u64) -> Option<u64> {
+        let Self { links, clients, pace, tally, ready, .. } = self;
+        let Pace::Schedule(sites) = pace else {
+            for place in ready.drain(..) {
+                clients.issue(place, now_ns, now_ns, |to, request| send(links, to, request));
+            }
+            return None;
+        };
+        ready.clear();
+        let mut next_ns = u64::MAX;
+        for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
+            while next.at_ns <= now_ns && has_room(links, clients) {
+                let place = clients.place(site, next.client);
+                tally.offer(next.at_ns);
+                tally.sent(next.at_ns, now_ns);
+                clients.issue(place, next.at_ns, now_ns, |to, request| send(links, to, request));
+                *next = arrivals.next_send();
+            }
+            next_ns = next_ns.min(next.at_ns);
+        }
+        // What is held back is due already: replies and sweeps bring it on.
+        (next_ns > now_ns).then_some(next_ns)
+    }
+
+    fn sweep(&mut self, now_ns: u64) {
+        let Self { links, clients, tally, ready, .. } = self;
+        for overdue in clients.overdue(now_ns, SENDS_MAX) {
+            match overdue {
+                Overdue::Again(handle) => {
+                    clients.again(handle, now_ns, |to, request| send(links, to, request));
+                }
+                Overdue::GiveUp(handle) => {
+                    if let Some(closed) = clients.close(handle) {
+                        tally.given_up(closed.site, now_ns);
+                        ready.push(handle.client);
+                    }
+                }
+            }
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+        let Self { links, losses, .. } = self;
+        for link in links {
+            let Some(session) = &mut link.session else { continue };
+            if session.unsent_bytes() > 0
+                && let Poll::Ready(Err(error)) = session.poll_flush(cx)
+            {
+                link.lose(losses, now_ns, &error);
+            }
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        nanoseconds(self.start.elapsed())
+    }
+}
+
+impl Link {
+    /// Its requests are asked of other replicas once their time is over.
+    fn lose(&mut self, losses: &mut Vec<Loss>, at_ns: u64, error: &node::NodeError) {
+        if let Some(session) = self.session.take() {
+            losses.push(Loss { replica: session.replica(), at_ns, reason: error.to_string() });
+        }
+    }
+}
+
+fn pace(point: &Point, seed: u64) -> Pace {
+    if point.mode != Mode::Open {
+        return Pace::Replies { window: point.window };
+    }
+    let sites = (0..point.replicas).map(|site| {
+        let mut arrivals = Arrivals::new(point, seed, site);
+        let next = arrivals.next_send();
+        (arrivals, next)
+    });
+    Pace::Schedule(sites.collect())
+}
+
+fn on_reply(
+    clients: &mut Clients,
+    tally: &mut Tally,
+    ready: &mut Vec<usize>,
+    reply: &Reply,
+    now_ns: u64,
+) {
+    let handle = Handle { client: place_of(reply.client), number: reply.number };
+    let Some(closed) = clients.close(handle) else { return };
+    match reply.answer {
+        Ok(_) => tally.answered(closed.site, reply.number.is_read(), &closed.pending, now_ns),
+        Err(_) => tally.refused(closed.site, now_ns),
+    }
+    ready.push(handle.client);
+}
+
+/// Puts `request` into the buffer of the session with `to`, or of the next one that is up.
+fn send(links: &mut [Link], to: ReplicaId, request: &Request<'_>) {
+    let (before, from) = links.split_at_mut(to.index());
+    let mut up = from.iter_mut().chain(before).filter_map(|link| link.session.as_mut());
+    if let Some(session) = up.next() {
+        session.send(request);
+    }
+}
+
+fn has_room(links: &[Link], clients: &Clients) -> bool {
+    let unsent = links.iter().filter_map(|link| link.session.as_ref()).map(Session::unsent_bytes);
+    clients.outstanding() < OUTSTANDING_MAX && unsent.sum::<usize>() < UNSENT_BYTES_MAX
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

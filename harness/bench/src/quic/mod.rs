@@ -1,0 +1,220 @@
+//! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
+//!
+//! [`cluster`] starts and ends the processes, [`generator`] is the load, [`tally`] what its clients saw, [`rest`] compares
+//! the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its time.
+
+mod alarm;
+mod clients;
+mod cluster;
+mod generator;
+mod record;
+mod rest;
+mod tally;
+mod watch;
+
+use std::{
+    future::{Future, poll_fn},
+    path::Path,
+    pin::Pin,
+    task::Poll,
+    time::{Duration, Instant, SystemTime},
+};
+
+use measure::{ReplicaReport, RunRecord};
+use node::control::Control;
+use workload::{Run, Workload};
+
+pub(crate) use self::watch::Stop;
+use self::{
+    cluster::{Cluster, Spec},
+    generator::Load,
+    record::{Clocks, Seen},
+    watch::Watch,
+};
+use crate::{interrupt::Interrupt, progress::Progress};
+
+/// Chosen: how long the living replicas may take to report when a run is cut short.
+const LAST_REPORT_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// What all runs of a command share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting<'a> {
+    pub(crate) workload: &'a Workload,
+    /// Where the cluster's credentials are.
+    pub(crate) credentials: &'a Path,
+    /// The results directory.
+    pub(crate) results: &'a Path,
+    /// Where the replicas log.
+    pub(crate) logs: &'a Path,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// None if it ended before anything was measured.
+    pub(crate) record: Option<RunRecord>,
+    /// Why it ended before its time, if it did.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// Carries out one run.
+pub(crate) async fn run(
+    setting: Setting<'_>,
+    run: &Run,
+    interrupt: &mut Interrupt,
+    progress: &Progress,
+) -> Ended {
+    let stem = format!(
+        "{}-{}-r{}",
+        run.protocol.name(),
+        run.point.canonical().replace(' ', ","),
+        run.repetition
+    );
+    let spec = Spec {
+        protocol: run.protocol,
+        config: setting.workload.config(&run.point, Duration::ZERO),
+        credentials: setting.credentials,
+        logs: setting.logs,
+        stem: stem.clone(),
+    };
+    let unmeasured = |stop| Ended { record: None, stop: Some(stop) };
+    let cluster = tokio::select! {
+        biased;
+        signal = interrupt.raised() => return unmeasured(Stop::Interrupted(signal)),
+        cluster = Cluster::start(&spec) => match cluster {
+            Ok(cluster) => cluster,
+            Err(error) => return unmeasured(Stop::Failed(error)),
+        },
+    };
+    let Cluster { mut processes, mut lines, sessions } = cluster;
+    let duration = Duration::from_secs_f64(setting.workload.load.duration_s);
+    let client_timeout = setting.workload.timeouts(Duration::ZERO).client;
+    let load = match Load::new(run, sessions, duration, client_timeout) {
+        Ok(load) => load,
+        Err(error) => return unmeasured(Stop::Failed(format!("cannot set a timer: {error}"))),
+    };
+    let mut watch = Watch { processes: &mut processes, interrupt, progress };
+    let evidence = setting.results.join(format!("evidence-{stem}.json"));
+    let phases = Phases { setting, run, client_timeout, evidence: &evidence };
+    let ended = phases.carry_out(load, &mut lines, &mut watch).await;
+    processes.shut_down(lines).await;
+    ended
+}
+
+/// The phases of a run on a cluster that is up.
+struct Phases<'a> {
+    setting: Setting<'a>,
+    run: &'a Run,
+    client_timeout: Duration,
+    evidence: &'a Path,
+}
+
+impl Phases<'_> {
+    async fn carry_out(
+        &self,
+        mut load: Load,
+        lines: &mut [Control],
+        watch: &mut Watch<'_>,
+    ) -> Ended {
+        if let Err(stop) = self.warm_up(&mut load, lines, watch).await {
+            return Ended { record: None, stop: Some(stop) };
+        }
+        let (started, before) = (SystemTime::now(), Clocks::now());
+        load.begin_window();
+        let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
+        let end = Instant::now() + duration;
+        let measuring = async {
+            load.drive_until(end).await;
+            Ok(())
+        };
+        let mut stop = watch.over("measuring", measuring).await.err();
+        load.end_window();
+        let after = Clocks::now();
+        let mut seen = Seen {
+            started,
+            elapsed: load.measured(),
+            before,
+            after,
+            replicas: Vec::new(),
+            agreement: None,
+            stop: None,
+        };
+        if stop.is_none() {
+            stop = self.settle(&mut load, lines, watch, &mut seen).await.err();
+        }
+        if seen.replicas.is_empty() {
+            seen.replicas = last_reports(lines).await;
+        }
+        seen.stop.clone_from(&stop);
+        Ended { record: Some(record::record(self.run, load, seen)), stop }
+    }
+
+    async fn warm_up(
+        &self,
+        load: &mut Load,
+        lines: &mut [Control],
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Stop> {
+        let warm_up = Duration::from_secs_f64(self.setting.workload.load.warmup_s);
+        let warm = async {
+            load.begin();
+            load.drive_until(Instant::now() + warm_up).await;
+            let began = join_all(lines.iter_mut().map(Control::begin_measuring));
+            cluster::collected(load.drive_while(began).await)
+        };
+        watch.over("warming up", warm).await.map(drop)
+    }
+
+    /// After the window: the replicas report, what is outstanding is answered, the replicas are compared.
+    async fn settle(
+        &self,
+        load: &mut Load,
+        lines: &mut [Control],
+        watch: &mut Watch<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), Stop> {
+        let reports = async {
+            let reports = join_all(lines.iter_mut().map(Control::report));
+            seen.replicas = cluster::collected(load.drive_while(reports).await)?;
+            load.drain(self.client_timeout).await;
+            Ok(())
+        };
+        watch.over("draining", reports).await?;
+        let agreement = watch.over("comparing the replicas", rest::compare(lines)).await?;
+        if agreement.agree == Some(false) {
+            let written = rest::write_evidence(&agreement, lines, self.evidence);
+            // The verdict stands without it.
+            if let Err(Stop::Failed(error)) = watch.over("writing evidence", written).await {
+                eprintln!("bench: no evidence of the disagreement: {error}");
+            }
+        }
+        seen.agreement = Some(agreement);
+        Ok(())
+    }
+}
+
+/// What those replicas report that still can.
+async fn last_reports(lines: &mut [Control]) -> Vec<ReplicaReport> {
+    let reports = lines.iter_mut().map(async |line: &mut Control| {
+        tokio::time::timeout(LAST_REPORT_TIMEOUT, line.report()).await.ok()?.ok()
+    });
+    join_all(reports).await.into_iter().flatten().collect()
+}
+
+/// Waits for all of `futures` at once; their outputs in their order.
+async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut futures: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (future, output) in futures.iter_mut().zip(&mut outputs) {
+            if output.is_none()
+                && let Poll::Ready(done) = future.as_mut().poll(cx)
+            {
+                *output = Some(done);
+            }
+        }
+        if outputs.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}

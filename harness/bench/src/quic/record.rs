@@ -1,0 +1,200 @@
+//! From what was seen to a [`RunRecord`] with its verdict.
+
+use std::time::{Duration, SystemTime};
+
+use measure::{
+    Event, Finding, HostCpu, Identity, Limits, Linearizable, LoadMode, ReplicaReport, RunFacts,
+    RunRecord, Severity, judge,
+};
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike,
+};
+use protocols::Protocol;
+use workload::{Driver, Mode, Run};
+
+use super::{generator::Load, rest::Agreement, watch::Stop};
+
+/// The host's and this process' CPU clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clocks {
+    host: Option<HostCpu>,
+    client_s: Option<f64>,
+}
+
+impl Clocks {
+    /// Reads them.
+    pub(super) fn now() -> Self {
+        Self { host: HostCpu::sample(), client_s: client_cpu_s() }
+    }
+}
+
+/// Everything seen in the measured window of one run.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) started: SystemTime,
+    pub(super) elapsed: Duration,
+    pub(super) before: Clocks,
+    pub(super) after: Clocks,
+    /// What the replicas report; those that could not be asked are missing.
+    pub(super) replicas: Vec<ReplicaReport>,
+    /// None if the run ended before its time.
+    pub(super) agreement: Option<Agreement>,
+    pub(super) stop: Option<Stop>,
+}
+
+/// The record of `run`.
+pub(super) fn record(run: &Run, mut load: Load, seen: Seen) -> RunRecord {
+    let elapsed_s = seen.elapsed.as_secs_f64();
+    let all_reported = seen.replicas.len() == run.point.replicas;
+    let server_cpu_s = cpu_s(&seen.replicas).filter(|_| all_reported);
+    let client_cpu_s = seen.after.client_s.zip(seen.before.client_s).map(|(now, then)| now - then);
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
+    let offered_ops_per_s =
+        (run.point.mode == Mode::Open).then(|| load.tally.offered as f64 / elapsed_s.max(1e-9));
+    let sites = std::mem::take(&mut load.tally.sites);
+    let mut record = RunRecord {
+        identity: identity(run),
+        started: seen.started,
+        elapsed: seen.elapsed,
+        offered_ops_per_s,
+        has_fast_path: run.protocol == Protocol::EPaxos,
+        sites,
+        replicas: seen.replicas,
+        server_cpu_s,
+        client_cpu_s,
+        events: Vec::new(),
+        verdict: measure::Verdict::default(),
+    };
+    record.events = events(&load, &seen.stop, seen.elapsed);
+    let host = seen.after.host.zip(seen.before.host);
+    let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
+    let open = run.point.mode == Mode::Open;
+    let facts = RunFacts {
+        mode: record.identity.mode,
+        offered_ops_per_s,
+        achieved_ops_per_s: record.throughput_ops_per_s().unwrap_or(0.0),
+        generator_lag_us_p99: load.tally.lag.percentile_us(99.0).filter(|_| open),
+        samples: record.operations(),
+        foreign_cpu_share: host
+            .zip(ours_s)
+            .and_then(|((now, then), ours_s)| now.foreign_share_since(&then, ours_s)),
+        host_busy_share: host.and_then(|(now, then)| now.busy_share_since(&then)),
+        deaths: match &seen.stop {
+            Some(Stop::Died(death)) => vec![death.clone()],
+            _ => Vec::new(),
+        },
+        interrupted: matches!(seen.stop, Some(Stop::Interrupted(_))),
+        linearizable: Linearizable::Unknown,
+        replicas_agree: seen.agreement.as_ref().and_then(|agreement| agreement.agree),
+        findings: findings(&record, &load, &seen.stop, seen.agreement),
+    };
+    record.verdict = judge(&facts, &Limits::default());
+    record
+}
+
+/// What the rules of [`measure::judge`] do not see.
+fn findings(
+    record: &RunRecord,
+    load: &Load,
+    stop: &Option<Stop>,
+    agreement: Option<Agreement>,
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        agreement.and_then(|agreement| agreement.finding).into_iter().collect();
+    let mut find = |severity, text: String, advice: &str| {
+        findings.push(Finding { severity, text, advice: advice.to_owned() });
+    };
+    if let Some(Stop::Failed(error)) = stop {
+        find(Severity::Invalid, format!("the run failed: {error}"), "look at the replicas' logs");
+    }
+    for loss in load.losses.iter().filter(|_| stop.is_none()) {
+        let text = format!("the clients lost their session: {}", loss.reason);
+        find(
+            Severity::Warning,
+            text,
+            "its requests were asked of other replicas after the timeout",
+        );
+    }
+    let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
+    if unknown > 0 && stop.is_none() {
+        let text = format!("{unknown} operations were given up without an answer");
+        find(Severity::Warning, text, "lower the load, or raise timeouts.client_ms");
+    }
+    let errors: u64 = record.sites.iter().map(|site| site.errors).sum();
+    if errors > 0 {
+        let text = format!("{errors} operations were refused");
+        find(
+            Severity::Warning,
+            text,
+            "lower load.clients_per_site: a replica admits so many sessions",
+        );
+    }
+    findings
+}
+
+fn events(load: &Load, stop: &Option<Stop>, elapsed: Duration) -> Vec<Event> {
+    let mut events: Vec<Event> = load
+        .losses
+        .iter()
+        .map(|loss| Event {
+            t_s: load.tally.since_begin_s(loss.at_ns),
+            event: "session-lost".to_owned(),
+            detail: format!("replica {}: {}", loss.replica.0, loss.reason),
+        })
+        .collect();
+    let ended = match stop {
+        None => None,
+        Some(Stop::Interrupted(signal)) => Some(("interrupted", (*signal).to_owned())),
+        Some(Stop::Died(text)) => Some(("died", text.clone())),
+        Some(Stop::Failed(text)) => Some(("failed", text.clone())),
+    };
+    events.extend(ended.map(|(event, detail)| Event {
+        t_s: elapsed.as_secs_f64(),
+        event: event.to_owned(),
+        detail,
+    }));
+    events
+}
+
+fn identity(run: &Run) -> Identity {
+    let point = &run.point;
+    let count = |number: usize| u32::try_from(number).expect("workloads are checked to be smaller");
+    Identity {
+        protocol: run.protocol.name().to_owned(),
+        driver: Driver::Quic.name().to_owned(),
+        point: point.canonical(),
+        repetition: run.repetition,
+        replicas: count(point.replicas),
+        mode: match point.mode {
+            Mode::Closed => LoadMode::Closed,
+            Mode::Pipelined => LoadMode::Pipelined,
+            Mode::Open => LoadMode::Open,
+        },
+        conflict_rate: point.conflict_rate(),
+        clients_per_site: count(point.clients_per_site),
+        window: count(point.window),
+        rate_ops_per_s: (point.mode == Mode::Open).then_some(point.rate_ops_per_s),
+        value_bytes: point.value_bytes as u64,
+        swept: point
+            .swept()
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect(),
+    }
+}
+
+/// CPU time of all replicas, seconds; none if one does not know.
+fn cpu_s(reports: &[ReplicaReport]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
+    reports.iter().map(|report| report.cpu_ns.map(|ns| ns as f64 / 1e9)).sum()
+}
+
+/// CPU time of this process, user and system, seconds.
+fn client_cpu_s() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
+    #[expect(clippy::cast_precision_loss, reason = "CPU time of a process in nanoseconds")]
+    let s = ns as f64 / 1e9;
+    Some(s)
+}

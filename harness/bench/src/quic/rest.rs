@@ -1,0 +1,235 @@
+//! After the load: the cluster comes to rest, and its replicas are compared.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use measure::{Finding, Severity};
+use node::{control::Control, wire::ReplicaStatus};
+use protocols::kv::KeyDigest;
+use serde_json::{Value, json};
+
+use super::{cluster::collected, join_all};
+
+/// Chosen: an overloaded cluster works off what it has taken on; beyond this it is not coming to rest.
+const REST_TIMEOUT: Duration = Duration::from_secs(10);
+const REST_POLL: Duration = Duration::from_millis(5);
+/// Tried in turn until a bucket's answer fits into a frame.
+const BUCKETS: [u64; 3] = [16, 1 << 10, 1 << 16];
+/// Chosen: the smallest evidence is one key; a few more show whether it is alone.
+const KEYS_SHOWN_MAX: usize = 10;
+
+/// What comparing the replicas came to.
+#[derive(Clone, Debug)]
+pub(super) struct Agreement {
+    /// None if they could not be compared.
+    pub(super) agree: Option<bool>,
+    /// What is to be said about it.
+    pub(super) finding: Option<Finding>,
+    statuses: Vec<ReplicaStatus>,
+}
+
+/// Lets the cluster come to rest and compares states, orders of execution and decisions.
+///
+/// # Errors
+/// If a line is lost.
+pub(super) async fn compare(lines: &mut [Control]) -> Result<Agreement, String> {
+    let deadline = Instant::now() + REST_TIMEOUT;
+    loop {
+        let statuses = collected(join_all(lines.iter_mut().map(Control::status)).await)?;
+        let settled = statuses.iter().all(is_at_rest) && same_state(&statuses);
+        if settled || Instant::now() >= deadline {
+            return Ok(judge(statuses));
+        }
+        tokio::time::sleep(REST_POLL).await;
+    }
+}
+
+/// Judges what the replicas say last.
+fn judge(statuses: Vec<ReplicaStatus>) -> Agreement {
+    let finding = |severity, text: String, advice: &str| {
+        Some(Finding { severity, text, advice: advice.to_owned() })
+    };
+    let busy: Vec<String> = statuses.iter().enumerate().filter_map(at_work).collect();
+    let (agree, finding) = match (same_state(&statuses), busy.is_empty()) {
+        _ if decided_differently(&statuses) => {
+            let text = "the replicas committed different instances".to_owned();
+            (Some(false), finding(Severity::Violation, text, "the evidence is in the results"))
+        }
+        (true, true) => (Some(true), None),
+        (true, false) => {
+            let text = format!("in equal states, and yet not at rest: {}", busy.join("; "));
+            (Some(true), finding(Severity::Warning, text, "look at the replicas' logs"))
+        }
+        (false, true) => (Some(false), None),
+        (false, false) => {
+            let text = format!(
+                "the replicas did not come to rest within {} s and were not compared: {}",
+                REST_TIMEOUT.as_secs(),
+                busy.join("; ")
+            );
+            (
+                None,
+                finding(Severity::Invalid, text, "lower the load, or look at the replicas' logs"),
+            )
+        }
+    };
+    Agreement { agree, finding, statuses }
+}
+
+fn is_at_rest(status: &ReplicaStatus) -> bool {
+    status.pending == 0 && status.core.unexecuted == 0 && status.core.undecided == 0
+}
+
+/// What keeps a replica from being at rest, if anything does.
+fn at_work((replica, status): (usize, &ReplicaStatus)) -> Option<String> {
+    (!is_at_rest(status)).then(|| {
+        format!(
+            "replica {replica} has {} requests pending, {} batches undecided, {} instances unexecuted",
+            status.pending, status.core.undecided, status.core.unexecuted
+        )
+    })
+}
+
+fn same_state(statuses: &[ReplicaStatus]) -> bool {
+    statuses.windows(2).all(|pair| pair[0].digest == pair[1].digest)
+}
+
+/// Whether replicas that saw the same number of commits, each with its own eyes, saw different ones.
+fn decided_differently(statuses: &[ReplicaStatus]) -> bool {
+    let complete = statuses.iter().all(|status| status.core.installs == 0)
+        && statuses.windows(2).all(|pair| pair[0].commits == pair[1].commits);
+    complete && statuses.windows(2).any(|pair| pair[0].commit_digest != pair[1].commit_digest)
+}
+
+/// Writes what shows the disagreement into `file`: what every replica says, and the first keys that differ.
+///
+/// # Errors
+/// If a line is lost or the file cannot be written.
+pub(super) async fn write_evidence(
+    agreement: &Agreement,
+    lines: &mut [Control],
+    file: &Path,
+) -> Result<(), String> {
+    let evidence = json!({
+        "replicas": agreement.statuses,
+        "keys": differing_keys(lines).await?,
+    });
+    let text = serde_json::to_string_pretty(&evidence).map_err(|error| error.to_string())?;
+    fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The first keys whose value or history differs, with what each replica has; empty if only sessions or the order of
+/// reads differ.
+async fn differing_keys(lines: &mut [Control]) -> Result<Vec<Value>, String> {
+    let mut error = String::new();
+    'sizes: for buckets in BUCKETS {
+        for bucket in 0..buckets {
+            let asked = lines.iter_mut().map(|line| line.key_digests(bucket, buckets));
+            match collected(join_all(asked).await) {
+                Ok(replicas) => {
+                    let keys = differences(&replicas);
+                    if !keys.is_empty() {
+                        return Ok(keys);
+                    }
+                }
+                Err(too_long) => {
+                    error = too_long;
+                    continue 'sizes;
+                }
+            }
+        }
+        return Ok(Vec::new());
+    }
+    Err(error)
+}
+
+/// What differs in one bucket; `replicas` hold sorted keys.
+fn differences(replicas: &[Vec<KeyDigest>]) -> Vec<Value> {
+    let mut keys: Vec<&[u8]> =
+        replicas.iter().flatten().map(|digest| digest.key.as_slice()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let of = |replica: &'_ [KeyDigest], key: &[u8]| {
+        let found = replica.binary_search_by(|digest| digest.key.as_slice().cmp(key));
+        found.ok().map(|index| replica[index].clone())
+    };
+    keys.into_iter()
+        .filter_map(|key| {
+            let has: Vec<Option<KeyDigest>> =
+                replicas.iter().map(|replica| of(replica, key)).collect();
+            let differ = has.windows(2).any(|pair| pair[0] != pair[1]);
+            differ.then(|| key_value(key, &has))
+        })
+        .take(KEYS_SHOWN_MAX)
+        .collect()
+}
+
+fn key_value(key: &[u8], has: &[Option<KeyDigest>]) -> Value {
+    let replicas: Vec<Value> = has
+        .iter()
+        .map(|digest| {
+            digest.as_ref().map_or(Value::Null, |digest| {
+                json!({
+                    "value_hash": format!("{:016x}", digest.value),
+                    "order_hash": format!("{:016x}", digest.order),
+                    "writes": digest.writes,
+                })
+            })
+        })
+        .collect();
+    json!({ "key": String::from_utf8_lossy(key), "replicas": replicas })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocols::kv::Digest;
+
+    use super::*;
+
+    fn status(state: u64, pending: u64) -> ReplicaStatus {
+        let digest = Digest { state, ..Digest::default() };
+        ReplicaStatus { digest, pending, commits: 7, commit_digest: 1, ..ReplicaStatus::default() }
+    }
+
+    /// The verdict of these replicas, and how much is said about it.
+    fn check(statuses: &[ReplicaStatus], agree: Option<bool>, severity: Option<Severity>) {
+        let agreement = judge(statuses.to_vec());
+        assert_eq!(agreement.agree, agree, "{statuses:?}");
+        assert_eq!(agreement.finding.map(|finding| finding.severity), severity, "{statuses:?}");
+    }
+
+    #[test]
+    fn replicas_agree_when_their_states_are_equal_at_rest() {
+        check(&[status(1, 0), status(1, 0)], Some(true), None);
+        check(&[status(1, 0), status(1, 3)], Some(true), Some(Severity::Warning));
+        check(&[status(1, 0), status(2, 0)], Some(false), None);
+        check(&[status(1, 0), status(2, 1)], None, Some(Severity::Invalid));
+    }
+
+    #[test]
+    fn equal_states_do_not_hide_different_decisions() {
+        let other = ReplicaStatus { commit_digest: 2, ..status(1, 0) };
+        check(&[status(1, 0), other.clone()], Some(false), Some(Severity::Violation));
+        let behind = ReplicaStatus { commits: 6, ..other.clone() };
+        check(&[status(1, 0), behind], Some(true), None);
+        let mut installed = other;
+        installed.core.installs = 1;
+        check(&[status(1, 0), installed], Some(true), None);
+    }
+
+    #[test]
+    fn the_evidence_names_the_keys_that_differ() {
+        let digest =
+            |key: &[u8], order| KeyDigest { key: key.to_vec(), value: 1, order, writes: 2 };
+        let one = vec![digest(b"a", 1), digest(b"b", 1)];
+        let other = vec![digest(b"a", 1), digest(b"b", 9), digest(b"c", 1)];
+        let keys = differences(&[one, other]);
+        assert_eq!(keys.len(), 2);
+        assert_eq!(keys[0]["key"], "b");
+        assert_eq!(keys[0]["replicas"][1]["order_hash"], "0000000000000009");
+        assert_eq!((&keys[1]["key"], &keys[1]["replicas"][0]), (&json!("c"), &Value::Null));
+    }
+}

@@ -1,0 +1,12 @@
+//! The real binary, from the outside: what it prints, writes, refuses and leaves running.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod endings;
+#[cfg(test)]
+mod place;
+#[cfg(test)]
+mod runs;
