@@ -57,6 +57,8 @@ impl Place {
         let child = Command::new(env!("CARGO_BIN_EXE_bench"))
             .args(arguments)
             .current_dir(self.path())
+            // A program that is killed cannot remove its credentials; here they go with the place.
+            .env("TMPDIR", self.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

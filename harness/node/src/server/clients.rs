@@ -9,11 +9,12 @@ use crate::{
     engine::ConnectionId, frame::FrameBuffer, outbox::Outbox, transport::Link, wire::ClientHello,
 };
 
-/// Chosen: so many requests of one connection may be pending; beyond it no more are read until some are answered. At
-/// about 100 bytes each this is what one connection may cost.
-const PENDING_PER_CONNECTION_MAX: usize = 1 << 18;
-/// Chosen: the same for all connections together, those that are gone included.
-const PENDING_MAX: usize = 1 << 20;
+/// Chosen: so many requests of one connection may be pending; beyond it no more are read until some are answered, and
+/// QUIC's flow control stops the client. At about 100 bytes each this is what one connection may cost.
+const PENDING_PER_CONNECTION_MAX: usize = 1 << 14;
+/// Chosen: the same for all connections together, those that are gone included. With what one read may bring beyond it,
+/// this stays below the 65,536 batches that a core keeps for later before it drops one, so that none is ever dropped.
+const PENDING_MAX: usize = 1 << 15;
 
 /// Serves one client until its connection ends.
 pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
