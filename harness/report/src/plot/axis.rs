@@ -71,11 +71,13 @@ impl Axis {
 
     /// A logarithmic axis around the range from `smallest` to `largest`.
     pub(crate) fn log(label: &str, smallest: f64, largest: f64) -> Self {
-        let (low, high) = (smallest / 1.25, largest * 1.25);
-        let decades = (high / low).log10();
+        // Room for a marker at either end, however wide the range is.
+        let margin = (largest / smallest).powf(0.12).max(1.25);
+        let (low, high) = (smallest / margin, largest * margin);
+        let decades = (largest / smallest).log10();
         let per_decade: &[f64] = match decades {
-            size if size < 1.5 => &[1.0, 2.0, 5.0],
-            size if size < 2.5 => &[1.0, 3.0],
+            size if size < 1.3 => &[1.0, 2.0, 5.0],
+            size if size < 2.4 => &[1.0, 3.0],
             _ => &[1.0],
         };
         let exponents = exponent(low)..=exponent(high);
@@ -150,7 +152,7 @@ mod tests {
         assert_eq!(axis.ticks[1].at, 1_000.0);
         let wide = Axis::durations("latency", [100.0, 20_000.0]);
         assert_eq!(wide.scale, Scale::Log);
-        assert_eq!(labels(&wide), ["0.1", "0.3", "1", "3", "10"]);
+        assert_eq!(labels(&wide), ["0.1", "0.3", "1", "3", "10", "30"]);
         assert_eq!(Axis::durations("latency", [5.0]).label, "latency (µs)");
         assert_eq!(Axis::durations("latency", []).scale, Scale::Linear);
     }
