@@ -4,8 +4,8 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
     command::Footprint,
+    dependencies::Dependencies,
     epaxos::graph::{Executed, ExecutionGraph},
-    replica::Dependencies,
 };
 
 const ROWS: usize = 5;

@@ -7,10 +7,10 @@ use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, ReplicaSet, Request, RequestNumber,
     command::encode_into,
     config::FastQuorum,
+    dependencies::Dependencies,
     epaxos::{ConflictIndex, Message},
     kv::Kv,
     quorum::EpaxosQuorums,
-    replica::Dependencies,
 };
 
 fn put<'a>(key: &'a [u8], number: u64, value: &'a [u8]) -> Request<'a> {

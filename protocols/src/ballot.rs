@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ReplicaId;
 
-/// A ballot of Paxos and Multi-Paxos: a round, made unique by the replica that leads it. [PMS §2.5]
+/// A ballot of Paxos and Multi-Paxos: a round, made unique by the replica that leads it. (PMS §2.5)
 ///
 /// The default, round 0 of replica 0, is below every ballot that anyone leads.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ impl fmt::Debug for Ballot {
 }
 
 /// A ballot of one EPaxos instance. Ballot 0 belongs to the instance's row, a ballot b > 0 to replica (b−1) mod N.
-/// [STAR]
+/// (STAR)
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct InstanceBallot(pub u64);
 

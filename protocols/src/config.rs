@@ -10,7 +10,7 @@ use crate::id::ReplicaId;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Variant {
-    /// The corrected protocol with validated recovery [STAR].
+    /// The corrected protocol with validated recovery (STAR).
     #[default]
     Star,
 }

@@ -4,6 +4,11 @@
 //! [`Effect`]s, which a driver carries out. The same code therefore serves real clients, runs in a simulator and is
 //! model-checked. Start with [`replica`], the contract; then the `mod.rs` of a protocol, which opens with its paper,
 //! its messages and its invariants.
+//!
+//! Sources are named by letters: PMS is Lamport, "Paxos Made Simple", 2001; PMMC is van Renesse and Altinbuken, "Paxos Made
+//! Moderately Complex", 2015; S13 is Moraru, Andersen and Kaminsky, "There Is More Consensus in Egalitarian Parliaments",
+//! SOSP 2013; SUT is Sutra, "On the correctness of Egalitarian Paxos", 2019; STAR is Ryabinin, Gotsman and Sutra, "Making
+//! Democracy Work: Fixing and Simplifying Egalitarian Paxos", OPODIS 2025. "chosen:" marks a decision of this project.
 
 pub mod ballot;
 pub mod catch_up;

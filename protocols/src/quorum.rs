@@ -7,7 +7,7 @@ pub const fn faults_tolerated(replicas: usize) -> usize {
     (replicas - 1) / 2
 }
 
-/// A majority: N−F for odd N. Both phases of Paxos and Multi-Paxos, and EPaxos' slow path and recovery. [PMS §2.2, S13 §4.2]
+/// A majority: N−F for odd N. Both phases of Paxos and Multi-Paxos, and EPaxos' slow path and recovery. (PMS §2.2, S13 §4.2)
 pub const fn majority(replicas: usize) -> usize {
     replicas / 2 + 1
 }
@@ -15,7 +15,7 @@ pub const fn majority(replicas: usize) -> usize {
 /// The quorums of EPaxos in a cluster of `replicas`.
 ///
 /// A fast-path commit is safe with N−E matching replies while at most E replicas failed, under
-/// N ≥ max(2E+F−1, 2F+1) and E ≤ F [STAR].
+/// N ≥ max(2E+F−1, 2F+1) and E ≤ F (STAR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpaxosQuorums {
     /// N, the cluster's size.
@@ -29,8 +29,8 @@ pub struct EpaxosQuorums {
 impl EpaxosQuorums {
     /// The quorums of a cluster of `replicas`.
     ///
-    /// `Optimized` takes E = min(F, ⌊(F+2)/2⌋), so that the fast quorum is F+⌊(F+1)/2⌋ [S13 §4.3.2, STAR];
-    /// `Simple` takes the fast quorum 2F, that is E = N−2F [S13 §4.3.1].
+    /// `Optimized` takes E = min(F, ⌊(F+2)/2⌋), so that the fast quorum is F+⌊(F+1)/2⌋ (S13 §4.3.2, STAR);
+    /// `Simple` takes the fast quorum 2F, that is E = N−2F (S13 §4.3.1).
     pub fn new(replicas: usize, kind: FastQuorum) -> Self {
         let faults = faults_tolerated(replicas);
         let fast_faults = match kind {

@@ -12,10 +12,10 @@ use std::{fmt::Debug, hash::Hash, ops::RangeInclusive, sync::Arc, time::Duration
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-pub use crate::dependencies::Dependencies;
 use crate::{
     command::Batch,
     config::Config,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     protocol::Protocol,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
     command::Footprint,
+    dependencies::Dependencies,
     epaxos::graph::{Executed, ExecutionGraph},
-    replica::Dependencies,
 };
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;

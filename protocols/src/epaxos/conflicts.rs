@@ -5,9 +5,9 @@
 
 use crate::{
     command::Footprint,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
     key_map::KeyMap,
-    replica::Dependencies,
 };
 
 /// Marks of one key.

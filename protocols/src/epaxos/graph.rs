@@ -2,7 +2,7 @@
 //!
 //! The graph holds the instances that are known and not executed. An instance is executed once everything it depends on,
 //! transitively, is committed: strongly connected components by Tarjan's algorithm (iterative, so that no chain is too
-//! long), dependencies first, inside a component in instance order. [S13 §4.4, STAR]
+//! long), dependencies first, inside a component in instance order. (S13 §4.4, STAR)
 //!
 //! It is driven by events and never searches twice for nothing: an instance that cannot be executed is filed under the
 //! one thing that it lacks (an uncommitted instance, or unknown slots of a row) and tried again when that arrives. What is
@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     command::{Batch, Footprint, Touch},
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
     key_map::KeyMap,
     log::SlotLog,
     observed::Observed,
-    replica::Dependencies,
 };
 
 /// What was executed, in order.

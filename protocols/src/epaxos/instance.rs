@@ -6,9 +6,10 @@ use super::message::{Phase, Report};
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     log::SlotLog,
-    replica::{Dependencies, Path},
+    replica::Path,
 };
 
 /// What is known of an instance.

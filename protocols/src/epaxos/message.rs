@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId},
-    replica::Dependencies,
 };
 
 /// How far an instance has come at one replica.

@@ -1,8 +1,8 @@
 //! EPaxos, the corrected protocol: no leader, every replica leads what its clients ask for.
 //!
-//! Sources: Moraru, Andersen, Kaminsky, "There Is More Consensus in Egalitarian Parliaments", SOSP 2013 [S13]; Sutra, "On
-//! the correctness of Egalitarian Paxos", 2019 (arXiv 1906.10917) [SUT]; Ryabinin, Gotsman, Sutra, "Making Democracy Work:
-//! Fixing and Simplifying Egalitarian Paxos", OPODIS 2025 (arXiv 2511.02743) [STAR], whose algorithm this is.
+//! Sources: Moraru, Andersen, Kaminsky, "There Is More Consensus in Egalitarian Parliaments", SOSP 2013 (S13); Sutra, "On
+//! the correctness of Egalitarian Paxos", 2019 (arXiv 1906.10917) (SUT); Ryabinin, Gotsman, Sutra, "Making Democracy Work:
+//! Fixing and Simplifying Egalitarian Paxos", OPODIS 2025 (arXiv 2511.02743) (STAR), whose algorithm this is.
 //!
 //! # Messages
 //!
@@ -38,7 +38,7 @@
 //!   that was not). The original sends all of it each time.
 //! * Commit is taken at any ballot. A replica that knows a decision answers any request about the instance with it.
 //! * One retransmission timer in all instead of one per peer; one timer per row watches its oldest uncommitted slot.
-//! * The optimized recovery of [S13] (TryPreAccept) is ambiguous and can deadlock as published; it is not offered.
+//! * The optimized recovery of (S13) (TryPreAccept) is ambiguous and can deadlock as published; it is not offered.
 
 mod conflicts;
 pub mod graph;

@@ -1,4 +1,4 @@
-//! The ordinary path: PreAccept, Accept, Commit. Steps 1 to 5 of the corrected protocol [STAR; S13 §4.3].
+//! The ordinary path: PreAccept, Accept, Commit. Steps 1 to 5 of the corrected protocol (STAR; S13 §4.3).
 
 use super::{
     EPaxos,
@@ -8,8 +8,9 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    replica::{Dependencies, Effects, Path},
+    replica::{Effects, Path},
 };
 
 impl EPaxos {

@@ -13,8 +13,9 @@ use super::{
     message::{Message, Timer},
 };
 use crate::{
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
-    replica::{Dependencies, Effects},
+    replica::Effects,
 };
 
 /// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.

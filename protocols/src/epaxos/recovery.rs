@@ -1,4 +1,4 @@
-//! Finishing an instance in place of a replica that does not: steps 6 to 9 of the corrected protocol [STAR].
+//! Finishing an instance in place of a replica that does not: steps 6 to 9 of the corrected protocol (STAR).
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    replica::{Dependencies, Effects, Path},
+    replica::{Effects, Path},
 };
 
 /// chosen: how many instances of a row one run of its timer begins to recover.

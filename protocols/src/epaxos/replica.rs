@@ -12,11 +12,12 @@ use super::{
 use crate::{
     command::Batch,
     config::Config,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     observed::Observed,
     protocol::Protocol,
     quorum::EpaxosQuorums,
-    replica::{Dependencies, Effect, Effects, Input, Path, Replica, Snapshot, Status},
+    replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status},
 };
 
 /// An EPaxos replica.
@@ -192,7 +193,7 @@ impl EPaxos {
         self.arm_retransmission(effects);
     }
 
-    /// Leads a new instance with `batch`. [S13 §4.3.1 phase 1]
+    /// Leads a new instance with `batch`. (S13 §4.3.1 phase 1)
     pub(super) fn propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         assert!(!batch.is_noop(), "nobody asks for a no-op");
         let row = &mut self.rows[self.id.index()];

@@ -130,7 +130,7 @@ impl MultiPaxos {
     }
 
     /// Proposes again, for every slot up to the highest seen, the batch of the highest ballot, or a no-op where no
-    /// promise names one. [PMS §3]
+    /// promise names one. (PMS §3)
     fn close(&mut self, mut values: BTreeMap<Slot, (Ballot, Batch)>, effects: &mut Effects<Self>) {
         let highest = values.last_key_value().map_or(0, |(slot, _)| *slot).max(self.log.last());
         for slot in self.executed + 1..=highest {

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::{
     command::Batch,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
-    replica::{Dependencies, Effect, Effects, Path},
+    replica::{Effect, Effects, Path},
 };
 
 impl MultiPaxos {

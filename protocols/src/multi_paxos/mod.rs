@@ -1,4 +1,4 @@
-//! Multi-Paxos: one leader orders everything, phase 1 runs once per leadership. [PMS §3, PMMC §4]
+//! Multi-Paxos: one leader orders everything, phase 1 runs once per leadership. (PMS §3, PMMC §4)
 //!
 //! | message | from | to | meaning |
 //! |---|---|---|---|

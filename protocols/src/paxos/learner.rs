@@ -8,8 +8,9 @@ use super::{
 use crate::{
     ballot::Ballot,
     command::Batch,
+    dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
-    replica::{Dependencies, Effect, Effects, Path},
+    replica::{Effect, Effects, Path},
 };
 
 /// At the end of which period without progress a replica asks the others about the first open slot. chosen: the first of

@@ -1,4 +1,4 @@
-//! Paxos without a leader: any replica proposes, and every command runs both phases. [PMS §2, PMMC §2]
+//! Paxos without a leader: any replica proposes, and every command runs both phases. (PMS §2, PMMC §2)
 //!
 //! | message | from | to | meaning |
 //! |---|---|---|---|

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
     Request, RequestNumber,
+    dependencies::Dependencies,
     epaxos::{EPaxos, Message, Record, Timer},
-    replica::Dependencies,
 };
 
 pub(crate) struct Net {

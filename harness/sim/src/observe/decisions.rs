@@ -1,6 +1,6 @@
 //! Agreement: one decision per instance, at every replica and in every life.
 
-use protocols::{Batch, InstanceId, ReplicaId, key_map::KeyHash, replica::Dependencies};
+use protocols::{Batch, InstanceId, ReplicaId, dependencies::Dependencies, key_map::KeyHash};
 use smallvec::SmallVec;
 
 use super::instances::InstanceMap;

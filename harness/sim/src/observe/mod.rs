@@ -11,7 +11,7 @@ mod order;
 mod tests;
 mod visibility;
 
-use protocols::{Batch, InstanceId, Protocol, ReplicaId, Request, replica::Dependencies};
+use protocols::{Batch, InstanceId, Protocol, ReplicaId, Request, dependencies::Dependencies};
 use rustc_hash::FxHashMap;
 
 use crate::violation::{Breach, Broken};

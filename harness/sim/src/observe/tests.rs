@@ -1,6 +1,6 @@
 use protocols::{
     Batch, ClientId, Command, InstanceId, Protocol, ReplicaId, Request, RequestNumber,
-    replica::Dependencies,
+    dependencies::Dependencies,
 };
 
 use super::Observer;

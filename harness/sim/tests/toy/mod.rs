@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use protocols::{
     Batch, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica, ReplicaId,
-    ReplicaSet, Slot, Snapshot, Status, replica::Dependencies,
+    ReplicaSet, Slot, Snapshot, Status, dependencies::Dependencies,
 };
 use serde::{Deserialize, Serialize};
 
