@@ -217,7 +217,7 @@ fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() 
             ("client", framed(&ClientHello { to: R2 }), &[0; 4], "batch"),
             ("operator", framed(&ClientHello { to: R2 }), &garbage, "no control request"),
             ("replica-1", framed(&hello(R1)), &oversize, "at most"),
-            ("replica-1", framed(&hello(R1)), &garbage, "does not decode"),
+            ("replica-1", framed(&hello(R1)), &garbage, "no message of the protocol"),
         ];
         for (index, (shown, mut bytes, bad, expected)) in (1..).zip(cases) {
             let (_endpoint, connection) =
