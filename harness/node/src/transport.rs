@@ -61,14 +61,18 @@ const DATAGRAM_BYTES_MAX: u16 = 1452;
 
 /// An endpoint that dials, and accepts if it is a replica's.
 #[derive(Clone, Debug)]
-pub(crate) struct Transport {
-    pub(crate) endpoint: Endpoint,
+pub struct Transport {
+    /// The endpoint: whoever accepts takes the connections from it.
+    pub endpoint: Endpoint,
     cluster: String,
 }
 
 impl Transport {
-    /// A replica's endpoint, listening on `address`.
-    pub(crate) fn listening(identity: &Identity, address: SocketAddr) -> Result<Self, NodeError> {
+    /// A replica's endpoint, listening on `address`. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the address cannot be bound or the identity's certificate cannot be used.
+    pub fn listening(identity: &Identity, address: SocketAddr) -> Result<Self, NodeError> {
         let crypto = Arc::new(tls::server(identity)?);
         let mut config = ServerConfig::with_crypto(crypto);
         config.transport_config(Arc::new(transport_config()));
@@ -76,8 +80,11 @@ impl Transport {
         Self::new(identity, address, Some(config))
     }
 
-    /// An endpoint that only dials, from a free port of the loopback.
-    pub(crate) fn dialing(identity: &Identity) -> Result<Self, NodeError> {
+    /// An endpoint that only dials, from a free port of the loopback. Needs a runtime.
+    ///
+    /// # Errors
+    /// As [`Transport::listening`].
+    pub fn dialing(identity: &Identity) -> Result<Self, NodeError> {
         Self::new(identity, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None)
     }
 
@@ -97,8 +104,11 @@ impl Transport {
         Ok(Self { endpoint, cluster: identity.cluster.clone() })
     }
 
-    /// Dials `replica` at `address`, opens the connection's stream and sends `hello` on it.
-    pub(crate) async fn dial<H: serde::Serialize>(
+    /// Dials `replica` at `address`, opens the connection's stream and sends `hello` on it, as a frame.
+    ///
+    /// # Errors
+    /// If nobody answers there, or somebody who is not that replica of the same cluster.
+    pub async fn dial<H: serde::Serialize>(
         &self,
         replica: ReplicaId,
         address: SocketAddr,
@@ -121,10 +131,13 @@ impl Transport {
 
 /// A connection with its one stream.
 #[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) connection: Connection,
-    pub(crate) send: SendStream,
-    pub(crate) receive: RecvStream,
+pub struct Link {
+    /// The connection, for closing it.
+    pub connection: Connection,
+    /// Where frames are written to.
+    pub send: SendStream,
+    /// Where frames are read from.
+    pub receive: RecvStream,
 }
 
 /// `count` different UDP addresses of the loopback that are free now: for whoever must tell replicas each other's
