@@ -3,7 +3,7 @@
 use protocols::{Batch, ClientId, Config, Replica, ReplicaId, RequestNumber, Snapshot, kv::Kv};
 use rustc_hash::FxHashMap;
 
-use crate::{outcome::Counters, queue::Nanos, simulation::Event, timers::Timers};
+use crate::{carry::untagged, outcome::Counters, queue::Nanos, simulation::Event, timers::Timers};
 
 /// A submission is known by its first request.
 pub(crate) type SubmissionId = (ClientId, RequestNumber);
@@ -73,7 +73,7 @@ impl<R: Replica> Host<R> {
     /// A new life from what is durable. False if the snapshot does not decode.
     pub(crate) fn restart(&mut self, id: ReplicaId, config: &Config) -> bool {
         if let Some(snapshot) = &self.snapshot {
-            match Kv::restore(&snapshot.machine) {
+            match Kv::restore(untagged(&snapshot.machine)) {
                 Ok(kv) => self.kv = kv,
                 Err(_) => return false,
             }
