@@ -25,6 +25,12 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Redraw every plot of a results directory from its CSV files.
     Plot(PlotArguments),
+    /// Simulate hostile schedules, one per seed, and check each.
+    Soak(SoakArguments),
+    /// Simulate one seed of a soak again, with its trace.
+    Replay(ReplayArguments),
+    /// Is the history of a key-value store in a file linearizable?
+    Check(CheckArguments),
     /// List the protocols, and the workload files under ./workloads with the question that each answers.
     List,
     /// Print a completion script for a shell.
@@ -91,6 +97,91 @@ pub(crate) enum Format {
 pub(crate) struct PlotArguments {
     /// The results directory, such as results/latest.
     pub(crate) results: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = SOAK_EXIT_CODES)]
+pub(crate) struct SoakArguments {
+    /// What to run: paxos, multi-paxos or epaxos.
+    #[arg(long)]
+    pub(crate) protocol: Protocol,
+    /// How many seeds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seeds: u32,
+    /// The first of them; the others follow it.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) first_seed: u64,
+    /// How the summary is printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+const SOAK_EXIT_CODES: &str = "Exit codes: 0 every seed is clean; 1 interrupted, all clean so far; 2 usage; 4 a seed \
+    violates a rule or did not finish.";
+
+#[derive(Args, Debug)]
+#[command(after_help = REPLAY_EXIT_CODES)]
+pub(crate) struct ReplayArguments {
+    /// What to run: paxos, multi-paxos or epaxos.
+    #[arg(long)]
+    pub(crate) protocol: Protocol,
+    /// Which seed.
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: u64,
+    /// How many lines of the trace are printed, the last ones; 0 for all.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) trace_lines: usize,
+    /// Leave out faults as long as the same rule is violated, and show what is left.
+    #[arg(long)]
+    pub(crate) shrink: bool,
+}
+
+const REPLAY_EXIT_CODES: &str =
+    "Exit codes: 0 the seed is clean; 2 usage; 4 it violates a rule or did not finish.";
+
+#[derive(Args, Debug)]
+#[command(after_help = CHECK_HELP)]
+pub(crate) struct CheckArguments {
+    /// The history file.
+    pub(crate) history: PathBuf,
+    /// How it is written; absent, its content tells.
+    #[arg(long = "format", value_name = "FORMAT", value_enum)]
+    pub(crate) history_format: Option<HistoryFormat>,
+    /// Check only this key.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// When the verdict is unknown, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    pub(crate) timeout_s: u64,
+    /// With how much memory for one key the verdict is unknown, in MiB.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u64).range(..=1 << 20))]
+    pub(crate) memory_mb: u64,
+}
+
+const CHECK_HELP: &str = r#"JSON lines: an operation per line, such as {"process":3,"key":"k","op":"put","value":"x",
+"invoke_ns":10,"return_ns":20}; op is put, append, get (with "result", null if absent), delete or cas (with "expected",
+"value" and "swapped"); no "return_ns": the outcome is unknown.
+
+Exit codes: 0 linearizable; 2 usage or no history; 3 unknown, which is no pass; 4 not linearizable."#;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HistoryFormat {
+    /// Own JSON lines.
+    Json,
+    /// Jepsen's EDN of a register or cas-register.
+    Jepsen,
+    /// Porcupine's KV text.
+    Porcupine,
+}
+
+impl From<HistoryFormat> for check::formats::Format {
+    fn from(format: HistoryFormat) -> Self {
+        match format {
+            HistoryFormat::Json => Self::Json,
+            HistoryFormat::Jepsen => Self::Jepsen,
+            HistoryFormat::Porcupine => Self::Porcupine,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

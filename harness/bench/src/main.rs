@@ -5,7 +5,8 @@
 //! replica processes.
 //!
 //! **Invariants.** Whatever ends this program, no process that it started is left running. Every error is one line. One
-//! thread does everything, so that the CPU time of the load's clients is that of this process.
+//! thread does everything, so that the CPU time of the load's clients is that of this process; `soak`, which measures
+//! nothing, alone has more.
 
 mod cli;
 mod commands;
@@ -42,6 +43,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),
+        Command::Soak(arguments) => commands::soak::run(&arguments),
+        Command::Replay(arguments) => commands::replay::run(&arguments),
+        Command::Check(arguments) => commands::check::run(&arguments),
         Command::List => commands::list::run(),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Node(arguments) => commands::node::run(*arguments),

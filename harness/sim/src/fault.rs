@@ -1,8 +1,10 @@
 //! What goes wrong, and when.
 
-use std::ops::RangeInclusive;
+use std::{fmt, ops::RangeInclusive};
 
 use protocols::{ReplicaId, ReplicaSet};
+
+use crate::trace::Millis;
 
 /// One change for the worse, or back.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +34,70 @@ pub enum Fault {
     Resume(ReplicaId),
 }
 
+impl Fault {
+    /// Does it break nothing, but end what others have broken?
+    pub fn mends(&self) -> bool {
+        match self {
+            Self::Loss(share) | Self::Duplicate(share) => *share == 0.0,
+            Self::Delay(range) => *range.end() == 0,
+            Self::Heal | Self::Restart(_) | Self::Resume(_) => true,
+            Self::Partition(_)
+            | Self::OneWay(..)
+            | Self::Crash(_)
+            | Self::CrashMidway(_)
+            | Self::Pause(_) => false,
+        }
+    }
+
+    /// Does `other` end what this breaks?
+    fn is_mended_by(&self, other: &Self) -> bool {
+        if self.mends() || !other.mends() {
+            return false;
+        }
+        match (self, other) {
+            (Self::Loss(_), Self::Loss(_))
+            | (Self::Duplicate(_), Self::Duplicate(_))
+            | (Self::Delay(_), Self::Delay(_))
+            | (Self::Partition(_) | Self::OneWay(..), Self::Heal) => true,
+            (Self::Crash(broken) | Self::CrashMidway(broken), Self::Restart(mended))
+            | (Self::Pause(broken), Self::Resume(mended)) => broken == mended,
+            _ => false,
+        }
+    }
+
+    /// What mends everything in a cluster of `replicas`.
+    fn all_mends(replicas: usize) -> impl Iterator<Item = Self> {
+        let network = [Self::Loss(0.0), Self::Duplicate(0.0), Self::Delay(0..=0), Self::Heal];
+        let each = ReplicaId::all(replicas).flat_map(|id| [Self::Resume(id), Self::Restart(id)]);
+        network.into_iter().chain(each)
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loss(share) => write!(f, "{:.1} % of messages are lost", share * 1e2),
+            Self::Duplicate(share) => write!(f, "{:.1} % of messages arrive twice", share * 1e2),
+            Self::Delay(range) if *range.end() == 0 => f.write_str("no extra delay"),
+            Self::Delay(range) => {
+                let (least, most) = (range.start() / 1_000_000, range.end() / 1_000_000);
+                write!(f, "messages take {least} to {most} ms longer")
+            }
+            Self::Partition(sets) => {
+                let sets: Vec<_> = sets.iter().map(|set| format!("{set:?}")).collect();
+                write!(f, "nothing passes between {}", sets.join(" and "))
+            }
+            Self::OneWay(from, to) => write!(f, "nothing passes from {from:?} to {to:?}"),
+            Self::Heal => f.write_str("partitions end"),
+            Self::Crash(replica) => write!(f, "{replica} crashes"),
+            Self::CrashMidway(replica) => write!(f, "{replica} crashes amid its next step"),
+            Self::Restart(replica) => write!(f, "{replica} restarts if it has crashed"),
+            Self::Pause(replica) => write!(f, "{replica} pauses"),
+            Self::Resume(replica) => write!(f, "{replica} goes on"),
+        }
+    }
+}
+
 /// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend: after its last fault the cluster
 /// must come to rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,5 +112,24 @@ impl FaultPlan {
     /// When the last fault happens; 0 if there is none.
     pub fn end_ns(&self) -> u64 {
         self.0.last().map_or(0, |(at, _)| *at)
+    }
+
+    /// How many faults there are, not counting what mends.
+    pub fn breaking(&self) -> usize {
+        self.0.iter().filter(|(_, fault)| !fault.mends()).count()
+    }
+
+    /// The plan whose last act, at `end_ns`, mends whatever `faults` break in a cluster of `replicas`.
+    pub(crate) fn mended(faults: &[(u64, Fault)], end_ns: u64, replicas: usize) -> Self {
+        let broken = |mend: &Fault| faults.iter().any(|(_, fault)| fault.is_mended_by(mend));
+        let mends = Fault::all_mends(replicas).filter(broken).map(|mend| (end_ns, mend));
+        Self(faults.iter().cloned().chain(mends).collect())
+    }
+}
+
+impl fmt::Display for FaultPlan {
+    /// A line for each fault: the time in milliseconds, and what happens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(at, fault)| writeln!(f, "{} {fault}", Millis(*at)))
     }
 }

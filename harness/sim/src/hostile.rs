@@ -1,7 +1,7 @@
 //! Hostile scenarios: everything that may go wrong, drawn from a seed.
 
 use protocols::{ReplicaId, ReplicaSet};
-use rand::{RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
@@ -19,7 +19,8 @@ const MILLISECOND: Nanos = 1_000_000;
 pub struct Hostility {
     /// The size of the cluster; drawn out of 3, 5 and 7 if not given.
     pub replicas: Option<usize>,
-    /// How many faults happen before all of them are mended.
+    /// How many faults happen before all of them are mended. With six or more there is at least one of each: loss,
+    /// duplicates, delay, a partition, a crash (if they are allowed), a crash amid a step.
     pub faults: usize,
     /// Do replicas crash and restart?
     pub crashes: bool,
@@ -69,68 +70,98 @@ fn draw_load(n: usize, faults_end: Nanos, rng: &mut ChaCha8Rng) -> Load {
     }
 }
 
-/// Faults at random distances; the last ones mend everything.
+/// What a fault is, before its particulars are drawn.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Loss,
+    Duplicate,
+    Delay,
+    Partition,
+    OneWay,
+    Alone,
+    Pause,
+    Crash,
+    CrashMidway,
+}
+
+/// Every plan long enough has these, the crashes only where there may be any.
+const ALWAYS: [Kind; 6] =
+    [Kind::Crash, Kind::CrashMidway, Kind::Loss, Kind::Duplicate, Kind::Delay, Kind::Partition];
+
+/// What the others are drawn from, each as likely; the crashes last.
+const DRAWN: [Kind; 11] = [
+    Kind::Loss,
+    Kind::Duplicate,
+    Kind::Delay,
+    Kind::Delay,
+    Kind::Partition,
+    Kind::OneWay,
+    Kind::Alone,
+    Kind::Pause,
+    Kind::Crash,
+    Kind::CrashMidway,
+    Kind::CrashMidway,
+];
+
+fn draw_kinds(hostility: &Hostility, rng: &mut ChaCha8Rng) -> Vec<Kind> {
+    let (always, drawn) =
+        if hostility.crashes { (&ALWAYS[..], &DRAWN[..]) } else { (&ALWAYS[2..], &DRAWN[..8]) };
+    let mut kinds: Vec<_> = always.iter().copied().take(hostility.faults).collect();
+    let left = hostility.faults - kinds.len();
+    kinds.extend((0..left).map(|_| drawn[rng.random_range(0..drawn.len())]));
+    kinds.shuffle(rng);
+    kinds
+}
+
+/// Faults at random distances; the last entries mend everything.
 fn draw_faults(n: usize, hostility: &Hostility, rng: &mut ChaCha8Rng) -> FaultPlan {
     let mut plan = Vec::new();
     let mut at = 0;
-    for _ in 0..hostility.faults {
+    for kind in draw_kinds(hostility, rng) {
         at += rng.random_range(10..=1500) * MILLISECOND;
-        draw_fault(at, n, hostility.crashes, &mut plan, rng);
+        draw_fault(kind, at, n, &mut plan, rng);
     }
     plan.sort_by_key(|(at, _)| *at);
     let end = plan.last().map_or(at, |(last, _)| at.max(*last)) + 1;
-    let mended = [Fault::Loss(0.0), Fault::Duplicate(0.0), Fault::Delay(0..=0), Fault::Heal];
-    let replicas = ReplicaId::all(n).flat_map(|id| [Fault::Resume(id), Fault::Restart(id)]);
-    plan.extend(mended.into_iter().chain(replicas).map(|fault| (end, fault)));
-    FaultPlan(plan)
+    FaultPlan::mended(&plan, end, n)
 }
 
 /// Adds a fault at `at`, and the end of those that would otherwise stop the cluster for the rest of the phase.
 fn draw_fault(
+    kind: Kind,
     at: Nanos,
     n: usize,
-    crashes: bool,
     plan: &mut Vec<(Nanos, Fault)>,
     rng: &mut ChaCha8Rng,
 ) {
     let mended_at = at + rng.random_range(50..=4000) * MILLISECOND;
     let replica = any_replica(n, rng);
-    let kinds = if crashes { 11 } else { 8 };
-    match rng.random_range(0..kinds) {
-        0 => plan.push((at, Fault::Loss(rng.random_range(0.0..=0.3)))),
-        1 => plan.push((at, Fault::Duplicate(rng.random_range(0.0..=0.5)))),
-        2 | 3 => {
+    let (fault, mend) = match kind {
+        Kind::Loss => (Fault::Loss(rng.random_range(0.0..=0.3)), None),
+        Kind::Duplicate => (Fault::Duplicate(rng.random_range(0.0..=0.5)), None),
+        Kind::Delay => {
             let most = rng.random_range(1..=1000) * MILLISECOND;
             let least = if rng.random_bool(0.5) { 0 } else { most / 2 };
-            plan.push((at, Fault::Delay(least..=most)));
-            plan.push((mended_at, Fault::Delay(0..=0)));
+            (Fault::Delay(least..=most), Some(Fault::Delay(0..=0)))
         }
-        4 => {
+        Kind::Partition => {
             let (one, other) = split(n, rng);
-            plan.push((at, Fault::Partition(vec![one, other])));
-            plan.push((mended_at, Fault::Heal));
+            (Fault::Partition(vec![one, other]), Some(Fault::Heal))
         }
-        5 => {
+        Kind::OneWay => {
             let (one, other) = split(n, rng);
-            plan.push((at, Fault::OneWay(one, other)));
-            plan.push((mended_at, Fault::Heal));
+            (Fault::OneWay(one, other), Some(Fault::Heal))
         }
-        6 => {
-            let alone = ReplicaSet::only(replica);
-            plan.push((at, Fault::Partition(vec![alone, ReplicaSet::others(replica, n)])));
-            plan.push((mended_at, Fault::Heal));
+        Kind::Alone => {
+            let sets = vec![ReplicaSet::only(replica), ReplicaSet::others(replica, n)];
+            (Fault::Partition(sets), Some(Fault::Heal))
         }
-        7 => {
-            plan.push((at, Fault::Pause(replica)));
-            plan.push((mended_at, Fault::Resume(replica)));
-        }
-        kind => {
-            let midway = kind != 8;
-            let crash = if midway { Fault::CrashMidway(replica) } else { Fault::Crash(replica) };
-            plan.push((at, crash));
-            plan.push((mended_at, Fault::Restart(replica)));
-        }
-    }
+        Kind::Pause => (Fault::Pause(replica), Some(Fault::Resume(replica))),
+        Kind::Crash => (Fault::Crash(replica), Some(Fault::Restart(replica))),
+        Kind::CrashMidway => (Fault::CrashMidway(replica), Some(Fault::Restart(replica))),
+    };
+    plan.push((at, fault));
+    plan.extend(mend.map(|mend| (mended_at, mend)));
 }
 
 fn any_replica(n: usize, rng: &mut ChaCha8Rng) -> ReplicaId {
@@ -138,6 +169,56 @@ fn any_replica(n: usize, rng: &mut ChaCha8Rng) -> ReplicaId {
 }
 
 fn split(n: usize, rng: &mut ChaCha8Rng) -> (ReplicaSet, ReplicaSet) {
-    let one: ReplicaSet = ReplicaId::all(n).filter(|_| rng.random_bool(0.5)).collect();
+    let mut one: ReplicaSet = ReplicaId::all(n).filter(|_| rng.random_bool(0.5)).collect();
+    if one.is_empty() || one.len() == n {
+        one = ReplicaSet::only(any_replica(n, rng));
+    }
     (one, ReplicaSet::all(n).difference(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
+
+    #[test]
+    fn every_plan_has_every_kind_of_fault_within_its_bounds() {
+        let mut sizes = [0; 8];
+        for seed in 0..300 {
+            let Scenario { faults: FaultPlan(plan), config, .. } = hostile(seed, &HOSTILITY);
+            sizes[config.replicas] += 1;
+            let count = |is: fn(&Fault) -> bool| plan.iter().filter(|(_, f)| is(f)).count();
+            assert_eq!(count(|fault| !fault.mends()), 20, "seed {seed}");
+            let kinds: [fn(&Fault) -> bool; 7] = [
+                |fault| matches!(fault, Fault::Loss(share) if *share > 0.0),
+                |fault| matches!(fault, Fault::Duplicate(share) if *share > 0.0),
+                |fault| matches!(fault, Fault::Delay(range) if *range.end() >= MILLISECOND),
+                |fault| matches!(fault, Fault::Partition(_)),
+                |fault| matches!(fault, Fault::Crash(_)),
+                |fault| matches!(fault, Fault::CrashMidway(_)),
+                |fault| matches!(fault, Fault::Restart(_)),
+            ];
+            assert!(kinds.into_iter().all(|kind| count(kind) > 0), "seed {seed}: {plan:?}");
+            for (_, fault) in &plan {
+                match fault {
+                    Fault::Loss(share) => assert!((0.0..=0.3).contains(share)),
+                    Fault::Duplicate(share) => assert!((0.0..=0.5).contains(share)),
+                    Fault::Delay(range) => assert!(*range.end() <= 1000 * MILLISECOND),
+                    Fault::Partition(sets) => assert!(sets.iter().all(|set| !set.is_empty())),
+                    Fault::OneWay(from, to) => assert!(!from.is_empty() && !to.is_empty()),
+                    _ => {}
+                }
+            }
+        }
+        assert!([3, 5, 7].into_iter().all(|n| sizes[n] > 60), "{sizes:?}");
+    }
+
+    #[test]
+    fn no_plan_crashes_a_replica_if_that_is_not_allowed() {
+        let plan = hostile(1, &Hostility { crashes: false, ..HOSTILITY }).faults;
+        let crashes = |fault: &Fault| matches!(fault, Fault::Crash(_) | Fault::CrashMidway(_));
+        assert!(!plan.0.iter().any(|(_, fault)| crashes(fault)), "{plan}");
+        assert_eq!(plan.breaking(), 20);
+    }
 }

@@ -3,7 +3,8 @@
 //! A [`Scenario`] says everything about a run: the cluster, the network, the clients, the faults and the seed. [`run`]
 //! steps the cores of `protocols` through it, in integer nanoseconds of simulated time, and watches from outside that no
 //! invariant breaks. The same scenario gives the same [`Outcome::trace_hash`], event by event; a [`Violation`] carries
-//! the seed and the last events that led to it.
+//! the seed and the last events that led to it. [`replay`] writes the events of any run down, [`shrink()`] looks for the
+//! few faults that a violation needs.
 //!
 //! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an unordered map. The cores
 //! are seen through the contract alone: no observer knows what is inside a replica or a message.
@@ -24,6 +25,7 @@ mod outcome;
 mod queue;
 mod rest;
 mod scenario;
+mod shrink;
 mod simulation;
 mod strike;
 mod timers;
@@ -37,5 +39,6 @@ pub use hostile::{Hostility, hostile};
 pub use network::Network;
 pub use outcome::{Counters, Outcome, SiteLatencies};
 pub use scenario::Scenario;
-pub use simulation::run;
+pub use shrink::{Shrunk, shrink};
+pub use simulation::{replay, run};
 pub use violation::{Breach, Broken, Violation};

@@ -60,4 +60,6 @@ pub struct Outcome {
     pub longest_component: u64,
     /// What the clients did and saw.
     pub history: History,
+    /// The last events, oldest first; none unless the run was a replay.
+    pub trace: Vec<String>,
 }

@@ -12,7 +12,7 @@ impl<R: Replica> Simulation<'_, R> {
     /// The `index`-th fault of the plan happens.
     pub(crate) fn strike(&mut self, index: usize) -> Result<(), Breach> {
         let fault = self.scenario.faults.0[index].1.clone();
-        self.note(ReplicaId(0), 6, &index, || format!("fault: {fault:?}"));
+        self.note(ReplicaId(0), 6, &index, || format!("fault: {fault}"));
         match fault {
             Fault::Loss(share) => self.links.loss = share,
             Fault::Duplicate(share) => self.links.duplicate = share,

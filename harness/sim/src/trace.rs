@@ -34,7 +34,7 @@ impl Trace {
 }
 
 /// A time in milliseconds, to the nanosecond.
-struct Millis(Nanos);
+pub(crate) struct Millis(pub(crate) Nanos);
 
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -61,6 +61,8 @@ pub struct Violation {
     pub at_ns: u64,
     /// The rule that was broken.
     pub breach: Breach,
+    /// A hash over every event delivered until then. Equal for equal scenarios.
+    pub trace_hash: u64,
     /// The last events, oldest first.
     pub trace: Vec<String>,
 }

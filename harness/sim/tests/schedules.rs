@@ -1,5 +1,5 @@
 //! Every protocol under hostile schedules: each seed draws a cluster, a network, clients and faults, and every invariant
-//! is watched throughout. A failure prints the seed and the last events.
+//! is watched throughout. A failure prints the seed and the last events. `bench soak` runs more of them.
 
 use protocols::{Replica, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use sim::{Hostility, Outcome, hostile, run};
@@ -9,12 +9,6 @@ const HOSTILE: Hostility = Hostility { replicas: None, faults: 20, crashes: true
 
 fn outcome<R: Replica>(seed: u64, hostility: &Hostility) -> Outcome {
     run::<R>(&hostile(seed, hostility)).unwrap_or_else(|violation| panic!("{violation}"))
-}
-
-/// The first `few` seeds, or as many as the environment's `SOAK_SEEDS` says: what the gate runs more of than a test does.
-fn seeds(few: u64) -> std::ops::Range<u64> {
-    let asked = std::env::var("SOAK_SEEDS").ok();
-    0..asked.map_or(few, |count| count.parse().expect("SOAK_SEEDS is a number of seeds"))
 }
 
 /// Runs `seeds` at each cluster size; returns the sums of what makes a schedule worth running.
@@ -49,19 +43,19 @@ struct Sums {
 
 #[test]
 fn paxos_survives_hostile_schedules() {
-    let sums = soak::<Paxos>(seeds(60));
+    let sums = soak::<Paxos>(0..60);
     assert!(sums.retries > 0 && sums.crashes > 0, "{sums:?}");
 }
 
 #[test]
 fn multi_paxos_survives_hostile_schedules() {
-    let sums = soak::<MultiPaxos>(seeds(120));
+    let sums = soak::<MultiPaxos>(0..120);
     assert!(sums.retries > 0 && sums.crashes > 0, "{sums:?}");
 }
 
 #[test]
 fn epaxos_survives_hostile_schedules() {
-    let sums = soak::<EPaxos>(seeds(120));
+    let sums = soak::<EPaxos>(0..120);
     assert!(sums.retries > 0 && sums.crashes > 0 && sums.fast > 0 && sums.slow > 0, "{sums:?}");
     assert!(sums.longest_component > 1, "{sums:?}: no cycle was ever executed");
 }

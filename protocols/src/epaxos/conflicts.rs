@@ -60,15 +60,24 @@ impl ConflictIndex {
         }
     }
 
+    /// The highest known slot of `row` that conflicts with a command of this footprint, 0 for none.
+    pub fn known_conflict(&self, footprint: &Footprint, row: ReplicaId) -> Slot {
+        highest(&self.known, footprint, row)
+    }
+
     /// The highest collected slot of `row` that conflicts with a command of this footprint, 0 for none.
     pub fn collected_conflict(&self, footprint: &Footprint, row: ReplicaId) -> Slot {
-        let slots = footprint.touches().iter().filter_map(|touch| {
-            let marks = self.collected.get(touch.key)?;
-            let reads = if touch.write { marks.reads.slot(row) } else { 0 };
-            Some(marks.writes.slot(row).max(reads))
-        });
-        slots.max().unwrap_or(0)
+        highest(&self.collected, footprint, row)
     }
+}
+
+fn highest(map: &KeyMap<Marks>, footprint: &Footprint, row: ReplicaId) -> Slot {
+    let slots = footprint.touches().iter().filter_map(|touch| {
+        let marks = map.get(touch.key)?;
+        let reads = if touch.write { marks.reads.slot(row) } else { 0 };
+        Some(marks.writes.slot(row).max(reads))
+    });
+    slots.max().unwrap_or(0)
 }
 
 fn mark(map: &mut KeyMap<Marks>, rows: usize, instance: InstanceId, footprint: &Footprint) {

@@ -108,6 +108,8 @@ pub(super) struct Row {
 pub(super) struct Watch {
     pub(super) oldest: u64,
     pub(super) mentioned_to: u64,
+    /// The row's patience when the timer was set.
+    pub(super) patience: u32,
 }
 
 impl Row {
@@ -121,6 +123,13 @@ impl Row {
         let news = self.mentioned_to < slot;
         self.mentioned_to = self.mentioned_to.max(slot);
         news
+    }
+
+    /// A recovery met the row's live replica: the timer was too short. However many recoveries it began, that counts once.
+    pub(super) fn owner_lives(&mut self) {
+        if let Some(watch) = self.watch {
+            self.patience = self.patience.max(watch.patience + 1).min(super::PATIENCE_MAX);
+        }
     }
 
     /// Moves `committed_to` over what is committed.

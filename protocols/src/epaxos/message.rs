@@ -97,6 +97,8 @@ pub enum Message {
         committed: Dependencies,
         /// Per row: it has executed every slot up to here.
         executed: Dependencies,
+        /// It takes the receiver for being behind: please report, if only that this is not so.
+        answer: bool,
     },
     /// A replica wants to finish an instance at a ballot of its own.
     Recover {
@@ -166,12 +168,14 @@ impl Message {
             | Self::Commit { instance, dependencies, .. } => {
                 known(instance) && dependencies.iter().all(|on| fits(on) && !on.contain(*instance))
             }
-            Self::Progress { committed, executed } => fits(committed) && fits(executed),
+            Self::Progress { committed, executed, .. } => fits(committed) && fits(executed),
             Self::RecoverOk { instance, report, .. } => {
+                let proper = |on: &Dependencies| fits(on) && !on.contain(*instance);
                 let empty = report.phase == Phase::None && report.dependencies.rows() == 0;
                 known(instance)
-                    && (empty || fits(&report.dependencies))
-                    && report.initial_dependencies.iter().all(fits)
+                    && report.phase < Phase::Committed
+                    && (empty || proper(&report.dependencies))
+                    && report.initial_dependencies.iter().all(proper)
             }
             Self::ValidateOk { instance, against, .. } => {
                 known(instance) && against.iter().all(|(other, _)| known(other))

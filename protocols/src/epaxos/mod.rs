@@ -53,5 +53,6 @@ pub use conflicts::ConflictIndex;
 pub use message::{Message, Phase, Record, Report, Timer};
 pub use replica::EPaxos;
 
-/// chosen: a row's timer range doubles at most so many times for recoveries that a live owner did not need.
-const PATIENCE_MAX: u32 = 10;
+/// chosen: a row's timer range doubles at most so many times for recoveries that a live owner did not need. With the
+/// default range this outlasts commit latencies of up to a minute; beyond, a live owner's commands may stay no-ops.
+const PATIENCE_MAX: u32 = 7;

@@ -227,7 +227,8 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
-            return; // Executed by every replica: an old duplicate.
+            self.owe_progress(); // Executed by every replica, and the sender does not know it.
+            return;
         };
         if entry.is_committed() {
             self.owe_progress(); // The sender does not know that we know.

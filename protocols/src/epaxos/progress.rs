@@ -111,7 +111,7 @@ impl EPaxos {
         retransmission.confirmed = confirmed;
         let behind = self.peers_behind();
         // A peer that missed the last report of a row whose owner is gone learns of it from whoever knows.
-        effects.send(behind, self.progress());
+        effects.send(behind, self.progress(true));
         if committed_to < self.own_row().log.last() || !behind.is_empty() || self.lacks_decisions()
         {
             self.arm_retransmission(effects);
@@ -131,7 +131,7 @@ impl EPaxos {
         for upto in self.retransmission.known_elsewhere.iter() {
             let row = &self.rows[upto.row.index()];
             let from = row.committed_to + 1;
-            for slot in from..=upto.slot.min(from + ASKED_PER_TICK) {
+            for slot in from..=upto.slot.min(from + ASKED_PER_TICK - 1) {
                 let instance = InstanceId::new(upto.row, slot);
                 if self.entry(instance).is_some_and(Instance::is_committed) {
                     continue;
@@ -228,12 +228,12 @@ impl EPaxos {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
         self.collect(&self.executed_to());
-        effects.send(self.others, self.progress());
+        effects.send(self.others, self.progress(false));
     }
 
-    fn progress(&self) -> Message {
+    fn progress(&self, answer: bool) -> Message {
         let committed = self.rows.iter().map(|row| row.committed_to).collect();
-        Message::Progress { committed, executed: self.executed_to() }
+        Message::Progress { committed, executed: self.executed_to(), answer }
     }
 
     /// Another replica is as far as it says: what it lacks can be sent again, what all have executed can go.
@@ -242,8 +242,12 @@ impl EPaxos {
         from: ReplicaId,
         committed: &Dependencies,
         executed: &Dependencies,
+        answer: bool,
         effects: &mut Effects<Self>,
     ) {
+        if answer {
+            self.owe_progress();
+        }
         let peer = &mut self.retransmission.peers[from.index()];
         peer.committed.merge(committed);
         peer.executed.merge(executed);
@@ -282,8 +286,11 @@ impl EPaxos {
         if state.watch.is_some() || !state.is_open() {
             return;
         }
-        state.watch =
-            Some(Watch { oldest: state.committed_to + 1, mentioned_to: state.mentioned_to });
+        state.watch = Some(Watch {
+            oldest: state.committed_to + 1,
+            mentioned_to: state.mentioned_to,
+            patience: state.patience,
+        });
         // Staggered by distance from the row, so that one replica at a time leads its recovery; the row's own comes last.
         let distance = match (self.id.index() + n - row.index()) % n {
             0 => n,

@@ -30,10 +30,10 @@ impl EPaxos {
         let state = &mut self.rows[row.index()];
         let Some(watch) = state.watch.take() else { return };
         if state.committed_to >= watch.oldest {
-            state.patience = state.patience.saturating_sub(1);
+            state.patience /= 2;
         } else {
             let oldest = state.committed_to + 1;
-            for slot in oldest..=watch.mentioned_to.min(oldest + RECOVERIES_AT_ONCE) {
+            for slot in oldest..=watch.mentioned_to.min(oldest + RECOVERIES_AT_ONCE - 1) {
                 self.recover_unless_led(InstanceId::new(row, slot), effects);
             }
         }
@@ -161,10 +161,13 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let slow = self.quorums.slow();
-        let Some(entry) = self.entry_mut(instance) else { return };
-        if entry.ballot != ballot {
-            return; // An answer to an earlier ballot.
+        if self.entry(instance).is_none_or(|entry| entry.ballot != ballot) {
+            return; // An answer to an earlier ballot, or about what is collected.
         }
+        if from == instance.row {
+            self.rows[from.index()].owner_lives();
+        }
+        let entry = self.entry_mut(instance).expect("checked above");
         match entry.leading.as_deref_mut() {
             Some(Leading::Recover { reports }) => {
                 reports.entry(from).or_insert(report);
@@ -201,9 +204,7 @@ impl EPaxos {
             return;
         }
         if reports.contains_key(&instance.row) {
-            // The row's replica did not commit it, and having promised it never will. It lives: we were too impatient.
-            let row = &mut self.rows[instance.row.index()];
-            row.patience = (row.patience + 1).min(super::PATIENCE_MAX);
+            // The row's replica did not commit it, and having promised it never will.
             self.recover_with_noop(instance, effects);
             return;
         }
@@ -318,7 +319,9 @@ impl EPaxos {
             if collected > depended_on {
                 against.push((InstanceId::new(row, collected), Phase::Committed));
             }
-            for slot in depended_on.max(log.collected()) + 1..=log.last() {
+            // Every command in the log is in the index, so nothing above what the index knows conflicts.
+            let known = self.conflicts.known_conflict(footprint, row);
+            for slot in depended_on.max(log.collected()) + 1..=log.last().min(known) {
                 let other = InstanceId::new(row, slot);
                 let entry = log.get(slot).expect("within the log");
                 if other != instance

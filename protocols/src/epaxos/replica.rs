@@ -133,8 +133,8 @@ impl EPaxos {
                 self.on_commit(from, instance, batch, dependencies, effects);
             }
             Message::Ask { instance } => self.on_ask(from, instance, effects),
-            Message::Progress { committed, executed } => {
-                self.on_progress(from, &committed, &executed, effects);
+            Message::Progress { committed, executed, answer } => {
+                self.on_progress(from, &committed, &executed, answer, effects);
             }
             Message::Recover { instance, ballot } => {
                 self.on_recover(from, instance, ballot, effects);
@@ -274,6 +274,7 @@ impl EPaxos {
         self.execute_closed(effects);
         self.owe_progress();
         self.arm_retransmission(effects);
+        self.watch_row(instance.row, effects);
         self.end_recovery(instance, effects);
         if let Some(initial) = lost
             && instance.row == self.id
@@ -341,10 +342,11 @@ impl EPaxos {
         // What replaying asks for was carried out in the earlier life; what still matters is asked for by `start`.
         let nothing = &mut Effects::default();
         let dependencies = match &record {
-            Record::PreAccepted { dependencies, .. } | Record::Accepted { dependencies, .. } => {
-                Some(dependencies)
-            }
-            Record::Promised { .. } | Record::Validated { .. } | Record::Committed { .. } => None,
+            Record::PreAccepted { dependencies, .. }
+            | Record::Accepted { dependencies, .. }
+            | Record::Validated { initial_dependencies: dependencies, .. }
+            | Record::Committed { dependencies, .. } => Some(dependencies),
+            Record::Promised { .. } => None,
         };
         for upto in dependencies.into_iter().flat_map(Dependencies::iter) {
             self.rows[upto.row.index()].mention(upto.slot);

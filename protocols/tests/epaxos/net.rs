@@ -1,6 +1,6 @@
 //! A cluster of EPaxos replicas whose messages and timers a test carries out by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
@@ -13,7 +13,7 @@ pub(crate) struct Net {
     pub(crate) config: Config,
     replicas: Vec<Option<EPaxos>>,
     records: Vec<Vec<Record>>,
-    timers: Vec<BTreeSet<Timer>>,
+    timers: Vec<BTreeMap<Timer, RangeInclusive<Duration>>>,
     pub(crate) flight: Vec<Envelope>,
     pub(crate) committed: Vec<BTreeMap<InstanceId, (Batch, Dependencies, Path)>>,
     pub(crate) executed: Vec<Vec<(InstanceId, Batch)>>,
@@ -38,7 +38,7 @@ impl Net {
             config,
             replicas: vec![None; replicas],
             records: vec![Vec::new(); replicas],
-            timers: vec![BTreeSet::new(); replicas],
+            timers: vec![BTreeMap::new(); replicas],
             flight: Vec::new(),
             committed: vec![BTreeMap::new(); replicas],
             executed: vec![Vec::new(); replicas],
@@ -125,7 +125,7 @@ impl Net {
 
     pub(crate) fn fire(&mut self, replica: u8, timer: Timer) {
         assert!(
-            self.timers[usize::from(replica)].remove(&timer),
+            self.timers[usize::from(replica)].remove(&timer).is_some(),
             "{timer:?} does not run at {replica}: {:?}",
             self.timers[usize::from(replica)]
         );
@@ -137,21 +137,33 @@ impl Net {
         for _ in 0..60 {
             self.settle();
             for replica in 0..self.replicas.len() {
-                for timer in self.timers[replica].clone() {
+                for timer in self.timers[replica].clone().into_keys() {
                     let replica = u8::try_from(replica).expect("few");
-                    if self.timers[usize::from(replica)].contains(&timer) {
+                    if self.timers[usize::from(replica)].contains_key(&timer) {
                         self.fire(replica, timer);
                         self.settle();
                     }
                 }
             }
-            if self.timers.iter().all(BTreeSet::is_empty) {
+            if self.is_idle() {
                 break;
             }
         }
         let open: Vec<_> = self.live().map(Replica::status).collect();
         assert!(open.iter().all(|status| status.unexecuted == 0), "not at rest: {open:?}");
         self.check();
+    }
+
+    /// Does no timer run anywhere?
+    pub(crate) fn is_idle(&self) -> bool {
+        self.timers.iter().all(BTreeMap::is_empty)
+    }
+
+    /// The range of a timer that runs at `replica`.
+    pub(crate) fn timer(&self, replica: u8, timer: Timer) -> &RangeInclusive<Duration> {
+        self.timers[usize::from(replica)]
+            .get(&timer)
+            .unwrap_or_else(|| panic!("{timer:?} does not run at {replica}"))
     }
 
     /// Agreement, and one order of conflicting commands, over all live replicas.
@@ -216,8 +228,8 @@ impl Net {
                         self.flight.push(Envelope { from: replica, to, message });
                     }
                 }
-                Effect::SetTimer { timer, .. } => {
-                    self.timers[at].insert(timer);
+                Effect::SetTimer { timer, after } => {
+                    self.timers[at].insert(timer, after);
                 }
                 Effect::CancelTimer(timer) => {
                     self.timers[at].remove(&timer);

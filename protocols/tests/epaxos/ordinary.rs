@@ -242,7 +242,11 @@ fn messages_that_no_replica_of_the_cluster_sends_are_not_admissible() {
         ("an unknown instance", Message::Ask { instance: id(200, 1) }),
         (
             "progress of another cluster",
-            Message::Progress { committed: dependencies(&[1; 5]), executed: dependencies(&[1; 5]) },
+            Message::Progress {
+                committed: dependencies(&[1; 5]),
+                executed: dependencies(&[1; 5]),
+                answer: false,
+            },
         ),
     ] {
         assert!(!EPaxos::admissible(&message, 3), "{what}");
@@ -263,4 +267,35 @@ fn a_later_slot_of_the_row_known_first_is_no_dependency() {
     assert_eq!(net.decision(1, second).1.slots(), [1, 0, 0]);
     net.come_to_rest();
     assert_eq!(net.order(1), [first, second]);
+}
+
+/// In a cluster without load, a replica that restarted learns that the others are not behind, whoever proposed: nothing is
+/// sent for ever, and everything is collected.
+#[test]
+fn a_restart_in_an_idle_cluster_comes_to_rest() {
+    for owner in 0..3 {
+        let mut net = Net::new(3);
+        for _ in 0..20 {
+            net.put(owner, "k");
+        }
+        net.come_to_rest();
+        net.crash(0);
+        net.restart(0);
+        net.come_to_rest();
+        assert!(net.is_idle(), "timers still run");
+        assert_eq!(net.replica(0).status().held, 0);
+    }
+}
+
+/// The same when just the last report was lost.
+#[test]
+fn a_lost_last_report_is_asked_for_again() {
+    let mut net = Net::new(3);
+    net.put(0, "k");
+    net.settle();
+    net.fire(1, Timer::Progress);
+    net.drop_all(link(1, 0));
+    net.come_to_rest();
+    assert!(net.is_idle(), "timers still run");
+    assert_eq!(net.replica(0).status().held, 0);
 }

@@ -357,3 +357,47 @@ fn a_collected_no_op_ends_a_wait_in_favour() {
     net.come_to_rest();
     assert!(!net.decision(1, a).0.is_noop());
 }
+
+/// However many instances one impatient timer began to recover under a live owner, it is doubled once.
+#[test]
+fn many_recoveries_at_once_lengthen_the_timer_once() {
+    let mut net = Net::new(3);
+    let timer = |net: &Net| *net.timer(1, row(0)).start();
+    for _ in 0..17 {
+        net.put(0, "k");
+    }
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.drop_all(|_| true);
+    let first = timer(&net);
+    net.fire(1, row(0)); // All but the first were not mentioned yet when it was set.
+    net.settle();
+    net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.drop_all(|_| true);
+    net.fire(1, row(0));
+    net.settle();
+    net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    assert!(timer(&net) <= 4 * first, "{:?} after {first:?}", timer(&net));
+    net.come_to_rest();
+}
+
+/// A decision above a slot that nobody here has heard of is a reason to watch the row.
+#[test]
+fn a_commit_above_a_hole_starts_the_rows_timer() {
+    let mut net = Net::new(3);
+    net.put(0, "k");
+    net.drop_all(|_| true);
+    let second = net.put(0, "k");
+    net.deliver(and(is("PreAccept"), link(0, 1)));
+    net.drop_all(is("PreAccept"));
+    net.deliver(is("PreAcceptOk"));
+    net.deliver(and(is("Commit"), link(0, 2)));
+    net.deliver(is("Ask"));
+    net.deliver(and(is("Commit"), link(0, 2)));
+    assert!(net.has_committed(2, second));
+    net.crash(0);
+    net.fire(2, row(0));
+    net.come_to_rest();
+    assert_eq!(net.order(2).len(), 1, "the hole is a no-op");
+}

@@ -1,8 +1,12 @@
 //! A module per command: each takes its arguments and says how the program ends.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dry_run;
 pub(crate) mod list;
 pub(crate) mod node;
 pub(crate) mod plot;
+pub(crate) mod replay;
 pub(crate) mod run;
+mod seeded;
+pub(crate) mod soak;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod endings;
@@ -10,3 +12,5 @@ mod endings;
 mod place;
 #[cfg(test)]
 mod runs;
+#[cfg(test)]
+mod soak;

@@ -1,0 +1,304 @@
+//! What the seeds of a soak add up to, and how it is told.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use protocols::Protocol;
+use serde_json::{Value, json};
+use sim::{Broken, Outcome, Scenario, Violation};
+
+use crate::commands::seeded::{NOT_CHECKED, checked, replay_command, rule, seconds};
+
+/// A violation's particulars in the summary are cut here; a replay shows them in full.
+const DETAIL_CHARS_MAX: usize = 160;
+
+/// Sums over seeds. What a run counts is known of clean seeds alone.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) clean: u64,
+    /// By the size of the cluster.
+    seeds_by_replicas: BTreeMap<usize, u64>,
+    operations: u64,
+    retried: u64,
+    faults: u64,
+    crashes: u64,
+    fast: u64,
+    slow: u64,
+    recovered: u64,
+    snapshots: u64,
+    longest_component: u64,
+    simulated_ns: u64,
+    pub(crate) violations: Vec<Violation>,
+}
+
+impl Tally {
+    /// Takes in what became of one seed.
+    pub(crate) fn add(&mut self, scenario: &Scenario, ended: Result<Outcome, Violation>) {
+        *self.seeds_by_replicas.entry(scenario.config.replicas).or_default() += 1;
+        let outcome = match ended {
+            Ok(outcome) => outcome,
+            Err(violation) => {
+                self.violations.push(violation);
+                return;
+            }
+        };
+        self.clean += 1;
+        self.faults += scenario.faults.breaking() as u64;
+        self.operations += outcome.operations;
+        let operations = outcome.history.operations().iter();
+        self.retried += operations.filter(|operation| operation.attempts > 1).count() as u64;
+        for counters in &outcome.replicas {
+            self.crashes += counters.crashes;
+            self.fast += counters.fast;
+            self.slow += counters.slow;
+            self.recovered += counters.recovered;
+            self.snapshots += counters.installs;
+        }
+        self.longest_component = self.longest_component.max(outcome.longest_component);
+        self.simulated_ns += outcome.simulated_ns;
+    }
+
+    /// How many seeds were run.
+    fn seeds(&self) -> u64 {
+        self.seeds_by_replicas.values().sum()
+    }
+
+    fn unfinished(&self) -> usize {
+        self.violations.iter().filter(|other| other.breach.broken == Broken::Liveness).count()
+    }
+
+    /// What share of such seeds may violate a rule for all that these seeds say, with 95 % confidence: the rule of three.
+    /// None unless all were clean.
+    fn violation_rate_max(&self) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "a count of seeds")]
+        let seeds = self.clean as f64;
+        (self.violations.is_empty() && self.clean > 0).then(|| (3.0 / seeds).min(1.0))
+    }
+}
+
+/// What a soak took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) wall_s: f64,
+    pub(crate) cpu_s: Option<f64>,
+}
+
+/// A soak that has ended.
+#[derive(Debug)]
+pub(crate) struct Soaked {
+    pub(crate) protocol: Protocol,
+    pub(crate) first_seed: u64,
+    /// How many seeds were asked for.
+    pub(crate) seeds: u32,
+    pub(crate) tally: Tally,
+    /// The signal that ended it.
+    pub(crate) interrupted: Option<&'static str>,
+    pub(crate) cost: Cost,
+}
+
+impl Soaked {
+    /// How many seeds were clean when it was interrupted.
+    pub(crate) fn clean_so_far(&self) -> String {
+        let tally = &self.tally;
+        format!(
+            "{} of {} seeds run were clean, {} asked for",
+            tally.clean,
+            tally.seeds(),
+            self.seeds
+        )
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let (tally, mut text) = (&self.tally, String::new());
+        let mut row = |name: &str, value: &str| {
+            let _ = writeln!(text, "{name:<18} {value}");
+        };
+        row("Protocol", self.protocol.name());
+        row("Seeds", &self.seeds_text());
+        row(
+            "Faults",
+            &format!(
+                "{} drawn (loss, duplicates, delay, partitions, pauses, crashes), all mended at the end",
+                tally.faults
+            ),
+        );
+        row("Crashes", &format!("{}, each with a restart", tally.crashes));
+        row("Operations", &format!("{}, {} of them retried", tally.operations, tally.retried));
+        if self.protocol == Protocol::EPaxos {
+            let (fast, slow, recovered) = (tally.fast, tally.slow, tally.recovered);
+            row(
+                "Committed",
+                &format!(
+                    "{fast} fast, {slow} slow, {recovered} recovered, as their leaders report"
+                ),
+            );
+            row("Longest component", &format!("{} instances", tally.longest_component));
+        }
+        row("Snapshots", &format!("{} installed", tally.snapshots));
+        row("Simulated time", &format!("{:.0} s", seconds(tally.simulated_ns)));
+        row("Wall, CPU time", &self.cost_text());
+        for (index, (name, what)) in checked(self.protocol).enumerate() {
+            row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
+        }
+        row("Not checked yet", NOT_CHECKED);
+        for violation in &tally.violations {
+            text.push_str(&self.violation_line(violation));
+        }
+        text.push_str(&self.conclusion());
+        text
+    }
+
+    fn seeds_text(&self) -> String {
+        let tally = &self.tally;
+        let sizes = tally.seeds_by_replicas.iter();
+        let sizes: Vec<_> = sizes.map(|(n, seeds)| format!("{seeds} with N = {n}")).collect();
+        let only = if self.interrupted.is_some() { " before the interruption" } else { "" };
+        let totals =
+            if tally.violations.is_empty() { "" } else { "; the totals below are of clean seeds" };
+        format!("{} from {} on{only}: {}{totals}", tally.seeds(), self.first_seed, sizes.join(", "))
+    }
+
+    fn cost_text(&self) -> String {
+        let cpu = self.cost.cpu_s.map_or_else(|| "unknown".to_owned(), |s| format!("{s:.1} s"));
+        format!("{:.1} s, {cpu}: {:.1} seeds/s", self.cost.wall_s, self.seeds_per_s())
+    }
+
+    fn seeds_per_s(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a count of seeds")]
+        let seeds = self.tally.seeds() as f64;
+        seeds / self.cost.wall_s.max(1e-9)
+    }
+
+    /// A line for a shell: the command that shows it again, and as its comment what is wrong.
+    fn violation_line(&self, violation: &Violation) -> String {
+        let words: Vec<_> = violation.breach.detail.split_whitespace().collect();
+        let mut detail: String = words.join(" ");
+        if let Some((cut, _)) = detail.char_indices().nth(DETAIL_CHARS_MAX) {
+            detail.truncate(cut);
+            detail.push('…');
+        }
+        let command = replay_command(self.protocol, violation.seed);
+        format!("{command}  # {}: {detail}\n", rule(violation.breach.broken))
+    }
+
+    fn conclusion(&self) -> String {
+        let tally = &self.tally;
+        match tally.violation_rate_max() {
+            Some(rate) => format!(
+                "No violation, no seed unfinished. {} clean seeds: with 95 % confidence fewer than {:.2} % of such \
+                 seeds violate what is checked (3/n)\n",
+                tally.clean,
+                rate * 1e2
+            ),
+            None if tally.violations.is_empty() => "No seed was run to its end\n".to_owned(),
+            None => format!(
+                "VIOLATIONS in {} of {} seeds, {} of them unfinished; each line above shows one again\n",
+                tally.violations.len(),
+                tally.seeds(),
+                tally.unfinished()
+            ),
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn json(&self) -> Value {
+        let tally = &self.tally;
+        let violations: Vec<_> =
+            tally.violations.iter().map(|each| self.violation_json(each)).collect();
+        json!({
+            "protocol": self.protocol.name(),
+            "first_seed": self.first_seed,
+            "seeds_asked": self.seeds,
+            "seeds": tally.seeds(),
+            "seeds_clean": tally.clean,
+            "seeds_unfinished": tally.unfinished(),
+            "seeds_by_replicas": tally.seeds_by_replicas,
+            "operations": tally.operations,
+            "operations_retried": tally.retried,
+            "faults": tally.faults,
+            "crashes": tally.crashes,
+            "committed_fast": tally.fast,
+            "committed_slow": tally.slow,
+            "committed_recovered": tally.recovered,
+            "longest_component": tally.longest_component,
+            "snapshots_installed": tally.snapshots,
+            "simulated_s": seconds(tally.simulated_ns),
+            "wall_s": self.cost.wall_s,
+            "cpu_s": self.cost.cpu_s,
+            "checked": checked(self.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
+            "not_checked": [NOT_CHECKED],
+            "violations": violations,
+            "violation_rate_max_95": tally.violation_rate_max(),
+            "interrupted": self.interrupted,
+        })
+    }
+
+    fn violation_json(&self, violation: &Violation) -> Value {
+        json!({
+            "seed": violation.seed,
+            "rule": format!("{:?}", violation.breach.broken),
+            "detail": violation.breach.detail,
+            "at_s": seconds(violation.at_ns),
+            "trace_hash": format!("{:016x}", violation.trace_hash),
+            "replay": replay_command(self.protocol, violation.seed),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sim::Breach;
+
+    use super::*;
+
+    fn violation(seed: u64, broken: Broken) -> Violation {
+        let detail = format!("r1\n  {}", "x".repeat(200));
+        let breach = Breach { broken, detail };
+        let protocol = Protocol::EPaxos;
+        Violation { protocol, seed, at_ns: 1, breach, trace_hash: 7, trace: Vec::new() }
+    }
+
+    fn soaked(clean: u64, violations: Vec<Violation>) -> Soaked {
+        let seeds_by_replicas = [(3, clean), (5, violations.len() as u64)].into();
+        Soaked {
+            protocol: Protocol::EPaxos,
+            first_seed: 0,
+            seeds: 300,
+            tally: Tally { clean, violations, seeds_by_replicas, ..Tally::default() },
+            interrupted: None,
+            cost: Cost { wall_s: 2.0, cpu_s: None },
+        }
+    }
+
+    #[test]
+    fn clean_seeds_bound_the_rate() {
+        let soaked = soaked(300, Vec::new());
+        assert!(soaked.text().ends_with(
+            "300 clean seeds: with 95 % confidence fewer than 1.00 % of such seeds violate what is checked (3/n)\n"
+        ));
+        assert_eq!(soaked.json()["violation_rate_max_95"], 0.01);
+    }
+
+    #[test]
+    fn a_violation_is_a_line_that_shows_it_again_and_bounds_nothing() {
+        let violations =
+            vec![violation(1259, Broken::Agreement), violation(1300, Broken::Liveness)];
+        let soaked = soaked(298, violations);
+        let text = soaked.text();
+        let line = text.lines().find(|line| line.contains("1259")).unwrap();
+        assert!(
+            line.starts_with("bench replay --protocol epaxos --seed 1259  # agreement: "),
+            "{line}"
+        );
+        assert!(line.contains(": r1 xxx") && line.ends_with("x…"), "{line}");
+        assert!(text.contains("VIOLATIONS in 2 of 300 seeds, 1 of them unfinished"), "{text}");
+        let json = soaked.json();
+        assert_eq!(json["violations"][1]["replay"], "bench replay --protocol epaxos --seed 1300");
+        assert!(json["violation_rate_max_95"].is_null());
+    }
+
+    #[test]
+    fn no_seed_supports_no_bound() {
+        assert!(soaked(0, Vec::new()).text().ends_with("No seed was run to its end\n"));
+    }
+}
