@@ -101,9 +101,8 @@ mod tests {
         }
     }
 
-    /// What recovery rests on: after a fast commit at quorum K, each recovery quorum Q sees at least |Q|−E matching
-    /// pre-acceptances (rule 6d), and of two conflicting instances with fast quorums K1 and K2 that do not name each
-    /// other, at most one can look fast-committed to Q once the rows' own replicas are known to be outside Q (rule 8).
+    /// What recovery rests on (rule 6d): after a fast commit at any fast quorum, each recovery quorum Q sees at least |Q|−E
+    /// matching pre-acceptances.
     #[test]
     fn a_fast_commit_is_visible_to_every_recovery_quorum() {
         for n in [3, 5, 7, 9] {
