@@ -9,6 +9,7 @@ use protocols::{
 
 use crate::{
     host::submission_id,
+    mutant,
     queue::Nanos,
     simulation::{Event, Simulation},
     violation::{Breach, Broken},
@@ -38,6 +39,9 @@ impl<R: Replica> Simulation<'_, R> {
         let installs = effects.iter().any(|effect| matches!(effect, Effect::Install(_)));
         if !installs && self.links.draw(&(0..=1)) == 1 {
             effects.sort_by_key(|effect| !matches!(effect, Effect::Persist(_)));
+        }
+        if mutant::sends_first(&self.scenario.config) {
+            effects.sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
         }
         let all = effects.len();
         let done = self.links.draw(&(0..=all as u64));
@@ -72,6 +76,9 @@ impl<R: Replica> Simulation<'_, R> {
                     self.note_decision();
                 }
                 self.count_commit(replica, &batch, path);
+                if mutant::replies_early(&self.scenario.config) {
+                    self.answer_early(replica, &batch);
+                }
             }
             Effect::Execute { instance, batch } => {
                 self.trace.add(self.now, || format!("{replica} executes {instance} = {batch:?}"));
@@ -159,6 +166,7 @@ impl<R: Replica> Simulation<'_, R> {
         let host = &mut self.hosts[replica.index()];
         host.kv = Kv::restore(untagged(&snapshot.machine))
             .map_err(|error| Breach::new(Broken::ForeignSnapshot, format!("{replica}: {error}")))?;
+        mutant::pass_on(&self.scenario.config, &mut host.kv);
         host.snapshot = Some(snapshot);
         host.counters.installs += 1;
         Ok(())

@@ -3,7 +3,9 @@
 use protocols::{Batch, ClientId, Config, Replica, ReplicaId, RequestNumber, Snapshot, kv::Kv};
 use rustc_hash::FxHashMap;
 
-use crate::{carry::untagged, outcome::Counters, queue::Nanos, simulation::Event, timers::Timers};
+use crate::{
+    carry::untagged, mutant, outcome::Counters, queue::Nanos, simulation::Event, timers::Timers,
+};
 
 /// A submission is known by its first request.
 pub(crate) type SubmissionId = (ClientId, RequestNumber);
@@ -43,10 +45,12 @@ pub(crate) struct Host<R: Replica> {
 
 impl<R: Replica> Host<R> {
     pub(crate) fn new(id: ReplicaId, config: &Config) -> Self {
+        let mut kv = Kv::default();
+        mutant::pass_on(config, &mut kv);
         Self {
             core: Some(R::recover(id, config, None, [])),
             life: 0,
-            kv: Kv::default(),
+            kv,
             timers: Timers::new(),
             pending: FxHashMap::default(),
             records: Vec::new(),
@@ -78,6 +82,7 @@ impl<R: Replica> Host<R> {
                 Err(_) => return false,
             }
         }
+        mutant::pass_on(config, &mut self.kv);
         let records = self.records.iter().cloned();
         self.core = Some(R::recover(id, config, self.snapshot.as_ref(), records));
         self.life += 1;

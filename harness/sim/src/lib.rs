@@ -19,6 +19,7 @@ mod fault;
 mod history;
 mod host;
 mod hostile;
+mod mutant;
 mod network;
 mod observe;
 mod outcome;

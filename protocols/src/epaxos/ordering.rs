@@ -10,6 +10,7 @@ use crate::{
     command::Batch,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
+    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -34,7 +35,7 @@ impl EPaxos {
             self.answer_late_request(from, instance, InstanceBallot::INITIAL, effects);
             return;
         }
-        if entry.phase == Phase::PreAccepted {
+        if entry.phase == Phase::PreAccepted && !mutated!(self.config, RecomputedDependencies) {
             // A duplicate: the stored answer, never one worked out again, since others may rely on the first.
             let initial = entry.initial.as_ref().expect("pre-accepted, so proposed");
             let more =
@@ -77,6 +78,10 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let quorums = self.quorums;
+        let twice = mutated!(self.config, VoteCountedTwice);
+        let equal_replies = mutated!(self.config, EqualReplies);
+        let fast =
+            if mutated!(self.config, MajorityIsFast) { quorums.slow() } else { quorums.fast() };
         if instance.row != self.id {
             return;
         }
@@ -84,18 +89,21 @@ impl EPaxos {
         let Some(Leading::PreAccept { acks, equal, union }) = entry.leading.as_deref_mut() else {
             return; // Decided, in phase 2, or taken over at a higher ballot.
         };
-        if !acks.insert(from) {
+        if !counted(acks, from, twice) {
             return;
         }
         match more {
+            Some(more) if equal_replies && (acks.len() == 1 || more == union) => {
+                union.merge(more);
+                *equal += 1;
+            }
             None => *equal += 1,
             Some(more) => union.merge(more),
         }
         let (replies, differing) = (acks.len() + 1, acks.len() - *equal);
-        if replies == quorums.fast() && differing == 0 {
+        if replies == fast && differing == 0 {
             self.commit_fast(instance, effects);
-        } else if replies == quorums.fast()
-            || (replies >= quorums.slow() && differing > quorums.fast_faults)
+        } else if replies == fast || (replies >= quorums.slow() && differing > quorums.fast_faults)
         {
             self.take_slow_path(instance, effects);
         } else if replies == quorums.slow() {
@@ -106,9 +114,22 @@ impl EPaxos {
     /// Every reply of a fast quorum had the proposed dependencies: they are decided.
     fn commit_fast(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let entry = self.entry(instance).expect("led here");
+        if mutated!(self.config, EqualReplies) {
+            self.commit_replies(instance, effects);
+            return;
+        }
         let initial = entry.initial.clone().expect("proposed here");
         self.commit(instance, initial.batch, initial.dependencies, Path::Fast, effects);
         effects.send(self.others, Message::Commit { instance, batch: None, dependencies: None });
+    }
+
+    /// The mutant [`EqualReplies`](crate::mutant): what the replies have in common is decided.
+    fn commit_replies(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
+        let entry = self.entry(instance).expect("led here");
+        let Some(Leading::PreAccept { union, .. }) = entry.leading.as_deref() else { return };
+        let (batch, dependencies) = (entry.batch.clone(), union.clone());
+        self.commit(instance, batch, dependencies, Path::Fast, effects);
+        self.send_decision(self.others, instance, effects);
     }
 
     /// Goes on to phase 2 with the union of the replies.
@@ -164,7 +185,8 @@ impl EPaxos {
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
             return; // Executed by every replica: an old duplicate.
         };
-        if entry.is_committed() || ballot < entry.ballot {
+        let stale = ballot < entry.ballot && !mutated!(self.config, PromiseIgnored);
+        if entry.is_committed() || stale {
             self.answer_late_request(from, instance, ballot, effects);
             return;
         }
@@ -194,12 +216,13 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let slow = self.quorums.slow();
+        let twice = mutated!(self.config, VoteCountedTwice);
         let Some(entry) = self.entry_mut(instance) else { return };
         if entry.ballot != ballot {
             return; // An answer to an earlier ballot.
         }
         let Some(Leading::Accept { acks, path }) = entry.leading.as_deref_mut() else { return };
-        if !acks.insert(from) || acks.len() + 1 != slow {
+        if !counted(acks, from, twice) || acks.len() + 1 != slow {
             return;
         }
         let (path, batch) = (*path, entry.batch.clone());

@@ -12,6 +12,7 @@ use crate::{
     command::{Batch, Footprint},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
+    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -53,10 +54,14 @@ impl EPaxos {
     /// Step 6: asks everybody for what they hold, at a ballot above any seen.
     fn begin_recovery(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let (id, n) = (self.id, self.config.replicas);
+        let single = mutated!(self.config, SingleBallot);
         let entry = self.entry_mut(instance).expect("made by the caller");
         let ballot = entry.ballot.next_for(id, n);
         entry.ballot = ballot;
         let reports = BTreeMap::from([(id, entry.report())]);
+        if single {
+            entry.accepted_ballot = ballot;
+        }
         entry.leading = Some(Box::new(Leading::Recover { reports }));
         self.waiting.remove(&instance);
         self.count_takeover();
@@ -142,9 +147,13 @@ impl EPaxos {
         ballot: InstanceBallot,
         effects: &mut Effects<Self>,
     ) {
+        let single = mutated!(self.config, SingleBallot);
         let entry = self.entry_mut(instance).expect("made by the caller");
         if ballot > entry.ballot {
             entry.ballot = ballot;
+            if single {
+                entry.accepted_ballot = ballot;
+            }
             entry.leading = None;
             self.waiting.remove(&instance);
             effects.persist(Record::Promised { instance, ballot });
@@ -167,6 +176,7 @@ impl EPaxos {
         if from == instance.row {
             self.rows[from.index()].owner_lives();
         }
+        let owner_decides = !mutated!(self.config, NoRowOwnerRule);
         let entry = self.entry_mut(instance).expect("checked above");
         match entry.leading.as_deref_mut() {
             Some(Leading::Recover { reports }) => {
@@ -179,7 +189,7 @@ impl EPaxos {
             Some(Leading::Wait { candidate }) if !candidate.quorum.contains(from) => {
                 if report.phase == Phase::Accepted {
                     self.recover_with(instance, report.batch, report.dependencies, effects);
-                } else if from == instance.row {
+                } else if from == instance.row && owner_decides {
                     self.recover_with_noop(instance, effects);
                 }
             }
@@ -203,7 +213,7 @@ impl EPaxos {
             self.recover_with(instance, batch, dependencies, effects);
             return;
         }
-        if reports.contains_key(&instance.row) {
+        if reports.contains_key(&instance.row) && !mutated!(self.config, NoRowOwnerRule) {
             // The row's replica did not commit it, and having promised it never will.
             self.recover_with_noop(instance, effects);
             return;
@@ -215,7 +225,8 @@ impl EPaxos {
                     && report.initial_dependencies.as_ref() == Some(&report.dependencies)
             })
             .collect();
-        let Some(first) = matching.first().filter(|_| matching.len() >= self.matching_min()) else {
+        let enough = matching.len() >= self.matching_min() || mutated!(self.config, AnyMatching);
+        let Some(first) = matching.first().filter(|_| enough) else {
             self.recover_with_noop(instance, effects);
             return;
         };
@@ -226,6 +237,10 @@ impl EPaxos {
             matching: matching.len(),
             against: BTreeMap::new(),
         };
+        if mutated!(self.config, NoValidate) {
+            self.recover_with(instance, candidate.batch, candidate.dependencies, effects);
+            return;
+        }
         self.begin_validation(instance, candidate, effects);
     }
 
@@ -272,7 +287,8 @@ impl EPaxos {
             return;
         }
         // Once something is accepted a Validate at the same ballot is a duplicate: taking it would overwrite a no-op.
-        if ballot > entry.ballot || entry.phase > Phase::PreAccepted {
+        let late = entry.phase > Phase::PreAccepted && !mutated!(self.config, NoPhaseGuard);
+        if ballot > entry.ballot || late {
             return;
         }
         self.store_validated(instance, batch, dependencies, effects);
@@ -289,8 +305,9 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         self.learn_command(instance, batch, effects);
+        let overwrites = mutated!(self.config, NoPhaseGuard);
         let entry = self.entry_mut(instance).expect("promised, so held");
-        if entry.initial.is_none() {
+        if entry.initial.is_none() || overwrites {
             entry.batch = batch.clone();
             entry.initial =
                 Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() });
@@ -345,6 +362,7 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let own = ReplicaSet::only(self.id);
+        let twice = mutated!(self.config, VoteCountedTwice);
         let Some(entry) = self.entry_mut(instance) else { return };
         if entry.ballot != ballot {
             return; // An answer to an earlier ballot.
@@ -352,7 +370,7 @@ impl EPaxos {
         let Some(Leading::Validate { candidate, acks }) = entry.leading.as_deref_mut() else {
             return;
         };
-        if !candidate.quorum.contains(from) || !acks.insert(from) {
+        if !candidate.quorum.contains(from) || !counted(acks, from, twice) {
             return;
         }
         for (other, phase) in against {
@@ -381,6 +399,14 @@ impl EPaxos {
         let undecidable = candidate.matching == matching_min
             && candidate.against.keys().any(|other| !candidate.quorum.contains(other.row));
         if refuted || undecidable {
+            self.recover_with_noop(instance, effects);
+            return;
+        }
+        if mutated!(self.config, AcceptInsteadOfWaiting) {
+            self.recover_with(instance, candidate.batch, candidate.dependencies, effects);
+            return;
+        }
+        if mutated!(self.config, NoOpInsteadOfWaiting) {
             self.recover_with_noop(instance, effects);
             return;
         }

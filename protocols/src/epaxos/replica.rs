@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
+    mutant::mutated,
     observed::Observed,
     protocol::Protocol,
     quorum::EpaxosQuorums,
@@ -257,11 +258,13 @@ impl EPaxos {
         row.mention(instance.slot);
         row.advance_committed();
 
-        effects.persist(Record::Committed {
-            instance,
-            batch: batch.clone(),
-            dependencies: dependencies.clone(),
-        });
+        if path != Path::Fast || !mutated!(self.config, FastCommitUnpersisted) {
+            effects.persist(Record::Committed {
+                instance,
+                batch: batch.clone(),
+                dependencies: dependencies.clone(),
+            });
+        }
         effects.push(Effect::Committed {
             instance,
             batch: batch.clone(),
@@ -369,8 +372,12 @@ impl EPaxos {
             }
             Record::Promised { instance, ballot } => {
                 self.learn_command(instance, &Batch::NOOP, nothing);
+                let single = mutated!(self.config, SingleBallot);
                 let Some(entry) = self.entry_mut(instance) else { return };
                 entry.ballot = entry.ballot.max(ballot);
+                if single {
+                    entry.accepted_ballot = entry.ballot;
+                }
             }
             Record::Validated { instance, batch, initial_dependencies } => {
                 self.learn_command(instance, &batch, nothing);

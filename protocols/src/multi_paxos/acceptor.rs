@@ -9,6 +9,7 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, Slot},
+    mutant::mutated,
     replica::{Effects, Path},
 };
 
@@ -40,6 +41,9 @@ impl MultiPaxos {
         let discarded = self.log.collected();
         let mut promise =
             Promise { ballot: self.promised, first, entries: Vec::new(), next: None, discarded };
+        if mutated!(self.config, DiscardedUnsaid) {
+            promise.discarded = 0;
+        }
         let mut bytes = 0;
         for slot in first.max(discarded + 1)..=self.log.last() {
             let entry = self.log.get(slot).expect("between the discarded and the last slot");
@@ -70,6 +74,10 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
+            if mutated!(self.config, PromiseIgnored) && slot > self.log.collected() {
+                self.accept(from, (ballot, slot), batch, effects);
+                return;
+            }
             effects.reply(from, Message::Refuse { promised: self.promised });
             return;
         }
@@ -77,16 +85,22 @@ impl MultiPaxos {
         if slot <= self.log.collected() {
             effects.reply(from, Message::Discarded { through: self.log.collected() });
         } else if slot <= self.highest_slot_kept() {
-            self.accept(from, slot, batch, effects);
+            self.accept(from, (ballot, slot), batch, effects);
         }
         // Beyond the highest slot kept an Accept is as good as lost: this replica must catch up first.
         self.learn_commit(from, commit, effects);
         self.collect(collect);
     }
 
-    /// Accepts `batch` at `slot` and the promised ballot, and says so.
-    fn accept(&mut self, from: ReplicaId, slot: Slot, batch: Batch, effects: &mut Effects<Self>) {
-        let (ballot, executed) = (self.promised, self.executed);
+    /// Accepts `batch` at `slot` and `ballot`, which is the promised one, and says so.
+    fn accept(
+        &mut self,
+        from: ReplicaId,
+        (ballot, slot): (Ballot, Slot),
+        batch: Batch,
+        effects: &mut Effects<Self>,
+    ) {
+        let executed = self.executed;
         let entry = self.log.ensure(slot).expect("the caller saw that the slot is not collected");
         if entry.decided {
             assert!(entry.batch == batch, "slot {slot} is decided as two batches");

@@ -8,6 +8,7 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
+    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -147,7 +148,7 @@ impl Paxos {
             self.give_way(slot, promised, effects);
             return;
         }
-        let batch = if accepted == Ballot::ZERO {
+        let batch = if accepted == Ballot::ZERO || mutated!(self.config, AcceptedIgnored) {
             attempt.own.clone().unwrap_or(Batch::NOOP)
         } else {
             adopted
@@ -172,11 +173,12 @@ impl Paxos {
         effects: &mut Effects<Self>,
     ) {
         let majority = self.majority();
+        let twice = mutated!(self.config, VoteCountedTwice);
         // Of an attempt that has ended, or at a ballot that was given up.
         let Some(attempt) = self.attempt_at(slot, ballot) else { return };
         let Phase::Accept { votes, .. } = &mut attempt.phase else { return };
         // A repetition.
-        if !votes.insert(from) {
+        if !counted(votes, from, twice) {
             return;
         }
         if votes.len() == majority {
