@@ -68,7 +68,7 @@ fn multi_paxos_takes_the_way_to_the_leader_and_a_round_from_there() {
                 scenario(&sites, Load::private(ReplicaSet::all(n), SUBMISSIONS as u64));
             scenario.config.first_leader = ReplicaId::from_index(leader);
             let expected =
-                |site: usize| sites.round_trips_ns[site][leader] + sites.q(leader, majority(n));
+                |site: usize| sites.round_trip_ns(site, leader) + sites.q(leader, majority(n));
             check_private::<MultiPaxos>(&scenario, &sites, 0..n, expected);
         }
     }
@@ -102,7 +102,7 @@ fn epaxos_takes_a_second_round_after_a_conflict() {
             let outcome = outcome::<EPaxos>(&scenario(&sites, load));
             for (site, other) in [(a, b), (b, a)] {
                 let hears_other_first =
-                    |at: &usize| sites.round_trips_ns[other][*at] < sites.round_trips_ns[site][*at];
+                    |at: &usize| sites.one_way_ns(other, *at) < sites.one_way_ns(site, *at);
                 let slow = sites.nearest(site)[..fast].iter().any(hears_other_first);
                 let second_round = if slow { sites.q(site, majority(n)) } else { 0 };
                 let place = format!("site {site} against {other}, {}", sites.name);

@@ -1,4 +1,5 @@
-//! Fault plans: what is done to the cluster while it is measured. Only their description; drivers carry them out.
+//! Fault plans: what is done to the cluster while it is measured. Only their description; [`crate::schedule`] says when,
+//! drivers carry them out.
 
 use protocols::ReplicaId;
 use serde::{Serialize, Serializer};
@@ -101,6 +102,16 @@ pub enum Layer {
     Packet,
     /// Protocol messages, above QUIC.
     Message,
+}
+
+impl Layer {
+    /// The name in files and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Packet => "packet",
+            Self::Message => "message",
+        }
+    }
 }
 
 fn serialize_true<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {

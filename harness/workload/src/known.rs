@@ -80,7 +80,8 @@ pub(crate) fn refuse_unknown(document: &Document) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// Refuses the first key of an inner table, say one fault, that is not among `allowed`.
+/// Refuses the first key of an inner table, say one fault, that is not among `allowed`. `path` is the table's dotted key,
+/// empty for the table of a whole file.
 pub(crate) fn refuse_unknown_in(
     origin: &Origin,
     path: &str,
@@ -90,11 +91,12 @@ pub(crate) fn refuse_unknown_in(
     let Some((key, value)) = table.iter().find(|(key, _)| !allowed.contains(&key.as_str())) else {
         return Ok(());
     };
+    let dotted = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
     let remedy = nearest(key, allowed.iter().copied()).map_or_else(
         || format!("unknown key: use {}", allowed.join(", ")),
         |known| format!("unknown key: did you mean {known}?"),
     );
-    Err(origin.error(&format!("{path}.{key}"), Some(value), remedy))
+    Err(origin.error(&dotted, Some(value), remedy))
 }
 
 /// The error for a dotted key that is not known.

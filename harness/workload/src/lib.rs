@@ -5,7 +5,7 @@
 //! same streams, so that the same seed offers both the same load.
 //!
 //! **Invariant:** nothing here reads a clock, sleeps, prints or draws from a generator that is not seeded by the
-//! workload; the only I/O is [`Workload::load`] reading the file that it is given.
+//! workload; the only I/O is reading the workload's file and the one of the topology that it names.
 //!
 //! # Keys and their defaults
 //! | key | default | values |
@@ -35,7 +35,7 @@
 //! | `commands.write_ratio` ⇄ | 1 | 0..=1 |
 //! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
-//! | `network.topology` | none: the bare loopback | a name, or a table |
+//! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
 //! | `faults` | none | [`fault`] |
 //!
 //! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
@@ -50,17 +50,24 @@ mod load;
 mod model;
 mod overrides;
 mod plan;
+pub mod schedule;
 mod seed;
+mod sites;
 mod stream;
 mod sweep;
+pub mod topology;
 
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
+pub use load::TopologyFile;
 pub use model::{
     Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-    Network, RUN_OVERHEAD_S, Routing, Timeouts, Topology, Workload,
+    Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,
 };
 pub use overrides::Override;
 pub use plan::{Plan, Point, Run};
+pub use schedule::{Strike, Victims};
+pub use sites::Sites;
 pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value};
 pub use sweep::{Sweep, fast_quorum_name};
+pub use topology::Topology;

@@ -11,7 +11,7 @@ use protocols::{
 };
 use serde::Serialize;
 
-use crate::{document::Origin, fault::Fault, sweep::Sweep};
+use crate::{document::Origin, fault::Fault, sites::Sites, sweep::Sweep, topology::Topology};
 
 /// A validated workload file, overrides applied. Units are last in names: `_s`, `_ms`, `_ops_per_s`, `_bytes`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -226,16 +226,6 @@ pub struct Network {
     pub topology: Topology,
 }
 
-/// A site matrix.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Topology {
-    /// The name of a file under `workloads/topologies/`.
-    Named(String),
-    /// Written into the workload file.
-    Inline(toml::Table),
-}
-
 /// All timeouts of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -263,13 +253,19 @@ impl From<Timeouts> for GivenTimeouts {
 pub const RUN_OVERHEAD_S: f64 = 1.5;
 
 impl Workload {
-    /// The timeouts for a cluster whose largest round trip, that of its slowest pair under the fault plan's largest
-    /// delay, is `round_trip_max`; zero for the bare loopback.
+    /// What errors call the file.
+    pub fn file(&self) -> &str {
+        &self.origin.file
+    }
+
+    /// The timeouts of every run.
     ///
-    /// What the file names is taken as it is. Absent: retransmit the larger of 100 ms and 2 round trips (one would send
-    /// everything twice); election and recovery of 500 ms and 5 round trips (a slow path takes 2, its queueing is
-    /// unknown); client of 2000 ms and 10 round trips (twice an election, and what it waits for).
-    pub fn timeouts(&self, round_trip_max: Duration) -> Timeouts {
+    /// What the file names is taken as it is. Absent, they follow [`Workload::round_trip_max`]: retransmit the larger of
+    /// 100 ms and 2 round trips (one would send everything twice); election and recovery of 500 ms and 5 round trips (a
+    /// slow path takes 2, its queueing is unknown); client of 2000 ms and 10 round trips (twice an election, and what it
+    /// waits for).
+    pub fn timeouts(&self) -> Timeouts {
+        let round_trip_max = self.round_trip_max();
         let pick = |given_ms: Option<f64>, least_ms: u64, round_trips: u32| match given_ms {
             Some(ms) => Duration::from_secs_f64(ms / 1e3),
             None => Duration::from_millis(least_ms).max(round_trip_max * round_trips),
@@ -281,6 +277,18 @@ impl Workload {
                 recovery: pick(self.timeouts.recovery_ms, 500, 5),
             },
             client: pick(self.timeouts.client_ms, 2000, 10),
+        }
+    }
+
+    /// The matrix of a cluster of `replicas`; none on the bare loopback.
+    ///
+    /// # Panics
+    /// If the workload has no cluster of that size: its topology may be too small for it.
+    pub fn sites(&self, replicas: usize) -> Option<Sites> {
+        let network = self.network.as_ref()?;
+        match network.topology.sites(replicas) {
+            Ok(sites) => Some(sites),
+            Err(lack) => panic!("{lack} for a cluster of {replicas}, which the file does not have"),
         }
     }
 

@@ -146,11 +146,11 @@ impl Workload {
         (0..self.point_count()).filter_map(|index| self.resolve(index, protocol)).collect()
     }
 
-    /// What the cores of a cluster at `point` are told; `round_trip_max` as for [`Workload::timeouts`].
-    pub fn config(&self, point: &Point, round_trip_max: Duration) -> Config {
+    /// What the cores of a cluster at `point` are told.
+    pub fn config(&self, point: &Point) -> Config {
         Config {
             first_leader: point.leader,
-            timeouts: self.timeouts(round_trip_max).replica,
+            timeouts: self.timeouts().replica,
             variant: self.epaxos.variant,
             fast_quorum: point.fast_quorum,
             ..Config::new(point.replicas)

@@ -20,6 +20,7 @@ pub(crate) enum Purpose {
     Commands = 1,
     Routing = 2,
     Arrivals = 3,
+    Faults = 4,
 }
 
 /// splitmix64's output function.

@@ -207,20 +207,6 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
-fn networks() {
-    check("[network]", "x.toml: network.topology: missing: name one, or remove [network]");
-    check("network.topology = {}", "x.toml: network.topology = {}: must not be empty");
-    check(
-        "network.topology = 3",
-        "x.toml: network.topology = 3: must be a topology's name or a table, not a whole number",
-    );
-    check(
-        "network.topology = \"../secret\"",
-        "x.toml: network.topology = \"../secret\": must be made of lower-case letters, digits and hyphens",
-    );
-}
-
-#[test]
 fn faults() {
     let entry = |text: &str, expected: &str| {
         check(&format!("[[faults]]\n{text}"), &format!("x.toml: faults[0].{expected}"));
@@ -320,30 +306,100 @@ fn overrides() {
 }
 
 #[test]
-fn what_no_driver_carries_out_yet() {
+fn plans_that_strike_too_often_or_leave_no_majority() {
+    check(
+        "[[faults]]\nat_s = 1\nevery_s = 0.0001\npause = 0",
+        "x.toml: faults[0].every_s = 0.0001: makes 40001 strikes: must be at most 10000 in all",
+    );
+    let plan = |replicas: usize, faults: &str, expected: &str| {
+        let cluster = format!("cluster = {{ replicas = {replicas}, durability = \"buffered\" }}");
+        check(
+            &format!("{cluster}\nfaults = [{faults}]"),
+            &format!(
+                "x.toml: faults[{expected} dead at {}: kill fewer, or restart one before",
+                "2 s, and a majority must live"
+            ),
+        );
+    };
+    plan(
+        3,
+        "{ at_s = 2, kill = 1 }, { at_s = 1, kill = 0 }",
+        "0].kill = 1: may leave 2 of 3 replicas",
+    );
+    plan(
+        3,
+        "{ at_s = 1, every_s = 1, kill = \"random\" }",
+        "0].kill = \"random\": may leave 2 of 3 replicas",
+    );
+    plan(
+        5,
+        "{ at_s = 0, kill = 0 }, { at_s = 1, kill = \"leader\" }, { at_s = 2, kill = 1 }",
+        "2].kill = 1: may leave 3 of 5 replicas",
+    );
+    // Restarting another one does not bring it back.
+    plan(
+        3,
+        "{ at_s = 0, kill = 0 }, { at_s = 1, restart = 1 }, { at_s = 2, kill = \"random\" }",
+        "2].kill = \"random\": may leave 2 of 3 replicas",
+    );
+    // Killing a dead one kills nobody.
+    for fitting in [
+        "{ at_s = 1, every_s = 1, kill = 0 }",
+        "{ at_s = 0, every_s = 2, kill = \"random\" }, { at_s = 1, every_s = 2, restart = \"random\" }",
+        "{ at_s = 0, kill = 0 }, { at_s = 1, restart = 0 }, { at_s = 2, kill = 1 }",
+    ] {
+        let text = format!("name = \"x\"\ncluster.durability = \"fsync\"\nfaults = [{fitting}]");
+        Workload::parse("x.toml", &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+#[test]
+fn what_a_driver_does_not_carry_out() {
+    let load =
+        |text: &str| Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).expect(text);
     let check = |text: &str, expected: &str| {
-        let workload =
-            Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).expect(text);
-        let error = workload.unsupported().expect(text).to_string();
+        let error = load(text).unsupported().expect(text).to_string();
         assert_eq!(error, expected);
     };
     check(
-        "cluster.driver = \"sim\"",
-        "x.toml: cluster.driver = \"sim\": is not offered yet: use \"quic\"",
-    );
-    check(
         "cluster.durability = \"fsync\"",
-        "x.toml: cluster.durability = \"fsync\": is not offered yet: use \"memory\"",
+        "x.toml: cluster.durability = \"fsync\": driver \"quic\" offers \"memory\" only: use --driver sim",
     );
     check(
-        "network.topology = \"ec2-2013\"",
-        "x.toml: network.topology = \"ec2-2013\": driver \"quic\" runs on the bare loopback only: remove [network]",
+        "network.topology = { name = \"mine\", source = \"x\", sites = [\"a\", \"b\", \"c\"], \
+         round_trip_ms = { a-b = 1, a-c = 1, b-c = 1 } }",
+        "x.toml: network.topology = \"mine\": driver \"quic\" runs on the bare loopback only: use --driver sim",
     );
+    let sim_only = [
+        ("pause = 0", "pause = 0"),
+        ("resume = \"leader\"", "resume = \"leader\""),
+        ("heal = true", "heal = true"),
+        ("partition = [[0], [1, 2]]", "partition = [[0], [1, 2]]"),
+        ("slow = { replica = 0, factor = 4 }", "slow = { factor = 4.0, replica = 0 }"),
+        ("delay_ms = 3\nlayer = \"packet\"", "delay_ms = 3.0"),
+        ("loss_rate = 0.5\nlayer = \"message\"", "loss_rate = 0.5"),
+    ];
+    for (fault, shown) in sim_only {
+        check(
+            &format!(
+                "faults = [{{ at_s = 1, kill = 0 }}, {{ at_s = 1, {} }}]",
+                fault.replace('\n', ", ")
+            ),
+            &format!(
+                "x.toml: faults[1].{shown}: driver \"quic\" carries out kill only: use --driver sim"
+            ),
+        );
+    }
     check(
-        "[[faults]]\nat_s = 1\nkill = 0",
-        "x.toml: faults[0] = { at_s = 1.0, kill = 0 }: driver \"quic\" carries out no faults yet: \
-         remove every [[faults]]",
+        "cluster.driver = \"sim\"\nfaults = [{ at_s = 1, delay_ms = 3, duplicate_rate = 0.1, layer = \"packet\" }]",
+        "x.toml: faults[0].layer = \"packet\": driver \"sim\" has no packets: use layer = \"message\"",
     );
-    let plain = Workload::parse("x.toml", "name = \"x\"", &[]).unwrap();
-    assert_eq!(plain.unsupported(), None);
+    for carried_out in [
+        "",
+        "cluster.driver = \"sim\"\ncluster.durability = \"buffered\"\nfaults = [{ at_s = 1, restart = 0 }]",
+        "cluster.driver = \"sim\"\nfaults = [{ at_s = 1, delay_ms = 3, layer = \"packet\" }]",
+        "faults = [{ at_s = 1, kill = \"leader\" }, { at_s = 2, kill = 2 }]\ncluster.replicas = 5",
+    ] {
+        assert_eq!(load(carried_out).unsupported(), None);
+    }
 }

@@ -3,10 +3,13 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use protocols::{Protocol, ReplicaId};
-use workload::{Override, Plan, Workload};
+use workload::{Override, Plan, Timeouts, Workload};
+
+/// A file beside the committed ones, so that it finds their topologies.
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
 
 fn parse(text: &str) -> Workload {
-    Workload::parse("x.toml", text, &[]).expect(text)
+    Workload::parse(FILE, text, &[]).expect(text)
 }
 
 /// One of every key, as the format is described.
@@ -52,9 +55,10 @@ kill = 0
 const EVERY_FAULT: &str = r#"
 name = "faults"
 cluster.durability = "buffered"
-network.topology = { sites = ["a", "b", "c"] }
+network.topology = { source = "invented", sites = ["a", "b", "c"], jitter_ms = 0.5, round_trip_ms = { a-b = 10, c-b = 0.25 }, one_way_ms = { a-c = [1, 2] }, pair_jitter_ms = { c-a = 0 } }
 faults = [
     { at_s = 0, every_s = 2.5, kill = "random" },
+    { at_s = 1, every_s = 2.5, restart = "random" },
     { at_s = 1, restart = 2 },
     { at_s = 1, pause = "leader" },
     { at_s = 2, resume = "leader" },
@@ -173,46 +177,53 @@ fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
         "seed=7",
         "protocols=[\"epaxos\"]",
         "timeouts.client_ms=250.5",
-        "network.topology=my-sites",
+        "network.topology=ec2-2013",
     ]
     .into_iter()
     .map(|text| Override::parse(text).unwrap())
     .chain([Override::by_flag("--seed", "seed", 8)])
     .collect();
-    let workload = Workload::parse("x.toml", "name = \"x\"\nseed = 1", &set).unwrap();
+    let workload = Workload::parse(FILE, "name = \"x\"\nseed = 1", &set).unwrap();
     assert_eq!((workload.seed, workload.protocols.as_slice()), (8, [Protocol::EPaxos].as_slice()));
     assert_eq!(workload.load.rate_ops_per_s.values(), [1000.0, 2000.0]);
     assert_eq!(workload.timeouts.client_ms, Some(250.5));
     let error = workload.unsupported().unwrap().to_string();
-    assert!(error.starts_with("--set: network.topology = \"my-sites\": "), "{error}");
+    assert!(error.starts_with("--set: network.topology = \"ec2-2013\": "), "{error}");
 }
 
 #[test]
 fn timeouts_follow_the_largest_round_trip_unless_given() {
     let ms = Duration::from_millis;
-    let own = parse("name = \"x\"\ntimeouts.election_ms = 70");
-    let (bare, wide) = (own.timeouts(Duration::ZERO), own.timeouts(ms(300)));
-    assert_eq!(
-        (bare.replica.retransmit, bare.replica.election, bare.replica.recovery, bare.client),
-        (ms(100), ms(70), ms(500), ms(2000))
+    let all = |workload: &Workload| {
+        let Timeouts { replica, client } = workload.timeouts();
+        (replica.retransmit, replica.election, replica.recovery, client)
+    };
+    let bare = parse("name = \"x\"\ntimeouts.election_ms = 70");
+    assert_eq!(bare.round_trip_max(), Duration::ZERO);
+    assert_eq!(all(&bare), (ms(100), ms(70), ms(500), ms(2000)));
+    // The largest cluster decides, with its slowest pair, its jitter and the largest delay of the plan, both ways.
+    let wide = parse(
+        "name = \"x\"\ntimeouts.election_ms = 70\ncluster.replicas = [5, 3]\nnetwork.topology = \"ec2-2013\"\n\
+         faults = [{ at_s = 1, delay_ms = 11, layer = \"packet\" }, { at_s = 2, delay_ms = 10, layer = \"message\" }]",
     );
-    assert_eq!(
-        (wide.replica.retransmit, wide.replica.election, wide.replica.recovery, wide.client),
-        (ms(600), ms(70), ms(1500), ms(3000))
-    );
-    let mut recorded = own.clone();
-    recorded.timeouts = wide.into();
-    assert_eq!(recorded.timeouts(Duration::ZERO), wide, "what is recorded holds on any network");
+    assert_eq!(wide.round_trip_max(), ms(278 + 2 * 11));
+    assert_eq!(all(&wide), (ms(600), ms(70), ms(1500), ms(3000)));
+    let mut recorded = wide.clone();
+    recorded.timeouts = wide.timeouts().into();
+    recorded.network = None;
+    assert_eq!(recorded.timeouts(), wide.timeouts(), "what is recorded holds on any network");
 }
 
 #[test]
 fn a_points_config_is_what_the_file_says() {
     let workload = parse(
-        "name = \"x\"\ncluster = { replicas = 5, leader = 4 }\nepaxos.fast_quorum = \"simple\"",
+        "name = \"x\"\ncluster = { replicas = 5, leader = 4 }\nepaxos.fast_quorum = \"simple\"\n\
+         network.topology = \"ec2-2013\"",
     );
     let point = &workload.points(Protocol::EPaxos)[0];
-    let config = workload.config(point, Duration::ZERO);
+    let config = workload.config(point);
     assert_eq!((config.replicas, config.first_leader), (5, ReplicaId(4)));
     assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
-    assert_eq!(config.timeouts, workload.timeouts(Duration::ZERO).replica);
+    assert_eq!(config.timeouts, workload.timeouts().replica);
+    assert_eq!(config.timeouts.recovery, Duration::from_millis(5 * 278));
 }

@@ -8,12 +8,14 @@ use std::{
 };
 
 use protocols::Protocol;
-use workload::{Plan, Workload};
+use workload::{Plan, Topology, Workload};
 
 use crate::{exit::Failure, output, progress::short};
 
 /// Where workload files are looked for.
 const FOLDER: &str = "workloads";
+/// Where site matrices are, inside it.
+const TOPOLOGIES: &str = "topologies";
 const LINE_CHARS: usize = 96;
 
 pub(crate) fn run() -> Result<ExitCode, Failure> {
@@ -21,7 +23,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     for protocol in Protocol::ALL {
         let _ = writeln!(text, "  {:<12} {}", protocol.name(), meaning(protocol));
     }
-    let files = workload_files(Path::new(FOLDER));
+    let files = toml_files(Path::new(FOLDER));
     if files.is_empty() {
         let _ = writeln!(text, "\nNo workload files: there is no {FOLDER}/*.toml here");
     } else {
@@ -29,6 +31,13 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     }
     for file in files {
         text.push_str(&entry(&file));
+    }
+    let topologies = toml_files(&Path::new(FOLDER).join(TOPOLOGIES));
+    if !topologies.is_empty() {
+        text.push_str("\nTopologies (network.topology in a workload file)\n");
+    }
+    for file in topologies {
+        text.push_str(&topology(&file));
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
@@ -46,7 +55,7 @@ const fn meaning(protocol: Protocol) -> &'static str {
     }
 }
 
-fn workload_files(folder: &Path) -> Vec<PathBuf> {
+fn toml_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries
         .map(|entry| entry.path())
@@ -70,6 +79,24 @@ fn entry(file: &Path) -> String {
         short(plan.estimate())
     );
     for line in folded(workload.question.as_deref().unwrap_or("(opens with no question)")) {
+        let _ = writeln!(text, "    {line}");
+    }
+    text
+}
+
+/// A topology's name, what it is, its sites and where its numbers come from; or what is wrong with it.
+fn topology(file: &Path) -> String {
+    let read = match Topology::load(file) {
+        Ok(read) => read,
+        Err(error) => return format!("  {}\n    cannot be used: {error}\n", file.display()),
+    };
+    let topology = read.topology;
+    let name = topology.name.as_deref().unwrap_or("(no name)");
+    let mut text = format!("  {name}  ({})\n", topology.sites.join(", "));
+    let description = read.description.unwrap_or_else(|| "(opens with no description)".to_owned());
+    for line in
+        folded(&description).into_iter().chain(folded(&format!("Source: {}", topology.source)))
+    {
         let _ = writeln!(text, "    {line}");
     }
     text

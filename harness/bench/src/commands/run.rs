@@ -1,12 +1,12 @@
 //! `bench run`: a plan, run by run, into a results directory and onto the terminal.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{path::Path, process::ExitCode};
 
 use measure::{Manifest, ResultsDir, RunRecord};
 use node::identity;
 use report::Style;
 use tokio::runtime::{Builder, LocalOptions};
-use workload::{GivenTimeouts, Override, Plan, Workload};
+use workload::{Driver, GivenTimeouts, Override, Plan, Workload};
 
 use crate::{
     cli::{Format, RunArguments},
@@ -50,15 +50,30 @@ fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
         overrides.push(Override::by_flag("--seed", "seed", seed));
     }
     let workload = Workload::load(&arguments.workload, &overrides).map_err(Failure::usage)?;
-    match workload.unsupported() {
-        Some(error) => Err(Failure::usage(error)),
+    match workload.unsupported().map(Failure::usage).or_else(|| not_offered(&workload)) {
+        Some(refusal) => Err(refusal),
         None => Ok(workload),
     }
 }
 
+/// What the workload's driver could carry out and this program does not offer yet.
+fn not_offered(workload: &Workload) -> Option<Failure> {
+    let file = workload.file();
+    match workload.cluster.driver {
+        Driver::Sim => {
+            Some(format!("{file}: cluster.driver = \"sim\": is not offered yet: use \"quic\""))
+        }
+        Driver::Quic if !workload.faults.is_empty() => {
+            Some(format!("{file}: faults: are not carried out yet: remove every [[faults]]"))
+        }
+        Driver::Quic => None,
+    }
+    .map(Failure::usage)
+}
+
 fn manifest(workload: &Workload, plan: &Plan) -> Manifest {
     let full = serde_json::to_value(workload).expect("a workload is plain data");
-    let timeouts = GivenTimeouts::from(workload.timeouts(Duration::ZERO));
+    let timeouts = GivenTimeouts::from(workload.timeouts());
     let mut manifest = Manifest::starting(&workload.name, workload.seed, full);
     manifest.duration_s = workload.load.duration_s;
     manifest.warmup_s = workload.load.warmup_s;

@@ -72,7 +72,7 @@ pub(crate) async fn run(
     );
     let spec = Spec {
         protocol: run.protocol,
-        config: setting.workload.config(&run.point, Duration::ZERO),
+        config: setting.workload.config(&run.point),
         credentials: setting.credentials,
         logs: setting.logs,
         stem: stem.clone(),
@@ -88,7 +88,7 @@ pub(crate) async fn run(
     };
     let Cluster { mut processes, mut lines, sessions } = cluster;
     let duration = Duration::from_secs_f64(setting.workload.load.duration_s);
-    let client_timeout = setting.workload.timeouts(Duration::ZERO).client;
+    let client_timeout = setting.workload.timeouts().client;
     let load = match Load::new(run, sessions, duration, client_timeout) {
         Ok(load) => load,
         Err(error) => return unmeasured(Stop::Failed(format!("cannot set a timer: {error}"))),

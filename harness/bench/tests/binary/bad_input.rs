@@ -44,11 +44,11 @@ fn workload_files() {
 #[test]
 fn what_no_driver_carries_out_yet() {
     refused_file("[cluster]\ndriver = \"sim\"", "cluster.driver = \"sim\": ");
-    refused_file("[[faults]]\nat_s = 1\nkill = 0", "w.toml: faults[0] = ");
+    refused_file("[[faults]]\nat_s = 1\nkill = 0", "w.toml: faults: are not carried out yet");
     refused(
         &Place::new(TINY),
         &["run", "w.toml", "--driver", "sim"],
-        "--driver: cluster.driver = \"sim\": is not offered yet: use \"quic\"",
+        "w.toml: cluster.driver = \"sim\": is not offered yet: use \"quic\"",
     );
 }
 

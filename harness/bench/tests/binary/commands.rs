@@ -32,6 +32,11 @@ fn the_list_names_protocols_and_workloads_with_their_questions() {
     fs::create_dir(place.path().join("workloads")).unwrap();
     fs::write(place.path().join("workloads/tiny.toml"), TINY).unwrap();
     fs::write(place.path().join("workloads/wrong.toml"), "seed = 1").unwrap();
+    let topologies = place.path().join("workloads/topologies");
+    fs::create_dir(&topologies).unwrap();
+    let two = "# Two places.\n#\n# More of it.\nsource = \"a map\"\nsites = [\"A\", \"B\"]\nround_trip_ms = { A-B = 3 }";
+    fs::write(topologies.join("two.toml"), two).unwrap();
+    fs::write(topologies.join("wrong.toml"), "sites = 3").unwrap();
     let Ended { code, stdout, .. } = place.bench(&["list"]);
     assert_eq!(code, Some(0));
     for expected in [
@@ -40,6 +45,8 @@ fn the_list_names_protocols_and_workloads_with_their_questions() {
         "  epaxos  ",
         "  workloads/tiny.toml  (3 runs, about 6 s)\n    does it run at all?\n",
         "  workloads/wrong.toml\n    cannot be used: workloads/wrong.toml: name: missing",
+        "  two  (A, B)\n    Two places.\n    Source: a map\n",
+        "  workloads/topologies/wrong.toml\n    cannot be used: workloads/topologies/wrong.toml: source: missing",
     ] {
         assert!(stdout.contains(expected), "{expected:?} in {stdout}");
     }

@@ -1,12 +1,10 @@
-//! What values must be to each other, and what no driver carries out yet.
+//! What values must be to each other.
 
-use protocols::ReplicaId;
-
+use super::fault_plan;
 use crate::{
     document::Document,
     error::LoadError,
-    fault::{Action, Partition, Target},
-    model::{Arrival, Driver, Durability, Mode, Workload},
+    model::{Arrival, Mode, Workload},
     plan::{POINTS_MAX, RUNS_MAX},
 };
 
@@ -15,7 +13,7 @@ pub(super) fn together(document: &Document, workload: &Workload) -> Result<(), L
     mode(document, workload)?;
     leader(document, workload)?;
     size(document, workload)?;
-    (0..workload.faults.len()).try_for_each(|index| fault(document, workload, index))
+    fault_plan::together(document, workload)
 }
 
 /// A key that its mode does not use may hold its default, and nothing else: nothing is read and then ignored.
@@ -54,7 +52,7 @@ fn mode(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn replicas_min(workload: &Workload) -> usize {
+pub(super) fn replicas_min(workload: &Workload) -> usize {
     workload.cluster.replicas.values().iter().copied().min().unwrap_or(0)
 }
 
@@ -84,91 +82,4 @@ fn size(document: &Document, workload: &Workload) -> Result<(), LoadError> {
         return Err(document.error("repetitions", remedy));
     }
     Ok(())
-}
-
-fn fault(document: &Document, workload: &Workload, index: usize) -> Result<(), LoadError> {
-    let fault = &workload.faults[index];
-    let entry = document.value("faults").and_then(|faults| faults.get(index));
-    let refuse = |key: &str, remedy: String| {
-        let value = entry.and_then(|entry| entry.get(key));
-        Err(document.origin.error(&format!("faults[{index}].{key}"), value, remedy))
-    };
-    if fault.at_s > workload.load.duration_s {
-        let end = workload.load.duration_s;
-        return refuse("at_s", format!("must be at most load.duration_s, which is {end}"));
-    }
-    let (key, named) = replicas_of(&fault.action);
-    let smallest = replicas_min(workload);
-    if let Some(replica) = named.iter().find(|replica| replica.index() >= smallest) {
-        let remedy = format!("there is no replica {}: use 0 to {}", replica.0, smallest - 1);
-        return refuse(key, remedy);
-    }
-    if matches!(fault.action, Action::Restart(_))
-        && workload.cluster.durability == Durability::Memory
-    {
-        return refuse(
-            key,
-            "nothing survives in memory: use cluster.durability = \"fsync\" or \"buffered\""
-                .to_owned(),
-        );
-    }
-    if let Action::Partition(Partition::Groups(groups)) = &fault.action {
-        let listed: usize = groups.iter().map(Vec::len).sum();
-        if let Some(n) = workload.cluster.replicas.values().iter().find(|n| **n != listed) {
-            return refuse(key, format!("must name each of the {n} replicas once"));
-        }
-    }
-    Ok(())
-}
-
-/// The key of an action and the replicas that it names.
-fn replicas_of(action: &Action) -> (&'static str, Vec<ReplicaId>) {
-    let one = |target: &Target| match target {
-        Target::Replica(replica) => vec![*replica],
-        Target::Random | Target::Leader => Vec::new(),
-    };
-    match action {
-        Action::Kill(target) => ("kill", one(target)),
-        Action::Restart(target) => ("restart", one(target)),
-        Action::Pause(target) => ("pause", one(target)),
-        Action::Resume(target) => ("resume", one(target)),
-        Action::Partition(Partition::Groups(groups)) => ("partition", groups.concat()),
-        Action::Partition(Partition::OneWay { from, to }) => {
-            ("partition", from.iter().chain(to).copied().collect())
-        }
-        Action::Slow(slow) => ("slow", vec![slow.replica]),
-        Action::Heal => ("heal", Vec::new()),
-        Action::Links(_) => ("layer", Vec::new()),
-    }
-}
-
-impl Workload {
-    /// What this workload asks for and its driver does not carry out yet, the first of it; none if all is carried out.
-    ///
-    /// A driver calls this before it starts anything, so that no key is read and then ignored.
-    pub fn unsupported(&self) -> Option<LoadError> {
-        let text = |text: &str| toml::Value::String(text.to_owned());
-        if self.cluster.driver == Driver::Sim {
-            let remedy = "is not offered yet: use \"quic\"";
-            return Some(self.origin.error("cluster.driver", Some(&text("sim")), remedy));
-        }
-        let durability = match self.cluster.durability {
-            Durability::Memory => None,
-            Durability::Buffered => Some("buffered"),
-            Durability::Fsync => Some("fsync"),
-        };
-        if let Some(name) = durability {
-            let remedy = "is not offered yet: use \"memory\"";
-            return Some(self.origin.error("cluster.durability", Some(&text(name)), remedy));
-        }
-        if let Some(network) = &self.network {
-            let shown = toml::Value::try_from(&network.topology).ok();
-            let remedy = "driver \"quic\" runs on the bare loopback only: remove [network]";
-            return Some(self.origin.error("network.topology", shown.as_ref(), remedy));
-        }
-        let fault = self.faults.first()?;
-        let shown = toml::Value::try_from(fault).ok();
-        let remedy = "driver \"quic\" carries out no faults yet: remove every [[faults]]";
-        Some(self.origin.error("faults[0]", shown.as_ref(), remedy))
-    }
 }

@@ -1,15 +1,21 @@
-//! From a file's text to a [`Workload`]: the only module that reads a file, and it does nothing else with the system.
+//! From a file's text to a [`Workload`]: the only module that reads files, the workload's and its topology's, and it does
+//! nothing else with the system.
 //!
 //! Order of complaint: the file cannot be read, is not TOML, holds an unknown key, holds a value of the wrong type or
 //! range, holds values that do not fit together.
 
 mod check;
+mod fault_plan;
 mod faults;
 mod sections;
+mod topology;
+mod unsupported;
 
 use std::{fs, path::Path};
 
 use toml::Table;
+
+pub use self::topology::TopologyFile;
 
 use crate::{
     document::{Document, Origin},
@@ -34,7 +40,8 @@ impl Workload {
         Self::parse(&file, &text, overrides)
     }
 
-    /// Validates the text of a workload file; `file` is what errors call it.
+    /// Validates the text of a workload file; `file` is what errors call it, and where a topology is looked for: in
+    /// `topologies/` beside it, then in `workloads/topologies/` of the working directory.
     ///
     /// # Errors
     /// As [`Workload::load`].

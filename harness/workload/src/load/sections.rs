@@ -7,14 +7,14 @@ use protocols::{
 };
 use toml::Value;
 
-use super::faults;
+use super::{faults, topology};
 use crate::{
     document::Document,
     error::LoadError,
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
     model::{
         Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-        Network, Routing, Topology, Workload,
+        Network, Routing, Workload,
     },
     sweep::Sweep,
 };
@@ -32,6 +32,7 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
     let name = document
         .one("name", name)?
         .ok_or_else(|| document.error("name", "missing: add name = \"my-workload\""))?;
+    let cluster = cluster(document)?;
     Ok(Workload {
         question,
         origin: document.origin.clone(),
@@ -39,12 +40,12 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
         protocols: protocols(document)?,
         repetitions: document.one("repetitions", count(1..=1000))?.unwrap_or(3),
         seed: document.one("seed", whole(0..=i64::MAX.unsigned_abs()))?.unwrap_or(42),
-        cluster: cluster(document)?,
+        cluster: cluster.clone(),
         epaxos: epaxos(document)?,
         load: load(document)?,
         commands: commands(document)?,
         timeouts: timeouts(document)?,
-        network: network(document)?,
+        network: network(document, &cluster)?,
         faults: faults::plan(document)?,
     })
 }
@@ -213,18 +214,10 @@ fn timeouts(document: &Document) -> Loaded<GivenTimeouts> {
     })
 }
 
-fn network(document: &Document) -> Loaded<Option<Network>> {
+fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {
     if document.value("network").is_none() {
         return Ok(None);
     }
-    let topology = |value: &Value| match value {
-        Value::Table(inline) if !inline.is_empty() => Ok(Topology::Inline(inline.clone())),
-        Value::Table(_) => Err("must not be empty".to_owned()),
-        Value::String(_) => name(value).map(Topology::Named),
-        other => Err(mismatch("a topology's name or a table", other)),
-    };
-    let topology = document.one("network.topology", topology)?.ok_or_else(|| {
-        document.error("network.topology", "missing: name one, or remove [network]")
-    })?;
+    let topology = topology::of_workload(document, cluster.replicas.values())?;
     Ok(Some(Network { topology }))
 }
