@@ -36,6 +36,9 @@
 //! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
 //! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
+//! | `sim.cpu_us_per_message` | [`sim_costs::CPU_US_PER_MESSAGE`] | 0..=1000000; `sim.*` only with `"sim"` |
+//! | `sim.cpu_ns_per_byte` | [`sim_costs::CPU_NS_PER_BYTE`] | 0..=1000000 |
+//! | `sim.nic_mbit_per_s` | [`sim_costs::NIC_MBIT_PER_S`] | 0..=1000000; 0 is unlimited |
 //! | `faults` | none | [`fault`] |
 //!
 //! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
@@ -52,6 +55,7 @@ mod overrides;
 mod plan;
 pub mod schedule;
 mod seed;
+pub mod sim_costs;
 mod sites;
 mod stream;
 mod sweep;
@@ -67,6 +71,7 @@ pub use model::{
 pub use overrides::Override;
 pub use plan::{Plan, Point, Run};
 pub use schedule::{Strike, Victims};
+pub use sim_costs::SimCosts;
 pub use sites::Sites;
 pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value};
 pub use sweep::{Sweep, fast_quorum_name};

@@ -11,7 +11,10 @@ use protocols::{
 };
 use serde::Serialize;
 
-use crate::{document::Origin, fault::Fault, sites::Sites, sweep::Sweep, topology::Topology};
+use crate::{
+    document::Origin, fault::Fault, sim_costs::SimCosts, sites::Sites, sweep::Sweep,
+    topology::Topology,
+};
 
 /// A validated workload file, overrides applied. Units are last in names: `_s`, `_ms`, `_ops_per_s`, `_bytes`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +45,9 @@ pub struct Workload {
     /// `[network]`; none is the bare loopback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// `[sim]`; none with another driver than the simulator, which has real costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sim: Option<SimCosts>,
     /// `[[faults]]`, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,

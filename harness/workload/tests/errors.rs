@@ -46,7 +46,7 @@ fn unknown_keys() {
     check(
         "colour = \"red\"",
         "x.toml: colour = \"red\": unknown key: a workload takes name, protocols, repetitions, seed, faults \
-         and [cluster], [epaxos], [load], [commands], [timeouts], [network]",
+         and [cluster], [epaxos], [load], [commands], [timeouts], [network], [sim]",
     );
     check(
         "[[faults]]\nat_s = 1\nkil = 0",
@@ -203,6 +203,31 @@ fn values_that_contradict_each_other() {
     check(
         "[commands]\nkeys = \"zipf\"\nkey_count = 5\ntheta = 0",
         "x.toml: commands.theta = 0: must be above 0",
+    );
+}
+
+#[test]
+fn costs_of_the_simulator() {
+    check(
+        "sim.cpu_us_per_message = 0",
+        "x.toml: sim.cpu_us_per_message = 0: goes with driver \"sim\" only: remove [sim], or use --driver sim",
+    );
+    let sim = |text: &str, expected: &str| {
+        check(
+            &format!("cluster.driver = \"sim\"\n[sim]\n{text}"),
+            &format!("x.toml: sim.{expected}"),
+        );
+    };
+    sim("cpu_us_per_message = -1", "cpu_us_per_message = -1: must be within 0..=1000000");
+    sim("cpu_ns_per_byte = \"x\"", "cpu_ns_per_byte = \"x\": must be a number, not a string");
+    sim("nic_mbit_per_s = inf", "nic_mbit_per_s = inf: must be finite");
+    sim(
+        "cost = 1",
+        "cost = 1: unknown key: [sim] takes cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
+    );
+    sim(
+        "nic_mbit = 1",
+        "nic_mbit = 1: unknown key: [sim] takes cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
     );
 }
 

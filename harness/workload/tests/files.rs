@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use protocols::{Protocol, ReplicaId};
-use workload::{Override, Plan, Timeouts, Workload};
+use workload::{Override, Plan, SimCosts, Timeouts, Workload};
 
 /// A file beside the committed ones, so that it finds their topologies.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
@@ -148,6 +148,8 @@ fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
         "name = \"x\"",
         EVERY_KEY,
         EVERY_FAULT,
+        "name = \"x\"\ncluster.driver = \"sim\"",
+        "name = \"x\"\ncluster.driver = \"sim\"\nsim = { cpu_us_per_message = 0.5, cpu_ns_per_byte = 0, nic_mbit_per_s = 10 }",
         "name = \"x\"\n[commands]\nkeys = \"uniform\"\nkey_count = 7",
         "name = \"x\"\n[epaxos]\nfast_quorum = [\"simple\", \"optimized\"]\n[cluster]\nreplicas = [3]",
     ] {
@@ -226,4 +228,17 @@ fn a_points_config_is_what_the_file_says() {
     assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
     assert_eq!(config.timeouts, workload.timeouts().replica);
     assert_eq!(config.timeouts.recovery, Duration::from_millis(5 * 278));
+}
+
+#[test]
+fn a_simulation_has_costs_and_a_real_cluster_has_none_to_give() {
+    assert_eq!(parse("name = \"x\"").sim, None);
+    let sim = |costs: &str| parse(&format!("name = \"x\"\ncluster.driver = \"sim\"\n{costs}"));
+    assert_eq!(sim("").sim, Some(SimCosts::default()));
+    let given = sim("sim.cpu_us_per_message = 0").sim.unwrap();
+    assert_eq!(given, SimCosts { cpu_us_per_message: 0.0, ..SimCosts::default() });
+    let free = sim("sim = { cpu_us_per_message = 0, cpu_ns_per_byte = 0, nic_mbit_per_s = 0 }");
+    assert!(
+        free.costs_nothing() && !sim("").costs_nothing() && !parse("name = \"x\"").costs_nothing()
+    );
 }

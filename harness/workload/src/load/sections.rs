@@ -16,6 +16,7 @@ use crate::{
         Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
         Network, Routing, Workload,
     },
+    sim_costs::SimCosts,
     sweep::Sweep,
 };
 
@@ -25,6 +26,8 @@ type Loaded<T> = Result<T, LoadError>;
 const SECONDS_MAX: f64 = 86_400.0;
 /// chosen: keys have eight digits.
 const KEY_COUNT_MAX: u64 = 100_000_000;
+/// chosen: a second per message, a millisecond per byte, a terabit per second.
+const COST_MAX: f64 = 1e6;
 /// The exponent of YCSB's "zipfian" request distribution.
 const THETA_DEFAULT: f64 = 0.99;
 
@@ -46,6 +49,7 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
         commands: commands(document)?,
         timeouts: timeouts(document)?,
         network: network(document, &cluster)?,
+        sim: sim(document, cluster.driver)?,
         faults: faults::plan(document)?,
     })
 }
@@ -220,4 +224,22 @@ fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {
     }
     let topology = topology::of_workload(document, cluster.replicas.values())?;
     Ok(Some(Network { topology }))
+}
+
+fn sim(document: &Document, driver: Driver) -> Loaded<Option<SimCosts>> {
+    const KEYS: [&str; 3] = ["sim.cpu_us_per_message", "sim.cpu_ns_per_byte", "sim.nic_mbit_per_s"];
+    let [mut message, mut byte, mut nic] = [None; 3];
+    for (key, cost) in KEYS.into_iter().zip([&mut message, &mut byte, &mut nic]) {
+        *cost = document.one(key, number(0.0..=COST_MAX))?;
+        if cost.is_some() && driver != Driver::Sim {
+            let remedy = "goes with driver \"sim\" only: remove [sim], or use --driver sim";
+            return Err(document.error(key, remedy));
+        }
+    }
+    let absent = SimCosts::default();
+    Ok((driver == Driver::Sim).then_some(SimCosts {
+        cpu_us_per_message: message.unwrap_or(absent.cpu_us_per_message),
+        cpu_ns_per_byte: byte.unwrap_or(absent.cpu_ns_per_byte),
+        nic_mbit_per_s: nic.unwrap_or(absent.nic_mbit_per_s),
+    }))
 }
