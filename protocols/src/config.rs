@@ -64,7 +64,7 @@ pub struct Config {
     /// EPaxos: which fast quorum.
     pub fast_quorum: FastQuorum,
     /// How many executed instances (per row) are kept for a replica that has not executed them; beyond it they are
-    /// collected all the same, and that replica catches up by snapshot.
+    /// collected all the same once a majority has executed that many more, and that replica catches up by snapshot.
     pub kept_slots_max: u64,
     /// The largest piece of a snapshot or of a promise that is put into one message, in bytes of payload.
     pub piece_bytes_max: usize,

@@ -38,7 +38,16 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     scenario.config.first_leader = any_replica(n, &mut rng);
     scenario.config.paxos_window = rng.random_range(1..=3);
     scenario.faults = faults;
+    draw_limits(&mut scenario, &mut rng);
     scenario
+}
+
+/// In three of four scenarios a replica that misses a few dozen instances has to catch up by snapshot, in small pieces.
+fn draw_limits(scenario: &mut Scenario, rng: &mut ChaCha8Rng) {
+    let kept = [1, 4, 16, scenario.config.kept_slots_max];
+    scenario.config.kept_slots_max = kept[rng.random_range(0..kept.len())];
+    let piece = [200, 4_000, scenario.config.piece_bytes_max];
+    scenario.config.piece_bytes_max = piece[rng.random_range(0..piece.len())];
 }
 
 fn draw_network(n: usize, rng: &mut ChaCha8Rng) -> Network {

@@ -3,18 +3,32 @@
 //! It outlives the instances: a key that was touched once keeps its marks (about 50 bytes and 16 per row), because a
 //! command that comes long after must still depend on what it overwrites.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     command::Footprint,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
-    key_map::KeyMap,
+    key_map::{KeyHash, KeyMap},
 };
 
 /// Marks of one key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Marks {
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Marks {
     writes: Dependencies,
     reads: Dependencies,
+}
+
+impl Marks {
+    /// Of how many rows they are; 0 if reads and writes differ in that.
+    pub fn rows(&self) -> usize {
+        if self.writes.rows() == self.reads.rows() { self.writes.rows() } else { 0 }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.writes.merge(&other.writes);
+        self.reads.merge(&other.reads);
+    }
 }
 
 /// The conflict index of one replica.
@@ -40,6 +54,24 @@ impl ConflictIndex {
     /// `instance`, committed with this command and not as a no-op, leaves the log.
     pub fn collect(&mut self, instance: InstanceId, footprint: &Footprint) {
         mark(&mut self.collected, self.rows, instance, footprint);
+    }
+
+    /// The marks of what is collected and of `more`, which is executed, in the order of their keys.
+    pub fn collected_with(&self, more: &[(InstanceId, &Footprint)]) -> Vec<(KeyHash, Marks)> {
+        let mut collected = self.collected.clone();
+        for (instance, footprint) in more {
+            mark(&mut collected, self.rows, *instance, footprint);
+        }
+        collected.sorted().into_iter().map(|(key, marks)| (key, marks.clone())).collect()
+    }
+
+    /// Adds what [`ConflictIndex::collected_with`] gave elsewhere.
+    pub fn merge_collected(&mut self, collected: &[(KeyHash, Marks)]) {
+        for (key, marks) in collected {
+            for map in [&mut self.known, &mut self.collected] {
+                map.get_or_insert_with(*key, || no_marks(self.rows)).merge(marks);
+            }
+        }
     }
 
     /// Every known instance that conflicts with a command of this footprint.
@@ -71,6 +103,10 @@ impl ConflictIndex {
     }
 }
 
+fn no_marks(rows: usize) -> Marks {
+    Marks { writes: Dependencies::none(rows), reads: Dependencies::none(rows) }
+}
+
 fn highest(map: &KeyMap<Marks>, footprint: &Footprint, row: ReplicaId) -> Slot {
     let slots = footprint.touches().iter().filter_map(|touch| {
         let marks = map.get(touch.key)?;
@@ -82,10 +118,7 @@ fn highest(map: &KeyMap<Marks>, footprint: &Footprint, row: ReplicaId) -> Slot {
 
 fn mark(map: &mut KeyMap<Marks>, rows: usize, instance: InstanceId, footprint: &Footprint) {
     for touch in footprint.touches() {
-        let marks = map.get_or_insert_with(touch.key, || Marks {
-            writes: Dependencies::none(rows),
-            reads: Dependencies::none(rows),
-        });
+        let marks = map.get_or_insert_with(touch.key, || no_marks(rows));
         let slots = if touch.write { &mut marks.writes } else { &mut marks.reads };
         slots.raise(instance.row, instance.slot);
     }

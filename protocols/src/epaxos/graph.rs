@@ -130,6 +130,28 @@ impl ExecutionGraph {
         }
     }
 
+    /// A graph where every instance of each row up to `executed`, and each of `above`, is executed already; the longest
+    /// component so far is taken over from an earlier graph.
+    pub fn resumed(
+        executed: &Dependencies,
+        above: impl IntoIterator<Item = InstanceId>,
+        longest_component: u64,
+    ) -> Self {
+        let mut graph = Self::new(executed.rows());
+        graph.longest_component = Observed(longest_component);
+        for upto in executed.iter() {
+            let row = &mut graph.rows[upto.row.index()];
+            row.nodes.collect(upto.slot);
+            row.known_to = upto.slot;
+        }
+        for instance in above {
+            let nodes = &mut graph.rows[instance.row.index()].nodes;
+            let node = nodes.ensure(instance.slot).expect("above what is executed of its row");
+            node.state = State::Executed;
+        }
+        graph
+    }
+
     /// `instance` has, or will have, a command with this footprint, or becomes a no-op.
     pub fn known(&mut self, instance: InstanceId, footprint: &Footprint, executed: &mut Executed) {
         if self.make_known(instance, footprint) {
@@ -175,6 +197,13 @@ impl ExecutionGraph {
     /// Every instance of `row` up to this slot is executed.
     pub fn executed_to(&self, row: ReplicaId) -> Slot {
         self.rows[row.index()].nodes.collected()
+    }
+
+    /// How many instances are executed.
+    pub fn executed_count(&self) -> u64 {
+        let above =
+            |row: &Row| row.nodes.iter().filter(|(_, n)| n.state == State::Executed).count();
+        self.rows.iter().map(|row| row.nodes.collected() + above(row) as u64).sum()
     }
 
     /// Is `instance` executed?

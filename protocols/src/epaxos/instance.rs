@@ -77,6 +77,24 @@ impl Instance {
         self.phase == Phase::Committed
     }
 
+    /// Takes a decision; true if it is news. A second one, which can only be the same, changes nothing.
+    pub(super) fn decide(&mut self, batch: &Batch, dependencies: &Dependencies) -> bool {
+        if self.is_committed() {
+            assert!(
+                self.batch == *batch && self.dependencies == *dependencies,
+                "committed as {:?} {:?} and now as {batch:?} {dependencies:?}",
+                self.batch,
+                self.dependencies,
+            );
+            return false;
+        }
+        self.phase = Phase::Committed;
+        self.batch = batch.clone();
+        self.dependencies = dependencies.clone();
+        self.leading = None;
+        true
+    }
+
     /// What a promise reports.
     pub(super) fn report(&self) -> Report {
         Report {

@@ -7,6 +7,7 @@ use crate::{
     command::Batch,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId},
+    transfer::Piece,
 };
 
 /// How far an instance has come at one replica.
@@ -150,6 +151,20 @@ pub enum Message {
         /// The ballot promised.
         ballot: InstanceBallot,
     },
+    /// The sender has executed the instance and holds nothing of it any more.
+    Collected {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Please send a piece of a snapshot.
+    Fetch {
+        /// Which, by the number of instances that it has executed; 0 for any.
+        snapshot: u64,
+        /// Where the piece begins, in bytes.
+        offset: u64,
+    },
+    /// A piece of a snapshot, which is named after the number of instances that it has executed.
+    Piece(Piece),
 }
 
 impl Message {
@@ -184,7 +199,10 @@ impl Message {
             | Self::Ask { instance }
             | Self::Recover { instance, .. }
             | Self::Waiting { instance, .. }
-            | Self::Refused { instance, .. } => known(instance),
+            | Self::Refused { instance, .. }
+            | Self::Collected { instance } => known(instance),
+            // What a piece is part of is looked at when it is whole.
+            Self::Fetch { .. } | Self::Piece(_) => true,
         }
     }
 }

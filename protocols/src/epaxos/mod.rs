@@ -19,6 +19,8 @@
 //! | `Validate`, `ValidateOk` | the same ↔ its quorum | does anything stand against this fast path?; this does |
 //! | `Waiting` | the same → all | my recovery waits for others to be decided |
 //! | `Refused` | all → leader of a ballot | I have promised a higher one |
+//! | `Collected` | who has executed it → who asks | I hold nothing of it any more: take a snapshot |
+//! | `Fetch`, `Piece` | who lacks collected instances ↔ who answered | a snapshot, piece by piece |
 //!
 //! # Invariants
 //!
@@ -29,6 +31,14 @@
 //! 5. Stored PreAccept dependencies contain the proposed ones and never change.
 //! 6. No instance has itself or a later slot of its own row among its dependencies.
 //! 7. A command is executed once, after everything it depends on or together with it, and answered after that.
+//!
+//! # Collecting
+//!
+//! An instance leaves the log once every replica has executed it, or a majority has executed
+//! [`kept_slots_max`](crate::Config::kept_slots_max) more of its row (`progress`). So with one replica silent for long the
+//! others hold at most that many executed instances a row, besides what is open; what stays for ever is a mark per key, row
+//! and kind of access in the conflict index, and the machine's own state with its sessions. Whoever asks about a collected
+//! instance is told *collected*, never "none", and takes a snapshot (`snapshot`).
 //!
 //! # Departures from the paper
 //!
@@ -48,6 +58,7 @@ mod ordering;
 mod progress;
 mod recovery;
 mod replica;
+mod snapshot;
 
 pub use conflicts::ConflictIndex;
 pub use message::{Message, Phase, Record, Report, Timer};

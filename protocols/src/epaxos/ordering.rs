@@ -29,7 +29,8 @@ impl EPaxos {
             return;
         }
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
-            return; // Executed by every replica: an old duplicate.
+            effects.reply(from, Message::Collected { instance });
+            return;
         };
         if entry.ballot > InstanceBallot::INITIAL || entry.phase > Phase::PreAccepted {
             self.answer_late_request(from, instance, InstanceBallot::INITIAL, effects);
@@ -183,7 +184,8 @@ impl EPaxos {
             return;
         }
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
-            return; // Executed by every replica: an old duplicate.
+            effects.reply(from, Message::Collected { instance });
+            return;
         };
         let stale = ballot < entry.ballot && !mutated!(self.config, PromiseIgnored);
         if entry.is_committed() || stale {
@@ -250,7 +252,7 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
-            self.owe_progress(); // Executed by every replica, and the sender does not know it.
+            self.owe_progress(); // Executed and collected, and the sender does not know it.
             return;
         };
         if entry.is_committed() {
@@ -276,7 +278,11 @@ impl EPaxos {
         instance: InstanceId,
         effects: &mut Effects<Self>,
     ) {
-        self.send_decision(ReplicaSet::only(from), instance, effects);
+        if !self.send_decision(ReplicaSet::only(from), instance, effects)
+            && self.collected_to().contain(instance)
+        {
+            effects.reply(from, Message::Collected { instance });
+        }
     }
 
     /// Sends the whole decision of `instance` to `to`, if it is known here; says whether it is.
@@ -297,7 +303,8 @@ impl EPaxos {
         true
     }
 
-    /// Answers a request that cannot be granted: with the decision, or with the ballot that stands against it.
+    /// Answers a request that cannot be granted: with the decision, with the ballot that stands against it, or with that
+    /// nothing is held any more.
     pub(super) fn answer_late_request(
         &self,
         from: ReplicaId,
@@ -308,10 +315,14 @@ impl EPaxos {
         if self.send_decision(ReplicaSet::only(from), instance, effects) {
             return;
         }
-        if let Some(entry) = self.entry(instance)
-            && entry.ballot > ballot
-        {
-            effects.reply(from, Message::Refused { instance, ballot: entry.ballot });
+        match self.entry(instance) {
+            Some(entry) if entry.ballot > ballot => {
+                effects.reply(from, Message::Refused { instance, ballot: entry.ballot });
+            }
+            None if self.collected_to().contain(instance) => {
+                effects.reply(from, Message::Collected { instance });
+            }
+            _ => {}
         }
     }
 

@@ -101,7 +101,10 @@ impl EPaxos {
                 self.send_decision(ReplicaSet::only(peer), instance, effects);
             }
         }
-        self.ask_for_decisions(effects);
+        if !self.snapshots.is_fetching() {
+            self.ask_for_decisions(effects);
+        }
+        let snapshots = self.drive_snapshots(effects);
         let retransmission = &mut self.retransmission;
         if confirmed == retransmission.confirmed {
             retransmission.quiet_ticks = (retransmission.quiet_ticks + 1).min(QUIET_TICKS_MAX);
@@ -112,8 +115,8 @@ impl EPaxos {
         let behind = self.peers_behind();
         // A peer that missed the last report of a row whose owner is gone learns of it from whoever knows.
         effects.send(behind, self.progress(true));
-        if committed_to < self.own_row().log.last() || !behind.is_empty() || self.lacks_decisions()
-        {
+        let open = committed_to < self.own_row().log.last();
+        if open || !behind.is_empty() || snapshots || self.lacks_decisions() {
             self.arm_retransmission(effects);
         }
     }
@@ -227,7 +230,7 @@ impl EPaxos {
     fn report_progress(&mut self, effects: &mut Effects<Self>) {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
-        self.collect(&self.executed_to());
+        self.collect();
         effects.send(self.others, self.progress(false));
     }
 
@@ -255,27 +258,51 @@ impl EPaxos {
         if self.retransmission.marked_to.is_none() && self.lacks_decisions() {
             self.arm_retransmission(effects);
         }
-        self.collect(&self.executed_to());
+        self.collect();
     }
 
-    fn executed_to(&self) -> Dependencies {
+    /// Per row: every slot up to here is executed here.
+    pub(super) fn executed_to(&self) -> Dependencies {
         ReplicaId::all(self.config.replicas).map(|row| self.graph.executed_to(row)).collect()
     }
 
-    /// Drops every instance that all replicas have executed. Its marks in the conflict index stay.
-    fn collect(&mut self, executed_here: &Dependencies) {
-        for row in ReplicaId::all(self.config.replicas) {
-            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
-            let everywhere =
-                peers.map(|peer| peer.executed.slot(row)).fold(executed_here.slot(row), Slot::min);
+    /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
+    /// them will take a snapshot. Their marks in the conflict index stay.
+    ///
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row. A replica that is itself so far
+    /// behind another in any row drops only what all have executed. So of two replicas that each lack something at most one
+    /// can have dropped what the other lacks, and that other can take its snapshot: if both had, some replica of both
+    /// majorities had executed both, and whichever of the two heard of it last would have seen how far behind it was.
+    fn collect(&mut self) {
+        let here = self.executed_to();
+        let kept_max = self.config.kept_slots_max;
+        let peers = || self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+        let is_ahead = |peer: &Peer| {
+            let mut rows = peer.executed.slots().iter().zip(here.slots());
+            rows.any(|(there, here)| *there > here.saturating_add(kept_max))
+        };
+        let behind = peers().any(is_ahead);
+        let droppable: Vec<Slot> = ReplicaId::all(self.config.replicas)
+            .map(|row| {
+                let mut executed: Vec<Slot> = peers().map(|peer| peer.executed.slot(row)).collect();
+                executed.push(here.slot(row));
+                executed.sort_unstable();
+                let everywhere = executed[0];
+                // So far that all but a minority are at least there.
+                let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
+                let long_ago = if behind { 0 } else { by_majority.saturating_sub(kept_max) };
+                everywhere.max(long_ago).min(here.slot(row))
+            })
+            .collect();
+        for (row, to) in ReplicaId::all(self.config.replicas).zip(droppable) {
             let log = &mut self.rows[row.index()].log;
-            for slot in log.collected() + 1..=everywhere {
+            for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
                 if !entry.batch.is_noop() {
                     self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
                 }
             }
-            log.collect(everywhere);
+            log.collect(to);
         }
     }
 

@@ -32,7 +32,8 @@ impl EPaxos {
         let Some(watch) = state.watch.take() else { return };
         if state.committed_to >= watch.oldest {
             state.patience /= 2;
-        } else {
+        } else if !self.snapshots.is_fetching() {
+            // A snapshot on its way is likely to bring what is missing.
             let oldest = state.committed_to + 1;
             for slot in oldest..=watch.mentioned_to.min(oldest + RECOVERIES_AT_ONCE - 1) {
                 self.recover_unless_led(InstanceId::new(row, slot), effects);
@@ -128,7 +129,9 @@ impl EPaxos {
         let row = &mut self.rows[instance.row.index()];
         row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else {
-            return; // Executed by every replica, the sender included: an old duplicate.
+            // Never "none": the sender would take what is executed here for something that never was.
+            effects.reply(from, Message::Collected { instance });
+            return;
         };
         if entry.is_committed() || ballot < entry.ballot {
             self.answer_late_request(from, instance, ballot, effects);
@@ -281,7 +284,10 @@ impl EPaxos {
         dependencies: &Dependencies,
         effects: &mut Effects<Self>,
     ) {
-        let Some(entry) = self.entry(instance) else { return };
+        let Some(entry) = self.entry(instance) else {
+            self.answer_late_request(from, instance, ballot, effects);
+            return;
+        };
         if entry.is_committed() || ballot < entry.ballot {
             self.answer_late_request(from, instance, ballot, effects);
             return;
@@ -445,7 +451,7 @@ impl EPaxos {
     }
 
     /// Looks at every waiting recovery again.
-    fn check_waiting(&mut self, effects: &mut Effects<Self>) {
+    pub(super) fn check_waiting(&mut self, effects: &mut Effects<Self>) {
         let waiting: Vec<_> = self.waiting.iter().copied().collect();
         for instance in waiting {
             match self.end_of_wait(instance) {
@@ -520,11 +526,7 @@ impl EPaxos {
 
     /// `instance` is decided: whatever was done about it ends, and others may go on.
     pub(super) fn end_recovery(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
-        if self.recoveries.remove(&instance).is_some() {
-            effects.cancel_timer(Timer::Instance(instance));
-        }
-        self.waiting.remove(&instance);
-        self.heard_waiting.remove(&instance);
+        self.forget_recovery(instance, effects);
         if !self.waiting.is_empty() {
             self.check_waiting(effects);
         }

@@ -8,6 +8,7 @@ use super::{
     instance::{Initial, Instance, Leading, Row},
     message::{Message, Phase, Record, Timer},
     progress::Retransmission,
+    snapshot::Snapshots,
 };
 use crate::{
     command::Batch,
@@ -40,8 +41,10 @@ pub struct EPaxos {
     pub(super) waiting: BTreeSet<InstanceId>,
     /// What others said their recoveries wait with: the highest |R| per instance.
     pub(super) heard_waiting: BTreeMap<InstanceId, usize>,
+    pub(super) snapshots: Snapshots,
     executed: Observed<Executed>,
     takeovers: Observed<u64>,
+    pub(super) installs: Observed<u64>,
 }
 
 impl Replica for EPaxos {
@@ -57,7 +60,6 @@ impl Replica for EPaxos {
         snapshot: Option<&Snapshot>,
         records: impl IntoIterator<Item = Record>,
     ) -> Self {
-        assert!(snapshot.is_none(), "EPaxos asks for no snapshot, so it is given none");
         let n = config.replicas;
         assert!(n >= 3 && n % 2 == 1, "{n} replicas: EPaxos needs an odd number, at least 3");
         let mut replica = Self {
@@ -73,9 +75,14 @@ impl Replica for EPaxos {
             recoveries: BTreeMap::new(),
             waiting: BTreeSet::new(),
             heard_waiting: BTreeMap::new(),
+            snapshots: Snapshots::default(),
             executed: Observed::default(),
             takeovers: Observed(0),
+            installs: Observed(0),
         };
+        if let Some(snapshot) = snapshot {
+            replica.begin_with(snapshot);
+        }
         for record in records {
             replica.replay(record);
         }
@@ -89,7 +96,7 @@ impl Replica for EPaxos {
             Input::Propose(batch) => self.propose(batch, effects),
             Input::Message { from, message } => self.on_message(from, message, effects),
             Input::Timer(timer) => self.on_timer(timer, effects),
-            Input::Captured(_) => unreachable!("EPaxos never asks for the machine's state"),
+            Input::Captured(machine) => self.on_captured(machine, effects),
             Input::Flush => self.report_progress_if_due(effects),
         }
     }
@@ -109,7 +116,7 @@ impl Replica for EPaxos {
             held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
             longest_component: self.graph.longest_component(),
             takeovers: self.takeovers.0,
-            installs: 0,
+            installs: self.installs.0,
         }
     }
 }
@@ -153,6 +160,9 @@ impl EPaxos {
                 self.on_waiting(instance, matching, effects);
             }
             Message::Refused { instance, ballot } => self.on_refused(instance, ballot, effects),
+            Message::Collected { instance } => self.on_collected(from, instance, effects),
+            Message::Fetch { snapshot, offset } => self.on_fetch(from, snapshot, offset, effects),
+            Message::Piece(piece) => self.on_piece(from, &piece, effects),
         }
     }
 
@@ -169,23 +179,18 @@ impl EPaxos {
     /// After a crash: everything that was known to be committed is executed again, in an order that the dependencies allow.
     fn start(&mut self, effects: &mut Effects<Self>) {
         for row in ReplicaId::all(self.config.replicas) {
-            for slot in 1..=self.rows[row.index()].log.last() {
+            let log = &self.rows[row.index()].log;
+            for slot in log.collected() + 1..=log.last() {
                 let instance = InstanceId::new(row, slot);
-                let entry = self.entry(instance);
-                let Some(entry) = entry.filter(|e| e.is_committed()).cloned() else { continue };
-                effects.push(Effect::Committed {
-                    instance,
-                    batch: entry.batch.clone(),
-                    dependencies: entry.dependencies.clone(),
-                    path: Path::Learned,
-                });
-                self.graph.committed(
-                    instance,
-                    entry.batch,
-                    &entry.footprint,
-                    entry.dependencies,
-                    &mut self.executed.0,
-                );
+                if let Some(entry) = self.entry(instance).filter(|entry| entry.is_committed()) {
+                    effects.push(Effect::Committed {
+                        instance,
+                        batch: entry.batch.clone(),
+                        dependencies: entry.dependencies.clone(),
+                        path: Path::Learned,
+                    });
+                }
+                self.enter_into_graph(instance);
             }
             self.watch_row(row, effects);
         }
@@ -241,19 +246,9 @@ impl EPaxos {
         self.learn_command(instance, &batch, effects);
         let row = &mut self.rows[instance.row.index()];
         let Some(entry) = row.log.ensure(instance.slot) else { return };
-        if entry.is_committed() {
-            assert!(
-                entry.batch == batch && entry.dependencies == dependencies,
-                "{instance} was committed as {:?} {:?} and now as {batch:?} {dependencies:?}",
-                entry.batch,
-                entry.dependencies,
-            );
+        if !entry.decide(&batch, &dependencies) {
             return;
         }
-        entry.phase = Phase::Committed;
-        entry.batch = batch.clone();
-        entry.dependencies = dependencies.clone();
-        entry.leading = None;
         let lost = batch.is_noop().then(|| entry.initial.clone()).flatten();
         row.mention(instance.slot);
         row.advance_committed();
@@ -332,8 +327,21 @@ impl EPaxos {
         self.takeovers.0 += 1;
     }
 
+    /// Tells the graph what is known of `instance`, if anything is.
+    pub(super) fn enter_into_graph(&mut self, instance: InstanceId) {
+        let log = &self.rows[instance.row.index()].log;
+        let Some(entry) = log.get(instance.slot) else { return };
+        let executed = &mut self.executed.0;
+        if entry.is_committed() {
+            let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
+            self.graph.committed(instance, batch, &entry.footprint, dependencies, executed);
+        } else if !entry.footprint.touches().is_empty() {
+            self.graph.known(instance, &entry.footprint, executed);
+        }
+    }
+
     /// Asks for the execution of what the graph has put in order.
-    fn execute_closed(&mut self, effects: &mut Effects<Self>) {
+    pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
             self.retransmission.executed_unreported += 1;
             effects.push(Effect::Execute { instance, batch });
@@ -343,7 +351,6 @@ impl EPaxos {
     /// Takes up a record of an earlier life.
     fn replay(&mut self, record: Record) {
         // What replaying asks for was carried out in the earlier life; what still matters is asked for by `start`.
-        let nothing = &mut Effects::default();
         let dependencies = match &record {
             Record::PreAccepted { dependencies, .. }
             | Record::Accepted { dependencies, .. }
@@ -356,42 +363,48 @@ impl EPaxos {
         }
         match record {
             Record::PreAccepted { instance, batch, initial_dependencies, dependencies } => {
-                self.learn_command(instance, &batch, nothing);
-                let Some(entry) = self.entry_mut(instance) else { return };
-                entry.phase = Phase::PreAccepted;
-                entry.batch = batch.clone();
-                entry.dependencies = dependencies;
+                let Some(entry) = self.replay_into(instance, &batch) else { return };
+                if entry.phase <= Phase::PreAccepted {
+                    entry.phase = Phase::PreAccepted;
+                    entry.batch = batch.clone();
+                    entry.dependencies = dependencies;
+                }
                 entry.initial = Some(Initial { batch, dependencies: initial_dependencies });
             }
             Record::Accepted { instance, ballot, batch, dependencies } => {
-                self.learn_command(instance, &batch, nothing);
-                let Some(entry) = self.entry_mut(instance) else { return };
+                let Some(entry) = self.replay_into(instance, &batch) else { return };
                 entry.phase = Phase::Accepted;
-                (entry.ballot, entry.accepted_ballot) = (ballot, ballot);
+                entry.accepted_ballot = ballot;
+                entry.ballot = entry.ballot.max(ballot);
                 (entry.batch, entry.dependencies) = (batch, dependencies);
             }
             Record::Promised { instance, ballot } => {
-                self.learn_command(instance, &Batch::NOOP, nothing);
                 let single = mutated!(self.config, SingleBallot);
-                let Some(entry) = self.entry_mut(instance) else { return };
+                let Some(entry) = self.replay_into(instance, &Batch::NOOP) else { return };
                 entry.ballot = entry.ballot.max(ballot);
                 if single {
                     entry.accepted_ballot = entry.ballot;
                 }
             }
             Record::Validated { instance, batch, initial_dependencies } => {
-                self.learn_command(instance, &batch, nothing);
-                let Some(entry) = self.entry_mut(instance) else { return };
-                entry.batch = batch.clone();
+                let Some(entry) = self.replay_into(instance, &batch) else { return };
+                if entry.phase == Phase::None {
+                    entry.batch = batch.clone();
+                }
                 entry.initial = Some(Initial { batch, dependencies: initial_dependencies });
             }
             Record::Committed { instance, batch, dependencies } => {
-                self.learn_command(instance, &batch, nothing);
-                let Some(entry) = self.entry_mut(instance) else { return };
-                entry.phase = Phase::Committed;
-                (entry.batch, entry.dependencies) = (batch, dependencies);
+                let Some(entry) = self.replay_into(instance, &batch) else { return };
+                entry.decide(&batch, &dependencies);
                 self.rows[instance.row.index()].advance_committed();
             }
         }
+    }
+
+    /// The entry that a record of `instance` is about; none if the instance is decided or collected already. What is on
+    /// record twice, as after a snapshot, must not undo what came between.
+    fn replay_into(&mut self, instance: InstanceId, batch: &Batch) -> Option<&mut Instance> {
+        self.learn_command(instance, batch, &mut Effects::default());
+        self.entry_mut(instance).filter(|entry| !entry.is_committed())
     }
 }

@@ -31,7 +31,11 @@ impl MultiPaxos {
         if ballot > self.promised {
             self.yield_to(ballot, effects);
         }
-        // At the ballot held, the Prepare is a repetition or asks for the next piece.
+        // At the ballot held, the Prepare is a repetition or asks for the next piece; a candidate that gets on is let be.
+        if first > self.prepared_from {
+            self.prepared_from = first;
+            self.leader_heard = true;
+        }
         let promise = self.promise(first);
         effects.reply(from, Message::Promise(promise));
     }
@@ -186,6 +190,7 @@ impl MultiPaxos {
         self.promised = ballot;
         self.seen = self.seen.max(ballot);
         self.commit = 0;
+        self.prepared_from = 0;
         effects.persist(Record::Promised(ballot));
     }
 

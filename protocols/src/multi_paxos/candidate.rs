@@ -27,6 +27,9 @@ pub(super) struct Candidate {
     /// The highest slot through which a promise said that the log is discarded, and who said so.
     discarded: Slot,
     source: ReplicaId,
+    /// Did a piece of a promise come since the election timer was set? A long promise takes many round trips: who begins
+    /// again amid them may never end.
+    gets_on: bool,
 }
 
 impl MultiPaxos {
@@ -45,6 +48,7 @@ impl MultiPaxos {
             values: BTreeMap::new(),
             discarded: 0,
             source: self.id,
+            gets_on: false,
         });
         effects.send(self.others, Message::Prepare { ballot, first });
         self.await_leader(effects);
@@ -57,7 +61,11 @@ impl MultiPaxos {
             self.await_leader(effects);
             return;
         }
-        if let Role::Candidate(_) = self.role {
+        if let Role::Candidate(candidate) = &mut self.role {
+            if std::mem::take(&mut candidate.gets_on) {
+                self.await_leader(effects);
+                return;
+            }
             self.elections_failed += 1;
         }
         self.campaign(effects);
@@ -78,6 +86,7 @@ impl MultiPaxos {
         if candidate.promises.contains(from) || promise.first != candidate.next[from.index()] {
             return;
         }
+        candidate.gets_on = true;
         if promise.discarded > candidate.discarded {
             candidate.discarded = promise.discarded;
             candidate.source = from;

@@ -52,6 +52,8 @@ pub struct MultiPaxos {
     /// Was the leader heard since the election timer was set?
     pub(super) leader_heard: bool,
     pub(super) elections_failed: u32,
+    /// Where the last piece began that the candidate of the promised ballot asked for.
+    pub(super) prepared_from: Slot,
     /// Does the retransmission timer run?
     pub(super) retransmitting: bool,
     pub(super) takeovers: Observed<u64>,
@@ -168,6 +170,7 @@ impl MultiPaxos {
             supply: Supply::default(),
             leader_heard: false,
             elections_failed: 0,
+            prepared_from: 0,
             retransmitting: false,
             takeovers: Observed(0),
             installs: Observed(0),

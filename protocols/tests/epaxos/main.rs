@@ -3,3 +3,4 @@
 mod net;
 mod ordinary;
 mod recovery;
+mod snapshot;

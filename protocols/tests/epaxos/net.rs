@@ -4,15 +4,19 @@ use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
-    Request, RequestNumber,
+    Request, RequestNumber, Snapshot,
     dependencies::Dependencies,
     epaxos::{EPaxos, Message, Record, Timer},
+    kv::Kv,
 };
 
 pub(crate) struct Net {
     pub(crate) config: Config,
     replicas: Vec<Option<EPaxos>>,
+    /// What each has persisted since its last snapshot, if it installed one.
     records: Vec<Vec<Record>>,
+    snapshots: Vec<Option<Snapshot>>,
+    pub(crate) machines: Vec<Kv>,
     timers: Vec<BTreeMap<Timer, RangeInclusive<Duration>>>,
     pub(crate) flight: Vec<Envelope>,
     pub(crate) committed: Vec<BTreeMap<InstanceId, (Batch, Dependencies, Path)>>,
@@ -33,11 +37,17 @@ pub(crate) fn id(row: u8, slot: u64) -> InstanceId {
 
 impl Net {
     pub(crate) fn new(replicas: usize) -> Self {
-        let config = Config::new(replicas);
+        Self::with(Config::new(replicas))
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let replicas = config.replicas;
         let mut net = Self {
             config,
             replicas: vec![None; replicas],
             records: vec![Vec::new(); replicas],
+            snapshots: vec![None; replicas],
+            machines: vec![Kv::default(); replicas],
             timers: vec![BTreeMap::new(); replicas],
             flight: Vec::new(),
             committed: vec![BTreeMap::new(); replicas],
@@ -84,7 +94,10 @@ impl Net {
         let records = self.records[at].clone();
         self.committed[at].clear();
         self.executed[at].clear();
-        self.replicas[at] = Some(EPaxos::recover(ReplicaId(replica), &self.config, None, records));
+        let snapshot = self.snapshots[at].as_ref();
+        self.machines[at] = snapshot.map_or_else(Kv::default, machine);
+        let id = ReplicaId(replica);
+        self.replicas[at] = Some(EPaxos::recover(id, &self.config, snapshot, records));
         self.step(replica, Input::Start);
     }
 
@@ -154,6 +167,15 @@ impl Net {
         self.check();
     }
 
+    /// All live replicas hold the same.
+    pub(crate) fn assert_equal_states(&self) {
+        let digests: Vec<_> = (0..self.replicas.len())
+            .filter(|at| self.replicas[*at].is_some())
+            .map(|at| self.machines[at].digest())
+            .collect();
+        assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
+    }
+
     /// Does no timer run anywhere?
     pub(crate) fn is_idle(&self) -> bool {
         self.timers.iter().all(BTreeMap::is_empty)
@@ -219,6 +241,9 @@ impl Net {
         let mut effects = Effects::default();
         core.step(input, &mut effects);
         core.step(Input::Flush, &mut effects);
+        let mut captured = Vec::new();
+        // What was recorded before an installed snapshot is not needed any more.
+        let mut needless = 0;
         for effect in effects.drain() {
             match effect {
                 Effect::Persist(record) => self.records[at].push(record),
@@ -238,11 +263,30 @@ impl Net {
                     let twice = self.committed[at].insert(instance, (batch, dependencies, path));
                     assert!(twice.is_none(), "{instance} committed twice at {replica}");
                 }
-                Effect::Execute { instance, batch } => self.executed[at].push((instance, batch)),
-                Effect::Capture | Effect::Install(_) => unreachable!("EPaxos asks for no snapshot"),
+                Effect::Execute { instance, batch } => {
+                    for request in batch.requests() {
+                        self.machines[at].apply(&request);
+                    }
+                    self.executed[at].push((instance, batch));
+                }
+                Effect::Capture => captured.push(self.machines[at].snapshot()),
+                Effect::Install(snapshot) => {
+                    self.machines[at] = machine(&snapshot);
+                    self.executed[at].clear();
+                    self.snapshots[at] = Some(snapshot);
+                    needless = self.records[at].len();
+                }
             }
         }
+        self.records[at].drain(..needless);
+        for state in captured {
+            self.step(replica, Input::Captured(state.into()));
+        }
     }
+}
+
+fn machine(snapshot: &Snapshot) -> Kv {
+    Kv::restore(&snapshot.machine).expect("a replica's own snapshot")
 }
 
 /// Is this a message of the kind named, such as `"PreAcceptOk"`?
@@ -250,7 +294,7 @@ pub(crate) fn is(kind: &str) -> impl Fn(&Envelope) -> bool {
     let kind = kind.to_owned();
     move |envelope| {
         let debug = format!("{:?}", envelope.message);
-        debug.split([' ', '{']).next() == Some(&kind)
+        debug.split([' ', '{', '(']).next() == Some(&kind)
     }
 }
 

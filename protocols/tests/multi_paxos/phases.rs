@@ -249,3 +249,27 @@ fn a_promise_comes_in_pieces_that_are_asked_for_one_by_one() {
     let expected: Vec<_> = (1..=10).map(|slot| (slot, write(1, slot))).collect();
     assert_eq!(proposals(&sent), expected);
 }
+
+/// Found by the soak with pieces of 200 bytes: candidates began again before their promises were whole, for ever.
+#[test]
+fn a_candidate_whose_promises_keep_coming_does_not_begin_again() {
+    let config = Config { piece_bytes_max: 200, ..Config::new(3) };
+    let mut acceptor = MultiPaxos::recover(r(1), &config, None, []);
+    let mut candidate = MultiPaxos::recover(r(2), &config, None, []);
+    for slot in 1..=20 {
+        receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
+    }
+    receive(&mut candidate, 0, heartbeat(ballot(1, 0), 0));
+    step(&mut candidate, Input::Timer(Timer::Election));
+    let mut prepare = messages(&step(&mut candidate, Input::Timer(Timer::Election))).remove(0);
+    for _ in 0..3 {
+        let promise = messages(&receive(&mut acceptor, 2, prepare)).remove(0);
+        prepare = messages(&receive(&mut candidate, 1, promise)).remove(0);
+        assert_eq!(messages(&step(&mut candidate, Input::Timer(Timer::Election))), []);
+        receive(&mut acceptor, 2, prepare.clone());
+        let campaign = step(&mut acceptor, Input::Timer(Timer::Election));
+        assert_eq!(messages(&campaign), [], "nor does another disturb it");
+    }
+    let sent = messages(&step(&mut candidate, Input::Timer(Timer::Election)));
+    assert!(matches!(sent[..], [Message::Prepare { first: 1, .. }]), "silence: {sent:?}");
+}
