@@ -1,46 +1,42 @@
 //! Carrying out what replicas ask for, and telling the observers.
 
-use std::{sync::Arc, time::Duration};
-
-use protocols::{
-    Batch, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Snapshot,
-    kv::Kv,
+use std::{
+    hash::{Hash, Hasher},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
 };
 
+use protocols::{
+    Batch, Effect, Effects, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Snapshot, kv::Kv,
+};
+use rustc_hash::FxHasher;
+
 use crate::{
-    host::submission_id,
+    cost::frame_bytes,
+    host::{Arrival, Envelope},
     mutant,
+    observe::Seen,
     queue::Nanos,
-    simulation::{Event, Simulation},
+    simulation::Simulation,
+    source::{Outcomes, Source},
     violation::{Breach, Broken},
 };
 
-impl<R: Replica> Simulation<'_, R> {
-    /// Steps one replica and carries out what it asks for, all of it or, if it is to crash midway, some.
-    pub(crate) fn step(&mut self, replica: ReplicaId, input: Input<R>) -> Result<(), Breach> {
-        let mut effects = std::mem::take(&mut self.effects);
-        let host = &mut self.hosts[replica.index()];
-        let core = host.core.as_mut().expect("only replicas that live are stepped");
-        core.step(input, &mut effects);
-        core.step(Input::Flush, &mut effects);
-        let done = if host.crash_midway && !effects.is_empty() {
-            self.crash_midway(replica, &mut effects)
-        } else {
-            effects.drain().try_for_each(|effect| self.carry_out(replica, effect))
-        };
-        self.effects = effects;
-        done
-    }
-
+impl<R: Replica, S: Source> Simulation<R, S> {
     /// Carries out some of the effects, then crashes. A driver may make all records durable first or keep to the order
     /// of the effects; both are tried. No record may pass the installation of a snapshot.
-    fn crash_midway(&mut self, replica: ReplicaId, effects: &mut Effects<R>) -> Result<(), Breach> {
+    pub(crate) fn crash_midway(
+        &mut self,
+        replica: ReplicaId,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Breach> {
         let mut effects: Vec<_> = effects.drain().collect();
         let installs = effects.iter().any(|effect| matches!(effect, Effect::Install(_)));
         if !installs && self.links.draw(&(0..=1)) == 1 {
             effects.sort_by_key(|effect| !matches!(effect, Effect::Persist(_)));
         }
-        if mutant::sends_first(&self.scenario.config) {
+        if mutant::sends_first(&self.cluster.config) {
             effects.sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
         }
         let all = effects.len();
@@ -53,15 +49,24 @@ impl<R: Replica> Simulation<'_, R> {
         Ok(())
     }
 
-    fn carry_out(&mut self, replica: ReplicaId, effect: Effect<R>) -> Result<(), Breach> {
+    pub(crate) fn carry_out(
+        &mut self,
+        replica: ReplicaId,
+        effect: Effect<R>,
+    ) -> Result<(), Breach> {
         match effect {
-            Effect::Persist(record) => self.hosts[replica.index()].records.push(record),
-            Effect::Send { to, message } => self.send(replica, to, &message),
+            Effect::Persist(record) => {
+                // What nobody will read again is not kept.
+                if self.cluster.restarts {
+                    self.hosts[replica.index()].records.push(record);
+                }
+            }
+            Effect::Send { to, message } => self.send(replica, to, message),
             Effect::SetTimer { timer, after } => {
                 let [low, high] = [after.start(), after.end()].map(|bound| nanos(*bound));
                 let at = self.now + self.links.draw(&(low..=high));
                 if let Some(token) = self.hosts[replica.index()].timers.set(timer, at) {
-                    self.queue.push(at, Event::Timer { replica, timer, token });
+                    self.arrive_at(at, replica, Arrival::Timer { timer, token });
                 }
             }
             Effect::CancelTimer(timer) => self.hosts[replica.index()].timers.cancel(timer),
@@ -71,12 +76,12 @@ impl<R: Replica> Simulation<'_, R> {
                         "{replica} knows {instance} = {batch:?} after {dependencies:?}, {path:?}"
                     )
                 });
-                let new = self.observer.committed(replica, instance, &batch, &dependencies)?;
-                if new && !batch.is_noop() {
+                let seen = self.observer.committed(replica, instance, &batch, dependencies)?;
+                if seen.new && !batch.is_noop() {
                     self.note_decision();
                 }
-                self.count_commit(replica, &batch, path);
-                if mutant::replies_early(&self.scenario.config) {
+                self.count_commit(replica, &seen, path);
+                if mutant::replies_early(&self.cluster.config) {
                     self.answer_early(replica, &batch);
                 }
             }
@@ -89,21 +94,31 @@ impl<R: Replica> Simulation<'_, R> {
                 let (life, state) = (host.life, host.kv.snapshot());
                 let machine: Arc<[u8]> = tagged(state, self.observer.captures()).into();
                 self.observer.captured(replica, &machine);
-                self.queue.push(self.now, Event::Captured { replica, life, machine });
+                self.arrive_at(self.now, replica, Arrival::Captured { life, machine });
             }
             Effect::Install(snapshot) => self.install(replica, snapshot)?,
         }
         Ok(())
     }
 
-    fn send(&mut self, from: ReplicaId, to: ReplicaSet, message: &R::Message) {
+    fn send(&mut self, from: ReplicaId, to: ReplicaSet, message: R::Message) {
         assert!(!to.contains(from), "{from} sends to itself: {message:?}");
-        self.hosts[from.index()].counters.messages_out += to.len() as u64;
+        let mut hasher = FxHasher::default();
+        message.hash(&mut hasher);
+        let bytes = if self.cluster.counts_bytes { frame_bytes(&message) } else { 0 };
+        let counters = &mut self.hosts[from.index()].counters;
+        counters.messages_out += to.len() as u64;
+        counters.bytes_out += to.len() as u64 * u64::from(bytes);
+        let envelope = Rc::new(Envelope { message, hash: hasher.finish(), bytes });
+        // Encoded once, then handed to each receiver.
+        self.work(from, 0, bytes);
         for to in to.iter() {
+            self.work(from, 1, bytes);
+            let leaves = self.leave(from, bytes);
             let (first, second) = self.links.fate(from, to);
             for delay in [first, second].into_iter().flatten() {
-                let message = message.clone();
-                self.queue.push(self.now + delay, Event::Message { from, to, message });
+                let envelope = Rc::clone(&envelope);
+                self.arrive_at(leaves + delay, to, Arrival::Message { from, envelope });
             }
         }
     }
@@ -116,7 +131,7 @@ impl<R: Replica> Simulation<'_, R> {
         }
     }
 
-    fn count_commit(&mut self, replica: ReplicaId, batch: &Batch, path: Path) {
+    fn count_commit(&mut self, replica: ReplicaId, seen: &Seen, path: Path) {
         let host = &mut self.hosts[replica.index()];
         match path {
             Path::Fast => host.counters.fast += 1,
@@ -124,11 +139,14 @@ impl<R: Replica> Simulation<'_, R> {
             Path::Recovered => host.counters.recovered += 1,
             Path::Learned => host.counters.learned += 1,
         }
-        if let Some(pending) = submission_id(batch).and_then(|id| host.pending.get_mut(&id))
+        if path != Path::Learned {
+            host.counters.commands_led += u64::from(seen.commands);
+        }
+        if let Some(pending) = seen.submission.and_then(|id| host.pending.get_mut(&id))
             && !pending.committed
         {
             pending.committed = true;
-            self.sites[replica.index()].commit_ns.push(self.now - pending.since);
+            self.source.on_committed(replica, self.now - pending.since);
         }
     }
 
@@ -138,14 +156,14 @@ impl<R: Replica> Simulation<'_, R> {
         instance: InstanceId,
         batch: &Batch,
     ) -> Result<(), Breach> {
-        self.observer.executed(replica, instance, batch)?;
-        let Some(id) = submission_id(batch) else { return Ok(()) };
+        let Some(id) = self.observer.executed(replica, instance, batch)? else { return Ok(()) };
         let host = &mut self.hosts[replica.index()];
         let pending = host.pending.remove(&id);
-        let mut outcomes = Vec::new();
+        let mut outcomes = Outcomes::new();
         for request in batch.requests() {
             let writes = host.kv.digest().writes;
             let outcome = host.kv.apply(&request);
+            host.counters.commands_executed += 1;
             if host.kv.digest().writes != writes {
                 self.observer.took_effect(replica, instance, &request)?;
             }
@@ -154,7 +172,7 @@ impl<R: Replica> Simulation<'_, R> {
             }
         }
         if let Some(pending) = pending {
-            self.sites[replica.index()].execute_ns.push(self.now - pending.since);
+            self.source.on_executed(replica, self.now - pending.since);
             self.answer(replica, pending.client, pending.number, outcomes);
         }
         Ok(())
@@ -166,7 +184,7 @@ impl<R: Replica> Simulation<'_, R> {
         let host = &mut self.hosts[replica.index()];
         host.kv = Kv::restore(untagged(&snapshot.machine))
             .map_err(|error| Breach::new(Broken::ForeignSnapshot, format!("{replica}: {error}")))?;
-        mutant::pass_on(&self.scenario.config, &mut host.kv);
+        mutant::pass_on(&self.cluster.config, &mut host.kv);
         host.snapshot = Some(snapshot);
         host.counters.installs += 1;
         Ok(())

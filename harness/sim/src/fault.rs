@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use protocols::{ReplicaId, ReplicaSet};
 
-use crate::trace::Millis;
+use crate::{host::NORMAL_PACE, trace::Millis};
 
 /// One change for the worse, or back.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,9 @@ pub enum Fault {
     Pause(ReplicaId),
     /// The replica goes on with what waited.
     Resume(ReplicaId),
+    /// From now on the replica's work takes so many thousandths of its usual CPU time. Nothing to a replica that works
+    /// in no time.
+    Slow(ReplicaId, u64),
 }
 
 impl Fault {
@@ -40,6 +43,7 @@ impl Fault {
         match self {
             Self::Loss(share) | Self::Duplicate(share) => *share == 0.0,
             Self::Delay(range) => *range.end() == 0,
+            Self::Slow(_, permille) => *permille == NORMAL_PACE,
             Self::Heal | Self::Restart(_) | Self::Resume(_) => true,
             Self::Partition(_)
             | Self::OneWay(..)
@@ -60,7 +64,8 @@ impl Fault {
             | (Self::Delay(_), Self::Delay(_))
             | (Self::Partition(_) | Self::OneWay(..), Self::Heal) => true,
             (Self::Crash(broken) | Self::CrashMidway(broken), Self::Restart(mended))
-            | (Self::Pause(broken), Self::Resume(mended)) => broken == mended,
+            | (Self::Pause(broken), Self::Resume(mended))
+            | (Self::Slow(broken, _), Self::Slow(mended, _)) => broken == mended,
             _ => false,
         }
     }
@@ -68,7 +73,8 @@ impl Fault {
     /// What mends everything in a cluster of `replicas`.
     fn all_mends(replicas: usize) -> impl Iterator<Item = Self> {
         let network = [Self::Loss(0.0), Self::Duplicate(0.0), Self::Delay(0..=0), Self::Heal];
-        let each = ReplicaId::all(replicas).flat_map(|id| [Self::Resume(id), Self::Restart(id)]);
+        let each = ReplicaId::all(replicas)
+            .flat_map(|id| [Self::Resume(id), Self::Restart(id), Self::Slow(id, NORMAL_PACE)]);
         network.into_iter().chain(each)
     }
 }
@@ -94,6 +100,11 @@ impl fmt::Display for Fault {
             Self::Restart(replica) => write!(f, "{replica} restarts if it has crashed"),
             Self::Pause(replica) => write!(f, "{replica} pauses"),
             Self::Resume(replica) => write!(f, "{replica} goes on"),
+            Self::Slow(replica, NORMAL_PACE) => write!(f, "{replica} works at its usual pace"),
+            Self::Slow(replica, permille) => {
+                let (whole, rest) = (permille / NORMAL_PACE, permille % NORMAL_PACE);
+                write!(f, "{replica} takes {whole}.{rest:03} times as long to work")
+            }
         }
     }
 }
@@ -112,6 +123,11 @@ impl FaultPlan {
     /// When the last fault happens; 0 if there is none.
     pub fn end_ns(&self) -> u64 {
         self.0.last().map_or(0, |(at, _)| *at)
+    }
+
+    /// Does a crashed replica come back?
+    pub(crate) fn restarts(&self) -> bool {
+        self.0.iter().any(|(_, fault)| matches!(fault, Fault::Restart(_)))
     }
 
     /// How many faults there are, not counting what mends.

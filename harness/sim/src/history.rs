@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     queue::Nanos,
+    source::Outcomes,
     violation::{Breach, Broken},
 };
 
@@ -55,7 +56,7 @@ impl History {
     }
 
     /// Notes that the operations from `first` on were answered at `now`, or sent once more.
-    pub(crate) fn answer(&mut self, first: usize, outcomes: Vec<Outcome>, now: Nanos) {
+    pub(crate) fn answer(&mut self, first: usize, outcomes: Outcomes, now: Nanos) {
         for (operation, outcome) in self.0[first..].iter_mut().zip(outcomes) {
             operation.answer = Some((now, outcome));
         }

@@ -1,14 +1,44 @@
 //! What a driver holds for one replica: the core and what lies around it.
 
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
+
 use protocols::{Batch, ClientId, Config, Replica, ReplicaId, RequestNumber, Snapshot, kv::Kv};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    carry::untagged, mutant, outcome::Counters, queue::Nanos, simulation::Event, timers::Timers,
+    carry::untagged, cost::Costs, mutant, outcome::Counters, queue::Nanos, timers::Timers,
 };
 
 /// A submission is known by its first request.
 pub(crate) type SubmissionId = (ClientId, RequestNumber);
+
+/// How many times its CPU time a replica's work takes, in thousandths.
+pub(crate) const NORMAL_PACE: u64 = 1_000;
+
+/// What comes to a replica.
+#[derive(Debug)]
+pub(crate) enum Arrival<R: Replica> {
+    /// Its life begins.
+    Start { life: u32 },
+    /// A message of another.
+    Message { from: ReplicaId, envelope: Rc<Envelope<R::Message>> },
+    /// A timer runs out, unless it was stopped or set again.
+    Timer { timer: R::Timer, token: u64 },
+    /// A captured state is handed over.
+    Captured { life: u32, machine: Arc<[u8]> },
+    /// A client's submission.
+    Request { client: u32, number: u64, batch: Batch },
+}
+
+/// A message as it was sent, to all its receivers.
+#[derive(Debug)]
+pub(crate) struct Envelope<M> {
+    pub(crate) message: M,
+    /// Hash of the message, taken once for all receivers.
+    pub(crate) hash: u64,
+    /// The length of its frame, where bytes are counted.
+    pub(crate) bytes: u32,
+}
 
 /// A submission that a client waits for and that a replica works on.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +67,17 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) paused: bool,
     /// What came while paused.
-    pub(crate) backlog: Vec<Event<R>>,
+    pub(crate) backlog: Vec<Arrival<R>>,
+    /// What came while the CPU was busy.
+    pub(crate) inbox: VecDeque<Arrival<R>>,
+    /// When the CPU has done what it took on.
+    pub(crate) busy_until: Nanos,
+    /// When the inbox will be looked into, if that is scheduled.
+    pub(crate) ready_at: Option<Nanos>,
+    /// When the last byte has left that was sent.
+    pub(crate) nic_busy_until: Nanos,
+    /// Thousandths of the usual CPU time that work takes.
+    pub(crate) pace: u64,
     /// The next step's effects will be cut short by a crash.
     pub(crate) crash_midway: bool,
     pub(crate) counters: Counters,
@@ -57,6 +97,11 @@ impl<R: Replica> Host<R> {
             snapshot: None,
             paused: false,
             backlog: Vec::new(),
+            inbox: VecDeque::new(),
+            busy_until: 0,
+            ready_at: None,
+            nic_busy_until: 0,
+            pace: NORMAL_PACE,
             crash_midway: false,
             counters: Counters::default(),
         }
@@ -69,6 +114,10 @@ impl<R: Replica> Host<R> {
         self.timers.clear();
         self.pending.clear();
         self.backlog.clear();
+        self.inbox.clear();
+        self.busy_until = 0;
+        self.ready_at = None;
+        self.nic_busy_until = 0;
         self.paused = false;
         self.crash_midway = false;
         self.counters.crashes += 1;
@@ -87,6 +136,22 @@ impl<R: Replica> Host<R> {
         self.core = Some(R::recover(id, config, self.snapshot.as_ref(), records));
         self.life += 1;
         true
+    }
+
+    /// Works from `now` on for so many messages and bytes; returns when that is done.
+    pub(crate) fn work(&mut self, now: Nanos, costs: &Costs, messages: u64, bytes: u32) -> Nanos {
+        let cpu_ns = costs.cpu_ns(messages, bytes.into()) * self.pace / NORMAL_PACE;
+        self.counters.busy_ns += cpu_ns;
+        now + cpu_ns
+    }
+
+    /// Lets so many bytes leave from `now` on; returns when the last of them has.
+    pub(crate) fn leave(&mut self, now: Nanos, costs: &Costs, bytes: u32) -> Nanos {
+        if costs.nic_bits_per_s == 0 {
+            return now;
+        }
+        self.nic_busy_until = self.nic_busy_until.max(now) + costs.nic_ns(bytes.into());
+        self.nic_busy_until
     }
 }
 

@@ -9,11 +9,17 @@
 //! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an unordered map. The cores
 //! are seen through the contract alone: no observer knows what is inside a replica or a message.
 //!
-//! Messages travel as values, without being encoded, and a replica serves every event in no time: latencies are those of
-//! the network alone.
+//! Messages travel as values, without being encoded. A replica serves every event in no time, so that latencies are those
+//! of the network alone, unless it is given [`Costs`]: then it has a CPU and a network interface that work off what comes.
+//!
+//! There is one engine, [`Simulation`], and there are two kinds of clients: those of a [`Scenario`], which ask for
+//! everything that may go wrong and then want to see the cluster at rest, and those that whoever measures brings along as
+//! a [`Source`], with faults at the moments of their choice.
 
+mod arrive;
 mod carry;
 mod client;
+mod cost;
 mod deliver;
 mod fault;
 mod history;
@@ -28,18 +34,23 @@ mod rest;
 mod scenario;
 mod shrink;
 mod simulation;
+mod soak;
+mod source;
 mod strike;
 mod timers;
 mod trace;
 mod violation;
 
 pub use client::{Load, Mix};
+pub use cost::Costs;
 pub use fault::{Fault, FaultPlan};
 pub use history::{History, Operation};
 pub use hostile::{Hostility, hostile};
 pub use network::Network;
 pub use outcome::{Counters, Outcome, SiteLatencies};
-pub use scenario::Scenario;
+pub use scenario::{Cluster, Scenario};
 pub use shrink::{Shrunk, shrink};
-pub use simulation::{replay, run};
+pub use simulation::Simulation;
+pub use soak::{replay, run};
+pub use source::{Agenda, Ask, Outcomes, Source};
 pub use violation::{Breach, Broken, Violation};

@@ -3,7 +3,7 @@
 
 use protocols::{Batch, Config, Replica, ReplicaId, kv::Kv};
 
-use crate::{host::submission_id, simulation::Simulation};
+use crate::{host::submission_id, simulation::Simulation, source::Source};
 
 #[cfg(feature = "mutants")]
 use protocols::mutant::Mutant;
@@ -39,7 +39,7 @@ const fn made_by_none(_: &Config) -> bool {
     false
 }
 
-impl<R: Replica> Simulation<'_, R> {
+impl<R: Replica, S: Source> Simulation<R, S> {
     /// Answers the client of `batch`, which `replica` knows to be committed and has not executed, with what it would come
     /// to now.
     pub(crate) fn answer_early(&mut self, replica: ReplicaId, batch: &Batch) {

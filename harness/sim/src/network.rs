@@ -57,7 +57,10 @@ pub(crate) type Fate = (Option<Nanos>, Option<Nanos>);
 /// The network as it is now.
 #[derive(Debug)]
 pub(crate) struct Links {
-    network: Network,
+    sites: usize,
+    /// By sender, then receiver.
+    one_way_ns: Vec<Nanos>,
+    jitter_ns: RangeInclusive<u64>,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
     pub(crate) extra_delay_ns: RangeInclusive<u64>,
@@ -67,10 +70,18 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(network: Network, rng: ChaCha8Rng) -> Self {
-        let (loss, duplicate) = (network.loss, network.duplicate);
-        let blocked = vec![ReplicaSet::EMPTY; network.one_way_ns.len()];
-        Self { network, loss, duplicate, extra_delay_ns: 0..=0, blocked, rng }
+    pub(crate) fn new(network: &Network, rng: ChaCha8Rng) -> Self {
+        let sites = network.one_way_ns.len();
+        Self {
+            sites,
+            one_way_ns: network.one_way_ns.concat(),
+            jitter_ns: network.jitter_ns.clone(),
+            loss: network.loss,
+            duplicate: network.duplicate,
+            extra_delay_ns: 0..=0,
+            blocked: vec![ReplicaSet::EMPTY; sites],
+            rng,
+        }
     }
 
     /// Draws what becomes of a message from one site to another.
@@ -112,7 +123,8 @@ impl Links {
     }
 
     fn delay(&mut self, from: ReplicaId, to: ReplicaId) -> Nanos {
-        let (jitter, extra) = (self.network.jitter_ns.clone(), self.extra_delay_ns.clone());
-        self.network.one_way_ns[from.index()][to.index()] + self.draw(&jitter) + self.draw(&extra)
+        let (jitter, extra) = (self.jitter_ns.clone(), self.extra_delay_ns.clone());
+        let one_way_ns = self.one_way_ns[self.sites * from.index() + to.index()];
+        one_way_ns + self.draw(&jitter) + self.draw(&extra)
     }
 }

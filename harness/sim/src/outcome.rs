@@ -20,6 +20,28 @@ pub struct Counters {
     pub messages_in: u64,
     /// Messages to other replicas, each receiver counted.
     pub messages_out: u64,
+    /// Bytes of the messages that were stepped, where bytes are counted.
+    pub bytes_in: u64,
+    /// Bytes of the messages sent, each receiver counted, where bytes are counted.
+    pub bytes_out: u64,
+    /// Submissions that came from clients.
+    pub requests: u64,
+    /// Commands that clients were sent an answer to.
+    pub replies: u64,
+    /// Commands in the instances that this replica led to their commit.
+    pub commands_led: u64,
+    /// Commands executed.
+    pub commands_executed: u64,
+    /// CPU time that the replica's work took, in nanoseconds.
+    pub busy_ns: u64,
+    /// The longest queue of what had come and was not taken in.
+    pub queue_max: u64,
+    /// The sum of its lengths over all looks at it.
+    pub queue_sum: u64,
+    /// How often it was looked at: whenever the CPU took something in.
+    pub queue_looks: u64,
+    /// The most instances executed as one component.
+    pub longest_component: u64,
     /// Instances committed here in one round trip.
     pub fast: u64,
     /// Instances committed here in the ordinary way.
@@ -38,6 +60,13 @@ impl Counters {
     /// Instances that this replica led to their commit.
     pub const fn led(&self) -> u64 {
         self.fast + self.slow + self.recovered
+    }
+
+    /// So much had come and was not taken in yet.
+    pub(crate) fn looked_at_queue(&mut self, length: u64) {
+        self.queue_max = self.queue_max.max(length);
+        self.queue_sum += length;
+        self.queue_looks += 1;
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocols::{Config, config::Timeouts};
 
-use crate::{client::Load, fault::FaultPlan, network::Network};
+use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network};
 
 /// Everything about a run. Equal scenarios give equal runs.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Scenario {
     pub config: Config,
     /// The network without faults; as many sites as replicas.
     pub network: Network,
+    /// What work costs the replicas.
+    pub costs: Costs,
     /// What the clients do.
     pub load: Load,
     /// What goes wrong.
@@ -26,6 +28,25 @@ pub struct Scenario {
     pub trace_lines_max: usize,
 }
 
+/// What a simulation is of, without what happens to it: no clients, no faults.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// What the cores are told.
+    pub config: Config,
+    /// The network without faults; as many sites as replicas.
+    pub network: Network,
+    /// What work costs the replicas.
+    pub costs: Costs,
+    /// Decides everything that is drawn.
+    pub seed: u64,
+    /// May a crashed replica come back? Then everything that it persists is kept.
+    pub restarts: bool,
+    /// Are the bytes of messages counted? They are wherever bytes cost something.
+    pub counts_bytes: bool,
+    /// How many events are written down, the last ones; none at 0.
+    pub trace_lines_max: usize,
+}
+
 impl Scenario {
     /// A scenario without faults, its timeouts fitted to the network's largest round trip.
     pub fn new(network: Network, load: Load, seed: u64) -> Self {
@@ -35,11 +56,25 @@ impl Scenario {
         Self {
             config,
             network,
+            costs: Costs::NONE,
             load,
             faults: FaultPlan::none(),
             seed,
             settle_ns_max: 120_000_000_000,
             trace_lines_max: 200,
+        }
+    }
+
+    /// The cluster of this scenario.
+    pub(crate) fn cluster(&self, trace_lines_max: usize) -> Cluster {
+        Cluster {
+            config: self.config,
+            network: self.network.clone(),
+            costs: self.costs,
+            seed: self.seed,
+            restarts: self.faults.restarts(),
+            counts_bytes: !self.costs.is_none(),
+            trace_lines_max,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     fault::{Fault, FaultPlan},
     queue::Nanos,
     scenario::Scenario,
-    simulation::{replay, run},
+    soak::{replay, run},
     violation::{Broken, Violation},
 };
 

@@ -1,245 +1,291 @@
-//! The run: takes events in order of time, steps the cores and carries out what they ask for.
+//! The run: takes events in order of time and hands them to whom they concern.
 
 use std::{
+    fmt,
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
-use protocols::{Batch, Effects, Input, Replica, ReplicaId};
+use protocols::{Effects, Replica, ReplicaId, Status, kv::Digest};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHasher;
 
 use crate::{
-    client::Client,
-    history::History,
-    host::Host,
+    fault::{Fault, FaultPlan},
+    host::{Arrival, Host},
     network::Links,
     observe::Observer,
-    outcome::{Outcome, SiteLatencies},
+    outcome::Counters,
     queue::{Nanos, Queue},
-    scenario::Scenario,
-    timers::Expiry,
+    scenario::Cluster,
+    source::{Agenda, Outcomes, Source, Wish},
     trace::Trace,
     violation::{Breach, Broken, Violation},
 };
 
+/// Chosen: far more than any cluster does at one moment. Beyond it nothing that happens takes any time.
+const EVENTS_AT_ONCE_MAX: u64 = 10_000_000;
+
 /// What can happen.
 #[derive(Debug)]
-pub(crate) enum Event<R: Replica> {
-    /// A replica's life begins.
-    Start { replica: ReplicaId, life: u32 },
-    /// A message arrives.
-    Message { from: ReplicaId, to: ReplicaId, message: R::Message },
-    /// A timer runs out, unless it was stopped or set again.
-    Timer { replica: ReplicaId, timer: R::Timer, token: u64 },
-    /// A captured state is handed over.
-    Captured { replica: ReplicaId, life: u32, machine: Arc<[u8]> },
-    /// A client's submission arrives at a replica.
-    Request { replica: ReplicaId, client: u32, number: u64, batch: Batch },
+pub(crate) enum Event<R: Replica, W> {
+    /// Something comes to a replica.
+    Arrival { replica: ReplicaId, arrival: Arrival<R> },
+    /// A replica's CPU is free for what came meanwhile.
+    Ready { replica: ReplicaId },
     /// An answer arrives at a client.
-    Answer { client: u32, number: u64, outcomes: Vec<protocols::Outcome> },
-    /// A client makes its next submission.
-    Submit { client: u32 },
-    /// A client has waited long enough for the answer to its n-th attempt.
-    Impatience { client: u32, number: u64, attempts: u32 },
+    Answer { client: u32, number: u64, outcomes: Outcomes },
+    /// A time comes that the clients wait for.
+    Wake(W),
     /// The n-th fault of the plan.
     Fault(usize),
     /// Time to see whether the cluster is at rest.
     RestCheck,
 }
 
-/// A run under way.
-pub(crate) struct Simulation<'s, R: Replica> {
-    pub(crate) scenario: &'s Scenario,
+/// A cluster and its clients under way. Whoever holds one lets time pass and may interfere between events.
+pub struct Simulation<R: Replica, S: Source> {
+    pub(crate) cluster: Cluster,
+    pub(crate) faults: FaultPlan,
     pub(crate) now: Nanos,
-    pub(crate) queue: Queue<Event<R>>,
+    pub(crate) queue: Queue<Event<R, S::Wake>>,
     pub(crate) hosts: Vec<Host<R>>,
     pub(crate) links: Links,
-    pub(crate) clients: Vec<Client>,
-    pub(crate) client_rng: ChaCha8Rng,
-    pub(crate) history: History,
-    pub(crate) sites: Vec<SiteLatencies>,
+    pub(crate) source: S,
+    /// What the clients want, between their being told something and its being done.
+    agenda: Agenda<S::Wake>,
     /// When a client last had an answer or something asked for was decided.
     pub(crate) last_progress_at: Nanos,
     pub(crate) proposals: u64,
     pub(crate) decisions: u64,
-    pub(crate) longest_component: u64,
+    /// How long the cluster may go without progress and not come to rest.
+    pub(crate) settle_ns_max: u64,
     pub(crate) trace: Trace,
     pub(crate) observer: Observer,
     pub(crate) effects: Effects<R>,
     hash: FxHasher,
-    events: u64,
-    at_rest: bool,
+    pub(crate) events: u64,
+    /// How many events there were at this moment.
+    at_once: u64,
+    pub(crate) at_rest: bool,
 }
 
-/// Runs `scenario` with the cores `R`, until the faults are over, every client has its answers and the replicas are at
-/// rest with equal states.
-///
-/// Fails with the first rule that is broken; the run is then repeated with its events written down. A scenario whose
-/// network and configuration differ in the number of replicas is a bug of the caller and panics.
-pub fn run<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
-    match attempt::<R>(scenario, 0) {
-        Err(_) if scenario.trace_lines_max > 0 => replay::<R>(scenario),
-        done => done,
-    }
-}
-
-/// As [`run`], but writes down the last [`Scenario::trace_lines_max`] events whether or not a rule is broken: slower, and
-/// otherwise the same, down to the trace hash.
-pub fn replay<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
-    attempt::<R>(scenario, scenario.trace_lines_max)
-}
-
-fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome, Violation> {
-    let mut simulation = Simulation::<R>::new(scenario, lines_max);
-    // A simulation that panicked is looked at for its trace alone.
-    let ended =
-        catch_unwind(AssertUnwindSafe(|| simulation.run_to_rest())).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            Err(Breach::new(Broken::Assertion, text.to_owned()))
-        });
-    match ended {
-        Ok(()) => Ok(simulation.into_outcome()),
-        Err(breach) => Err(Violation {
-            protocol: R::PROTOCOL,
-            seed: scenario.seed,
-            at_ns: simulation.now,
-            breach,
-            trace_hash: simulation.hash.finish(),
-            trace: simulation.trace.into_lines(),
-        }),
+impl<R: Replica, S: Source> fmt::Debug for Simulation<R, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (now_ns, events) = (self.now, self.events);
+        f.debug_struct("Simulation")
+            .field("now_ns", &now_ns)
+            .field("events", &events)
+            .finish_non_exhaustive()
     }
 }
 
 /// A stream of random numbers of its own for each purpose, so that a change of one leaves the others as they were.
-fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
+pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
 }
 
-impl<'s, R: Replica> Simulation<'s, R> {
-    fn new(scenario: &'s Scenario, lines_max: usize) -> Self {
-        let n = scenario.config.replicas;
-        assert_eq!(scenario.network.one_way_ns.len(), n, "there is a site per replica");
-        let sites = scenario.load.sites.iter();
-        let clients = sites.flat_map(|site| vec![site; scenario.load.clients_per_site]);
+impl<R: Replica, S: Source> Simulation<R, S> {
+    /// A cluster at time 0, with the faults that are known beforehand and with clients that begin when they are told.
+    ///
+    /// # Panics
+    /// If the network and the configuration differ in the number of replicas, which is a bug of the caller.
+    pub fn new(cluster: &Cluster, faults: &FaultPlan, source: S) -> Self {
+        let n = cluster.config.replicas;
+        assert_eq!(cluster.network.one_way_ns.len(), n, "there is a site per replica");
         let mut simulation = Self {
-            scenario,
             now: 0,
             queue: Queue::new(),
-            hosts: ReplicaId::all(n).map(|id| Host::new(id, &scenario.config)).collect(),
-            links: Links::new(scenario.network.clone(), rng(scenario.seed, 0)),
-            clients: (1..).zip(clients).map(|(id, site)| Client::new(id, site)).collect(),
-            client_rng: rng(scenario.seed, 1),
-            history: History::default(),
-            sites: vec![SiteLatencies::default(); n],
+            hosts: ReplicaId::all(n).map(|id| Host::new(id, &cluster.config)).collect(),
+            links: Links::new(&cluster.network, rng(cluster.seed, 0)),
+            source,
+            agenda: Agenda::new(),
             last_progress_at: 0,
             proposals: 0,
             decisions: 0,
-            longest_component: 0,
-            trace: Trace::new(lines_max),
-            observer: Observer::new(R::PROTOCOL, n),
+            settle_ns_max: u64::MAX,
+            trace: Trace::new(cluster.trace_lines_max),
+            observer: Observer::new(R::PROTOCOL, n, cluster.restarts),
             effects: Effects::default(),
             hash: FxHasher::default(),
             events: 0,
+            at_once: 0,
             at_rest: false,
+            cluster: cluster.clone(),
+            faults: faults.clone(),
         };
-        simulation.schedule_beginning();
+        for replica in ReplicaId::all(n) {
+            simulation.arrive_at(0, replica, Arrival::Start { life: 0 });
+        }
+        for (index, (at, _)) in faults.0.iter().enumerate() {
+            simulation.queue.push(*at, Event::Fault(index));
+        }
+        simulation.tell_source(Source::start);
         simulation
     }
 
-    fn schedule_beginning(&mut self) {
-        for replica in ReplicaId::all(self.hosts.len()) {
-            self.queue.push(0, Event::Start { replica, life: 0 });
-        }
-        for (index, (at, _)) in self.scenario.faults.0.iter().enumerate() {
-            self.queue.push(*at, Event::Fault(index));
-        }
-        for client in 0..self.clients.len() {
-            for _ in 0..self.scenario.load.window {
-                let submit = Event::Submit { client: client_index(client) };
-                self.queue.push(self.scenario.load.start_ns, submit);
-            }
-        }
-        self.queue.push(self.scenario.faults.end_ns(), Event::RestCheck);
+    /// The simulated time, in nanoseconds.
+    pub const fn now_ns(&self) -> u64 {
+        self.now
     }
 
-    fn run_to_rest(&mut self) -> Result<(), Breach> {
-        while !self.at_rest {
-            let (at, event) = self.queue.pop().expect("the next rest check is always queued");
-            self.now = at;
-            self.handle(event)?;
-        }
-        self.check_at_rest()
+    /// Lets time pass until `at_ns`; what happens at that very moment is still to come.
+    ///
+    /// # Errors
+    /// If a rule is broken. The simulation is of no further use then.
+    pub fn run_until(&mut self, at_ns: u64) -> Result<(), Box<Violation>> {
+        self.watched(|simulation| {
+            while simulation.queue.next_at().is_some_and(|at| at < at_ns) {
+                simulation.next_event()?;
+            }
+            simulation.now = simulation.now.max(at_ns);
+            Ok(())
+        })
     }
 
-    fn into_outcome(self) -> Outcome {
-        Outcome {
-            simulated_ns: self.now,
-            events: self.events,
-            trace_hash: self.hash.finish(),
-            operations: self.history.operations().len() as u64,
-            sites: self.sites,
-            replicas: self.hosts.into_iter().map(|host| host.counters).collect(),
-            longest_component: self.longest_component,
-            history: self.history,
-            trace: self.trace.into_lines(),
-        }
+    /// As [`Simulation::run_until`], but ends as soon as the clients have all that they ask for.
+    ///
+    /// # Errors
+    /// As [`Simulation::run_until`].
+    pub fn run_until_done(&mut self, at_ns: u64) -> Result<(), Box<Violation>> {
+        self.watched(|simulation| {
+            while !simulation.source.is_done() {
+                if simulation.queue.next_at().is_none_or(|at| at >= at_ns) {
+                    simulation.now = simulation.now.max(at_ns);
+                    break;
+                }
+                simulation.next_event()?;
+            }
+            Ok(())
+        })
     }
 
-    fn handle(&mut self, event: Event<R>) -> Result<(), Breach> {
-        if let Some(replica) = addressee(&event) {
-            let host = &mut self.hosts[replica.index()];
-            if host.paused {
-                host.backlog.push(event);
-                return Ok(());
-            }
-            if host.core.is_none() {
-                return Ok(());
-            }
+    /// `fault` happens now.
+    ///
+    /// # Errors
+    /// As [`Simulation::run_until`].
+    pub fn strike_now(&mut self, fault: &Fault) -> Result<(), Box<Violation>> {
+        self.watched(|simulation| simulation.strike(fault))
+    }
+
+    /// The clients.
+    pub const fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Tells the clients something, upon which they may ask for something.
+    pub fn tell_source<T>(&mut self, tell: impl FnOnce(&mut S, &mut Agenda<S::Wake>) -> T) -> T {
+        self.agenda.now_ns = self.now;
+        let told = tell(&mut self.source, &mut self.agenda);
+        self.do_as_wished();
+        told
+    }
+
+    /// What a replica says about itself; none if it is down.
+    pub fn status(&self, replica: ReplicaId) -> Option<Status> {
+        self.hosts[replica.index()].core.as_ref().map(Replica::status)
+    }
+
+    /// The digest of a replica's key-value state; of one that is down, of nothing.
+    pub fn digest(&self, replica: ReplicaId) -> Digest {
+        self.hosts[replica.index()].kv.digest()
+    }
+
+    /// How many requests a replica works on for its clients.
+    pub fn pending(&self, replica: ReplicaId) -> usize {
+        self.hosts[replica.index()].pending.len()
+    }
+
+    /// Is a replica paused?
+    pub fn is_paused(&self, replica: ReplicaId) -> bool {
+        self.hosts[replica.index()].paused
+    }
+
+    /// What a replica has done so far.
+    pub fn counters(&self, replica: ReplicaId) -> Counters {
+        let mut counters = self.hosts[replica.index()].counters;
+        counters.longest_component = self.longest_component_of(replica);
+        counters
+    }
+
+    /// The clients, at the end.
+    pub fn into_source(self) -> S {
+        self.source
+    }
+
+    /// A hash over every event so far: when, to whom, what. Equal for equal runs.
+    pub fn trace_hash(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    /// How many events there were.
+    pub const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Does `work`, and makes an account of whatever rule it breaks.
+    pub(crate) fn watched<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Breach>,
+    ) -> Result<T, Box<Violation>> {
+        // A simulation that panicked is looked at for its trace alone.
+        let done = catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+            Err(Breach::new(Broken::Assertion, text.to_owned()))
+        });
+        done.map_err(|breach| {
+            Box::new(Violation {
+                protocol: R::PROTOCOL,
+                seed: self.cluster.seed,
+                at_ns: self.now,
+                breach,
+                trace_hash: self.hash.finish(),
+                trace: std::mem::replace(&mut self.trace, Trace::new(0)).into_lines(),
+            })
+        })
+    }
+
+    /// Something comes to a replica at `at`.
+    pub(crate) fn arrive_at(&mut self, at: Nanos, replica: ReplicaId, arrival: Arrival<R>) {
+        self.queue.push(at, Event::Arrival { replica, arrival });
+    }
+
+    /// What happens next happens.
+    pub(crate) fn next_event(&mut self) -> Result<(), Breach> {
+        let (at, event) = self.queue.pop().expect("whoever lets time pass has something to await");
+        self.at_once = if at == self.now { self.at_once + 1 } else { 0 };
+        if self.at_once > EVENTS_AT_ONCE_MAX {
+            let detail = format!("{EVENTS_AT_ONCE_MAX} events at one moment: nothing takes time");
+            return Err(Breach::new(Broken::Liveness, detail));
         }
+        self.now = at;
         match event {
-            Event::Start { replica, life } if life == self.hosts[replica.index()].life => {
-                self.note(replica, 0, &life, || format!("{replica} starts life {life}"));
-                self.step(replica, Input::Start)
-            }
-            Event::Message { from, to, message } => {
-                self.note(to, 1, &(from, &message), || format!("{from} -> {to} {message:?}"));
-                self.hosts[to.index()].counters.messages_in += 1;
-                self.step(to, Input::Message { from, message })
-            }
-            Event::Timer { replica, timer, token } => self.expire(replica, timer, token),
-            Event::Captured { replica, life, machine }
-                if life == self.hosts[replica.index()].life =>
-            {
-                self.note(replica, 3, &machine, || format!("{replica} has its state captured"));
-                self.step(replica, Input::Captured(machine))
-            }
-            Event::Start { .. } | Event::Captured { .. } => Ok(()),
-            Event::Request { replica, client, number, batch } => {
-                let text = || format!("client {} -> {replica} {batch:?}", client + 1);
-                self.note(replica, 4, &(client, number), text);
-                self.serve(replica, client, number, batch)
-            }
+            Event::Arrival { replica, arrival } => self.arrive(replica, arrival),
+            Event::Ready { replica } => self.work_off(replica),
             Event::Answer { client, number, outcomes } => {
                 self.note(ReplicaId(0), 5, &(client, number, &outcomes), || {
                     format!("client {} has its answer {number}", client + 1)
                 });
-                self.take_answer(client, number, outcomes)
-            }
-            Event::Submit { client } => {
-                self.submit(client);
+                let told = |source: &mut S, agenda: &mut _| {
+                    source.on_answer(client, number, outcomes, agenda)
+                };
+                if self.tell_source(told)? {
+                    self.last_progress_at = self.now;
+                }
                 Ok(())
             }
-            Event::Impatience { client, number, attempts } => {
-                self.retry(client, number, attempts);
+            Event::Wake(wake) => {
+                self.tell_source(|source, agenda| source.on_wake(wake, agenda));
                 Ok(())
             }
-            Event::Fault(index) => self.strike(index),
+            Event::Fault(index) => {
+                let fault = self.faults.0[index].1.clone();
+                self.strike(&fault)
+            }
             Event::RestCheck => {
                 self.at_rest = self.look_for_rest()?;
                 Ok(())
@@ -261,37 +307,17 @@ impl<'s, R: Replica> Simulation<'s, R> {
         self.trace.add(self.now, text);
     }
 
-    fn expire(&mut self, replica: ReplicaId, timer: R::Timer, token: u64) -> Result<(), Breach> {
-        match self.hosts[replica.index()].timers.expire(timer, token, self.now) {
-            Expiry::Gone => Ok(()),
-            Expiry::Later(at) => {
-                self.queue.push(at, Event::Timer { replica, timer, token });
-                Ok(())
-            }
-            Expiry::Due => {
-                self.note(replica, 2, &timer, || format!("{replica} timer {timer:?}"));
-                self.step(replica, Input::Timer(timer))
+    fn do_as_wished(&mut self) {
+        let mut wishes = std::mem::take(&mut self.agenda.wishes);
+        for wish in wishes.drain(..) {
+            match wish {
+                Wish::Ask(ask) => self.deliver(ask),
+                Wish::Wake { after, wake } => {
+                    let at = self.now + self.links.draw(&after);
+                    self.queue.push(at, Event::Wake(wake));
+                }
             }
         }
+        self.agenda.wishes = wishes;
     }
-}
-
-/// Which replica an event is for: that of a crashed one is lost, that of a paused one waits.
-const fn addressee<R: Replica>(event: &Event<R>) -> Option<ReplicaId> {
-    match event {
-        Event::Start { replica, .. }
-        | Event::Message { to: replica, .. }
-        | Event::Timer { replica, .. }
-        | Event::Captured { replica, .. }
-        | Event::Request { replica, .. } => Some(*replica),
-        Event::Answer { .. }
-        | Event::Submit { .. }
-        | Event::Impatience { .. }
-        | Event::Fault(_)
-        | Event::RestCheck => None,
-    }
-}
-
-fn client_index(index: usize) -> u32 {
-    u32::try_from(index).expect("fewer than 2^32 clients")
 }

@@ -4,23 +4,24 @@ use protocols::{Replica, ReplicaId, ReplicaSet};
 
 use crate::{
     fault::Fault,
+    host::Arrival,
     simulation::{Event, Simulation},
+    source::Source,
     violation::{Breach, Broken},
 };
 
-impl<R: Replica> Simulation<'_, R> {
-    /// The `index`-th fault of the plan happens.
-    pub(crate) fn strike(&mut self, index: usize) -> Result<(), Breach> {
-        let fault = self.scenario.faults.0[index].1.clone();
-        self.note(ReplicaId(0), 6, &index, || format!("fault: {fault}"));
-        match fault {
+impl<R: Replica, S: Source> Simulation<R, S> {
+    /// A fault happens.
+    pub(crate) fn strike(&mut self, fault: &Fault) -> Result<(), Breach> {
+        self.note(ReplicaId(0), 6, &0, || format!("fault: {fault}"));
+        match *fault {
             Fault::Loss(share) => self.links.loss = share,
             Fault::Duplicate(share) => self.links.duplicate = share,
-            Fault::Delay(range) => self.links.extra_delay_ns = range,
-            Fault::Partition(sets) => {
+            Fault::Delay(ref range) => self.links.extra_delay_ns = range.clone(),
+            Fault::Partition(ref sets) => {
                 let all = sets.iter().fold(ReplicaSet::EMPTY, |all, set| all.union(*set));
                 for set in sets {
-                    self.links.block(set, all.difference(set));
+                    self.links.block(*set, all.difference(*set));
                 }
             }
             Fault::OneWay(from, to) => self.links.block(from, to),
@@ -42,10 +43,12 @@ impl<R: Replica> Simulation<'_, R> {
             Fault::Resume(replica) => {
                 let host = &mut self.hosts[replica.index()];
                 host.paused = false;
-                for event in host.backlog.drain(..) {
-                    self.queue.push(self.now, event);
+                for arrival in host.backlog.drain(..) {
+                    self.queue.push(self.now, Event::Arrival { replica, arrival });
                 }
+                self.look_into_inbox_later(replica);
             }
+            Fault::Slow(replica, permille) => self.hosts[replica.index()].pace = permille,
         }
         Ok(())
     }
@@ -63,14 +66,15 @@ impl<R: Replica> Simulation<'_, R> {
         if host.core.is_some() {
             return Ok(());
         }
-        if !host.restart(replica, &self.scenario.config) {
+        if !host.restart(replica, &self.cluster.config) {
             let detail = format!("{replica}'s own snapshot does not decode");
             return Err(Breach::new(Broken::ForeignSnapshot, detail));
         }
         if let Some(snapshot) = &host.snapshot {
             self.observer.installed(replica, &snapshot.machine)?;
         }
-        self.queue.push(self.now, Event::Start { replica, life: host.life });
+        let life = host.life;
+        self.arrive_at(self.now, replica, Arrival::Start { life });
         Ok(())
     }
 }

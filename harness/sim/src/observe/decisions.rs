@@ -1,10 +1,18 @@
 //! Agreement: one decision per instance, at every replica and in every life.
 
-use protocols::{Batch, InstanceId, ReplicaId, dependencies::Dependencies, key_map::KeyHash};
+use std::hash::{Hash, Hasher};
+
+use protocols::{
+    Batch, InstanceId, ReplicaId, ReplicaSet, dependencies::Dependencies, key_map::KeyHash,
+};
+use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use super::instances::InstanceMap;
-use crate::violation::{Breach, Broken};
+use crate::{
+    host::SubmissionId,
+    violation::{Breach, Broken},
+};
 
 /// What was decided, with what execution and visibility are checked by.
 #[derive(Debug)]
@@ -12,6 +20,11 @@ pub(crate) struct Decision {
     pub(crate) batch: Batch,
     pub(crate) dependencies: Dependencies,
     pub(crate) touches: SmallVec<[KeyUse; 1]>,
+    /// The submission that the batch is, and how many commands it has.
+    pub(crate) submission: Option<SubmissionId>,
+    pub(crate) commands: u32,
+    /// Who has executed it, in whatever life.
+    pub(crate) executed: ReplicaSet,
     first: ReplicaId,
 }
 
@@ -24,13 +37,27 @@ pub(crate) struct KeyUse {
     pub(crate) position: Option<u32>,
 }
 
+/// What is known of one instance.
+#[derive(Debug, Default)]
+enum Known {
+    #[default]
+    Nothing,
+    Decision(Box<Decision>),
+    /// Everybody has executed it and nobody will again: the decision's hash is all that is kept.
+    Settled(u64),
+}
+
 /// The decisions known to anyone.
 #[derive(Debug, Default)]
-pub(crate) struct Decisions(InstanceMap<Option<Box<Decision>>>);
+pub(crate) struct Decisions(InstanceMap<Known>);
 
 impl Decisions {
+    /// The decision of `instance`, unless it is settled.
     pub(crate) fn get(&self, instance: InstanceId) -> Option<&Decision> {
-        self.0.get(instance)?.as_deref()
+        match self.0.get(instance)? {
+            Known::Decision(decision) => Some(decision),
+            Known::Nothing | Known::Settled(_) => None,
+        }
     }
 
     /// Takes in what `replica` knows; true if it is the first to know.
@@ -39,30 +66,30 @@ impl Decisions {
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-        dependencies: &Dependencies,
+        dependencies: Dependencies,
     ) -> Result<bool, Breach> {
         let known = self.0.slot(instance);
-        let Some(decision) = known else {
-            let use_of = |touch: &protocols::command::Touch| KeyUse {
-                key: touch.key,
-                write: touch.write,
-                position: None,
-            };
-            *known = Some(Box::new(Decision {
-                batch: batch.clone(),
-                dependencies: dependencies.clone(),
-                touches: batch.footprint().touches().iter().map(use_of).collect(),
-                first: replica,
-            }));
-            return Ok(true);
+        let before = match known {
+            Known::Nothing => {
+                *known = Known::Decision(Box::new(Decision::new(replica, batch, dependencies)));
+                return Ok(true);
+            }
+            Known::Decision(decision) => {
+                if decision.batch == *batch && decision.dependencies == dependencies {
+                    return Ok(false);
+                }
+                let Decision { batch, dependencies, first, .. } = &**decision;
+                format!("{batch:?} after {dependencies:?} at {first}")
+            }
+            Known::Settled(settled) => {
+                if *settled == hash(batch, &dependencies) {
+                    return Ok(false);
+                }
+                "another at all others, which have executed it".to_owned()
+            }
         };
-        if decision.batch == *batch && decision.dependencies == *dependencies {
-            return Ok(false);
-        }
-        let detail = format!(
-            "{instance} is {:?} after {:?} at {}, but {batch:?} after {dependencies:?} at {replica}",
-            decision.batch, decision.dependencies, decision.first
-        );
+        let detail =
+            format!("{instance} is {before}, but {batch:?} after {dependencies:?} at {replica}");
         Err(Breach::new(Broken::Agreement, detail))
     }
 
@@ -73,9 +100,16 @@ impl Decisions {
         instance: InstanceId,
         batch: &Batch,
     ) -> Result<&mut Decision, Breach> {
-        let Some(decision) = self.0.slot(instance) else {
-            let detail = format!("{replica} executes {instance}: {batch:?}");
-            return Err(Breach::new(Broken::Undecided, detail));
+        let decision = match self.0.slot(instance) {
+            Known::Decision(decision) => decision,
+            Known::Nothing => {
+                let detail = format!("{replica} executes {instance}: {batch:?}");
+                return Err(Breach::new(Broken::Undecided, detail));
+            }
+            Known::Settled(_) => {
+                let detail = format!("{replica} executes {instance} again: {batch:?}");
+                return Err(Breach::new(Broken::ExecutedTwice, detail));
+            }
         };
         if decision.batch == *batch {
             return Ok(decision);
@@ -84,4 +118,42 @@ impl Decisions {
         let detail = format!("{instance} is {decided:?}, but {replica} executes {batch:?}");
         Err(Breach::new(Broken::Agreement, detail))
     }
+
+    /// Nobody will execute `instance` again.
+    pub(crate) fn settle(&mut self, instance: InstanceId) {
+        let known = self.0.slot(instance);
+        if let Known::Decision(decision) = known {
+            *known = Known::Settled(hash(&decision.batch, &decision.dependencies));
+        }
+    }
+}
+
+impl Decision {
+    fn new(first: ReplicaId, batch: &Batch, dependencies: Dependencies) -> Self {
+        let (mut submission, mut commands) = (None, 0);
+        for request in batch.requests() {
+            submission.get_or_insert((request.client, request.number));
+            commands += 1;
+        }
+        let use_of = |touch: &protocols::command::Touch| KeyUse {
+            key: touch.key,
+            write: touch.write,
+            position: None,
+        };
+        Self {
+            batch: batch.clone(),
+            dependencies,
+            touches: batch.footprint().touches().iter().map(use_of).collect(),
+            submission,
+            commands,
+            executed: ReplicaSet::EMPTY,
+            first,
+        }
+    }
+}
+
+fn hash(batch: &Batch, dependencies: &Dependencies) -> u64 {
+    let mut hasher = FxHasher::default();
+    (batch.as_bytes(), dependencies).hash(&mut hasher);
+    hasher.finish()
 }

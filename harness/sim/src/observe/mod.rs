@@ -11,17 +11,30 @@ mod order;
 mod tests;
 mod visibility;
 
-use protocols::{Batch, InstanceId, Protocol, ReplicaId, Request, dependencies::Dependencies};
+use protocols::{
+    Batch, InstanceId, Protocol, ReplicaId, ReplicaSet, Request, dependencies::Dependencies,
+};
 use rustc_hash::FxHashMap;
 
-use crate::violation::{Breach, Broken};
+use crate::{
+    host::SubmissionId,
+    violation::{Breach, Broken},
+};
 use decisions::Decisions;
 use instances::InstanceSet;
 use order::{Order, Progress};
 use visibility::Visibility;
 
-/// A request: its client and number.
-type RequestId = (u64, u64);
+/// What the observers say of a commit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Nobody knew it before.
+    pub(crate) new: bool,
+    /// The submission that is committed; none for a no-op.
+    pub(crate) submission: Option<SubmissionId>,
+    /// How many commands it has.
+    pub(crate) commands: u32,
+}
 
 /// All observers of one run.
 #[derive(Debug)]
@@ -32,32 +45,37 @@ pub(crate) struct Observer {
     order: Order,
     /// By replica: what it has reported as committed in this life.
     committed: Vec<InstanceSet>,
-    /// Where each write took effect.
-    effects: FxHashMap<RequestId, InstanceId>,
+    /// By client and index of its write: where it took effect.
+    effects: FxHashMap<u64, Vec<Option<InstanceId>>>,
+    /// Whoever may still execute something. None if that may be anybody again and again, since crashed replicas restart:
+    /// then every decision is kept.
+    living: Option<ReplicaSet>,
     /// By the hash of a machine state that was captured: how far its replica had come. Few are captured.
     captured: FxHashMap<u64, Progress>,
 }
 
 impl Observer {
-    pub(crate) fn new(protocol: Protocol, replicas: usize) -> Self {
+    /// `restarts`: may a crashed replica come back?
+    pub(crate) fn new(protocol: Protocol, replicas: usize, restarts: bool) -> Self {
         Self {
             decisions: Decisions::default(),
             visibility: (protocol == Protocol::EPaxos).then(Visibility::default),
             order: Order::new(replicas),
             committed: vec![InstanceSet::default(); replicas],
             effects: FxHashMap::default(),
+            living: (!restarts).then(|| ReplicaSet::all(replicas)),
             captured: FxHashMap::default(),
         }
     }
 
-    /// `replica` knows that `batch` is decided at `instance`; true if it is the first to know.
+    /// `replica` knows that `batch` is decided at `instance`.
     pub(crate) fn committed(
         &mut self,
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-        dependencies: &Dependencies,
-    ) -> Result<bool, Breach> {
+        dependencies: Dependencies,
+    ) -> Result<Seen, Breach> {
         if !self.committed[replica.index()].insert(instance) {
             let detail = format!("{replica} reported {instance} again");
             return Err(Breach::new(Broken::CommittedTwice, detail));
@@ -66,18 +84,29 @@ impl Observer {
         if let Some(visibility) = self.visibility.as_mut().filter(|_| new) {
             visibility.decided(instance, &self.decisions)?;
         }
-        Ok(new)
+        let decision = self.decisions.get(instance);
+        Ok(decision.map_or_else(Seen::default, |decision| Seen {
+            new,
+            submission: decision.submission,
+            commands: decision.commands,
+        }))
     }
 
-    /// `replica` executes `batch`, decided at `instance`.
+    /// `replica` executes `batch`, decided at `instance`; returns the submission that it is, none for a no-op.
     pub(crate) fn executed(
         &mut self,
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-    ) -> Result<(), Breach> {
+    ) -> Result<Option<SubmissionId>, Breach> {
         let decision = self.decisions.for_execution(replica, instance, batch)?;
-        self.order.executed(replica, instance, decision)
+        self.order.executed(replica, instance, decision)?;
+        decision.executed.insert(replica);
+        let submission = decision.submission;
+        if self.living.is_some_and(|living| living.difference(decision.executed).is_empty()) {
+            self.decisions.settle(instance);
+        }
+        Ok(submission)
     }
 
     /// `request`, a write, took effect at `replica` as part of `instance`.
@@ -87,8 +116,12 @@ impl Observer {
         instance: InstanceId,
         request: &Request<'_>,
     ) -> Result<(), Breach> {
-        let id = (request.client.0, request.number.as_u64());
-        let first = *self.effects.entry(id).or_insert(instance);
+        let of_client = self.effects.entry(request.client.0).or_default();
+        let index = usize::try_from(request.number.index()).expect("clients count from 1");
+        if of_client.len() <= index {
+            of_client.resize(index + 1, None);
+        }
+        let first = *of_client[index].get_or_insert(instance);
         if first == instance {
             return Ok(());
         }
@@ -121,6 +154,9 @@ impl Observer {
 
     /// `replica` lost everything not durable, and its machine state with it.
     pub(crate) fn crashed(&mut self, replica: ReplicaId) {
+        if let Some(living) = &mut self.living {
+            living.remove(replica);
+        }
         self.committed[replica.index()] = InstanceSet::default();
         self.order.set_progress(replica, Progress::default());
     }

@@ -26,7 +26,7 @@ fn at(row: u8, slot: u64) -> InstanceId {
 }
 
 fn observer() -> Observer {
-    Observer::new(Protocol::EPaxos, REPLICAS)
+    Observer::new(Protocol::EPaxos, REPLICAS, true)
 }
 
 /// Replica 0 learns of decisions, one after the other.
@@ -34,7 +34,7 @@ fn decide(decisions: &[(InstanceId, Batch, [u64; REPLICAS])]) -> Result<(), Brea
     let mut observer = observer();
     decisions.iter().try_for_each(|(instance, batch, dependencies)| {
         let dependencies: Dependencies = dependencies.iter().copied().collect();
-        observer.committed(ReplicaId(0), *instance, batch, &dependencies).map(|_| ())
+        observer.committed(ReplicaId(0), *instance, batch, dependencies).map(|_| ())
     })
 }
 
@@ -82,10 +82,12 @@ fn agreement_is_on_dependencies_too() {
     let mut observer = observer();
     let write = batch(1, b"k", true);
     let [some, other] = [[1, 0, 0], [2, 0, 0]].map(Dependencies::from_iter);
-    assert_eq!(observer.committed(ReplicaId(0), at(1, 1), &write, &some), Ok(true));
-    assert_eq!(observer.committed(ReplicaId(1), at(1, 1), &write, &some), Ok(false));
-    let result = observer.committed(ReplicaId(2), at(1, 1), &write, &other);
-    assert_eq!(broken(result), Broken::Agreement);
+    let mut commit = |replica, dependencies: &Dependencies| {
+        observer.committed(ReplicaId(replica), at(1, 1), &write, dependencies.clone())
+    };
+    assert!(commit(0, &some).unwrap().new);
+    assert!(!commit(1, &some).unwrap().new);
+    assert_eq!(broken(commit(2, &other)), Broken::Agreement);
 }
 
 #[test]
@@ -108,7 +110,7 @@ fn three_decided() -> (Observer, [(InstanceId, Batch); 3]) {
     ];
     for (instance, batch, dependencies) in &decided {
         let dependencies: Dependencies = dependencies.iter().copied().collect();
-        observer.committed(ReplicaId(0), *instance, batch, &dependencies).unwrap();
+        observer.committed(ReplicaId(0), *instance, batch, dependencies).unwrap();
     }
     (observer, decided.map(|(instance, batch, _)| (instance, batch)))
 }
@@ -117,7 +119,7 @@ fn three_decided() -> (Observer, [(InstanceId, Batch); 3]) {
 fn a_read_has_its_place_between_writes() {
     let (mut observer, [first, read, second]) = three_decided();
     let mut execute = |replica, (instance, batch): &(InstanceId, Batch)| {
-        observer.executed(ReplicaId(replica), *instance, batch)
+        observer.executed(ReplicaId(replica), *instance, batch).map(|_| ())
     };
     for decided in [&first, &read, &second] {
         assert_eq!(execute(0, decided), Ok(()));
@@ -149,4 +151,46 @@ fn a_life_begins_without_what_the_last_one_executed() {
     assert_eq!(broken(observer.executed(replica, first.0, &first.1)), Broken::ExecutedTwice);
     observer.crashed(replica);
     observer.executed(replica, first.0, &first.1).unwrap();
+}
+
+/// Where no replica restarts, a decision that all have executed is kept as a hash: enough to catch what contradicts it.
+#[test]
+fn a_settled_decision_is_still_one() {
+    let settled = || {
+        let mut observer = Observer::new(Protocol::EPaxos, REPLICAS, false);
+        let write = batch(1, b"k", true);
+        let none: Dependencies = [0; REPLICAS].into_iter().collect();
+        for replica in ReplicaId::all(2) {
+            observer.committed(replica, at(0, 1), &write, none.clone()).unwrap();
+            observer.executed(replica, at(0, 1), &write).unwrap();
+        }
+        assert!(observer.decisions.get(at(0, 1)).is_some(), "one has not executed it");
+        observer.crashed(ReplicaId(2));
+        observer.committed(ReplicaId(0), at(0, 2), &Batch::NOOP, none.clone()).unwrap();
+        for replica in ReplicaId::all(2) {
+            observer.executed(replica, at(0, 2), &Batch::NOOP).unwrap();
+        }
+        assert!(observer.decisions.get(at(0, 2)).is_none(), "all that live have executed it");
+        (observer, none)
+    };
+    let (mut observer, none) = settled();
+    assert!(!observer.committed(ReplicaId(1), at(0, 2), &Batch::NOOP, none).unwrap().new);
+    let (mut observer, none) = settled();
+    let other = observer.committed(ReplicaId(1), at(0, 2), &batch(2, b"k", true), none);
+    assert_eq!(broken(other), Broken::Agreement);
+    let (mut observer, _) = settled();
+    let again = observer.executed(ReplicaId(1), at(0, 2), &Batch::NOOP);
+    assert_eq!(broken(again), Broken::ExecutedTwice);
+}
+
+/// A conflicting command that all have executed is no excuse for one that does not know it.
+#[test]
+fn a_settled_command_must_be_known() {
+    let mut observer = Observer::new(Protocol::EPaxos, 1, false);
+    let (first, second) = (batch(1, b"k", true), batch(2, b"k", true));
+    let none: Dependencies = [0; 1].into_iter().collect();
+    observer.committed(ReplicaId(0), at(0, 1), &first, none.clone()).unwrap();
+    observer.executed(ReplicaId(0), at(0, 1), &first).unwrap();
+    let result = observer.committed(ReplicaId(0), at(0, 2), &second, none);
+    assert_eq!(broken(result), Broken::Visibility);
 }

@@ -4,7 +4,7 @@
 use protocols::{InstanceId, Slot, key_map::KeyMap};
 use smallvec::SmallVec;
 
-use super::decisions::Decisions;
+use super::decisions::{Decision, Decisions};
 use crate::violation::{Breach, Broken};
 
 /// The committed instances on one key, by row and ascending slot, and whether they write.
@@ -45,18 +45,24 @@ impl Visibility {
     }
 }
 
+/// `instance` does not depend on `other`; then `other` must depend on it. A settled one does not: what it depends on was
+/// decided before it was executed.
 fn check_seen_by(
     other: InstanceId,
     instance: InstanceId,
     decisions: &Decisions,
 ) -> Result<(), Breach> {
-    let [a, b] = [other, instance].map(|id| decisions.get(id).expect("in the index, so decided"));
-    if a.dependencies.contain(instance) {
+    let [a, b] = [other, instance].map(|id| decisions.get(id));
+    if a.is_some_and(|decision| decision.dependencies.contain(instance)) {
         return Ok(());
     }
-    let detail = format!(
-        "{other} ({:?} after {:?}) and {instance} ({:?} after {:?}) do not know each other",
-        a.batch, a.dependencies, b.batch, b.dependencies
-    );
+    let told = |decision: Option<&Decision>| {
+        decision.map_or_else(
+            || "executed everywhere".to_owned(),
+            |Decision { batch, dependencies, .. }| format!("{batch:?} after {dependencies:?}"),
+        )
+    };
+    let (a, b) = (told(a), told(b));
+    let detail = format!("{other} ({a}) and {instance} ({b}) do not know each other");
     Err(Breach::new(Broken::Visibility, detail))
 }

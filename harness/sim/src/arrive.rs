@@ -1,0 +1,204 @@
+//! What comes to a replica: when its CPU takes it in, and what that makes of it.
+
+use std::rc::Rc;
+
+use protocols::{Effects, Input, Replica, ReplicaId};
+
+use crate::{
+    host::{Arrival, Envelope, Pending, submission_id},
+    queue::Nanos,
+    simulation::{Event, Simulation},
+    source::{Outcomes, Source},
+    timers::Expiry,
+    violation::Breach,
+};
+
+/// Chosen: about what one read of each connection brings the real driver. So much is taken in before what it calls for
+/// is sent.
+const DRAIN_MAX: usize = 64;
+
+impl<R: Replica, S: Source> Simulation<R, S> {
+    /// Something comes to a replica: a crashed one loses it, a paused one keeps it for later, a busy one for when it is
+    /// free.
+    pub(crate) fn arrive(&mut self, replica: ReplicaId, arrival: Arrival<R>) -> Result<(), Breach> {
+        let now = self.now;
+        let host = &mut self.hosts[replica.index()];
+        if host.paused {
+            host.backlog.push(arrival);
+            return Ok(());
+        }
+        if host.core.is_none() {
+            return Ok(());
+        }
+        if host.busy_until > now || !host.inbox.is_empty() {
+            host.inbox.push_back(arrival);
+            self.look_into_inbox_later(replica);
+            return Ok(());
+        }
+        host.counters.looked_at_queue(1);
+        self.drain(replica, std::iter::once(arrival))
+    }
+
+    /// A replica's CPU is free: it takes in what came meanwhile.
+    pub(crate) fn work_off(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        let host = &mut self.hosts[replica.index()];
+        // Left from before a crash.
+        if host.ready_at != Some(self.now) {
+            return Ok(());
+        }
+        host.ready_at = None;
+        if host.paused || host.inbox.is_empty() {
+            return Ok(());
+        }
+        host.counters.looked_at_queue(host.inbox.len() as u64);
+        let taken = host.inbox.len().min(DRAIN_MAX);
+        let arrivals: Vec<_> = host.inbox.drain(..taken).collect();
+        self.drain(replica, arrivals.into_iter())?;
+        self.look_into_inbox_later(replica);
+        Ok(())
+    }
+
+    /// Sees to it that what waits in the inbox is taken in when the CPU is free.
+    pub(crate) fn look_into_inbox_later(&mut self, replica: ReplicaId) {
+        let host = &mut self.hosts[replica.index()];
+        if !host.inbox.is_empty() && host.ready_at.is_none() {
+            let at = host.busy_until.max(self.now);
+            host.ready_at = Some(at);
+            self.queue.push(at, Event::Ready { replica });
+        }
+    }
+
+    /// Takes in all that was ready, then lets the replica do what all of it calls for. The clock runs ahead meanwhile: the
+    /// replica is busy until it has stopped.
+    fn drain(
+        &mut self,
+        replica: ReplicaId,
+        arrivals: impl Iterator<Item = Arrival<R>>,
+    ) -> Result<(), Breach> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let mut stepped = false;
+        for arrival in arrivals {
+            if let Some(input) = self.take_in(replica, arrival) {
+                stepped = true;
+                let core = self.hosts[replica.index()].core.as_mut();
+                core.expect("only replicas that live are stepped").step(input, &mut effects);
+            }
+        }
+        let done = if stepped { self.flush(replica, &mut effects) } else { Ok(()) };
+        self.effects = effects;
+        self.hosts[replica.index()].busy_until = self.now;
+        done
+    }
+
+    /// All that was ready has been stepped: carries out what it calls for, or some of it if the replica is to crash
+    /// midway.
+    fn flush(&mut self, replica: ReplicaId, effects: &mut Effects<R>) -> Result<(), Breach> {
+        let host = &mut self.hosts[replica.index()];
+        host.core.as_mut().expect("it has just been stepped").step(Input::Flush, effects);
+        if host.crash_midway && !effects.is_empty() {
+            return self.crash_midway(replica, effects);
+        }
+        effects.drain().try_for_each(|effect| self.carry_out(replica, effect))
+    }
+
+    /// Takes one thing in; returns what the core is to be told of it, if anything.
+    fn take_in(&mut self, replica: ReplicaId, arrival: Arrival<R>) -> Option<Input<R>> {
+        let life = self.hosts[replica.index()].life;
+        match arrival {
+            Arrival::Start { life: meant } if meant == life => {
+                self.note(replica, 0, &life, || format!("{replica} starts life {life}"));
+                Some(Input::Start)
+            }
+            Arrival::Captured { life: meant, machine } if meant == life => {
+                self.note(replica, 3, &machine, || format!("{replica} has its state captured"));
+                Some(Input::Captured(machine))
+            }
+            Arrival::Start { .. } | Arrival::Captured { .. } => None,
+            Arrival::Message { from, envelope } => Some(self.hear(replica, from, envelope)),
+            Arrival::Timer { timer, token } => self.expire(replica, timer, token),
+            Arrival::Request { client, number, batch } => {
+                let bytes = self.request_bytes(&batch);
+                self.work(replica, 1, bytes);
+                let text = || format!("client {} -> {replica} {batch:?}", client + 1);
+                self.note(replica, 4, &(client, number), text);
+                self.serve(replica, client, number, batch)
+            }
+        }
+    }
+
+    fn hear(
+        &mut self,
+        replica: ReplicaId,
+        from: ReplicaId,
+        envelope: Rc<Envelope<R::Message>>,
+    ) -> Input<R> {
+        self.work(replica, 1, envelope.bytes);
+        self.note(replica, 1, &(from, envelope.hash), || {
+            format!("{from} -> {replica} {:?}", envelope.message)
+        });
+        let counters = &mut self.hosts[replica.index()].counters;
+        counters.messages_in += 1;
+        counters.bytes_in += u64::from(envelope.bytes);
+        // The last receiver of a message need not copy it.
+        let message = match Rc::try_unwrap(envelope) {
+            Ok(envelope) => envelope.message,
+            Err(shared) => shared.message.clone(),
+        };
+        Input::Message { from, message }
+    }
+
+    fn expire(&mut self, replica: ReplicaId, timer: R::Timer, token: u64) -> Option<Input<R>> {
+        match self.hosts[replica.index()].timers.expire(timer, token, self.now) {
+            Expiry::Gone => None,
+            Expiry::Later(at) => {
+                self.arrive_at(at, replica, Arrival::Timer { timer, token });
+                None
+            }
+            Expiry::Due => {
+                self.work(replica, 1, 0);
+                self.note(replica, 2, &timer, || format!("{replica} timer {timer:?}"));
+                Some(Input::Timer(timer))
+            }
+        }
+    }
+
+    /// A submission has reached a replica: it is answered at once if everything in it was, and proposed unless the
+    /// replica works on it already.
+    fn serve(
+        &mut self,
+        replica: ReplicaId,
+        client: u32,
+        number: u64,
+        batch: protocols::Batch,
+    ) -> Option<Input<R>> {
+        let host = &mut self.hosts[replica.index()];
+        host.counters.requests += 1;
+        let answered: Option<Outcomes> =
+            batch.requests().map(|request| host.kv.answered(&request)).collect();
+        if let Some(outcomes) = answered {
+            self.answer(replica, client, number, outcomes);
+            return None;
+        }
+        let id = submission_id(&batch).expect("clients submit no no-ops");
+        if host.pending.contains_key(&id) {
+            return None;
+        }
+        let since = self.now;
+        host.pending.insert(id, Pending { client, number, since, committed: false });
+        self.proposals += 1;
+        Some(Input::Propose(batch))
+    }
+
+    /// A replica works for so many messages and bytes: the clock moves on by what that takes.
+    pub(crate) fn work(&mut self, replica: ReplicaId, messages: u64, bytes: u32) {
+        if !self.cluster.costs.is_none() {
+            let host = &mut self.hosts[replica.index()];
+            self.now = host.work(self.now, &self.cluster.costs, messages, bytes);
+        }
+    }
+
+    /// A replica sends so many bytes, which have left by the time returned.
+    pub(crate) fn leave(&mut self, replica: ReplicaId, bytes: u32) -> Nanos {
+        self.hosts[replica.index()].leave(self.now, &self.cluster.costs, bytes)
+    }
+}

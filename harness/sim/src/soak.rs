@@ -1,0 +1,230 @@
+//! A run by a [`Scenario`]: a number of submissions per client, then rest, then everything is compared.
+
+use protocols::{Outcome as CommandOutcome, Replica, ReplicaId};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    client::{Client, Load},
+    history::{Elements, History, elements, repeated_element},
+    outcome::{Outcome, SiteLatencies},
+    scenario::Scenario,
+    simulation::{Simulation, rng},
+    source::{Agenda, Ask, Outcomes, Source},
+    violation::{Breach, Broken, Violation},
+};
+
+/// Runs `scenario` with the cores `R`, until the faults are over, every client has its answers and the replicas are at
+/// rest with equal states.
+///
+/// Fails with the first rule that is broken; the run is then repeated with its events written down. A scenario whose
+/// network and configuration differ in the number of replicas is a bug of the caller and panics.
+pub fn run<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
+    match attempt::<R>(scenario, 0) {
+        Err(_) if scenario.trace_lines_max > 0 => replay::<R>(scenario),
+        done => done,
+    }
+}
+
+/// As [`run`], but writes down the last [`Scenario::trace_lines_max`] events whether or not a rule is broken: slower, and
+/// otherwise the same, down to the trace hash.
+pub fn replay<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
+    attempt::<R>(scenario, scenario.trace_lines_max)
+}
+
+fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome, Violation> {
+    let cluster = scenario.cluster(lines_max);
+    let clients = SoakClients::new(&scenario.load, scenario.config.replicas, scenario.seed);
+    let mut simulation = Simulation::<R, _>::new(&cluster, &scenario.faults, clients);
+    let ended = simulation.watched(|simulation| {
+        simulation.run_to_rest(scenario.settle_ns_max)?;
+        simulation.check_at_rest()
+    });
+    match ended {
+        Ok(()) => Ok(simulation.into_outcome()),
+        Err(violation) => Err(*violation),
+    }
+}
+
+/// What clients of a soak wait for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SoakWake {
+    /// A client makes its next submission.
+    Submit { client: u32 },
+    /// A client has waited long enough for the answer to its n-th attempt.
+    Impatience { client: u32, number: u64, attempts: u32 },
+}
+
+/// The clients of a soak.
+#[derive(Debug)]
+pub(crate) struct SoakClients<'s> {
+    load: &'s Load,
+    replicas: usize,
+    clients: Vec<Client>,
+    rng: ChaCha8Rng,
+    history: History,
+    sites: Vec<SiteLatencies>,
+}
+
+impl<'s> SoakClients<'s> {
+    fn new(load: &'s Load, replicas: usize, seed: u64) -> Self {
+        let sites = load.sites.iter();
+        let clients = sites.flat_map(|site| vec![site; load.clients_per_site]);
+        Self {
+            load,
+            replicas,
+            clients: (1..).zip(clients).map(|(id, site)| Client::new(id, site)).collect(),
+            rng: rng(seed, 1),
+            history: History::default(),
+            sites: vec![SiteLatencies::default(); replicas],
+        }
+    }
+
+    /// A client makes its next submission, if it has one left, at its own site's replica.
+    fn submit(&mut self, client: u32, agenda: &mut Agenda<SoakWake>) {
+        let state = &mut self.clients[client as usize];
+        let Some(batch) = state.next(self.load, &mut self.rng) else { return };
+        let first_operation = self.history.invoke(&batch, agenda.now_ns);
+        let number = state.await_answer(batch.clone(), first_operation, agenda.now_ns);
+        let to = state.site;
+        self.ask(Ask { client, number, to, batch }, 1, agenda);
+    }
+
+    /// A client that waits for the answer to submission `number`, tried `attempts` times, tries the next replica.
+    fn retry(&mut self, client: u32, number: u64, attempts: u32, agenda: &mut Agenda<SoakWake>) {
+        let state = &mut self.clients[client as usize];
+        let Some(submission) = state.outstanding.iter_mut().find(|other| other.number == number)
+        else {
+            return;
+        };
+        debug_assert_eq!(submission.attempts, attempts, "one timeout runs per submission");
+        let to = ReplicaId::from_index((state.site.index() + attempts as usize) % self.replicas);
+        submission.attempts += 1;
+        self.history.retry(submission.first_operation, submission.commands);
+        let batch = submission.batch.clone();
+        self.ask(Ask { client, number, to, batch }, attempts + 1, agenda);
+    }
+
+    fn ask(&self, ask: Ask, attempts: u32, agenda: &mut Agenda<SoakWake>) {
+        let (client, number) = (ask.client, ask.number);
+        agenda.ask(ask);
+        if let Some(timeout) = self.load.timeout_ns {
+            let impatience = SoakWake::Impatience { client, number, attempts };
+            agenda.wake_within(timeout..=timeout, impatience);
+        }
+    }
+}
+
+impl Source for SoakClients<'_> {
+    type Wake = SoakWake;
+
+    fn start(&mut self, agenda: &mut Agenda<SoakWake>) {
+        for client in 0..self.clients.len() {
+            let client = u32::try_from(client).expect("fewer than 2^32 clients");
+            for _ in 0..self.load.window {
+                agenda.wake_at(self.load.start_ns, SoakWake::Submit { client });
+            }
+        }
+    }
+
+    fn on_wake(&mut self, wake: SoakWake, agenda: &mut Agenda<SoakWake>) {
+        match wake {
+            SoakWake::Submit { client } => self.submit(client, agenda),
+            SoakWake::Impatience { client, number, attempts } => {
+                self.retry(client, number, attempts, agenda);
+            }
+        }
+    }
+
+    fn on_answer(
+        &mut self,
+        client: u32,
+        number: u64,
+        outcomes: Outcomes,
+        agenda: &mut Agenda<SoakWake>,
+    ) -> Result<bool, Breach> {
+        let state = &mut self.clients[client as usize];
+        let Some(submission) = state.answered(number, &outcomes) else { return Ok(false) };
+        if outcomes.contains(&CommandOutcome::Forgotten) {
+            let detail = format!("{:?}: its client waits, its result is gone", submission.batch);
+            return Err(Breach::new(Broken::Answer, detail));
+        }
+        self.sites[state.site.index()].client_ns.push(agenda.now_ns - submission.sent_at);
+        self.history.answer(submission.first_operation, outcomes, agenda.now_ns);
+        agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
+        Ok(true)
+    }
+
+    fn site_of(&self, client: u32) -> ReplicaId {
+        self.clients[client as usize].site
+    }
+
+    fn on_committed(&mut self, replica: ReplicaId, latency_ns: u64) {
+        self.sites[replica.index()].commit_ns.push(latency_ns);
+    }
+
+    fn on_executed(&mut self, replica: ReplicaId, latency_ns: u64) {
+        self.sites[replica.index()].execute_ns.push(latency_ns);
+    }
+
+    fn is_done(&self) -> bool {
+        self.clients.iter().all(|client| client.is_done(self.load))
+    }
+
+    fn waiting(&self) -> String {
+        let waiting: Vec<_> = self
+            .clients
+            .iter()
+            .flat_map(|client| &client.outstanding)
+            .map(|submission| (&submission.batch, submission.attempts))
+            .collect();
+        format!("{waiting:?}")
+    }
+}
+
+impl<R: Replica> Simulation<R, SoakClients<'_>> {
+    /// What must hold at rest, beyond what the search for rest has found.
+    fn check_at_rest(&self) -> Result<(), Breach> {
+        let history = &self.source.history;
+        let (asked, applied) = (history.writes(), self.hosts[0].kv.digest().writes);
+        if asked != applied {
+            let detail = format!("{asked} writes were asked for and answered, {applied} applied");
+            return Err(Breach::new(Broken::Writes, detail));
+        }
+        for key in self.source.load.append_only() {
+            self.check_appends(&key)?;
+        }
+        history.check_reads()
+    }
+
+    /// Everything appended to `key` is in its value, once. All replicas hold the same.
+    fn check_appends(&self, key: &[u8]) -> Result<(), Breach> {
+        let value = self.hosts[0].kv.value(key).unwrap_or_default();
+        let mut present: Vec<_> = elements(value).collect();
+        let mut asked: Vec<_> = self.source.history.appended(key).collect();
+        present.sort_unstable();
+        asked.sort_unstable();
+        if present == asked && repeated_element(value).is_none() {
+            return Ok(());
+        }
+        let key = String::from_utf8_lossy(key);
+        let asked = asked.concat();
+        let detail = format!("{key} is [{}], appended was [{}]", Elements(value), Elements(&asked));
+        Err(Breach::new(Broken::Writes, detail))
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let (simulated_ns, trace_hash) = (self.now, self.trace_hash());
+        let replicas: Vec<_> = self.hosts.into_iter().map(|host| host.counters).collect();
+        Outcome {
+            simulated_ns,
+            events: self.events,
+            trace_hash,
+            operations: self.source.history.operations().len() as u64,
+            sites: self.source.sites,
+            longest_component: replicas.iter().map(|of| of.longest_component).max().unwrap_or(0),
+            replicas,
+            history: self.source.history,
+            trace: self.trace.into_lines(),
+        }
+    }
+}
