@@ -103,7 +103,11 @@ impl Observer {
         self.order.executed(replica, instance, decision)?;
         decision.executed.insert(replica);
         let submission = decision.submission;
-        if self.living.is_some_and(|living| living.difference(decision.executed).is_empty()) {
+        // Whoever installs a state executes again what that lacks, which is nothing that had settled before it was
+        // captured.
+        if self.captured.is_empty()
+            && self.living.is_some_and(|living| living.difference(decision.executed).is_empty())
+        {
             self.decisions.settle(instance);
         }
         Ok(submission)
