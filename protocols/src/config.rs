@@ -83,9 +83,9 @@ impl Config {
             paxos_window: 1,
             variant: Variant::default(),
             fast_quorum: FastQuorum::default(),
-            // chosen: at 100,000 commands per second this is over two seconds of silence, and at about 250 bytes an
-            // instance it is 64 MiB a row.
-            kept_slots_max: 1 << 18,
+            // chosen: over half a second of silence at 100,000 commands per second and row; at about 500 bytes an EPaxos
+            // instance (log and graph; the other protocols' are smaller) it is 32 MiB a row.
+            kept_slots_max: 1 << 16,
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,
             #[cfg(feature = "mutants")]

@@ -114,8 +114,8 @@ pub enum Message {
         instance: InstanceId,
         /// The ballot promised.
         ballot: InstanceBallot,
-        /// What the replica holds.
-        report: Report,
+        /// What the replica holds. Boxed: recoveries are rare, and the common messages would be as large.
+        report: Box<Report>,
     },
     /// Does anything stand against these dependencies, which may have been committed on the fast path?
     Validate {

@@ -45,7 +45,9 @@ impl EPaxos {
             return;
         }
 
-        let footprint = batch.footprint();
+        // Known already if a Validate came first.
+        let known = !entry.footprint.touches().is_empty();
+        let footprint = if known { entry.footprint.clone() } else { batch.footprint() };
         let mut dependencies = initial_dependencies.clone();
         self.conflicts.add_dependencies(&footprint, &mut dependencies);
         // Of its own row the proposer knows everything before this slot; what is later depends on this slot instead.
@@ -58,7 +60,10 @@ impl EPaxos {
         entry.initial =
             Some(Initial { batch: batch.clone(), dependencies: initial_dependencies.clone() });
         let more = (dependencies != initial_dependencies).then(|| dependencies.clone());
-        self.learn_command(instance, &batch, effects);
+        self.rows[instance.row.index()].mention(instance.slot);
+        if !known {
+            self.learn_footprint(instance, footprint, effects);
+        }
         self.mention(&dependencies, effects);
         self.watch_row(instance.row, effects);
         effects.persist(Record::PreAccepted {

@@ -137,7 +137,7 @@ impl EPaxos {
             self.answer_late_request(from, instance, ballot, effects);
             return;
         }
-        let report = entry.report();
+        let report = Box::new(entry.report());
         self.promise(instance, ballot, effects);
         effects.reply(from, Message::RecoverOk { instance, ballot, report });
         self.watch_row(instance.row, effects);

@@ -11,7 +11,7 @@ use super::{
     snapshot::Snapshots,
 };
 use crate::{
-    command::Batch,
+    command::{Batch, Footprint},
     config::Config,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -148,7 +148,7 @@ impl EPaxos {
                 self.on_recover(from, instance, ballot, effects);
             }
             Message::RecoverOk { instance, ballot, report } => {
-                self.on_recover_ok(from, instance, ballot, report, effects);
+                self.on_recover_ok(from, instance, ballot, *report, effects);
             }
             Message::Validate { instance, ballot, batch, dependencies } => {
                 self.on_validate(from, instance, ballot, &batch, &dependencies, effects);
@@ -292,12 +292,21 @@ impl EPaxos {
         let row = &mut self.rows[instance.row.index()];
         row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else { return };
-        if batch.is_noop() || !entry.footprint.touches().is_empty() {
-            return;
+        if !batch.is_noop() && entry.footprint.touches().is_empty() {
+            self.learn_footprint(instance, batch.footprint(), effects);
         }
-        entry.footprint = batch.footprint();
-        self.conflicts.insert(instance, &entry.footprint);
-        self.graph.known(instance, &entry.footprint, &mut self.executed.0);
+    }
+
+    /// As [`EPaxos::learn_command`], of a command that was not known and touches this.
+    pub(super) fn learn_footprint(
+        &mut self,
+        instance: InstanceId,
+        footprint: Footprint,
+        effects: &mut Effects<Self>,
+    ) {
+        self.conflicts.insert(instance, &footprint);
+        self.graph.known(instance, &footprint, &mut self.executed.0);
+        self.entry_mut(instance).expect("made by the caller").footprint = footprint;
         self.execute_closed(effects);
     }
 
