@@ -59,6 +59,9 @@ pub(crate) struct RunArguments {
     /// How the summary is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+    /// Keep the clients' history of every run, not only of those that are evidence of something.
+    #[arg(long)]
+    pub(crate) keep_history: bool,
     /// Print the plan and start nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,

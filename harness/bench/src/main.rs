@@ -2,7 +2,7 @@
 //! together with whether it was correct.
 //!
 //! [`cli`] is what users type, [`commands`] has a module per command, [`quic`] carries out one run on a cluster of
-//! replica processes.
+//! replica processes, [`history`] records what its clients saw and judges it.
 //!
 //! **Invariants.** Whatever ends this program, no process that it started is left running. Every error is one line. One
 //! thread does everything, so that the CPU time of the load's clients is that of this process; `soak`, which measures
@@ -11,6 +11,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod history;
 mod interrupt;
 mod output;
 mod progress;

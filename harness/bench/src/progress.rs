@@ -67,6 +67,11 @@ impl Progress {
         self.phase("done");
     }
 
+    /// Prints a line or more on standard error, above the bar.
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
     /// Takes the bar away, so that other lines can be printed.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();

@@ -5,6 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     Budget, Kind, Operation, Outcome, Verdict,
+    register::{self, Access},
     search::{Found, search},
     unique::{self, Unique},
 };
@@ -138,6 +139,9 @@ fn compare(shape: Shape, seed: u64) -> [usize; 3] {
             }
             Unique::Undecided => {}
         }
+        if shape.unique && shape.kinds.iter().all(|kind| b"gp".contains(kind)) {
+            as_numbers(&history, found);
+        }
         said[match unique {
             Unique::Linearizable => 0,
             Unique::Contradiction(_) => 1,
@@ -146,6 +150,48 @@ fn compare(shape: Shape, seed: u64) -> [usize; 3] {
         judged(history, found);
     }
     said
+}
+
+/// An operation whose value is a number.
+#[derive(Clone)]
+struct Numbered(Operation);
+
+impl Access for Numbered {
+    fn value(&self) -> u64 {
+        let value = match &self.0.kind {
+            Kind::Put(value) => Some(value.as_slice()),
+            _ => self.0.read().flatten(),
+        };
+        // The numbers of `random` begin at 0, which stands for nothing here.
+        value.map_or(register::ABSENT, |value| {
+            1 + std::str::from_utf8(value).unwrap().parse::<u64>().unwrap()
+        })
+    }
+
+    fn is_read(&self) -> bool {
+        self.0.kind == Kind::Get
+    }
+
+    fn invoke(&self) -> u64 {
+        self.0.invoke
+    }
+
+    fn returned(&self) -> u64 {
+        self.0.returned()
+    }
+}
+
+/// What is said of the same history when it is kept as numbers.
+fn as_numbers(history: &[Operation], found: Found) {
+    let mut numbered: Vec<Numbered> = history.iter().cloned().map(Numbered).collect();
+    let Some(witness) = register::witness(&mut numbered, |numbered| numbered.0.clone()) else {
+        assert_eq!(found, Found::Order, "{}", listed(history));
+        return;
+    };
+    assert_eq!(found, Found::NoOrder, "{witness}\nof\n{}", listed(history));
+    assert_eq!(witness.others + witness.operations.len(), history.len());
+    let all: Vec<&Operation> = witness.operations.iter().collect();
+    assert_eq!(search(&all, &Budget::default(), &mut || true), Found::NoOrder, "{witness}");
 }
 
 /// What the crate says as a whole; a witness is itself a violation, whatever else was in the history.

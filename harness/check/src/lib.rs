@@ -7,6 +7,7 @@
 //! - `unique`: where no value was written twice, what a read returned says which write it saw. Near-linear, after
 //!   Gibbons and Korach, *Testing shared memories* (1997): the operations on one value form a zone in time, and two zones
 //!   that each have to come first contradict each other.
+//! - [`register`]: the same for puts and gets that are kept as numbers, as a load generator records them.
 //! - `search`: Wing and Gong's search with Lowe's memory of what was tried, as in the checker porcupine; exponential in
 //!   the worst case, so it has a [`Budget`] whose end is [`Verdict::Unknown`], which is no pass.
 //!
@@ -19,6 +20,7 @@ mod blocks;
 mod elements;
 pub mod formats;
 mod history;
+pub mod register;
 mod search;
 mod shrink;
 mod unique;

@@ -60,6 +60,7 @@ impl RunRecord {
             linearizable: self.verdict.linearizable,
             replicas_agree: self.verdict.replicas_agree,
             swept: id.swept.clone(),
+            checked: self.verdict.checked,
         }
     }
 

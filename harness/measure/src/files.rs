@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::MeasureError;
-use crate::rows::SummaryRow;
+use crate::rows::{CHECKED_COLUMNS, SummaryRow};
+use crate::verdict::Checked;
 
 /// A row type that is bound to a file of the results directory.
 pub trait CsvRow: Serialize + DeserializeOwned + Default {
@@ -34,7 +35,8 @@ pub fn read_rows<T: CsvRow>(dir: &Path) -> Result<Vec<T>, MeasureError> {
     reader.deserialize().map(|row| row.map_err(|error| MeasureError::new(&path, error))).collect()
 }
 
-/// Reads `summary.csv`, the swept keys' own columns included.
+/// Reads `summary.csv`, the columns included that follow those of every version: the swept keys' own, and how much was
+/// checked.
 ///
 /// # Errors
 /// As [`read_rows`].
@@ -44,7 +46,8 @@ pub fn read_summary(dir: &Path) -> Result<Vec<SummaryRow>, MeasureError> {
     let fail = |error: csv::Error| MeasureError::new(&path, error);
     let header = reader.headers().map_err(fail)?.clone();
     let known = columns::<SummaryRow>();
-    let is_swept = |name: &str| !known.iter().any(|column| column == name);
+    let is_swept =
+        |name: &str| !known.iter().any(|column| column == name) && !CHECKED_COLUMNS.contains(&name);
     reader
         .records()
         .map(|record| {
@@ -56,9 +59,38 @@ pub fn read_summary(dir: &Path) -> Result<Vec<SummaryRow>, MeasureError> {
                 .filter(|(name, _)| is_swept(name))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect();
+            row.checked = checked(&header, &record);
             Ok(row)
         })
         .collect()
+}
+
+/// How much was checked; none if a column is not there or empty.
+fn checked(header: &csv::StringRecord, record: &csv::StringRecord) -> Option<Checked> {
+    let cell = |column| {
+        let at = header.iter().position(|name| name == column)?;
+        record.get(at)?.parse().ok()
+    };
+    let [operations, reads, keys, operations_begun, keys_touched] = CHECKED_COLUMNS.map(cell);
+    Some(Checked {
+        operations: operations?,
+        reads: reads?,
+        keys: keys?,
+        operations_begun: operations_begun?,
+        keys_touched: keys_touched?,
+    })
+}
+
+/// The cells under [`CHECKED_COLUMNS`].
+fn checked_cells(checked: Option<Checked>) -> [Option<u64>; CHECKED_COLUMNS.len()] {
+    let figures: [fn(Checked) -> u64; CHECKED_COLUMNS.len()] = [
+        |checked| checked.operations,
+        |checked| checked.reads,
+        |checked| checked.keys,
+        |checked| checked.operations_begun,
+        |checked| checked.keys_touched,
+    ];
+    figures.map(|figure| checked.map(figure))
 }
 
 fn open<T: CsvRow>(path: &Path) -> Result<csv::Reader<File>, MeasureError> {
@@ -83,19 +115,34 @@ fn open<T: CsvRow>(path: &Path) -> Result<csv::Reader<File>, MeasureError> {
 pub(crate) struct Table {
     path: PathBuf,
     writer: csv::Writer<File>,
-    extra: Vec<String>,
+    swept: Vec<String>,
 }
 
 impl Table {
-    /// Creates the file of `T` in `dir` with its header; `extra` columns follow the row's own.
-    pub(crate) fn create<T: CsvRow>(dir: &Path, extra: Vec<String>) -> Result<Self, MeasureError> {
+    /// Creates the file of `T` in `dir` with its header.
+    pub(crate) fn create<T: CsvRow>(dir: &Path) -> Result<Self, MeasureError> {
+        Self::with_columns::<T>(dir, Vec::new(), &[])
+    }
+
+    /// Creates `summary.csv`: the columns of the swept keys follow the row's own, and how much was checked follows those.
+    pub(crate) fn create_summary(dir: &Path, swept: Vec<String>) -> Result<Self, MeasureError> {
+        Self::with_columns::<SummaryRow>(dir, swept, &CHECKED_COLUMNS)
+    }
+
+    fn with_columns<T: CsvRow>(
+        dir: &Path,
+        swept: Vec<String>,
+        last: &[&str],
+    ) -> Result<Self, MeasureError> {
         let path = dir.join(T::FILE);
         let writer = csv::WriterBuilder::new()
             .has_headers(false)
             .from_path(&path)
             .map_err(|error| MeasureError::new(&path, error))?;
-        let mut table = Self { path, writer, extra };
-        let header: Vec<String> = columns::<T>().into_iter().chain(table.extra.clone()).collect();
+        let mut table = Self { path, writer, swept };
+        let mut header = columns::<T>();
+        header.extend(table.swept.iter().cloned());
+        header.extend(last.iter().map(|column| (*column).to_owned()));
         table.write(&header)?;
         table.flush()?;
         Ok(table)
@@ -107,14 +154,14 @@ impl Table {
         self.flush()
     }
 
-    /// Appends a summary row with its swept keys in the extra columns.
+    /// Appends a row to a table made by [`Table::create_summary`].
     pub(crate) fn append_summary(&mut self, row: &SummaryRow) -> Result<(), MeasureError> {
         let value = |key: &String| {
             let swept = row.swept.iter().find(|(name, _)| name == key);
             swept.map_or(String::new(), |(_, value)| value.clone())
         };
-        let extra: Vec<String> = self.extra.iter().map(value).collect();
-        self.write(&(row, extra))?;
+        let swept: Vec<String> = self.swept.iter().map(value).collect();
+        self.write(&(row, swept, checked_cells(row.checked)))?;
         self.flush()
     }
 

@@ -31,10 +31,12 @@ pub use manifest::{Git, Manifest, Versions};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{
-    ALL, CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+    ALL, CHECKED_COLUMNS, CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow,
+    VerdictRow,
 };
 pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
 pub use verdict::{
-    Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict, judge,
+    Checked, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict,
+    judge,
 };

@@ -67,12 +67,12 @@ impl ResultsDir {
         let known = columns::<SummaryRow>();
         let extra = swept.iter().filter(|key| !known.contains(key)).cloned().collect();
         let results = Self {
-            summary: Table::create::<SummaryRow>(&path, extra)?,
-            latency: Table::create::<LatencyRow>(&path, Vec::new())?,
-            replicas: Table::create::<ReplicaRow>(&path, Vec::new())?,
-            timeseries: Table::create::<TimeseriesRow>(&path, Vec::new())?,
-            events: Table::create::<EventRow>(&path, Vec::new())?,
-            verdicts: Table::create::<VerdictRow>(&path, Vec::new())?,
+            summary: Table::create_summary(&path, extra)?,
+            latency: Table::create::<LatencyRow>(&path)?,
+            replicas: Table::create::<ReplicaRow>(&path)?,
+            timeseries: Table::create::<TimeseriesRow>(&path)?,
+            events: Table::create::<EventRow>(&path)?,
+            verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
             path,
         };
@@ -145,7 +145,7 @@ impl ResultsDir {
         let path = self.path.join(<CdfRow as crate::files::CsvRow>::FILE);
         let scratch = self.path.join(".cdf");
         create_dir(&scratch)?;
-        let mut table = Table::create::<CdfRow>(&scratch, Vec::new())?;
+        let mut table = Table::create::<CdfRow>(&scratch)?;
         for ((point, protocol, driver), distribution) in &self.distributions {
             table.append(&distribution.rows(protocol, driver, point))?;
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::CsvRow;
 use crate::replica::Role;
-use crate::verdict::{Linearizable, Severity};
+use crate::verdict::{Checked, Linearizable, Severity};
 
 /// The site or operation of a row that covers all of them.
 pub const ALL: &str = "all";
@@ -55,7 +55,14 @@ pub struct SummaryRow {
     /// The swept keys that have no column above, with their values; they follow as columns of their own.
     #[serde(skip)]
     pub swept: Vec<(String, String)>,
+    /// The columns after those, named in [`CHECKED_COLUMNS`]. Results of older versions do not have them.
+    #[serde(skip)]
+    pub checked: Option<Checked>,
 }
+
+/// The columns of `summary.csv` that say how much of the history was checked, as the fields of [`Checked`].
+pub const CHECKED_COLUMNS: [&str; 5] =
+    ["checked_operations", "checked_reads", "checked_keys", "history_operations", "history_keys"];
 
 /// A row of `latency.csv`: one site and kind of operation of one run. `site` and `operation` may be [`ALL`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -18,6 +18,22 @@ pub enum Linearizable {
     Unknown,
 }
 
+/// How much of the clients' history was checked. Linearizability is local: some keys with all of their operations are as
+/// sound a sample as all keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Operations that were checked; those of the warm-up and the closing reads count, too.
+    pub operations: u64,
+    /// How many of them were reads: writes alone cannot contradict each other.
+    pub reads: u64,
+    /// On how many keys.
+    pub keys: u64,
+    /// How many operations the clients began.
+    pub operations_begun: u64,
+    /// How many keys they touched; of a run with very many keys, those that were counted.
+    pub keys_touched: u64,
+}
+
 /// How the text of the finding begins that the host, not the protocol, was the limit. Reports compare operations per
 /// CPU-second where it stands.
 pub const HOST_BOUND: &str = "host-bound";
@@ -55,6 +71,8 @@ pub struct Verdict {
     pub reasons: Vec<Finding>,
     /// Whether the clients' history is linearizable.
     pub linearizable: Linearizable,
+    /// How much of it was checked; `None` if nothing was.
+    pub checked: Option<Checked>,
     /// Whether all replicas came to rest in the same state; `None` when they could not be compared.
     pub replicas_agree: Option<bool>,
 }
@@ -95,6 +113,10 @@ pub struct RunFacts {
     pub interrupted: bool,
     /// What the checker said.
     pub linearizable: Linearizable,
+    /// Of how much of the history it said so.
+    pub checked: Option<Checked>,
+    /// In a sentence without its stop, why the history is not linearizable or nobody knows; empty otherwise.
+    pub history_reason: String,
     /// What comparing the replicas said.
     pub replicas_agree: Option<bool>,
     /// Further findings of the driver's own.
@@ -163,6 +185,7 @@ impl LoadMode {
 pub fn judge(facts: &RunFacts, limits: &Limits) -> Verdict {
     let mut reasons = facts.findings.clone();
     reasons.extend(violations(facts));
+    reasons.extend(undecided(facts));
     reasons.extend(deaths(facts));
     reasons.extend(too_few_samples(facts, limits));
     reasons.extend(foreign_load(facts, limits));
@@ -178,6 +201,7 @@ pub fn judge(facts: &RunFacts, limits: &Limits) -> Verdict {
         valid: reasons.iter().all(|finding| finding.severity == Severity::Warning),
         reasons,
         linearizable: facts.linearizable,
+        checked: facts.checked,
         replicas_agree: facts.replicas_agree,
     }
 }
@@ -198,11 +222,26 @@ fn violations(facts: &RunFacts) -> Vec<Finding> {
     if facts.linearizable == Linearizable::False {
         found.push(finding(
             Severity::Violation,
-            "the clients' history is not linearizable",
+            format!("the clients' history is not linearizable: {}", facts.history_reason),
             "keep the results directory: its history is the evidence",
         ));
     }
     found
+}
+
+/// Unknown is not a pass.
+fn undecided(facts: &RunFacts) -> Option<Finding> {
+    (facts.linearizable == Linearizable::Unknown).then(|| {
+        let reason = match facts.history_reason.as_str() {
+            "" => "it was not checked",
+            reason => reason,
+        };
+        finding(
+            Severity::Invalid,
+            format!("nobody knows whether the clients' history is linearizable: {reason}"),
+            "judge the file in history/ with bench check, or make the run shorter",
+        )
+    })
 }
 
 fn deaths(facts: &RunFacts) -> Vec<Finding> {
@@ -306,6 +345,7 @@ mod tests {
             samples: 5_000,
             foreign_cpu_share: Some(0.01),
             host_busy_share: Some(0.5),
+            linearizable: Linearizable::True,
             replicas_agree: Some(true),
             ..RunFacts::default()
         }
@@ -363,6 +403,19 @@ mod tests {
             let interrupted = RunFacts { interrupted: true, ..good(mode) };
             assert!(!reasons(&interrupted).0);
         }
+    }
+
+    #[test]
+    fn unknown_is_not_a_pass() {
+        let unknown = RunFacts {
+            linearizable: Linearizable::Unknown,
+            history_reason: "no time was left".to_owned(),
+            ..good(LoadMode::Closed)
+        };
+        let expected =
+            "nobody knows whether the clients' history is linearizable: no time was left";
+        assert_eq!(reasons(&unknown), (false, vec![expected.to_owned()]));
+        assert!(!judge(&unknown, &Limits::default()).is_violation());
     }
 
     #[test]

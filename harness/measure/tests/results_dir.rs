@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    ALL, CdfRow, Event, EventRow, Identity, LatencyRow, LoadMode, Manifest, ReplicaCounters,
-    ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, SiteRecord, SummaryRow,
-    TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
+    ALL, CdfRow, Checked, Event, EventRow, Identity, LatencyRow, Linearizable, LoadMode, Manifest,
+    ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, SiteRecord,
+    SummaryRow, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
 };
 
 /// The columns as the design states them.
@@ -17,6 +17,13 @@ const SUMMARY_COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,
     latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,latency_us_max,service_us_p50,\
     service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,linearizable,\
     replicas_agree";
+
+/// Those that follow the swept keys'.
+const LAST_COLUMNS: &str =
+    "checked_operations,checked_reads,checked_keys,history_operations,history_keys";
+
+const CHECKED: Checked =
+    Checked { operations: 900, reads: 300, keys: 7, operations_begun: 1_000, keys_touched: 9 };
 
 const DURATION: Duration = Duration::from_secs(1);
 
@@ -32,7 +39,13 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
     report.counters =
         ReplicaCounters { messages_in: 7, commits_fast: 3, commits_slow: 1, ..Default::default() };
     report.commit.record_ns(5_000);
-    let facts = RunFacts { samples: operations, replicas_agree: Some(true), ..Default::default() };
+    let facts = RunFacts {
+        samples: operations,
+        linearizable: Linearizable::True,
+        checked: Some(CHECKED),
+        replicas_agree: Some(true),
+        ..Default::default()
+    };
     RunRecord {
         identity: Identity {
             protocol: protocol.to_owned(),
@@ -81,7 +94,8 @@ fn header(dir: &Path, file: &str) -> String {
 fn every_file_has_its_columns_before_anything_was_measured() {
     let root = tempfile::tempdir().unwrap();
     let results = ResultsDir::create(root.path(), &manifest("empty"), &swept()).unwrap();
-    assert_eq!(header(results.path(), "summary.csv"), format!("{SUMMARY_COLUMNS},write_ratio"));
+    let expected = format!("{SUMMARY_COLUMNS},write_ratio,{LAST_COLUMNS}");
+    assert_eq!(header(results.path(), "summary.csv"), expected);
     assert_eq!(read_summary(results.path()).unwrap(), []);
     assert_eq!(read_rows::<CdfRow>(results.path()).unwrap(), []);
     assert_eq!(read_rows::<LatencyRow>(results.path()).unwrap(), []);
@@ -98,6 +112,7 @@ fn rows_come_back_as_they_were_derived() {
 
     let summary = read_summary(dir).unwrap();
     assert_eq!(summary[0].swept, [("write_ratio".to_owned(), "0.5".to_owned())]);
+    assert_eq!(summary[0].checked, Some(CHECKED));
     let expected = SummaryRow { swept: summary[0].swept.clone(), ..rows.summary };
     assert_eq!(summary, [expected]);
     assert_eq!(read_rows::<LatencyRow>(dir).unwrap(), rows.latency);
@@ -105,6 +120,16 @@ fn rows_come_back_as_they_were_derived() {
     assert_eq!(read_rows::<TimeseriesRow>(dir).unwrap(), rows.timeseries);
     assert_eq!(read_rows::<EventRow>(dir).unwrap(), rows.events);
     assert_eq!(read_rows::<VerdictRow>(dir).unwrap(), rows.verdicts);
+}
+
+#[test]
+fn results_of_a_version_that_did_not_count_what_it_checked_are_read() {
+    let root = tempfile::tempdir().unwrap();
+    let row = SummaryRow { protocol: "epaxos".to_owned(), ..SummaryRow::default() };
+    let mut writer = csv::Writer::from_path(root.path().join("summary.csv")).unwrap();
+    writer.serialize(&row).unwrap();
+    writer.flush().unwrap();
+    assert_eq!(read_summary(root.path()).unwrap(), [row]);
 }
 
 #[test]

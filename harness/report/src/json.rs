@@ -9,6 +9,7 @@ use crate::cell::{Cell, quotable};
 use crate::error::ReportError;
 use crate::numbers::{Spread, spread_name};
 use crate::results::{Point, Results};
+use crate::verdict::total_checked;
 
 /// A figure's name and where it stands in a row.
 type Figure = (&'static str, fn(&SummaryRow) -> Option<f64>);
@@ -56,6 +57,7 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
             "runs": results.summary.len(),
             "valid_runs": results.summary.iter().filter(|row| quotable(row)).count(),
             "linearizable": linearizable(results.summary.iter()),
+            "checked": checked(results.summary.iter()),
             "replicas_agree": replicas_agree(results.summary.iter()),
         },
         "points": points,
@@ -88,6 +90,7 @@ fn protocol_value(results: &Results, point: &Point, protocol: &str, cell: &Cell<
         "valid_runs": cell.valid_runs,
         "valid": cell.is_valid(),
         "linearizable": linearizable(all()),
+        "checked": checked(all()),
         "replicas_agree": replicas_agree(all()),
         "operations": all().map(|row| row.operations).sum::<u64>(),
         "errors": all().map(|row| row.errors).sum::<u64>(),
@@ -162,6 +165,12 @@ fn linearizable<'a>(rows: impl Iterator<Item = &'a SummaryRow>) -> &'static str 
         Linearizable::True
     };
     verdict.name()
+}
+
+/// How much of the histories was checked; null where nothing is known.
+fn checked<'a>(rows: impl Iterator<Item = &'a SummaryRow>) -> Value {
+    let rows: Vec<&SummaryRow> = rows.collect();
+    total_checked(&rows).map_or(Value::Null, |checked| json!(checked))
 }
 
 /// False if any replicas disagree, true if all agree, null if some were not compared.

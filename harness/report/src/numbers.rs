@@ -76,6 +76,19 @@ pub(crate) fn human(value: f64) -> String {
     digits3(value)
 }
 
+/// 1234567 as 1,234,567: a count that is to be read exactly.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Three significant digits, no exponent.
 pub(crate) fn digits3(value: f64) -> String {
     match value.abs() {
@@ -143,6 +156,11 @@ mod tests {
         let cases = [(41_234.0, "41.2k"), (999_600.0, "1.00M"), (0.0, "0.00"), (152.3, "152")];
         for (value, expected) in cases {
             assert_eq!(human(value), expected);
+        }
+        for (count, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(count), expected);
         }
         assert_eq!(human_half(41_234.0, 1_260.0), "1.3k");
         assert_eq!(human_half(1_234_000.0, 30_000.0), "0.03M");

@@ -218,13 +218,15 @@ fn sentence(results: &Results, comparison: &Comparison) -> String {
 }
 
 fn verdict(results: &Results, colour: bool) -> String {
-    let text = results.verdict_text();
+    let text = fold(&format!("Verdict: {}", results.verdict_text()), 4);
+    let (word, text) = text.trim_end().split_once(' ').expect("more than a word");
     let cells = results.points.iter().flat_map(|point| {
         results.protocols.iter().filter_map(|protocol| results.cell(&point.text, protocol))
     });
     let clean = cells.into_iter().all(|cell| cell.valid_runs == cell.runs);
     let paint = if clean { GOOD } else { BAD };
-    format!("{} {}\n", painted("Verdict:", BOLD, colour), painted(&text, paint, colour))
+    // Painted after folding, so that the codes do not count as width.
+    format!("{} {}\n", painted(word, BOLD, colour), painted(text, paint, colour))
 }
 
 fn warning_text(warning: &Warning, colour: bool) -> String {

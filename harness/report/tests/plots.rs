@@ -73,7 +73,7 @@ fn a_conflict_sweep() {
             "Paxos",
             "Multi-Paxos",
             "EPaxos",
-            "verdict: 36 of 36 runs valid · replicas agree · linearizability unknown",
+            "verdict: 36 of 36 runs valid · replicas agree · linearizable (",
             "plots-conflict · seed 42 · 2026-01-31 · quic · Some CPU 3000, 2 cores",
         ] {
             assert!(text.contains(part), "{stem} lacks {part}");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::Pretence;
-use measure::Linearizable;
+use measure::{Checked, Linearizable};
 use report::{Style, json, terminal};
 
 /// The summary of `pretence`, plain.
@@ -112,6 +112,33 @@ fn a_history_that_is_not_linearizable_is_on_its_line_and_in_the_verdict() {
 }
 
 #[test]
+fn unknown_is_not_a_pass_and_a_sample_says_of_how_much() {
+    let text = text(&Pretence {
+        conflicts: vec![0.0],
+        spoil: |identity, facts| {
+            if identity.protocol == "epaxos" {
+                facts.linearizable = Linearizable::Unknown;
+                facts.history_reason = "no time was left".to_owned();
+            }
+            facts.checked = Some(Checked {
+                operations: 1_000,
+                reads: 5,
+                keys: 2,
+                operations_begun: 2_000,
+                keys_touched: 3,
+            });
+        },
+        ..Pretence::default()
+    });
+    assert!(line(&text, "EPaxos ").ends_with("NOT VALID"));
+    let verdict = text.split_once("Verdict:").unwrap().1.replace("\n    ", " ");
+    let expected =
+        "linearizable, UNKNOWN in 3 (9,000 of 18,000 operations on 18 of 27 keys checked)";
+    assert!(verdict.contains(expected), "{text}");
+    assert!(text.contains("no time was left"), "{text}");
+}
+
+#[test]
 fn json_says_the_same_with_its_verdicts() {
     let root = tempfile::tempdir().unwrap();
     let pretence = Pretence {
@@ -126,7 +153,10 @@ fn json_says_the_same_with_its_verdicts() {
     let value = json(&pretence.write(root.path())).unwrap();
     assert_eq!(value["verdict"]["runs"], 18);
     assert_eq!(value["verdict"]["valid_runs"], 16);
-    assert_eq!(value["verdict"]["linearizable"], "unknown");
+    assert_eq!(value["verdict"]["linearizable"], "true");
+    let checked = |value: &serde_json::Value| value["checked"]["operations"].as_u64().unwrap();
+    assert!(checked(&value["verdict"]) > checked(&value["points"][0]["protocols"][0]));
+    assert_eq!(value["verdict"]["checked"]["keys"], 18 * 49);
     assert_eq!(value["verdict"]["replicas_agree"], true);
     let point = &value["points"][1];
     assert_eq!(point["swept"]["conflict_rate"], 0.02);

@@ -73,6 +73,6 @@ pub use plan::{Plan, Point, Run};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;
-pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value};
+pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
 pub use sweep::{Sweep, fast_quorum_name};
 pub use topology::Topology;

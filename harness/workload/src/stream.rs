@@ -148,6 +148,17 @@ pub fn fill_value(value: &mut Vec<u8>, client: u64, number: u64, bytes: usize) {
     value.resize(bytes, b'.');
 }
 
+/// The client and the number that [`fill_value`] made `value` of; none if it did not make it, `bytes` long.
+pub fn value_writer(value: &[u8], bytes: usize) -> Option<(u64, u64)> {
+    const FILLER: [u8; 64] = [b'.'; 64];
+    let (head, filler) = value.split_at_checked(VALUE_HEAD_BYTES)?;
+    // In pieces, which compare many bytes at once: a load generator does this for every read.
+    let sound = filler.chunks(FILLER.len()).all(|piece| piece == &FILLER[..piece.len()]);
+    let (client, number) = head.split_at(8);
+    let word = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+    (sound && value.len() == bytes).then_some(word(client)?).zip(word(number))
+}
+
 /// `k00000042`
 fn numbered_key(number: u64) -> [u8; KEY_BYTES] {
     let mut key = *b"k00000000";

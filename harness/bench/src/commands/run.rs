@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let mut results =
         ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
     let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
-    let carried_out = carry_out(&workload, &plan, &mut results, &progress);
+    let keep_history = arguments.keep_history;
+    let carried_out = carry_out(&workload, &plan, &mut results, (&progress, keep_history));
     progress.clear();
     let tried = carried_out?;
     manifest.end(tried.stop.is_none());
@@ -130,7 +131,7 @@ fn carry_out(
     workload: &Workload,
     plan: &Plan,
     results: &mut ResultsDir,
-    progress: &Progress,
+    (progress, keep_history): (&Progress, bool),
 ) -> Result<Tried, Failure> {
     let cannot = |what: &str, error: &dyn std::fmt::Display| {
         Failure::failed(format!("cannot {what}: {error}"))
@@ -150,12 +151,22 @@ fn carry_out(
         let mut tried = Tried::default();
         let path = results.path().to_owned();
         let logs = results.logs_path();
-        let setting =
-            Setting { workload, credentials: credentials.path(), results: &path, logs: &logs };
+        let setting = Setting {
+            workload,
+            credentials: credentials.path(),
+            results: &path,
+            logs: &logs,
+            keep_history,
+        };
         for run in &plan.runs {
             let point = run.point.canonical();
             progress.begin(&format!("{} {point} repetition {}", run.protocol, run.repetition));
-            let Ended { record, stop } = quic::run(setting, run, &mut interrupt, progress).await;
+            let Ended { record, stop, witness } =
+                quic::run(setting, run, &mut interrupt, progress).await;
+            if let Some(witness) = witness {
+                let run = format!("{} at {point}, repetition {}", run.protocol, run.repetition);
+                progress.say(&format!("bench: {run}: not linearizable: {witness}"));
+            }
             if let Some(record) = &record {
                 tried.count(record);
                 results.append(record).map_err(Failure::failed)?;

@@ -5,8 +5,10 @@
 
 use std::collections::VecDeque;
 
-use protocols::{ClientId, ReplicaId, Request, RequestNumber};
+use protocols::{ClientId, Command, ReplicaId, Request, RequestNumber};
 use workload::{ClientStream, KEY_BYTES, Kind, Op, Point, fill_value};
+
+use crate::history::{Invoked, Recorder};
 
 /// A request that was sent. Times are in nanoseconds since the start of the load.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +17,10 @@ pub(super) struct Pending {
     pub(super) intended_ns: u64,
     /// When it was sent first.
     pub(super) sent_ns: u64,
+    /// What the history knows it by.
+    pub(super) invoked: Invoked,
+    /// A closing read: it is asked of one replica, and is no part of what is measured.
+    pub(super) closing: bool,
     /// When its client asks another replica.
     deadline_ns: u64,
     key: [u8; KEY_BYTES],
@@ -23,6 +29,19 @@ pub(super) struct Pending {
     /// How often it was sent.
     sends: u8,
     answered: bool,
+}
+
+impl Pending {
+    /// Which key it reads or writes.
+    #[cfg(debug_assertions)]
+    pub(super) const fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Was it sent more than once?
+    pub(super) const fn was_sent_again(&self) -> bool {
+        self.sends > 1
+    }
 }
 
 /// A client's outstanding requests of one kind, by number. The front one is never answered.
@@ -147,20 +166,23 @@ impl Clients {
         self.outstanding
     }
 
-    /// Draws the next request of the client at `place`, and hands it to `send` together with the replica to ask.
+    /// Draws the next request of the client at `place`, takes note of it in `history`, and hands it to `send` together
+    /// with the replica to ask.
     pub(super) fn issue(
         &mut self,
         place: usize,
-        intended_ns: u64,
-        now_ns: u64,
+        (intended_ns, now_ns): (u64, u64),
+        history: &mut Recorder,
         send: impl FnOnce(ReplicaId, &Request<'_>),
     ) {
         let client = &mut self.list[place];
         let Op { kind, key, to } = client.stream.next_op();
-        let key = key.try_into().expect("every key has KEY_BYTES");
+        let key: [u8; KEY_BYTES] = key.try_into().expect("every key has KEY_BYTES");
         let pending = Pending {
             intended_ns,
             sent_ns: now_ns,
+            invoked: history.begin(&key, now_ns),
+            closing: false,
             deadline_ns: now_ns.saturating_add(self.timeout_ns),
             key,
             to,
@@ -175,7 +197,39 @@ impl Clients {
         self.hand_over(Handle { client: place, number }, &key, to, send);
     }
 
-    /// Sends a request once more, of the next replica.
+    /// Reads `keys` at the replica `to`, for the client at `place`, and hands all of it to `send` as one batch.
+    pub(super) fn read_back(
+        &mut self,
+        place: usize,
+        (to, keys): (ReplicaId, &[Box<[u8]>]),
+        now_ns: u64,
+        history: &mut Recorder,
+        send: impl FnOnce(&[Request<'_>]),
+    ) {
+        let client = &mut self.list[place];
+        let mut requests = Vec::with_capacity(keys.len());
+        for name in keys {
+            let pending = Pending {
+                intended_ns: now_ns,
+                sent_ns: now_ns,
+                invoked: history.begin(name, now_ns),
+                closing: true,
+                deadline_ns: now_ns.saturating_add(self.timeout_ns),
+                key: (**name).try_into().expect("every key has KEY_BYTES"),
+                to,
+                sends: 1,
+                answered: false,
+            };
+            let number = RequestNumber::read(client.reads.push(pending));
+            let unanswered_from = client.writes.first;
+            let command = Command::Get { key: name };
+            requests.push(Request { client: client_id(place), number, unanswered_from, command });
+        }
+        self.outstanding += requests.len();
+        send(&requests);
+    }
+
+    /// Sends a request once more, of the next replica; a closing read of the same.
     pub(super) fn again(
         &mut self,
         handle: Handle,
@@ -184,7 +238,9 @@ impl Clients {
     ) {
         let (replicas, timeout_ns) = (self.replicas, self.timeout_ns);
         let Some(pending) = self.ring(handle).open(handle.number.index()) else { return };
-        pending.to = ReplicaId::from_index((pending.to.index() + 1) % replicas);
+        if !pending.closing {
+            pending.to = ReplicaId::from_index((pending.to.index() + 1) % replicas);
+        }
         pending.sends = pending.sends.saturating_add(1);
         pending.deadline_ns = now_ns.saturating_add(timeout_ns);
         let (key, to) = (pending.key, pending.to);
@@ -213,10 +269,9 @@ impl Clients {
             .collect()
     }
 
-    /// Takes out everything that is left.
-    pub(super) fn close_all(&mut self) -> Vec<Closed> {
-        let handles: Vec<Handle> = self.open_requests().map(|(handle, _)| handle).collect();
-        handles.into_iter().filter_map(|handle| self.close(handle)).collect()
+    /// Everything that is outstanding.
+    pub(super) fn open(&self) -> Vec<Handle> {
+        self.open_requests().map(|(handle, _)| handle).collect()
     }
 
     fn open_requests(&self) -> impl Iterator<Item = (Handle, &Pending)> {
@@ -282,7 +337,8 @@ mod tests {
     /// Issues for the client at `place`: the number, the floor and the replica asked.
     fn issue(clients: &mut Clients, place: usize, now_ns: u64) -> (RequestNumber, u64, ReplicaId) {
         let mut sent = None;
-        clients.issue(place, now_ns, now_ns, |to, request| {
+        let mut history = Recorder::new(16);
+        clients.issue(place, (now_ns, now_ns), &mut history, |to, request| {
             assert_eq!(request.client, client_id(place));
             sent = Some((request.number, request.unanswered_from, to));
         });
@@ -322,8 +378,29 @@ mod tests {
             assert_eq!(number.index(), *count);
         }
         assert!(reads > 20 && writes > 20);
-        assert_eq!(clients.close_all().len(), 100);
+        let open = clients.open();
+        assert_eq!(open.len(), 100);
+        assert!(open.into_iter().all(|handle| clients.close(handle).is_some()));
         assert_eq!(clients.outstanding(), 0);
+    }
+
+    #[test]
+    fn closing_reads_are_one_batch_and_are_asked_again_of_the_same_replica() {
+        let mut clients = clients("");
+        let keys = [(*b"shared-00").into(), (*b"c00000001").into()];
+        let (mut history, to) = (Recorder::new(16), ReplicaId(1));
+        clients.read_back(3, (to, &keys), 5, &mut history, |requests| {
+            let numbers: Vec<_> = requests.iter().map(|request| request.number).collect();
+            assert_eq!(numbers, [RequestNumber::read(1), RequestNumber::read(2)]);
+            assert_eq!(requests[1].command, Command::Get { key: b"c00000001" });
+        });
+        let handle = Handle { client: 3, number: RequestNumber::read(2) };
+        clients.again(handle, 1_005, |to, request| {
+            assert_eq!((to, request.number), (ReplicaId(1), RequestNumber::read(2)));
+            assert_eq!(request.command, Command::Get { key: b"c00000001" });
+        });
+        assert!(clients.close(handle).is_some_and(|closed| closed.pending.closing));
+        assert_eq!(clients.outstanding(), 1);
     }
 
     #[test]

@@ -18,9 +18,11 @@ use workload::{Arrivals, IntendedSend, Mode, Point, Run};
 
 use super::{
     alarm::Alarm,
-    clients::{Clients, Handle, Overdue, place_of},
+    clients::{Clients, Handle, Overdue, client_id, place_of},
     tally::Tally,
+    tamper::Tamper,
 };
+use crate::history::Recorder;
 
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
 const SENDS_MAX: u8 = 5;
@@ -30,6 +32,10 @@ const READS_PER_WAKE: usize = 8;
 /// must not take the host's memory when the cluster does not keep up.
 const OUTSTANDING_MAX: usize = 1 << 20;
 const UNSENT_BYTES_MAX: usize = 256 << 20;
+/// Chosen: of so many keys, the most contended, the last value is read back at every replica, at the cost of a moment.
+const READ_BACK_KEYS_MAX: usize = 1_000;
+/// Chosen: so many of these reads are ordered as one batch, which costs little more than one of them alone.
+const READ_BACK_BATCH: usize = 50;
 /// How many times per client timeout overdue requests are looked for.
 const SWEEPS_PER_TIMEOUT: u32 = 10;
 
@@ -64,6 +70,10 @@ pub(super) struct Load {
     clients: Clients,
     pace: Pace,
     pub(super) tally: Tally,
+    pub(super) history: Recorder,
+    tamper: Tamper,
+    /// Closing reads that were not answered.
+    pub(super) closing_unanswered: u64,
     pub(super) losses: Vec<Loss>,
     /// Clients that may send their next request.
     ready: Vec<usize>,
@@ -93,6 +103,9 @@ impl Load {
             clients: Clients::new(&run.point, run.seed, timeout_ns),
             pace: pace(&run.point, run.seed),
             tally: Tally::new(run.point.replicas, duration),
+            history: Recorder::new(run.point.value_bytes),
+            tamper: Tamper::asked_for(),
+            closing_unanswered: 0,
             losses: Vec::new(),
             ready: Vec::new(),
             alarm: Alarm::new()?,
@@ -178,9 +191,38 @@ impl Load {
         })
         .await;
         let now_ns = self.now_ns();
-        for closed in self.clients.close_all() {
-            self.tally.given_up(closed.site, now_ns);
+        for handle in self.clients.open() {
+            self.give_up(handle, now_ns);
         }
+    }
+
+    /// Waits for nothing any more, as the run ended before its time: what is outstanding is no part of what was measured.
+    pub(super) fn abandon(&mut self) {
+        for handle in self.clients.open() {
+            if let Some(closed) = self.clients.close(handle) {
+                let id = (client_id(handle.client), handle.number);
+                self.history.given_up(closed.pending.invoked, id);
+            }
+        }
+    }
+
+    /// Reads every checked key at every replica with a session, and waits for the answers, at most so long: whatever the
+    /// last write of a key was, every replica must show it.
+    pub(super) async fn read_back(&mut self, timeout: Duration) {
+        let keys = self.history.checked_keys(READ_BACK_KEYS_MAX);
+        let now_ns = self.now_ns();
+        let Self { links, clients, history, .. } = self;
+        for (site, link) in links.iter_mut().enumerate() {
+            let Some(session) = &mut link.session else { continue };
+            let to = ReplicaId::from_index(site);
+            let place = clients.place(site, 0);
+            for keys in keys.chunks(READ_BACK_BATCH) {
+                clients.read_back(place, (to, keys), now_ns, history, |requests| {
+                    session.send_batch(requests);
+                });
+            }
+        }
+        self.drain(timeout).await;
     }
 
     /// One wake. Ready when `deadline` has passed.
@@ -207,11 +249,13 @@ impl Load {
     }
 
     fn read_replies(&mut self, cx: &mut Context<'_>, now_ns: u64) {
-        let Self { links, clients, tally, ready, losses, .. } = self;
-        for link in links {
+        for place in 0..self.links.len() {
             for read in 1..=READS_PER_WAKE {
+                let Self { links, clients, tally, history, tamper, ready, losses, .. } = self;
+                let link = &mut links[place];
                 let Some(session) = &mut link.session else { break };
-                let on_reply = |reply| on_reply(clients, tally, ready, &reply, now_ns);
+                let mut seen = Seen { clients, tally, history, tamper, ready };
+                let on_reply = |reply| seen.on_reply(reply, now_ns);
                 match session.poll_replies(cx, on_reply) {
                     Poll::Pending => break,
                     // There may be more: come back as soon as the others had their turn.
@@ -225,10 +269,11 @@ impl Load {
 
     /// Sends what is to be sent by now; returns when the next request is due, if that is known.
     fn issue(&mut self, now_ns: u64) -> Option<u64> {
-        let Self { links, clients, pace, tally, ready, .. } = self;
+        let Self { links, clients, pace, tally, history, ready, .. } = self;
         let Pace::Schedule(sites) = pace else {
             for place in ready.drain(..) {
-                clients.issue(place, now_ns, now_ns, |to, request| send(links, to, request));
+                let send = |to, request: &Request<'_>| send(links, to, request);
+                clients.issue(place, (now_ns, now_ns), history, send);
             }
             return None;
         };
@@ -239,7 +284,8 @@ impl Load {
                 let place = clients.place(site, next.client);
                 tally.offer(next.at_ns);
                 tally.sent(next.at_ns, now_ns);
-                clients.issue(place, next.at_ns, now_ns, |to, request| send(links, to, request));
+                let send = |to, request: &Request<'_>| send(links, to, request);
+                clients.issue(place, (next.at_ns, now_ns), history, send);
                 *next = arrivals.next_send();
             }
             next_ns = next_ns.min(next.at_ns);
@@ -249,19 +295,27 @@ impl Load {
     }
 
     fn sweep(&mut self, now_ns: u64) {
-        let Self { links, clients, tally, ready, .. } = self;
-        for overdue in clients.overdue(now_ns, SENDS_MAX) {
+        for overdue in self.clients.overdue(now_ns, SENDS_MAX) {
             match overdue {
                 Overdue::Again(handle) => {
-                    clients.again(handle, now_ns, |to, request| send(links, to, request));
+                    let links = &mut self.links;
+                    self.clients.again(handle, now_ns, |to, request| send(links, to, request));
                 }
                 Overdue::GiveUp(handle) => {
-                    if let Some(closed) = clients.close(handle) {
-                        tally.given_up(closed.site, now_ns);
-                        ready.push(handle.client);
-                    }
+                    self.give_up(handle, now_ns);
+                    self.ready.push(handle.client);
                 }
             }
+        }
+    }
+
+    fn give_up(&mut self, handle: Handle, now_ns: u64) {
+        let Some(closed) = self.clients.close(handle) else { return };
+        self.history.given_up(closed.pending.invoked, (client_id(handle.client), handle.number));
+        if closed.pending.closing {
+            self.closing_unanswered += 1;
+        } else {
+            self.tally.given_up(closed.site, now_ns);
         }
     }
 
@@ -303,20 +357,38 @@ fn pace(point: &Point, seed: u64) -> Pace {
     Pace::Schedule(sites.collect())
 }
 
-fn on_reply(
-    clients: &mut Clients,
-    tally: &mut Tally,
-    ready: &mut Vec<usize>,
-    reply: &Reply,
-    now_ns: u64,
-) {
-    let handle = Handle { client: place_of(reply.client), number: reply.number };
-    let Some(closed) = clients.close(handle) else { return };
-    match reply.answer {
-        Ok(_) => tally.answered(closed.site, reply.number.is_read(), &closed.pending, now_ns),
-        Err(_) => tally.refused(closed.site, now_ns),
+/// What an answer changes.
+struct Seen<'a> {
+    clients: &'a mut Clients,
+    tally: &'a mut Tally,
+    history: &'a mut Recorder,
+    tamper: &'a mut Tamper,
+    ready: &'a mut Vec<usize>,
+}
+
+impl Seen<'_> {
+    fn on_reply(&mut self, reply: Reply, now_ns: u64) {
+        let Reply { client, number, answer } = reply;
+        let handle = Handle { client: place_of(client), number };
+        let Some(closed) = self.clients.close(handle) else { return };
+        let pending = closed.pending;
+        match self.tamper.with(&pending, answer) {
+            Ok(outcome) => {
+                self.history.answered(pending.invoked, (client, number), &outcome, now_ns);
+                self.tally.answered(closed.site, number.is_read(), &pending, now_ns);
+            }
+            Err(_) => {
+                // Another replica may have taken on what this one refuses.
+                if pending.was_sent_again() {
+                    self.history.given_up(pending.invoked, (client, number));
+                } else {
+                    self.history.refused(pending.invoked);
+                }
+                self.tally.refused(closed.site, now_ns);
+            }
+        }
+        self.ready.push(handle.client);
     }
-    ready.push(handle.client);
 }
 
 /// Puts `request` into the buffer of the session with `to`, or of the next one that is up.

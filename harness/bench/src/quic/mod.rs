@@ -10,6 +10,7 @@ mod generator;
 mod record;
 mod rest;
 mod tally;
+mod tamper;
 mod watch;
 
 use std::{
@@ -46,6 +47,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) results: &'a Path,
     /// Where the replicas log.
     pub(crate) logs: &'a Path,
+    /// Are histories kept that are no evidence of anything?
+    pub(crate) keep_history: bool,
 }
 
 /// How a run ended.
@@ -55,6 +58,8 @@ pub(crate) struct Ended {
     pub(crate) record: Option<RunRecord>,
     /// Why it ended before its time, if it did.
     pub(crate) stop: Option<Stop>,
+    /// What shows that its history is not linearizable, for people.
+    pub(crate) witness: Option<String>,
 }
 
 /// Carries out one run.
@@ -77,7 +82,7 @@ pub(crate) async fn run(
         logs: setting.logs,
         stem: stem.clone(),
     };
-    let unmeasured = |stop| Ended { record: None, stop: Some(stop) };
+    let unmeasured = |stop| Ended { record: None, stop: Some(stop), witness: None };
     let cluster = tokio::select! {
         biased;
         signal = interrupt.raised() => return unmeasured(Stop::Interrupted(signal)),
@@ -95,30 +100,46 @@ pub(crate) async fn run(
     };
     let mut watch = Watch { processes: &mut processes, interrupt, progress };
     let evidence = setting.results.join(format!("evidence-{stem}.json"));
-    let phases = Phases { setting, run, client_timeout, evidence: &evidence };
-    let ended = phases.carry_out(load, &mut lines, &mut watch).await;
+    let phases = Phases { setting, client_timeout, evidence: &evidence };
+    let carried_out = phases.carry_out(load, &mut lines, &mut watch).await;
     processes.shut_down(lines).await;
-    ended
+    let (mut load, seen) = match carried_out {
+        Ok(carried_out) => carried_out,
+        Err(stop) => return unmeasured(stop),
+    };
+    // Only now: it takes a while, and the connections with the replicas would be given up.
+    progress.phase("checking the history");
+    let judged = std::mem::take(&mut load.history).judge();
+    if setting.keep_history || judged.is_evidence() {
+        // The verdict stands without it.
+        if let Err(error) = judged.keep(&setting.results.join("history"), &stem) {
+            eprintln!("bench: the history is not kept: {error}");
+        }
+    }
+    let stop = seen.stop.clone();
+    let witness = judged.witness.as_ref().map(ToString::to_string);
+    Ended { record: Some(record::record(run, load, &judged, seen)), stop, witness }
 }
 
 /// The phases of a run on a cluster that is up.
 struct Phases<'a> {
     setting: Setting<'a>,
-    run: &'a Run,
     client_timeout: Duration,
     evidence: &'a Path,
 }
 
 impl Phases<'_> {
+    /// The load with all that its clients saw, and all that was seen besides.
+    ///
+    /// # Errors
+    /// Why nothing was measured.
     async fn carry_out(
         &self,
         mut load: Load,
         lines: &mut [Control],
         watch: &mut Watch<'_>,
-    ) -> Ended {
-        if let Err(stop) = self.warm_up(&mut load, lines, watch).await {
-            return Ended { record: None, stop: Some(stop) };
-        }
+    ) -> Result<(Load, Seen), Stop> {
+        self.warm_up(&mut load, lines, watch).await?;
         let (started, before) = (SystemTime::now(), Clocks::now());
         load.begin_window();
         let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
@@ -145,8 +166,11 @@ impl Phases<'_> {
         if seen.replicas.is_empty() {
             seen.replicas = last_reports(lines).await;
         }
-        seen.stop.clone_from(&stop);
-        Ended { record: Some(record::record(self.run, load, seen)), stop }
+        if stop.is_some() {
+            load.abandon();
+        }
+        seen.stop = stop;
+        Ok((load, seen))
     }
 
     async fn warm_up(
@@ -165,7 +189,8 @@ impl Phases<'_> {
         watch.over("warming up", warm).await.map(drop)
     }
 
-    /// After the window: the replicas report, what is outstanding is answered, the replicas are compared.
+    /// After the window: the replicas report, what is outstanding is answered, the last values are read back, the
+    /// replicas are compared.
     async fn settle(
         &self,
         load: &mut Load,
@@ -177,6 +202,7 @@ impl Phases<'_> {
             let reports = join_all(lines.iter_mut().map(Control::report));
             seen.replicas = cluster::collected(load.drive_while(reports).await)?;
             load.drain(self.client_timeout).await;
+            load.read_back(self.client_timeout * 2).await;
             Ok(())
         };
         watch.over("draining", reports).await?;

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, HostCpu, Identity, Limits, Linearizable, LoadMode, ReplicaReport, RunFacts,
-    RunRecord, Severity, judge,
+    Event, Finding, HostCpu, Identity, Limits, LoadMode, ReplicaReport, RunFacts, RunRecord,
+    Severity, judge,
 };
 use nix::sys::{
     resource::{UsageWho, getrusage},
@@ -14,6 +14,7 @@ use protocols::Protocol;
 use workload::{Driver, Mode, Run};
 
 use super::{generator::Load, rest::Agreement, watch::Stop};
+use crate::history::Judged;
 
 /// The host's and this process' CPU clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +45,7 @@ pub(super) struct Seen {
 }
 
 /// The record of `run`.
-pub(super) fn record(run: &Run, mut load: Load, seen: Seen) -> RunRecord {
+pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> RunRecord {
     let elapsed_s = seen.elapsed.as_secs_f64();
     let all_reported = seen.replicas.len() == run.point.replicas;
     let server_cpu_s = cpu_s(&seen.replicas).filter(|_| all_reported);
@@ -70,7 +71,7 @@ pub(super) fn record(run: &Run, mut load: Load, seen: Seen) -> RunRecord {
     let host = seen.after.host.zip(seen.before.host);
     let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
     let open = run.point.mode == Mode::Open;
-    let facts = RunFacts {
+    let mut facts = RunFacts {
         mode: record.identity.mode,
         offered_ops_per_s,
         achieved_ops_per_s: record.throughput_ops_per_s().unwrap_or(0.0),
@@ -85,10 +86,11 @@ pub(super) fn record(run: &Run, mut load: Load, seen: Seen) -> RunRecord {
             _ => Vec::new(),
         },
         interrupted: matches!(seen.stop, Some(Stop::Interrupted(_))),
-        linearizable: Linearizable::Unknown,
         replicas_agree: seen.agreement.as_ref().and_then(|agreement| agreement.agree),
         findings: findings(&record, &load, &seen.stop, seen.agreement),
+        ..RunFacts::default()
     };
+    judged.enter(&mut facts);
     record.verdict = judge(&facts, &Limits::default());
     record
 }
@@ -115,6 +117,13 @@ fn findings(
             text,
             "its requests were asked of other replicas after the timeout",
         );
+    }
+    if load.closing_unanswered > 0 && stop.is_none() {
+        let text = format!(
+            "{} closing reads were not answered: nobody knows whether those replicas hold the last writes",
+            load.closing_unanswered
+        );
+        find(Severity::Invalid, text, "lower the load, or look at the replicas' logs");
     }
     let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
     if unknown > 0 && stop.is_none() {

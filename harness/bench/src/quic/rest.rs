@@ -11,7 +11,7 @@ use node::{control::Control, wire::ReplicaStatus};
 use protocols::kv::KeyDigest;
 use serde_json::{Value, json};
 
-use super::{cluster::collected, join_all};
+use super::{cluster::collected, join_all, tamper::Tamper};
 
 /// Chosen: an overloaded cluster works off what it has taken on; beyond this it is not coming to rest.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,7 +38,8 @@ pub(super) struct Agreement {
 pub(super) async fn compare(lines: &mut [Control]) -> Result<Agreement, String> {
     let deadline = Instant::now() + REST_TIMEOUT;
     loop {
-        let statuses = collected(join_all(lines.iter_mut().map(Control::status)).await)?;
+        let mut statuses = collected(join_all(lines.iter_mut().map(Control::status)).await)?;
+        Tamper::asked_for().with_statuses(&mut statuses);
         let settled = statuses.iter().all(is_at_rest) && same_state(&statuses);
         if settled || Instant::now() >= deadline {
             return Ok(judge(statuses));

@@ -14,3 +14,6 @@ mod place;
 mod runs;
 #[cfg(test)]
 mod soak;
+#[cfg(debug_assertions)]
+#[cfg(test)]
+mod violations;

@@ -52,9 +52,20 @@ impl Place {
         self.start(arguments).end()
     }
 
+    /// Runs the program to its end, and lets it falsify what it sees.
+    #[cfg(debug_assertions)]
+    pub(crate) fn bench_tampered(&self, how: &str, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+        self.start_command(command.env("BENCH_TAMPER", how), arguments).end()
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
-        let child = Command::new(env!("CARGO_BIN_EXE_bench"))
+        self.start_command(&mut Command::new(env!("CARGO_BIN_EXE_bench")), arguments)
+    }
+
+    fn start_command(&self, command: &mut Command, arguments: &[&str]) -> Running {
+        let child = command
             .args(arguments)
             .current_dir(self.path())
             // A program that is killed cannot remove its credentials; here they go with the place.

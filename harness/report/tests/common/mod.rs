@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Host, Identity, Limits, LoadMode, Manifest, ReplicaReport, ResultsDir, Role, RunFacts,
-    RunRecord, SiteRecord, Versions, judge,
+    Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,
+    ResultsDir, Role, RunFacts, RunRecord, SiteRecord, Versions, judge,
 };
 
 /// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
@@ -168,6 +168,14 @@ impl Pretence {
             samples: operations,
             foreign_cpu_share: Some(0.01),
             host_busy_share: Some(0.6),
+            linearizable: Linearizable::True,
+            checked: Some(Checked {
+                operations,
+                reads: operations / 10,
+                keys: 49,
+                operations_begun: operations,
+                keys_touched: 49,
+            }),
             replicas_agree: Some(true),
             ..RunFacts::default()
         };

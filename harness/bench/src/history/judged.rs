@@ -1,0 +1,174 @@
+//! The verdict on a recorded history, and its evidence in files.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use check::{
+    Operation, Witness,
+    formats::json,
+    register::{self, Access},
+};
+use measure::{Checked, Linearizable, RunFacts};
+use rustc_hash::FxHashSet;
+
+use super::{Recorder, entry::Entry};
+
+/// Chosen: many times what the longest record takes; it ends what could otherwise hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Chosen: a file of about 130 MB, with whole keys alone.
+const LINES_MAX: usize = 1 << 20;
+
+/// What is known of a run's history.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) linearizable: Linearizable,
+    pub(crate) checked: Checked,
+    /// Why it is not linearizable, or why nobody knows; empty if it is.
+    pub(crate) reason: String,
+    pub(crate) witness: Option<Witness>,
+    /// By key.
+    recorder: Recorder,
+}
+
+impl Recorder {
+    /// Judges what was recorded. Every operation must have ended, or been given up.
+    pub(crate) fn judge(self) -> Judged {
+        self.judge_within(PATIENCE)
+    }
+
+    pub(super) fn judge_within(mut self, patience: Duration) -> Judged {
+        self.finish();
+        let start = Instant::now();
+        self.entries.sort_unstable_by_key(Entry::key);
+        let mut checked = Checked {
+            operations_begun: self.begun,
+            keys_touched: self.keys.len() as u64,
+            ..Checked::default()
+        };
+        let mut witness = None;
+        let mut entries = std::mem::take(&mut self.entries);
+        let mut in_time = true;
+        for of_key in entries.chunk_by_mut(|one, other| one.key() == other.key()) {
+            in_time = start.elapsed() < patience;
+            if !in_time || witness.is_some() {
+                break;
+            }
+            checked.operations += of_key.len() as u64;
+            checked.reads += of_key.iter().filter(|entry| entry.is_read()).count() as u64;
+            checked.keys += 1;
+            witness = self.witness(of_key);
+        }
+        self.entries = entries;
+        let (linearizable, reason) = match &witness {
+            Some(witness) => (Linearizable::False, said(witness)),
+            None if !in_time => {
+                let reason = format!("{} s were not enough for all keys", patience.as_secs());
+                (Linearizable::Unknown, reason)
+            }
+            None if checked.operations == 0 => {
+                (Linearizable::Unknown, "no operation was recorded".to_owned())
+            }
+            None => (Linearizable::True, String::new()),
+        };
+        Judged { linearizable, checked, reason, witness, recorder: self }
+    }
+
+    /// What contradicts itself among all operations of one key.
+    fn witness(&self, of_key: &mut [Entry]) -> Option<Witness> {
+        let shown = |entry: &Entry| self.operation(entry);
+        let left_out = self.left_out(of_key);
+        if left_out.is_empty() {
+            return register::witness(of_key, shown);
+        }
+        let mut all = of_key.to_vec();
+        all.extend(left_out);
+        register::witness(&mut all, shown)
+    }
+
+    /// The writes that are no more in the record of a key that was too busy, but that were seen by reads that are.
+    fn left_out(&self, of_key: &[Entry]) -> Vec<Entry> {
+        let until = self.keys[of_key[0].key() as usize].left_out_until;
+        if until == 0 {
+            return Vec::new();
+        }
+        let writes = of_key.iter().filter(|entry| !entry.is_read());
+        let mut known: FxHashSet<u64> = writes.map(Entry::value).collect();
+        let seen = of_key.iter().filter(|entry| entry.saw_a_write());
+        seen.filter(|entry| known.insert(entry.value()))
+            .map(|entry| entry.left_out(until))
+            .collect()
+    }
+
+    fn operation(&self, entry: &Entry) -> Operation {
+        entry.operation(&self.keys[entry.key() as usize].name, &self.strange)
+    }
+}
+
+/// The witness in a sentence, with its key.
+fn said(witness: &Witness) -> String {
+    format!("key {}: {}", witness.key.escape_ascii(), witness.reason)
+}
+
+impl Judged {
+    /// Enters what was found into the facts that the run is judged by.
+    pub(crate) fn enter(&self, facts: &mut RunFacts) {
+        facts.linearizable = self.linearizable;
+        facts.checked = Some(self.checked);
+        facts.history_reason.clone_from(&self.reason);
+    }
+
+    /// Whether somebody will want to look at the history.
+    pub(crate) fn is_evidence(&self) -> bool {
+        self.linearizable != Linearizable::True
+    }
+
+    /// Writes the history into `directory`, in the format of `bench check`, which judges it alike: whole keys, the one with
+    /// the violation first, as many as `LINES_MAX` operations have room for. If that key alone is more, what contradicts
+    /// itself is there without the rest. Of a violation there is a text for people, too.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub(crate) fn keep(&self, directory: &Path, stem: &str) -> io::Result<()> {
+        fs::create_dir_all(directory)?;
+        self.write_lines(&directory.join(format!("{stem}.jsonl")), LINES_MAX)?;
+        match &self.witness {
+            Some(witness) => {
+                fs::write(directory.join(format!("{stem}-witness.txt")), format!("{witness}\n"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn write_lines(&self, file: &Path, lines_max: usize) -> io::Result<()> {
+        let recorder = &self.recorder;
+        let mut keys: Vec<&[Entry]> =
+            recorder.entries.chunk_by(|one, other| one.key() == other.key()).collect();
+        let is_bad = |of_key: &&[Entry]| {
+            let name = &recorder.keys[of_key[0].key() as usize].name;
+            self.witness.as_ref().is_some_and(|witness| witness.key == **name)
+        };
+        keys.sort_by_key(|of_key| !is_bad(of_key));
+        let mut out = BufWriter::new(File::create(file)?);
+        let mut room = lines_max;
+        for of_key in keys {
+            let left_out = recorder.left_out(of_key);
+            let lines = of_key.len() + left_out.len();
+            if lines <= room {
+                room -= lines;
+                for entry in of_key.iter().chain(&left_out) {
+                    writeln!(out, "{}", json::line(&recorder.operation(entry)))?;
+                }
+            } else if let Some(witness) = self.witness.as_ref().filter(|_| is_bad(&of_key)) {
+                for operation in &witness.operations {
+                    writeln!(out, "{}", json::line(operation))?;
+                }
+                break;
+            }
+        }
+        out.flush()
+    }
+}

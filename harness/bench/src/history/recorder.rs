@@ -1,0 +1,275 @@
+//! Takes note of operations as they begin and end.
+//!
+//! **Invariants.** The recorder is told of beginnings and ends in the order in which they happen to the clients, and stamps
+//! them in this order: an operation precedes another in the record exactly if its answer was here before the other was
+//! sent. Nothing is allocated per operation but the room for more entries, and thinning is done bit by bit: no operation
+//! waits for it.
+
+use check::register::{Access, NEVER};
+use protocols::{ClientId, Outcome, RequestNumber};
+use rustc_hash::FxHashMap;
+use workload::value_writer;
+
+use super::entry::{Entry, Value};
+
+/// Chosen: 128 MiB; a run of twenty seconds at the best rate seen on two cores is kept whole.
+const ENTRIES_MAX: usize = 1 << 22;
+/// Chosen: as many keys are told apart; operations on others are only counted. The contended ones come early.
+const KEYS_MAX: usize = 1 << 16;
+/// Entries that are looked at per new one while the record is thinned: it grows by a third until that is done.
+const THINNED_PER_ENTRY: usize = 4;
+/// Chosen: strange values that are kept; one is a violation.
+const STRANGE_MAX: usize = 64;
+/// Chosen: as much of a strange value as is shown.
+const STRANGE_BYTES_MAX: usize = 64;
+/// In place of a key: one that is not told apart.
+const OTHER: u32 = u32::MAX;
+
+/// An operation that has begun: to be handed back when it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invoked {
+    key: u32,
+    at: u64,
+}
+
+/// What is known of one key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: Box<[u8]>,
+    under_way: u32,
+    /// Operations that began while another was under way.
+    overlapping: u64,
+    entries: u64,
+    /// Is everything that is done to the key recorded?
+    kept: bool,
+    /// The last end of the operations that were left out because there were too many; 0 if none was.
+    pub(super) left_out_until: u64,
+}
+
+/// The record while it is thinned: entries before `write` are done, those from `read` on are not.
+#[derive(Clone, Copy, Debug)]
+struct Thinning {
+    read: usize,
+    write: usize,
+    /// How many of the oldest entries of which key are left out.
+    leave_out: (u32, u64),
+}
+
+/// The history of a run, as far as it is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    value_bytes: usize,
+    numbers: FxHashMap<Box<[u8]>, u32>,
+    pub(super) keys: Vec<Key>,
+    pub(super) entries: Vec<Entry>,
+    /// The values read that no client writes.
+    pub(super) strange: Vec<Vec<u8>>,
+    clock: u64,
+    pub(super) begun: u64,
+    entries_max: usize,
+    thinning: Option<Thinning>,
+}
+
+impl Recorder {
+    /// The history of a run whose values have `value_bytes`, which is empty yet.
+    pub(crate) fn new(value_bytes: usize) -> Self {
+        Self::bounded(value_bytes, ENTRIES_MAX)
+    }
+
+    /// The same with a record of at most `entries_max` operations, and a third more while it is thinned.
+    pub(super) fn bounded(value_bytes: usize, entries_max: usize) -> Self {
+        Self {
+            value_bytes,
+            numbers: FxHashMap::default(),
+            keys: Vec::new(),
+            entries: Vec::new(),
+            strange: Vec::new(),
+            clock: 0,
+            begun: 0,
+            entries_max,
+            thinning: None,
+        }
+    }
+
+    /// A client sends a request on `key`, for the first time, at `now_ns`.
+    pub(crate) fn begin(&mut self, key: &[u8], now_ns: u64) -> Invoked {
+        self.begun += 1;
+        let at = self.stamp(now_ns);
+        let number = match self.numbers.get(key) {
+            Some(&number) => number,
+            None => self.add_key(key),
+        };
+        if let Some(key) = self.keys.get_mut(number as usize) {
+            key.overlapping += u64::from(key.under_way > 0);
+            key.under_way += 1;
+        }
+        Invoked { key: number, at }
+    }
+
+    /// A request of `client` was answered with `outcome` at `now_ns`.
+    pub(crate) fn answered(
+        &mut self,
+        invoked: Invoked,
+        (client, number): (ClientId, RequestNumber),
+        outcome: &Outcome,
+        now_ns: u64,
+    ) {
+        let times = (invoked.at, self.stamp(now_ns));
+        if !self.end(invoked) {
+            return;
+        }
+        let entry = if number.is_read() {
+            let value = match outcome {
+                Outcome::Value(None) => Value::ABSENT,
+                Outcome::Value(Some(value)) => self.value(value),
+                other => self.strange(format!("{other:?}").into_bytes()),
+            };
+            Entry::read(invoked.key, client, value, times)
+        } else {
+            Entry::write(invoked.key, client, Value::written(client, number.index()), times)
+        };
+        self.push(entry);
+    }
+
+    /// Nobody waits for an answer to a request of `client` any more: it may have taken effect, or may yet.
+    pub(crate) fn given_up(
+        &mut self,
+        invoked: Invoked,
+        (client, number): (ClientId, RequestNumber),
+    ) {
+        // A read without an answer says nothing.
+        if self.end(invoked) && !number.is_read() {
+            let value = Value::written(client, number.index());
+            self.push(Entry::write(invoked.key, client, value, (invoked.at, NEVER)));
+        }
+    }
+
+    /// A request was refused: it has had no effect.
+    pub(crate) fn refused(&mut self, invoked: Invoked) {
+        self.end(invoked);
+    }
+
+    /// Up to `keys_max` keys of which everything is recorded, the most contended first.
+    pub(crate) fn checked_keys(&self, keys_max: usize) -> Vec<Box<[u8]>> {
+        let mut kept: Vec<&Key> = self.keys.iter().filter(|key| key.kept).collect();
+        kept.sort_by_key(|key| std::cmp::Reverse(key.contention()));
+        kept.into_iter().take(keys_max).map(|key| key.name.clone()).collect()
+    }
+
+    /// Ends the thinning that may be under way.
+    pub(super) fn finish(&mut self) {
+        while self.thinning.is_some() {
+            self.thin();
+        }
+    }
+
+    /// Later than every stamp before, and otherwise `now_ns`.
+    fn stamp(&mut self, now_ns: u64) -> u64 {
+        self.clock = now_ns.max(self.clock + 1);
+        self.clock
+    }
+
+    fn add_key(&mut self, name: &[u8]) -> u32 {
+        if self.keys.len() >= KEYS_MAX {
+            return OTHER;
+        }
+        let number = u32::try_from(self.keys.len()).expect("fewer than KEYS_MAX");
+        let name: Box<[u8]> = name.into();
+        self.numbers.insert(name.clone(), number);
+        self.keys.push(Key {
+            name,
+            under_way: 0,
+            overlapping: 0,
+            entries: 0,
+            kept: true,
+            left_out_until: 0,
+        });
+        number
+    }
+
+    /// The operation is under way no more; is it recorded?
+    fn end(&mut self, invoked: Invoked) -> bool {
+        let Some(key) = self.keys.get_mut(invoked.key as usize) else { return false };
+        key.under_way -= 1;
+        key.kept
+    }
+
+    /// The value that was read.
+    fn value(&mut self, value: &[u8]) -> Value {
+        let writer = value_writer(value, self.value_bytes);
+        let known = writer.and_then(|(client, number)| Value::read(client, number));
+        known.unwrap_or_else(|| {
+            let mut shown = value[..value.len().min(STRANGE_BYTES_MAX)].to_vec();
+            if shown.len() < value.len() {
+                shown.extend_from_slice(format!("… of {} bytes", value.len()).as_bytes());
+            }
+            self.strange(shown)
+        })
+    }
+
+    fn strange(&mut self, shown: Vec<u8>) -> Value {
+        if self.strange.len() < STRANGE_MAX {
+            self.strange.push(shown);
+        }
+        Value::strange(u32::try_from(self.strange.len() - 1).expect("fewer than STRANGE_MAX"))
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.keys[entry.key() as usize].entries += 1;
+        self.entries.push(entry);
+        if self.thinning.is_none() && self.entries.len() >= self.entries_max {
+            self.begin_thinning();
+        }
+        for _ in 0..THINNED_PER_ENTRY {
+            self.thin();
+        }
+    }
+
+    /// Chooses the keys that are kept: the most contended ones, with at most half of the record's room.
+    fn begin_thinning(&mut self) {
+        let room = (self.entries_max / 2) as u64;
+        let mut numbers: Vec<usize> =
+            (0..self.keys.len()).filter(|&at| self.keys[at].kept).collect();
+        numbers.sort_by_key(|&at| std::cmp::Reverse(self.keys[at].contention()));
+        let mut sum = 0;
+        for &at in &numbers {
+            sum += self.keys[at].entries;
+            // The most contended key stays, however much it is.
+            self.keys[at].kept = sum <= room || at == numbers[0];
+        }
+        let first = u32::try_from(numbers[0]).expect("fewer than KEYS_MAX");
+        let too_many = self.keys[numbers[0]].entries.saturating_sub(room);
+        self.thinning = Some(Thinning { read: 0, write: 0, leave_out: (first, too_many) });
+    }
+
+    /// Looks at one more entry.
+    fn thin(&mut self) {
+        let Some(thinning) = &mut self.thinning else { return };
+        let Some(&entry) = self.entries.get(thinning.read) else {
+            self.entries.truncate(thinning.write);
+            self.thinning = None;
+            return;
+        };
+        thinning.read += 1;
+        let key = &mut self.keys[entry.key() as usize];
+        let (too_busy, too_many) = &mut thinning.leave_out;
+        // Without an answer it may take effect at any later time: it stays.
+        let leave_out = entry.key() == *too_busy && *too_many > 0 && entry.has_ended();
+        if leave_out {
+            *too_many -= 1;
+            key.left_out_until = key.left_out_until.max(entry.returned());
+        }
+        if key.kept && !leave_out {
+            self.entries[thinning.write] = entry;
+            thinning.write += 1;
+        } else {
+            key.entries -= 1;
+        }
+    }
+}
+
+impl Key {
+    fn contention(&self) -> (u64, u64) {
+        (self.overlapping, self.entries)
+    }
+}
