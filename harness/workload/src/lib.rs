@@ -47,6 +47,7 @@ mod arrivals;
 mod document;
 mod error;
 pub mod fault;
+pub mod formula;
 mod kind;
 mod known;
 mod load;
@@ -63,6 +64,7 @@ pub mod topology;
 
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
+pub use formula::Prediction;
 pub use load::TopologyFile;
 pub use model::{
     Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,

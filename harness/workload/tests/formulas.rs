@@ -1,0 +1,126 @@
+//! Latency formulas against the paper's sites, a dumb second version, and the workloads that they hold for.
+
+use std::path::PathBuf;
+
+use protocols::{Protocol, ReplicaId, config::FastQuorum};
+use workload::{
+    Prediction, Sites, Topology, Workload,
+    formula::{epaxos_fast_ns, epaxos_slow_ns, multi_paxos_ns, paxos_ns},
+};
+
+const MS: u64 = 1_000_000;
+
+fn topology(name: &str) -> Topology {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../workloads/topologies");
+    Topology::load(&folder.join(format!("{name}.toml"))).unwrap().topology
+}
+
+/// Site by site: EPaxos fast, slow, with the simple fast quorum, and Multi-Paxos under CA, in milliseconds.
+#[test]
+fn the_papers_sites() {
+    let five = topology("ec2-2013").sites(5).unwrap();
+    let expected = [
+        ("VA", 85, 170, 90, 170),
+        ("CA", 85, 170, 118, 85),
+        ("EU", 150, 300, 156, 241),
+        ("OR", 82, 164, 127, 106),
+        ("JP", 127, 254, 165, 203),
+    ];
+    let ca = ReplicaId(1);
+    for (site, (name, fast, slow, simple, multi_paxos)) in expected.into_iter().enumerate() {
+        assert_eq!(five.names[site], name);
+        assert_eq!(epaxos_fast_ns(&five, site, FastQuorum::Optimized), fast * MS, "{name}");
+        assert_eq!(epaxos_slow_ns(&five, site, FastQuorum::Optimized), slow * MS, "{name}");
+        assert_eq!(epaxos_fast_ns(&five, site, FastQuorum::Simple), simple * MS, "{name}");
+        assert_eq!(multi_paxos_ns(&five, site, ca), multi_paxos * MS, "{name}");
+        // At N = 5 the fast quorum is a majority.
+        assert_eq!(paxos_ns(&five, site), slow * MS, "{name}");
+    }
+    let three = topology("ec2-2013").sites(3).unwrap();
+    let multi_paxos: Vec<u64> = (0..3).map(|site| multi_paxos_ns(&three, site, ca) / MS).collect();
+    assert_eq!(multi_paxos, [170, 85, 241]);
+}
+
+/// The smallest over all sets of `k` replicas with `site` among them of the slowest answer in the set.
+fn q_by_sets(sites: &Sites, site: usize, k: usize) -> u64 {
+    let n = sites.count();
+    (0..1_u32 << n)
+        .filter(|set| set.count_ones() as usize == k && set & (1 << site) != 0)
+        .map(|set| {
+            let members = (0..n).filter(|other| set & (1 << other) != 0);
+            let answers = members.map(|b| sites.one_way_ns[site][b] + sites.one_way_ns[b][site]);
+            answers.max().unwrap()
+        })
+        .min()
+        .unwrap()
+}
+
+#[test]
+fn q_is_the_fastest_quorums_slowest_answer_also_where_directions_differ() {
+    for name in ["ec2-2013", "two-groups", "chain", "skewed"] {
+        let topology = topology(name);
+        let sites = topology.sites(topology.sites.len()).unwrap();
+        for site in 0..sites.count() {
+            for k in 1..=sites.count() {
+                assert_eq!(sites.q_ns(site, k), q_by_sets(&sites, site, k), "{name} {site} {k}");
+            }
+        }
+    }
+    let skewed = topology("skewed").sites(3).unwrap();
+    assert_ne!(skewed.one_way_ns[0][1], skewed.one_way_ns[1][0]);
+    assert_eq!(skewed.q_ns(0, 2), skewed.one_way_ns[0][1] + skewed.one_way_ns[1][0]);
+}
+
+const FREE: &str = "driver = \"sim\"\nreplicas = 5\nleader = 1\n\
+    [sim]\ncpu_us_per_message = 0\ncpu_ns_per_byte = 0\nnic_mbit_per_s = 0\n\
+    [network]\ntopology = \"ec2-2013\"\n";
+
+/// What is predicted for Virginia: of Paxos, Multi-Paxos and EPaxos.
+fn predicted(text: &str) -> [Prediction; 3] {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
+    let text = format!("name = \"x\"\n[cluster]\n{text}");
+    let workload = Workload::parse(file, &text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    Protocol::ALL.map(|protocol| {
+        let point = &workload.points(protocol)[0];
+        workload.prediction(protocol, point, 0)
+    })
+}
+
+#[test]
+fn predictions_say_what_they_hold_for() {
+    use Prediction::{Between, Exactly, Nothing};
+    let contended = Nothing("proposers compete for slots");
+    assert_eq!(predicted(FREE), [contended, Exactly(170 * MS), Exactly(85 * MS)]);
+    let conflicts = format!("{FREE}[commands]\nconflict_rate = 0.5");
+    assert_eq!(predicted(&conflicts), [contended, Exactly(170 * MS), Between(85 * MS, 170 * MS)]);
+    let uniform = format!("{FREE}[commands]\nkeys = \"uniform\"\nkey_count = 1000");
+    assert_eq!(predicted(&uniform)[2], Between(85 * MS, 170 * MS));
+
+    let open = |arrival: &str, rate: f64| {
+        let load =
+            format!("[load]\nmode = \"open\"\narrival = \"{arrival}\"\nrate_ops_per_s = {rate}");
+        predicted(&format!("{conflicts}\n{load}"))
+    };
+    // Ireland's takes 300 ms, and Japan hears of it 139 ms later.
+    let isolated = [Exactly(170 * MS), Exactly(170 * MS), Exactly(85 * MS)];
+    assert_eq!(open("constant", 2.0), isolated);
+    assert_eq!(open("constant", 2.3)[0], contended, "a send every 435 ms is too often");
+    assert_eq!(open("constant", 2.3)[2], Between(85 * MS, 170 * MS));
+    assert_eq!(open("poisson", 2.0)[0], contended);
+}
+
+#[test]
+fn a_disturbance_leaves_nothing_to_predict() {
+    let all = |text: &str, why: &'static str| {
+        assert_eq!(predicted(text), [Prediction::Nothing(why); 3], "{text}");
+    };
+    let with = |change: &str| format!("{FREE}{change}");
+    all(&FREE.replace("message = 0", "message = 1"), "service times are not zero");
+    all("driver = \"sim\"", "there is no topology");
+    all(&with("[[faults]]\nat_s = 1\nheal = true"), "there are faults");
+    all(&with("[load]\nrouting = \"leader\""), "clients ask other sites");
+    let topology = "{ source = \"x\", sites = [\"a\", \"b\", \"c\"], jitter_ms = 1, \
+                    round_trip_ms = { a-b = 1, a-c = 1, b-c = 1 } }";
+    let jittery = FREE.replace("\"ec2-2013\"", topology).replace("replicas = 5", "replicas = 3");
+    all(&jittery, "there is jitter");
+}
