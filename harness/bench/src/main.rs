@@ -16,6 +16,7 @@ mod interrupt;
 mod output;
 mod progress;
 mod quic;
+mod sim;
 
 use std::process::ExitCode;
 

@@ -35,6 +35,14 @@ pub fn read_rows<T: CsvRow>(dir: &Path) -> Result<Vec<T>, MeasureError> {
     reader.deserialize().map(|row| row.map_err(|error| MeasureError::new(&path, error))).collect()
 }
 
+/// Writes a file of the results directory `dir` with all of its rows at once.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_rows<T: CsvRow>(dir: &Path, rows: &[T]) -> Result<(), MeasureError> {
+    Table::create::<T>(dir, Vec::new())?.append(rows)
+}
+
 /// Reads `summary.csv`, the columns included that follow those of every version: the swept keys' own, and how much was
 /// checked.
 ///

@@ -23,7 +23,7 @@ mod timeline;
 mod verdict;
 
 pub use error::MeasureError;
-pub use files::{CsvRow, columns, read_rows, read_summary};
+pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
 pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
@@ -31,8 +31,8 @@ pub use manifest::{Git, Manifest, Versions};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{
-    ALL, CHECKED_COLUMNS, CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow,
-    VerdictRow,
+    ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, LatencyRow, ReplicaRow, SummaryRow,
+    TimeseriesRow, VerdictRow,
 };
 pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};

@@ -176,6 +176,26 @@ pub struct CdfRow {
     pub latency_us: f64,
 }
 
+/// A row of `formulas.csv`: the commits of commands that came in at a site, in a simulation between known sites, beside
+/// what a formula says of them. `formula_ns_min` and `formula_ns_max` are equal where it gives one figure, and empty
+/// where there is no formula; `note` says why. `difference_ns` is the median's from that one figure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct FormulaRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub conflict_rate: Option<f64>,
+    pub site: String,
+    pub formula_ns_min: Option<u64>,
+    pub formula_ns_max: Option<u64>,
+    pub commits: u64,
+    pub commits_within: Option<u64>,
+    pub median_ns: Option<u64>,
+    pub difference_ns: Option<i64>,
+    pub note: String,
+}
+
 impl CsvRow for SummaryRow {
     const FILE: &'static str = "summary.csv";
 }
@@ -193,6 +213,9 @@ impl CsvRow for EventRow {
 }
 impl CsvRow for VerdictRow {
     const FILE: &'static str = "verdicts.csv";
+}
+impl CsvRow for FormulaRow {
+    const FILE: &'static str = "formulas.csv";
 }
 impl CsvRow for CdfRow {
     const FILE: &'static str = "cdf.csv";

@@ -86,9 +86,10 @@ fn committed_files_load_bear_their_name_and_open_with_a_question() {
         assert!(question.ends_with('?'), "{}: {question:?}", path.display());
         assert!(fs::read_to_string(&path).unwrap().starts_with("# Question: "));
         assert!(!Plan::new(&workload).runs.is_empty());
+        assert_eq!(workload.unsupported(), None, "{}", path.display());
         found.insert(workload.name);
     }
-    for name in ["quickstart", "conflict-sweep", "pipelined", "open-loop", "leader-bottleneck"] {
+    for name in ["quickstart", "conflict-sweep", "open-loop", "wan5", "wan5-isolated", "failover"] {
         assert!(found.contains(name), "{found:?}");
     }
 }

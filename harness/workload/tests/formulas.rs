@@ -12,7 +12,7 @@ const MS: u64 = 1_000_000;
 
 fn topology(name: &str) -> Topology {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../workloads/topologies");
-    Topology::load(&folder.join(format!("{name}.toml"))).unwrap().topology
+    Topology::load(&folder.join(format!("{name}.toml"))).expect(name).topology
 }
 
 /// Site by site: EPaxos fast, slow, with the simple fast quorum, and Multi-Paxos under CA, in milliseconds.
@@ -49,10 +49,10 @@ fn q_by_sets(sites: &Sites, site: usize, k: usize) -> u64 {
         .map(|set| {
             let members = (0..n).filter(|other| set & (1 << other) != 0);
             let answers = members.map(|b| sites.one_way_ns[site][b] + sites.one_way_ns[b][site]);
-            answers.max().unwrap()
+            answers.max().expect("the site itself is a member")
         })
         .min()
-        .unwrap()
+        .expect("there is such a set")
 }
 
 #[test]

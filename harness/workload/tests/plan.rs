@@ -149,4 +149,6 @@ fn the_estimate_adds_up() {
     let plan = plan("repetitions = 2\nload = { warmup_s = 0.5, duration_s = 2 }");
     assert_eq!(plan.run_estimate(), Duration::from_secs(4));
     assert_eq!(plan.estimate(), Duration::from_secs(24));
+    let simulated = self::plan("cluster.driver = \"sim\"\nrepetitions = 2\nload.duration_s = 3600");
+    assert_eq!(simulated.estimate(), Duration::from_secs(6), "simulated time is not spent");
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use workload::{Plan, Workload};
 
-use crate::progress::short;
+use crate::{output::aligned, progress::short};
 
 /// The plan: a line per point with its protocols and repetitions, then how long it takes.
 pub(crate) fn table(workload: &Workload, plan: &Plan) -> String {
@@ -48,18 +48,5 @@ pub(crate) fn table(workload: &Workload, plan: &Plan) -> String {
         workload.load.duration_s,
         short(plan.estimate())
     );
-    text
-}
-
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let width =
-        |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
     text
 }

@@ -1,0 +1,291 @@
+//! Simulated commit latencies beside what the formulas say of the matrix of sites, to the nanosecond.
+
+use std::collections::BTreeMap;
+
+use measure::FormulaRow;
+use protocols::Protocol;
+use workload::{Driver, Point, Prediction, Run, Workload};
+
+use crate::output::aligned;
+
+/// The commits of every run of a plan, by protocol, point and site; repetitions together.
+#[derive(Debug)]
+pub(crate) struct Formulas<'a> {
+    workload: &'a Workload,
+    seen: BTreeMap<(Protocol, String, usize), Commits>,
+}
+
+/// How often each latency was seen. Without service times there are few different ones.
+#[derive(Debug, Default)]
+struct Commits(BTreeMap<u64, u64>);
+
+impl<'a> Formulas<'a> {
+    /// Nothing seen yet; none if there are no sites to compute with.
+    pub(crate) fn new(workload: &'a Workload) -> Option<Self> {
+        let simulated = workload.cluster.driver == Driver::Sim && workload.network.is_some();
+        simulated.then(|| Self { workload, seen: BTreeMap::new() })
+    }
+
+    /// Counts the commits of commands that came in at `site` while `run` was measured.
+    pub(crate) fn add(&mut self, run: &Run, site: usize, commits_ns: &[u64]) {
+        let place = (run.protocol, run.point.canonical(), site);
+        let commits = self.seen.entry(place).or_default();
+        for commit_ns in commits_ns {
+            *commits.0.entry(*commit_ns).or_insert(0) += 1;
+        }
+    }
+
+    /// A row per protocol, point and site that was simulated, in the plan's order.
+    pub(crate) fn rows(&self) -> Vec<FormulaRow> {
+        let mut rows = Vec::new();
+        for protocol in &self.workload.protocols {
+            for point in self.workload.points(*protocol) {
+                let sites = self.workload.sites(point.replicas);
+                let names = sites.map(|sites| sites.names).unwrap_or_default();
+                for (site, name) in names.into_iter().enumerate() {
+                    let place = (*protocol, point.canonical(), site);
+                    if let Some(commits) = self.seen.get(&place) {
+                        rows.push(self.row(*protocol, &point, site, name, commits));
+                    }
+                }
+            }
+        }
+        rows
+    }
+
+    fn row(
+        &self,
+        protocol: Protocol,
+        point: &Point,
+        site: usize,
+        name: String,
+        commits: &Commits,
+    ) -> FormulaRow {
+        let median_ns = commits.median_ns();
+        let row = FormulaRow {
+            protocol: protocol.name().to_owned(),
+            driver: Driver::Sim.name().to_owned(),
+            point: point.canonical(),
+            conflict_rate: point.conflict_rate(),
+            site: name,
+            commits: commits.count(),
+            median_ns,
+            ..FormulaRow::default()
+        };
+        match self.workload.prediction(protocol, point, site) {
+            Prediction::Exactly(ns) => FormulaRow {
+                formula_ns_min: Some(ns),
+                formula_ns_max: Some(ns),
+                commits_within: Some(commits.within(ns, ns)),
+                difference_ns: median_ns.map(|median_ns| signed(median_ns) - signed(ns)),
+                ..row
+            },
+            Prediction::Between(least_ns, most_ns) => FormulaRow {
+                formula_ns_min: Some(least_ns),
+                formula_ns_max: Some(most_ns),
+                commits_within: Some(commits.within(least_ns, most_ns)),
+                note: "conflicts decide which path".to_owned(),
+                ..row
+            },
+            Prediction::Nothing(why) => FormulaRow { note: why.to_owned(), ..row },
+        }
+    }
+}
+
+impl Commits {
+    fn count(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// The latency that half of the commits do not exceed: one that was seen, never a mean of two.
+    fn median_ns(&self) -> Option<u64> {
+        let half = self.count().div_ceil(2);
+        let mut passed = 0;
+        self.0.iter().find_map(|(latency_ns, count)| {
+            passed += count;
+            (passed >= half).then_some(*latency_ns)
+        })
+    }
+
+    fn within(&self, least_ns: u64, most_ns: u64) -> u64 {
+        self.0.range(least_ns..=most_ns).map(|(_, count)| count).sum()
+    }
+}
+
+fn signed(ns: u64) -> i64 {
+    i64::try_from(ns).expect("less than three centuries")
+}
+
+/// The rows for a terminal; none if there are none.
+pub(crate) fn table(rows: &[FormulaRow]) -> Option<String> {
+    if rows.is_empty() {
+        return None;
+    }
+    let headings = [
+        "protocol",
+        "site",
+        "conflict",
+        "formula (ms)",
+        "simulated median (ms)",
+        "difference (ms)",
+        "commits",
+        "",
+    ];
+    let mut lines = vec![headings.map(str::to_owned)];
+    lines.extend(rows.iter().map(line));
+    let exact = rows.iter().filter(|row| row.difference_ns.is_some());
+    let (with_formula, off) = exact.fold((0, 0), |(rows, off), row| {
+        let all = row.difference_ns == Some(0) && row.commits_within == Some(row.commits);
+        (rows + 1, off + usize::from(!all))
+    });
+    let conclusion = match (with_formula, off) {
+        (0, _) => "No row has a formula that gives one figure".to_owned(),
+        (all, 0) => {
+            format!("Every commit of all {all} rows with an exact formula takes exactly that")
+        }
+        (all, off) => format!("{off} of {all} rows with an exact formula DIFFER from it"),
+    };
+    Some(format!("Commit latency against the formulas\n{}{conclusion}\n", aligned(&lines)))
+}
+
+fn line(row: &FormulaRow) -> [String; 8] {
+    let dash = || "–".to_owned();
+    let formula = match (row.formula_ns_min, row.formula_ns_max) {
+        (Some(least_ns), Some(most_ns)) if least_ns == most_ns => ms(least_ns),
+        (Some(least_ns), Some(most_ns)) => format!("{} to {}", ms(least_ns), ms(most_ns)),
+        _ => dash(),
+    };
+    let difference = match row.difference_ns {
+        Some(ns @ ..=-1) => format!("-{}", ms(ns.unsigned_abs())),
+        Some(0) => "0".to_owned(),
+        Some(ns) => format!("+{}", ms(ns.unsigned_abs())),
+        None => dash(),
+    };
+    let commits = match row.commits_within {
+        None => row.commits.to_string(),
+        Some(within) if row.difference_ns.is_some() => format!("{within} of {} exact", row.commits),
+        Some(within) => format!("{within} of {} within", row.commits),
+    };
+    [
+        row.protocol.clone(),
+        row.site.clone(),
+        row.conflict_rate.map_or_else(dash, |rate| format!("{} %", percent(rate))),
+        formula,
+        row.median_ns.map_or_else(dash, ms),
+        difference,
+        commits,
+        note(row),
+    ]
+}
+
+/// What else tells this row from the others, and why its formula gives no single figure.
+fn note(row: &FormulaRow) -> String {
+    let swept = row
+        .point
+        .split(' ')
+        .filter(|part| !part.starts_with("conflict_rate=") && part.contains('='));
+    let parts: Vec<&str> =
+        swept.chain([row.note.as_str()]).filter(|part| !part.is_empty()).collect();
+    parts.join(", ")
+}
+
+/// Milliseconds, with as many decimals as are needed to say it exactly.
+fn ms(ns: u64) -> String {
+    let text = format!("{}.{:06}", ns / 1_000_000, ns % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// 0.07 is 7, not 7.000000000000001.
+fn percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use workload::Plan;
+
+    use super::*;
+
+    const TEXT: &str = "name = \"x\"\nprotocols = [\"multi-paxos\", \"epaxos\", \"paxos\"]\nrepetitions = 1\n\
+        commands.conflict_rate = [0, 0.07]\ncluster = { driver = \"sim\", replicas = 3 }\n\
+        sim = { cpu_us_per_message = 0, cpu_ns_per_byte = 0, nic_mbit_per_s = 0 }\n\
+        network.topology = { source = \"invented\", sites = [\"A\", \"B\", \"C\"], \
+        round_trip_ms = { A-B = 10, B-C = 20.5, A-C = 30 } }";
+
+    fn workload() -> Workload {
+        Workload::parse("x.toml", TEXT, &[]).unwrap()
+    }
+
+    /// As if every run had committed one command in `commit_ns` and two in `others_ns` at each site.
+    fn formulas(workload: &Workload, commit_ns: u64, others_ns: u64) -> Formulas<'_> {
+        let mut formulas = Formulas::new(workload).unwrap();
+        for run in Plan::new(workload).runs.iter().rev() {
+            for site in 0..3 {
+                formulas.add(run, site, &[others_ns, commit_ns]);
+                formulas.add(run, site, &[others_ns]);
+            }
+        }
+        formulas
+    }
+
+    #[test]
+    fn the_table_says_what_agrees_and_what_has_no_formula() {
+        let workload = workload();
+        let rows = formulas(&workload, 40_000_000, 10_000_000).rows();
+        assert_eq!(rows.len(), 3 * 2 * 3, "protocols, points, sites");
+        let expected = "\
+Commit latency against the formulas
+protocol     site  conflict  formula (ms)  simulated median (ms)  difference (ms)  commits
+multi-paxos  A     0 %       10            10                     0                2 of 3 exact
+multi-paxos  B     0 %       20            10                     -10              0 of 3 exact
+multi-paxos  C     0 %       40            10                     -30              1 of 3 exact
+multi-paxos  A     7 %       10            10                     0                2 of 3 exact
+multi-paxos  B     7 %       20            10                     -10              0 of 3 exact
+multi-paxos  C     7 %       40            10                     -30              1 of 3 exact
+epaxos       A     0 %       10            10                     0                2 of 3 exact
+epaxos       B     0 %       10            10                     0                2 of 3 exact
+epaxos       C     0 %       20.5          10                     -10.5            0 of 3 exact
+epaxos       A     7 %       10 to 20      10                     –                2 of 3 within  conflicts decide which path
+epaxos       B     7 %       10 to 20      10                     –                2 of 3 within  conflicts decide which path
+epaxos       C     7 %       20.5 to 41    10                     –                1 of 3 within  conflicts decide which path
+paxos        A     0 %       –             10                     –                3              proposers compete for slots
+paxos        B     0 %       –             10                     –                3              proposers compete for slots
+paxos        C     0 %       –             10                     –                3              proposers compete for slots
+paxos        A     7 %       –             10                     –                3              proposers compete for slots
+paxos        B     7 %       –             10                     –                3              proposers compete for slots
+paxos        C     7 %       –             10                     –                3              proposers compete for slots
+9 of 9 rows with an exact formula DIFFER from it
+";
+        assert_eq!(table(&rows).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_conclusion_counts_commits_not_medians() {
+        let workload = workload();
+        let only_a = |commit_ns: u64| {
+            let mut formulas = Formulas::new(&workload).unwrap();
+            let run = &Plan::new(&workload).runs[0];
+            formulas.add(run, 0, &[10_000_000, 10_000_000, commit_ns]);
+            table(&formulas.rows()).unwrap()
+        };
+        let last = |text: &str| text.lines().last().unwrap().to_owned();
+        assert_eq!(
+            last(&only_a(10_000_000)),
+            "Every commit of all 1 rows with an exact formula takes exactly that"
+        );
+        assert_eq!(last(&only_a(10_000_001)), "1 of 1 rows with an exact formula DIFFER from it");
+    }
+
+    #[test]
+    fn without_sites_there_is_no_table() {
+        let bare =
+            Workload::parse("x.toml", "name = \"x\"\ncluster.driver = \"sim\"", &[]).unwrap();
+        assert!(Formulas::new(&bare).is_none());
+        assert_eq!(table(&[]), None);
+    }
+
+    #[test]
+    fn milliseconds_are_exact() {
+        assert_eq!([0, 1, 1_500_000, 10_000_000].map(ms), ["0", "0.000001", "1.5", "10"]);
+    }
+}
