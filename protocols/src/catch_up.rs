@@ -208,7 +208,7 @@ mod tests {
         let any = Request::Snapshot { through: 0, offset: 0 };
         assert_eq!(catch_up.request(), Some((ReplicaId(2), any)));
         assert!(!catch_up.discarded(ReplicaId(1), 8, 3), "one is on its way");
-        let piece = Piece { through: 8, total: 1, offset: 0, bytes: Arc::from([5].as_slice()) };
+        let piece = Piece::whole(8, Arc::from([5].as_slice()));
         assert_eq!(catch_up.piece(ReplicaId(1), &piece), Pieced::Ignored, "nobody asked it");
         assert_eq!(catch_up.piece(ReplicaId(2), &piece), Pieced::Whole(8, piece.bytes.clone()));
         assert_eq!(catch_up.piece(ReplicaId(2), &piece), Pieced::Ignored);

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::id::{ReplicaId, ReplicaSet, Slot};
 
@@ -14,12 +15,23 @@ use crate::id::{ReplicaId, ReplicaSet, Slot};
 pub struct Piece {
     /// Which snapshot: the state after executing everything through this slot.
     pub through: Slot,
+    /// A hash of the whole: the same state may be written down in two ways, say before and after a restart, and pieces of
+    /// two such snapshots make none.
+    pub digest: u64,
     /// The length of the whole, in bytes.
     pub total: u64,
     /// Where in the whole this piece begins, in bytes.
     pub offset: u64,
     /// The piece itself.
     pub bytes: Arc<[u8]>,
+}
+
+impl Piece {
+    /// All of the snapshot `through` in one piece.
+    pub fn whole(through: Slot, bytes: Arc<[u8]>) -> Self {
+        let (digest, total) = (xxh3_64(&bytes), bytes.len() as u64);
+        Self { through, digest, total, offset: 0, bytes }
+    }
 }
 
 /// What to do about a request for a piece.
@@ -33,10 +45,17 @@ pub enum Answer {
     Wait,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Offer {
+    through: Slot,
+    digest: u64,
+    machine: Arc<[u8]>,
+}
+
 /// The sender's end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Supply {
-    offered: Option<(Slot, Arc<[u8]>)>,
+    offered: Option<Offer>,
     capturing: Option<Slot>,
     waiting: ReplicaSet,
     asked: bool,
@@ -56,8 +75,8 @@ impl Supply {
     ) -> Answer {
         self.asked = true;
         match &self.offered {
-            Some((offered, _)) if *offered == through => return self.answer(offset, bytes_max),
-            Some((offered, _)) if *offered >= collected => return self.answer(0, bytes_max),
+            Some(offer) if offer.through == through => return offer.answer(offset, bytes_max),
+            Some(offer) if offer.through >= collected => return offer.answer(0, bytes_max),
             _ => {}
         }
         self.waiting.insert(from);
@@ -71,8 +90,9 @@ impl Supply {
     /// The state asked for has come. Returns who waits for it, and the first piece.
     pub fn captured(&mut self, machine: Arc<[u8]>, bytes_max: usize) -> (ReplicaSet, Piece) {
         let through = self.capturing.take().expect("a state comes only when asked for");
-        let first = cut(through, &machine, 0, bytes_max);
-        self.offered = Some((through, machine));
+        let offer = Offer { through, digest: xxh3_64(&machine), machine };
+        let first = offer.cut(0, bytes_max);
+        self.offered = Some(offer);
         self.asked = true;
         (std::mem::take(&mut self.waiting), first)
     }
@@ -84,25 +104,33 @@ impl Supply {
         }
         self.offered.is_some()
     }
-
-    fn answer(&self, offset: u64, bytes_max: usize) -> Answer {
-        let (through, machine) = self.offered.as_ref().expect("checked by the caller");
-        Answer::Piece(cut(*through, machine, offset, bytes_max))
-    }
 }
 
-fn cut(through: Slot, machine: &[u8], offset: u64, bytes_max: usize) -> Piece {
-    // An offset beyond the end, which only a confused asker sends, gets an empty piece.
-    let start = usize::try_from(offset).map_or(machine.len(), |offset| offset.min(machine.len()));
-    let end = machine.len().min(start + bytes_max.max(1));
-    let bytes = Arc::from(&machine[start..end]);
-    Piece { through, total: machine.len() as u64, offset: start as u64, bytes }
+impl Offer {
+    fn answer(&self, offset: u64, bytes_max: usize) -> Answer {
+        Answer::Piece(self.cut(offset, bytes_max))
+    }
+
+    fn cut(&self, offset: u64, bytes_max: usize) -> Piece {
+        let Self { through, digest, machine } = self;
+        // An offset beyond the end, which only a confused asker sends, gets an empty piece.
+        let start = usize::try_from(offset).map_or(machine.len(), |at| at.min(machine.len()));
+        let end = machine.len().min(start + bytes_max.max(1));
+        Piece {
+            through: *through,
+            digest: *digest,
+            total: machine.len() as u64,
+            offset: start as u64,
+            bytes: Arc::from(&machine[start..end]),
+        }
+    }
 }
 
 /// The receiver's end: what has come of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Assembly {
     through: Slot,
+    digest: u64,
     bytes: Vec<u8>,
 }
 
@@ -125,11 +153,11 @@ impl Assembly {
 
     /// Takes `piece` if it is the next one, or the first of another snapshot.
     pub fn add(&mut self, piece: &Piece) -> Assembled {
-        if piece.through != self.through {
+        if (piece.through, piece.digest) != (self.through, self.digest) {
             if piece.offset != 0 || piece.through < self.through {
                 return Assembled::Ignored;
             }
-            self.through = piece.through;
+            (self.through, self.digest) = (piece.through, piece.digest);
             self.bytes.clear();
         }
         if piece.offset != self.bytes.len() as u64 || piece.through == 0 {
@@ -139,7 +167,11 @@ impl Assembly {
         if (self.bytes.len() as u64) < piece.total {
             return Assembled::More;
         }
-        Assembled::Whole(self.through, Arc::from(std::mem::take(&mut self.bytes)))
+        let bytes = std::mem::take(&mut self.bytes);
+        if xxh3_64(&bytes) != self.digest {
+            return Assembled::Ignored;
+        }
+        Assembled::Whole(self.through, Arc::from(bytes))
     }
 }
 
@@ -182,6 +214,31 @@ mod tests {
         supply.captured(Arc::from([1, 2, 3].as_slice()), 7);
         assert!(matches!(supply.request(ReplicaId(1), (0, 0), 9, 20, 7), Answer::Piece(_)));
         assert_eq!(supply.request(ReplicaId(1), (0, 0), 10, 20, 7), Answer::Capture);
+    }
+
+    /// A source that was restarted may offer a snapshot of the same name with its entries in another order.
+    #[test]
+    fn pieces_of_two_snapshots_of_one_name_are_not_mixed() {
+        let offered = |bytes: &[u8]| {
+            let mut supply = Supply::default();
+            assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 9, 2), Answer::Capture);
+            let (_, first) = supply.captured(Arc::from(bytes), 2);
+            (supply, first)
+        };
+        let (_, first) = offered(&[1, 2, 3]);
+        let (mut restarted, first_again) = offered(&[3, 2, 1]);
+        let mut assembly = Assembly::default();
+        assert_eq!(assembly.add(&first), Assembled::More);
+        let mut next = |wanted| match restarted.request(ReplicaId(1), wanted, 5, 9, 2) {
+            Answer::Piece(piece) => piece,
+            other => panic!("{other:?}"),
+        };
+        let second = next(assembly.wanted());
+        assert_eq!((second.through, second.offset), (9, 2), "the same name, and where it went on");
+        assert_eq!(assembly.add(&second), Assembled::Ignored);
+        assert_eq!(assembly.add(&first_again), Assembled::More, "it begins again");
+        let whole = Assembled::Whole(9, Arc::from([3, 2, 1].as_slice()));
+        assert_eq!(assembly.add(&next((9, 2))), whole);
     }
 
     #[test]

@@ -461,12 +461,7 @@ fn an_install_keeps_promises_and_accepted_batches_above_it() {
     receive(&mut core, 0, prepare(13, ballot(3, 0)));
     receive(&mut core, 1, Message::Discarded { through: 10 });
     let kv = protocols::kv::Kv::default().snapshot();
-    let piece = protocols::transfer::Piece {
-        through: 10,
-        total: kv.len() as u64,
-        offset: 0,
-        bytes: kv.into(),
-    };
+    let piece = protocols::transfer::Piece::whole(10, kv.into());
     let effects = receive(&mut core, 1, Message::Piece(piece));
     let install = effects.iter().position(|e| matches!(e, Effect::Install(_))).unwrap();
     let Effect::Install(snapshot) = &effects[install] else { unreachable!() };
