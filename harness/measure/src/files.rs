@@ -40,7 +40,7 @@ pub fn read_rows<T: CsvRow>(dir: &Path) -> Result<Vec<T>, MeasureError> {
 /// # Errors
 /// If it cannot be written.
 pub fn write_rows<T: CsvRow>(dir: &Path, rows: &[T]) -> Result<(), MeasureError> {
-    Table::create::<T>(dir, Vec::new())?.append(rows)
+    Table::create::<T>(dir)?.append(rows)
 }
 
 /// Reads `summary.csv`, the columns included that follow those of every version: the swept keys' own, and how much was
