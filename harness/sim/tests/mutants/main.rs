@@ -1,0 +1,97 @@
+//! Every mutant is noticed: by a golden script, by a hostile seed, or by both.
+//!
+//! `MUTANTS=write cargo test --release -p sim --features mutants --test mutants` looks for every mutant with as many seeds
+//! as it takes and writes the table of `results/reference/mutants.md`; without it, the mutants that the soak is known to
+//! miss are left to the scripts.
+
+#[path = "../../../../protocols/tests/support/script/mod.rs"]
+mod script;
+mod scripts;
+mod soak;
+mod table;
+
+use std::{
+    collections::VecDeque,
+    num::NonZeroUsize,
+    sync::{Mutex, Once},
+    thread,
+};
+
+use protocols::{Protocol, mutant::Mutant};
+
+use table::Row;
+
+/// How many seeds a mutant may survive. chosen: eight times what the hardest one that is found needs.
+const SEEDS_MAX: u64 = 2_000;
+
+/// What random schedules do not come to: two recoveries that wait for each other for ever, while the replicas that could end
+/// it stay down. The soak mends everything in the end.
+const BEYOND_THE_SOAK: [Mutant; 2] = [Mutant::AnyMatching, Mutant::NoRowOwnerRule];
+
+/// Cores that are made to fail their assertions need not say so.
+fn silence_panics_of_cores() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let of_a_test = panic.location().is_some_and(|at| at.file().contains("mutants"));
+            if of_a_test {
+                usual(panic);
+            }
+        }));
+    });
+}
+
+fn judge(mutant: Mutant, protocol: Protocol, thorough: bool) -> Row {
+    let scripts = scripts::kills(Some(mutant), protocol);
+    let by_soak = thorough || !BEYOND_THE_SOAK.contains(&mutant);
+    let soak = by_soak.then(|| soak::kill(Some(mutant), protocol, 0..SEEDS_MAX)).flatten();
+    let row = Row { mutant, protocol, soak, scripts };
+    println!("{row}");
+    row
+}
+
+#[test]
+fn every_mutant_is_noticed() {
+    silence_panics_of_cores();
+    let thorough = std::env::var("MUTANTS").is_ok_and(|mode| mode == "write");
+    let jobs: VecDeque<_> =
+        Mutant::ALL.iter().flat_map(|m| m.protocols().iter().map(|p| (*m, *p))).collect();
+    let (jobs, rows) = (Mutex::new(jobs), Mutex::new(Vec::new()));
+    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let Some((mutant, protocol)) = jobs.lock().unwrap().pop_front() else { return };
+                    let row = judge(mutant, protocol, thorough);
+                    rows.lock().unwrap().push(row);
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap();
+    rows.sort_by_key(|row| (row.mutant, row.protocol));
+    if thorough {
+        table::write(&rows);
+    }
+    let survivors: Vec<_> = rows.iter().filter(|row| !row.is_killed()).collect();
+    assert!(survivors.is_empty(), "nothing notices {survivors:#?}");
+    for row in &rows {
+        let expected = !BEYOND_THE_SOAK.contains(&row.mutant);
+        assert!(row.soak.is_some() || !expected, "the soak misses {row}");
+    }
+    table::check(&rows);
+}
+
+/// Without a mutant nothing is noticed: neither script nor seed accuses what is right.
+#[test]
+fn the_cores_as_they_are_break_no_rule() {
+    silence_panics_of_cores();
+    for protocol in Protocol::ALL {
+        let scripts = scripts::kills(None, protocol);
+        assert!(scripts.is_empty(), "{:?}", scripts.iter().map(|k| &k.script).collect::<Vec<_>>());
+        let soak = soak::kill(None, protocol, 0..50);
+        assert!(soak.is_none(), "{protocol}: {:?}", soak.map(|kill| (kill.seeds, kill.rule)));
+    }
+}
