@@ -60,7 +60,7 @@ pub enum Mutant {
     NoRowOwnerRule,
     /// EPaxos: the owner's fast commit is sent without being persisted.
     FastCommitUnpersisted,
-    /// EPaxos: Recover for a collected instance is answered as if nothing were known of it.
+    /// EPaxos: a collected instance is answered as one of which nothing is known.
     CollectedAsNone,
     /// EPaxos: a duplicate PreAccept has its dependencies worked out again.
     RecomputedDependencies,
@@ -126,11 +126,10 @@ impl Mutant {
             | Self::NoOpInsteadOfWaiting
             | Self::NoRowOwnerRule
             | Self::FastCommitUnpersisted
+            | Self::CollectedAsNone
             | Self::RecomputedDependencies
             | Self::NoPhaseGuard
             | Self::SessionFloor => &[EPaxos],
-            // EPaxos collects nothing yet that anybody could still ask for.
-            Self::CollectedAsNone => &[],
             Self::DiscardedUnsaid | Self::CommitOverOldBallot => &[MultiPaxos],
             Self::AcceptedIgnored => &[Paxos, MultiPaxos],
             Self::PromiseIgnored

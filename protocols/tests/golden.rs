@@ -36,6 +36,7 @@ macro_rules! scripts {
 }
 
 scripts!(epaxos, EPaxos:
+    a_collected_instance_is_not_none,
     a_crash_between_persist_and_reply,
     a_cycle_does_not_reorder_what_was_answered,
     a_dependency_on_a_dead_replica,
@@ -44,6 +45,7 @@ scripts!(epaxos, EPaxos:
     a_fast_commit_that_was_not_persisted,
     a_live_owner_in_the_quorum,
     a_majority_is_no_fast_quorum,
+    a_retry_across_a_snapshot,
     a_retry_at_another_replica,
     duplicate_validate,
     each_in_the_others_dependencies,

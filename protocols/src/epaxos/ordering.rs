@@ -189,6 +189,10 @@ impl EPaxos {
             return;
         }
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
+            if mutated!(self.config, CollectedAsNone) {
+                effects.reply(from, Message::AcceptOk { instance, ballot });
+                return;
+            }
             effects.reply(from, Message::Collected { instance });
             return;
         };

@@ -129,6 +129,11 @@ impl EPaxos {
         let row = &mut self.rows[instance.row.index()];
         row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else {
+            if mutated!(self.config, CollectedAsNone) {
+                let report = Box::new(Instance::default().report());
+                effects.reply(from, Message::RecoverOk { instance, ballot, report });
+                return;
+            }
             // Never "none": the sender would take what is executed here for something that never was.
             effects.reply(from, Message::Collected { instance });
             return;

@@ -3,8 +3,5 @@
 mod net;
 mod ordinary;
 mod recovery;
-<<<<<<< HEAD
-mod snapshot;
-=======
 mod retries;
->>>>>>> a2a5e87 (Golden scripts: schedules that read as sequence diagrams and run as tests, a directed test for every listed mistake, and the test of the mutants)
+mod snapshot;

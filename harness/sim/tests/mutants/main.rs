@@ -4,6 +4,8 @@
 //! as it takes and writes the table of `results/reference/mutants.md`; without it, the mutants that the soak is known to
 //! miss are left to the scripts.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "../../../../protocols/tests/support/script/mod.rs"]
 mod script;
 mod scripts;

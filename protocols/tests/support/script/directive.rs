@@ -118,7 +118,7 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
         match words[..] {
             ["simple", "fast", "quorum"] => config.fast_quorum = FastQuorum::Simple,
             ["led", "by", leader] => config.first_leader = ReplicaId(parse_replica(leader)?),
-            ["keeping", slots, "slots"] => {
+            ["keeping", slots, "slot" | "slots"] => {
                 config.kept_slots_max = slots.parse().map_err(|_| "that is no number of slots")?;
             }
             _ => return Err(format!("'{part}' says nothing about a cluster")),

@@ -175,6 +175,11 @@ impl Words for EPaxos {
             M::Refused { instance, ballot } => {
                 Told::of("Refused", *instance, &format!(": {ballot:?} is promised"))
             }
+            M::Collected { instance } => Told::of("Collected", *instance, ""),
+            M::Fetch { offset, .. } => {
+                Told::general("Fetch", &format!(" a snapshot from byte {offset}"))
+            }
+            M::Piece(_) => Told::general("Piece", " of a snapshot"),
         }
     }
 
