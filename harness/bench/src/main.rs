@@ -1,18 +1,20 @@
 //! The `bench` command: runs protocols side by side on a cluster of real processes and reports what was measured,
 //! together with whether it was correct.
 //!
-//! [`cli`] is what users type, [`commands`] has a module per command, [`quic`] carries out one run on a cluster of
-//! replica processes, [`history`] records what its clients saw and judges it.
+//! [`cli`] is what users type, [`commands`] has a module per command. [`quic`] carries out one run on a cluster of
+//! replica processes and [`sim`] on a simulated one, both with the clients of [`load`]; [`history`] records what these saw
+//! and judges it.
 //!
 //! **Invariants.** Whatever ends this program, no process that it started is left running. Every error is one line. One
-//! thread does everything, so that the CPU time of the load's clients is that of this process; `soak`, which measures
-//! nothing, alone has more.
+//! thread does everything, so that the CPU time of the load's clients is that of this process; only simulations, whose time
+//! is their own, have more.
 
 mod cli;
 mod commands;
 mod exit;
 mod history;
 mod interrupt;
+mod load;
 mod output;
 mod progress;
 mod quic;

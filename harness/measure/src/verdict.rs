@@ -155,7 +155,9 @@ impl Default for Limits {
 impl Verdict {
     /// Whether consistency was violated, which outweighs everything else.
     pub fn is_violation(&self) -> bool {
-        self.linearizable == Linearizable::False || self.replicas_agree == Some(false)
+        self.linearizable == Linearizable::False
+            || self.replicas_agree == Some(false)
+            || self.reasons.iter().any(|finding| finding.severity == Severity::Violation)
     }
 }
 

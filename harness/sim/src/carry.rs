@@ -185,6 +185,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         host.kv = Kv::restore(untagged(&snapshot.machine))
             .map_err(|error| Breach::new(Broken::ForeignSnapshot, format!("{replica}: {error}")))?;
         mutant::pass_on(&self.cluster.config, &mut host.kv);
+        // A write that the state holds is answered to its client's retry. Whether it holds a read nothing tells: a retry
+        // proposes it again.
+        host.pending.retain(|(_, number), _| !number.is_read());
         host.snapshot = Some(snapshot);
         host.counters.installs += 1;
         Ok(())

@@ -56,8 +56,7 @@ fn draw_network(n: usize, rng: &mut ChaCha8Rng) -> Network {
     for delay in network.one_way_ns.iter_mut().flatten() {
         *delay = rng.random_range(MILLISECOND / 10..=far);
     }
-    network.jitter_ns = 0..=rng.random_range(0..=far);
-    network
+    network.with_jitter(rng.random_range(0..=far))
 }
 
 fn draw_load(n: usize, faults_end: Nanos, rng: &mut ChaCha8Rng) -> Load {

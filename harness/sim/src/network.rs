@@ -14,9 +14,9 @@ use crate::queue::Nanos;
 pub struct Network {
     /// The delay from the first site to the second, in nanoseconds; square. The two directions of a pair may differ.
     pub one_way_ns: Vec<Vec<u64>>,
-    /// Added to each message's delay, uniformly drawn, in nanoseconds. A range wider than the gap between two messages
-    /// reorders them.
-    pub jitter_ns: RangeInclusive<u64>,
+    /// The most that is added to the delay from the first site to the second, uniformly drawn from 0 on, in nanoseconds;
+    /// square. A range wider than the gap between two messages reorders them.
+    pub jitter_ns: Vec<Vec<u64>>,
     /// The share of messages lost, 0 to 1.
     pub loss: f64,
     /// The share of messages that arrive twice, 0 to 1; each copy with a delay of its own.
@@ -28,9 +28,10 @@ impl Network {
     /// each way.
     pub fn from_round_trips(round_trips_ns: &[Vec<u64>]) -> Self {
         let halve = |row: &Vec<u64>| row.iter().map(|round_trip| round_trip / 2).collect();
+        let sites = round_trips_ns.len();
         Self {
             one_way_ns: round_trips_ns.iter().map(halve).collect(),
-            jitter_ns: 0..=0,
+            jitter_ns: vec![vec![0; sites]; sites],
             loss: 0.0,
             duplicate: 0.0,
         }
@@ -40,7 +41,20 @@ impl Network {
     pub fn uniform(sites: usize, one_way_ns: u64) -> Self {
         let delay = |a: usize, b: usize| if a == b { 0 } else { one_way_ns };
         let matrix = (0..sites).map(|a| (0..sites).map(|b| delay(a, b)).collect()).collect();
-        Self { one_way_ns: matrix, jitter_ns: 0..=0, loss: 0.0, duplicate: 0.0 }
+        let jitter_ns = vec![vec![0; sites]; sites];
+        Self { one_way_ns: matrix, jitter_ns, loss: 0.0, duplicate: 0.0 }
+    }
+
+    /// The same network with up to `most_ns` added to every delay.
+    #[must_use]
+    pub fn with_jitter(mut self, most_ns: u64) -> Self {
+        self.jitter_ns.iter_mut().flatten().for_each(|jitter_ns| *jitter_ns = most_ns);
+        self
+    }
+
+    /// The largest jitter of all, in nanoseconds.
+    pub fn jitter_ns_max(&self) -> u64 {
+        self.jitter_ns.iter().flatten().copied().max().unwrap_or(0)
     }
 
     /// The largest round trip between two sites, without jitter, in nanoseconds.
@@ -58,9 +72,9 @@ pub(crate) type Fate = (Option<Nanos>, Option<Nanos>);
 #[derive(Debug)]
 pub(crate) struct Links {
     sites: usize,
-    /// By sender, then receiver.
+    /// By sender, then receiver, as `jitter_ns`.
     one_way_ns: Vec<Nanos>,
-    jitter_ns: RangeInclusive<u64>,
+    jitter_ns: Vec<RangeInclusive<u64>>,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
     pub(crate) extra_delay_ns: RangeInclusive<u64>,
@@ -75,7 +89,7 @@ impl Links {
         Self {
             sites,
             one_way_ns: network.one_way_ns.concat(),
-            jitter_ns: network.jitter_ns.clone(),
+            jitter_ns: network.jitter_ns.iter().flatten().map(|most| 0..=*most).collect(),
             loss: network.loss,
             duplicate: network.duplicate,
             extra_delay_ns: 0..=0,
@@ -123,8 +137,8 @@ impl Links {
     }
 
     fn delay(&mut self, from: ReplicaId, to: ReplicaId) -> Nanos {
-        let (jitter, extra) = (self.jitter_ns.clone(), self.extra_delay_ns.clone());
-        let one_way_ns = self.one_way_ns[self.sites * from.index() + to.index()];
-        one_way_ns + self.draw(&jitter) + self.draw(&extra)
+        let link = self.sites * from.index() + to.index();
+        let (jitter, extra) = (self.jitter_ns[link].clone(), self.extra_delay_ns.clone());
+        self.one_way_ns[link] + self.draw(&jitter) + self.draw(&extra)
     }
 }

@@ -51,7 +51,7 @@ impl Scenario {
     /// A scenario without faults, its timeouts fitted to the network's largest round trip.
     pub fn new(network: Network, load: Load, seed: u64) -> Self {
         let mut config = Config::new(network.one_way_ns.len());
-        let jitter = 2 * network.jitter_ns.end();
+        let jitter = 2 * network.jitter_ns_max();
         config.timeouts = timeouts(network.round_trip_ns_max() + jitter);
         Self {
             config,

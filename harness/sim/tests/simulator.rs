@@ -11,8 +11,7 @@ const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: tr
 
 /// A busy cluster of three, with delays that reorder.
 fn busy() -> Scenario {
-    let mut network = Network::uniform(3, 5 * MS);
-    network.jitter_ns = 0..=20 * MS;
+    let network = Network::uniform(3, 5 * MS).with_jitter(20 * MS);
     let load = Load {
         clients_per_site: 2,
         window: 4,

@@ -1,12 +1,12 @@
 //! `bench run`: a plan, run by run, into a results directory and onto the terminal.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, sync::atomic::AtomicBool};
 
-use measure::{Manifest, ResultsDir, RunRecord};
+use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, write_rows};
 use node::identity;
 use report::Style;
 use tokio::runtime::{Builder, LocalOptions};
-use workload::{Driver, GivenTimeouts, Override, Plan, Workload};
+use workload::{Driver, GivenTimeouts, Override, Plan, Run, Workload};
 
 use crate::{
     cli::{Format, RunArguments},
@@ -16,7 +16,13 @@ use crate::{
     output,
     progress::Progress,
     quic::{self, Ended, Setting, Stop},
+    sim::{
+        self, Simulated,
+        formulas::{self, Formulas},
+    },
 };
+
+mod simulated;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let workload = load(arguments)?;
@@ -30,10 +36,16 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     let mut results =
         ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
     let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
-    let keep_history = arguments.keep_history;
-    let carried_out = carry_out(&workload, &plan, &mut results, (&progress, keep_history));
+    let setting = (&progress, arguments.keep_history);
+    let carried_out = match workload.cluster.driver {
+        Driver::Quic => carry_out(&workload, &plan, &mut results, setting),
+        Driver::Sim => simulate(&workload, &plan, &mut results, setting),
+    };
     progress.clear();
     let tried = carried_out?;
+    if !tried.formulas.is_empty() {
+        write_rows(results.path(), &tried.formulas).map_err(Failure::failed)?;
+    }
     manifest.end(tried.stop.is_none());
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     conclude(arguments, &tried, results.path())
@@ -59,17 +71,12 @@ fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
 
 /// What the workload's driver could carry out and this program does not offer yet.
 fn not_offered(workload: &Workload) -> Option<Failure> {
-    let file = workload.file();
-    match workload.cluster.driver {
-        Driver::Sim => {
-            Some(format!("{file}: cluster.driver = \"sim\": is not offered yet: use \"quic\""))
-        }
-        Driver::Quic if !workload.faults.is_empty() => {
-            Some(format!("{file}: faults: are not carried out yet: remove every [[faults]]"))
-        }
-        Driver::Quic => None,
-    }
-    .map(Failure::usage)
+    let quic = workload.cluster.driver == Driver::Quic;
+    (quic && !workload.faults.is_empty()).then(|| {
+        let file = workload.file();
+        let what = "faults: are not carried out by driver \"quic\" yet";
+        Failure::usage(format!("{file}: {what}: use --driver sim"))
+    })
 }
 
 fn manifest(workload: &Workload, plan: &Plan) -> Manifest {
@@ -80,7 +87,7 @@ fn manifest(workload: &Workload, plan: &Plan) -> Manifest {
     manifest.warmup_s = workload.load.warmup_s;
     manifest.runs_planned = plan.runs.len() as u64;
     manifest.timeouts = serde_json::to_value(timeouts).expect("timeouts are plain data");
-    if cfg!(debug_assertions) {
+    if cfg!(debug_assertions) && workload.cluster.driver == Driver::Quic {
         let warning = "built without full optimisation: figures to quote need --release";
         manifest.warnings.push(warning.to_owned());
     }
@@ -107,6 +114,8 @@ struct Tried {
     violations: u32,
     /// Why not every run was made.
     stop: Option<Stop>,
+    /// What formulas say of simulated latencies.
+    formulas: Vec<FormulaRow>,
 }
 
 impl Tried {
@@ -159,12 +168,11 @@ fn carry_out(
             keep_history,
         };
         for run in &plan.runs {
-            let point = run.point.canonical();
-            progress.begin(&format!("{} {point} repetition {}", run.protocol, run.repetition));
+            progress.begin(&run_name(run));
             let Ended { record, stop, witness } =
                 quic::run(setting, run, &mut interrupt, progress).await;
             if let Some(witness) = witness {
-                let run = format!("{} at {point}, repetition {}", run.protocol, run.repetition);
+                let run = run_name(run);
                 progress.say(&format!("bench: {run}: not linearizable: {witness}"));
             }
             if let Some(record) = &record {
@@ -172,7 +180,7 @@ fn carry_out(
                 results.append(record).map_err(Failure::failed)?;
             }
             if let Some(stop) = stop {
-                let run = format!("{} at {point}, repetition {}", run.protocol, run.repetition);
+                let run = run_name(run);
                 tried.stop = Some(match stop {
                     Stop::Died(text) => Stop::Died(format!("{run}: {text}")),
                     Stop::Failed(text) => Stop::Failed(format!("{run}: {text}")),
@@ -186,6 +194,63 @@ fn carry_out(
     })
 }
 
+/// A run's name for people.
+fn run_name(run: &Run) -> String {
+    format!("{} at {}, repetition {}", run.protocol, run.point.canonical(), run.repetition)
+}
+
+/// Makes the runs on simulated clusters.
+fn simulate(
+    workload: &Workload,
+    plan: &Plan,
+    results: &mut ResultsDir,
+    (progress, keep_history): (&Progress, bool),
+) -> Result<Tried, Failure> {
+    let (path, halt) = (results.path().to_owned(), AtomicBool::new(false));
+    let setting = sim::Setting { workload, results: &path, keep_history, halt: &halt };
+    let formulas = Formulas::new(workload);
+    let mut taker = TakeDown { plan, results, progress, formulas };
+    let mut tried = simulated::carry_out(plan, setting, &halt, progress, &mut taker)?;
+    tried.formulas = taker.formulas.map(|formulas| formulas.rows()).unwrap_or_default();
+    Ok(tried)
+}
+
+/// Takes simulated runs down.
+struct TakeDown<'a> {
+    plan: &'a Plan,
+    results: &'a mut ResultsDir,
+    progress: &'a Progress,
+    /// None where there are no sites to compute with.
+    formulas: Option<Formulas<'a>>,
+}
+
+impl simulated::Taker for TakeDown<'_> {
+    fn take(
+        &mut self,
+        index: usize,
+        simulated: Simulated,
+        tried: &mut Tried,
+    ) -> Result<(), Failure> {
+        let run = &self.plan.runs[index];
+        let name = run_name(run);
+        let Simulated { ended, commits_ns, violation } = simulated;
+        if let Some(formulas) = &mut self.formulas {
+            for (site, commits_ns) in commits_ns.iter().enumerate() {
+                formulas.add(run, site, commits_ns);
+            }
+        }
+        if let Some(violation) = violation {
+            self.progress.say(&format!("bench: {name}: VIOLATION: {violation}"));
+        }
+        if let Some(witness) = ended.witness {
+            self.progress.say(&format!("bench: {name}: not linearizable: {witness}"));
+        }
+        let Some(record) = ended.record else { return Ok(()) };
+        tried.count(&record);
+        self.results.append(&record).map_err(Failure::failed)
+    }
+}
+
 /// Says what was measured and how it ended.
 fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<ExitCode, Failure> {
     if tried.recorded > 0 {
@@ -193,6 +258,9 @@ fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<Exit
             Format::Text => {
                 let style = if output::takes_colour() { Style::Colour } else { Style::Plain };
                 output::print(&report::terminal(path, style).map_err(Failure::failed)?)?;
+                if let Some(table) = formulas::table(&tried.formulas) {
+                    output::print(&format!("\n{table}"))?;
+                }
             }
             Format::Json => {
                 let json = report::json(path).map_err(Failure::failed)?;
@@ -232,6 +300,7 @@ mod tests {
             not_valid,
             violations,
             stop: stopped.then_some(Stop::Interrupted("SIGINT")),
+            formulas: Vec::new(),
         };
         assert_eq!(tried(0, false, 0).code(), 0);
         assert_eq!(tried(0, false, 1).code(), exit::NOT_VALID);

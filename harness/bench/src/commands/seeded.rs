@@ -43,7 +43,8 @@ pub(crate) fn silence_simulated_panics() {
     }));
 }
 
-fn simulating<T>(simulate: impl FnOnce() -> T) -> T {
+/// Does `simulate`, in which panics are silent.
+pub(crate) fn simulating<T>(simulate: impl FnOnce() -> T) -> T {
     SIMULATING.set(true);
     let done = simulate();
     SIMULATING.set(false);

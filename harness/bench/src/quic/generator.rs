@@ -14,40 +14,22 @@ use std::{
 
 use node::{client::Session, wire::Reply};
 use protocols::{ReplicaId, Request};
-use workload::{Arrivals, IntendedSend, Mode, Point, Run};
+use workload::Run;
 
-use super::{
-    alarm::Alarm,
-    clients::{Clients, Handle, Overdue, client_id, place_of},
-    tally::Tally,
-    tamper::Tamper,
+use super::{alarm::Alarm, tamper::Tamper};
+use crate::{
+    history::Recorder,
+    load::{
+        OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SENDS_MAX, SWEEPS_PER_TIMEOUT,
+        clients::{Clients, Handle, Overdue, client_id, place_of},
+        tally::Tally,
+    },
 };
-use crate::history::Recorder;
 
-/// A request is asked of so many replicas in turn before nothing more is hoped for.
-const SENDS_MAX: u8 = 5;
 /// Chosen: so many reads of one session before the others have their turn.
 const READS_PER_WAKE: usize = 8;
-/// Chosen: an open loop holds back, and its lag shows it, while more than this is outstanding or unsent: the generator
-/// must not take the host's memory when the cluster does not keep up.
-const OUTSTANDING_MAX: usize = 1 << 20;
+/// Chosen: an open loop holds back, too, while more than this is unsent.
 const UNSENT_BYTES_MAX: usize = 256 << 20;
-/// Chosen: of so many keys, the most contended, the last value is read back at every replica, at the cost of a moment.
-const READ_BACK_KEYS_MAX: usize = 1_000;
-/// Chosen: so many of these reads are ordered as one batch, which costs little more than one of them alone.
-const READ_BACK_BATCH: usize = 50;
-/// How many times per client timeout overdue requests are looked for.
-const SWEEPS_PER_TIMEOUT: u32 = 10;
-
-/// When requests are sent.
-#[derive(Debug)]
-enum Pace {
-    /// At a reply, the next: each client keeps `window` outstanding.
-    Replies { window: usize },
-    /// At their times: the next one of each site.
-    Schedule(Vec<(Arrivals, IntendedSend)>),
-}
-
 /// A way to one replica.
 #[derive(Debug)]
 struct Link {
@@ -101,7 +83,7 @@ impl Load {
         Ok(Self {
             links: sessions.into_iter().map(|session| Link { session: Some(session) }).collect(),
             clients: Clients::new(&run.point, run.seed, timeout_ns),
-            pace: pace(&run.point, run.seed),
+            pace: Pace::new(&run.point, run.seed),
             tally: Tally::new(run.point.replicas, duration),
             history: Recorder::new(run.point.value_bytes),
             tamper: Tamper::asked_for(),
@@ -343,18 +325,6 @@ impl Link {
             losses.push(Loss { replica: session.replica(), at_ns, reason: error.to_string() });
         }
     }
-}
-
-fn pace(point: &Point, seed: u64) -> Pace {
-    if point.mode != Mode::Open {
-        return Pace::Replies { window: point.window };
-    }
-    let sites = (0..point.replicas).map(|site| {
-        let mut arrivals = Arrivals::new(point, seed, site);
-        let next = arrivals.next_send();
-        (arrivals, next)
-    });
-    Pace::Schedule(sites.collect())
 }
 
 /// What an answer changes.

@@ -1,15 +1,13 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
-//! [`cluster`] starts and ends the processes, [`generator`] is the load, [`tally`] what its clients saw, [`rest`] compares
+//! [`cluster`] starts and ends the processes, [`generator`] is the load, [`rest`] compares
 //! the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its time.
 
 mod alarm;
-mod clients;
 mod cluster;
 mod generator;
 mod record;
 mod rest;
-mod tally;
 mod tamper;
 mod watch;
 
@@ -32,7 +30,7 @@ use self::{
     record::{Clocks, Seen},
     watch::Watch,
 };
-use crate::{interrupt::Interrupt, progress::Progress};
+use crate::{interrupt::Interrupt, load, progress::Progress};
 
 /// Chosen: how long the living replicas may take to report when a run is cut short.
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -69,12 +67,7 @@ pub(crate) async fn run(
     interrupt: &mut Interrupt,
     progress: &Progress,
 ) -> Ended {
-    let stem = format!(
-        "{}-{}-r{}",
-        run.protocol.name(),
-        run.point.canonical().replace(' ', ","),
-        run.repetition
-    );
+    let stem = load::stem(run);
     let spec = Spec {
         protocol: run.protocol,
         config: setting.workload.config(&run.point),

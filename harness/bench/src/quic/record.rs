@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, HostCpu, Identity, Limits, LoadMode, ReplicaReport, RunFacts, RunRecord,
-    Severity, judge,
+    Event, Finding, HostCpu, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge,
 };
 use nix::sys::{
     resource::{UsageWho, getrusage},
@@ -14,7 +13,7 @@ use protocols::Protocol;
 use workload::{Driver, Mode, Run};
 
 use super::{generator::Load, rest::Agreement, watch::Stop};
-use crate::history::Judged;
+use crate::{history::Judged, load::identity};
 
 /// The host's and this process' CPU clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +54,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         (run.point.mode == Mode::Open).then(|| load.tally.offered as f64 / elapsed_s.max(1e-9));
     let sites = std::mem::take(&mut load.tally.sites);
     let mut record = RunRecord {
-        identity: identity(run),
+        identity: identity(run, Driver::Quic),
         started: seen.started,
         elapsed: seen.elapsed,
         offered_ops_per_s,
@@ -164,33 +163,6 @@ fn events(load: &Load, stop: &Option<Stop>, elapsed: Duration) -> Vec<Event> {
         detail,
     }));
     events
-}
-
-fn identity(run: &Run) -> Identity {
-    let point = &run.point;
-    let count = |number: usize| u32::try_from(number).expect("workloads are checked to be smaller");
-    Identity {
-        protocol: run.protocol.name().to_owned(),
-        driver: Driver::Quic.name().to_owned(),
-        point: point.canonical(),
-        repetition: run.repetition,
-        replicas: count(point.replicas),
-        mode: match point.mode {
-            Mode::Closed => LoadMode::Closed,
-            Mode::Pipelined => LoadMode::Pipelined,
-            Mode::Open => LoadMode::Open,
-        },
-        conflict_rate: point.conflict_rate(),
-        clients_per_site: count(point.clients_per_site),
-        window: count(point.window),
-        rate_ops_per_s: (point.mode == Mode::Open).then_some(point.rate_ops_per_s),
-        value_bytes: point.value_bytes as u64,
-        swept: point
-            .swept()
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect(),
-    }
 }
 
 /// CPU time of all replicas, seconds; none if one does not know.

@@ -19,7 +19,7 @@ mod enabled {
     use node::wire::{Refusal, ReplicaStatus};
     use protocols::Outcome;
 
-    use crate::quic::clients::Pending;
+    use crate::load::clients::Pending;
 
     /// From this read of a key on.
     const STALE_FROM: u32 = 100;
@@ -72,7 +72,7 @@ mod disabled {
     use node::wire::{Refusal, ReplicaStatus};
     use protocols::Outcome;
 
-    use crate::quic::clients::Pending;
+    use crate::load::clients::Pending;
 
     /// Nothing.
     #[derive(Debug, Default)]

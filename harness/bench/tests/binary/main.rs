@@ -13,6 +13,8 @@ mod place;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]
+mod simulated;
+#[cfg(test)]
 mod soak;
 #[cfg(debug_assertions)]
 #[cfg(test)]

@@ -12,15 +12,15 @@ use crate::history::{Invoked, Recorder};
 
 /// A request that was sent. Times are in nanoseconds since the start of the load.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
+pub(crate) struct Pending {
     /// When it should have been sent; in closed and pipelined loops when it was.
-    pub(super) intended_ns: u64,
+    pub(crate) intended_ns: u64,
     /// When it was sent first.
-    pub(super) sent_ns: u64,
+    pub(crate) sent_ns: u64,
     /// What the history knows it by.
-    pub(super) invoked: Invoked,
+    pub(crate) invoked: Invoked,
     /// A closing read: it is asked of one replica, and is no part of what is measured.
-    pub(super) closing: bool,
+    pub(crate) closing: bool,
     /// When its client asks another replica.
     deadline_ns: u64,
     key: [u8; KEY_BYTES],
@@ -34,12 +34,12 @@ pub(super) struct Pending {
 impl Pending {
     /// Which key it reads or writes.
     #[cfg(debug_assertions)]
-    pub(super) const fn key(&self) -> &[u8] {
+    pub(crate) const fn key(&self) -> &[u8] {
         &self.key
     }
 
     /// Was it sent more than once?
-    pub(super) const fn was_sent_again(&self) -> bool {
+    pub(crate) const fn was_sent_again(&self) -> bool {
         self.sends > 1
     }
 }
@@ -90,25 +90,25 @@ struct Client {
 
 /// A request of one client: what is needed to find it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     /// The client's place in the list.
-    pub(super) client: usize,
+    pub(crate) client: usize,
     /// The request's number.
-    pub(super) number: RequestNumber,
+    pub(crate) number: RequestNumber,
 }
 
 /// A request that left the list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Closed {
+pub(crate) struct Closed {
     /// The site of its client.
-    pub(super) site: usize,
+    pub(crate) site: usize,
     /// What was known about it.
-    pub(super) pending: Pending,
+    pub(crate) pending: Pending,
 }
 
 /// What becomes of a request whose time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Overdue {
+pub(crate) enum Overdue {
     /// It is asked again, of the next replica.
     Again(Handle),
     /// It was asked often enough.
@@ -117,7 +117,7 @@ pub(super) enum Overdue {
 
 /// Every client of a run.
 #[derive(Debug)]
-pub(super) struct Clients {
+pub(crate) struct Clients {
     list: Vec<Client>,
     replicas: usize,
     per_site: usize,
@@ -129,7 +129,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// The clients of all sites of `point`; each asks another replica after `timeout_ns`.
-    pub(super) fn new(point: &Point, run_seed: u64, timeout_ns: u64) -> Self {
+    pub(crate) fn new(point: &Point, run_seed: u64, timeout_ns: u64) -> Self {
         let sites = (0..point.replicas)
             .flat_map(|site| (0..point.clients_per_site).map(move |client| (site, client)));
         let list = sites
@@ -152,23 +152,23 @@ impl Clients {
     }
 
     /// How many clients there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
     /// The place of client `client` of site `site`.
-    pub(super) const fn place(&self, site: usize, client: usize) -> usize {
+    pub(crate) const fn place(&self, site: usize, client: usize) -> usize {
         site * self.per_site + client
     }
 
     /// How many requests are outstanding.
-    pub(super) const fn outstanding(&self) -> usize {
+    pub(crate) const fn outstanding(&self) -> usize {
         self.outstanding
     }
 
     /// Draws the next request of the client at `place`, takes note of it in `history`, and hands it to `send` together
     /// with the replica to ask.
-    pub(super) fn issue(
+    pub(crate) fn issue(
         &mut self,
         place: usize,
         (intended_ns, now_ns): (u64, u64),
@@ -198,7 +198,7 @@ impl Clients {
     }
 
     /// Reads `keys` at the replica `to`, for the client at `place`, and hands all of it to `send` as one batch.
-    pub(super) fn read_back(
+    pub(crate) fn read_back(
         &mut self,
         place: usize,
         (to, keys): (ReplicaId, &[Box<[u8]>]),
@@ -230,7 +230,7 @@ impl Clients {
     }
 
     /// Sends a request once more, of the next replica; a closing read of the same.
-    pub(super) fn again(
+    pub(crate) fn again(
         &mut self,
         handle: Handle,
         now_ns: u64,
@@ -249,7 +249,7 @@ impl Clients {
 
     /// Takes a request out: it was answered, or is given up. None if it was taken out before, which happens when a
     /// request was asked twice and both replicas answered.
-    pub(super) fn close(&mut self, handle: Handle) -> Option<Closed> {
+    pub(crate) fn close(&mut self, handle: Handle) -> Option<Closed> {
         if handle.client >= self.list.len() {
             return None;
         }
@@ -259,7 +259,7 @@ impl Clients {
     }
 
     /// Every request whose time is over; of those that were sent `sends_max` times no more is hoped for.
-    pub(super) fn overdue(&self, now_ns: u64, sends_max: u8) -> Vec<Overdue> {
+    pub(crate) fn overdue(&self, now_ns: u64, sends_max: u8) -> Vec<Overdue> {
         self.open_requests()
             .filter(|(_, pending)| pending.deadline_ns <= now_ns)
             .map(|(handle, pending)| match pending.sends {
@@ -270,8 +270,17 @@ impl Clients {
     }
 
     /// Everything that is outstanding.
-    pub(super) fn open(&self) -> Vec<Handle> {
+    pub(crate) fn open(&self) -> Vec<Handle> {
         self.open_requests().map(|(handle, _)| handle).collect()
+    }
+
+    /// Everything that was asked of `replica` last, but for closing reads, which are of that replica alone.
+    pub(crate) fn asked_of(&self, replica: ReplicaId) -> Vec<Handle> {
+        let asked = |pending: &Pending| pending.to == replica && !pending.closing;
+        self.open_requests()
+            .filter(|(_, pending)| asked(pending))
+            .map(|(handle, _)| handle)
+            .collect()
     }
 
     fn open_requests(&self) -> impl Iterator<Item = (Handle, &Pending)> {
@@ -313,12 +322,12 @@ impl Clients {
 }
 
 /// The session of the client at `place`. Every run has a cluster of its own, so that the numbers begin anew.
-pub(super) const fn client_id(place: usize) -> ClientId {
+pub(crate) const fn client_id(place: usize) -> ClientId {
     ClientId(place as u64 + 1)
 }
 
 /// The place of the client with this session; of a session that no client has, a place that is not in the list.
-pub(super) fn place_of(client: ClientId) -> usize {
+pub(crate) fn place_of(client: ClientId) -> usize {
     usize::try_from(client.0.wrapping_sub(1)).unwrap_or(usize::MAX)
 }
 

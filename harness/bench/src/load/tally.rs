@@ -12,21 +12,27 @@ use super::clients::Pending;
 
 /// The figures of one run, as they come. Times are in nanoseconds since the start of the load.
 #[derive(Debug)]
-pub(super) struct Tally {
-    pub(super) sites: Vec<SiteRecord>,
+pub(crate) struct Tally {
+    pub(crate) sites: Vec<SiteRecord>,
     /// How late an open loop's requests left.
-    pub(super) lag: Histogram,
+    pub(crate) lag: Histogram,
     /// Requests whose intended send is within the window.
-    pub(super) offered: u64,
+    pub(crate) offered: u64,
     begin_ns: u64,
     end_ns: u64,
 }
 
 impl Tally {
-    /// Nothing counts yet.
-    pub(super) fn new(sites: usize, duration: Duration) -> Self {
+    /// Nothing counts yet, of sites that have numbers for names.
+    pub(crate) fn new(sites: usize, duration: Duration) -> Self {
+        let names: Vec<String> = (0..sites).map(|site| site.to_string()).collect();
+        Self::named(&names, duration)
+    }
+
+    /// Nothing counts yet, of sites with these names.
+    pub(crate) fn named(sites: &[String], duration: Duration) -> Self {
         Self {
-            sites: (0..sites).map(|site| SiteRecord::new(&site.to_string(), duration)).collect(),
+            sites: sites.iter().map(|site| SiteRecord::new(site, duration)).collect(),
             lag: Histogram::new(),
             offered: 0,
             begin_ns: u64::MAX,
@@ -35,41 +41,41 @@ impl Tally {
     }
 
     /// The window begins.
-    pub(super) const fn begin(&mut self, now_ns: u64) {
+    pub(crate) const fn begin(&mut self, now_ns: u64) {
         self.begin_ns = now_ns;
     }
 
     /// The window ends.
-    pub(super) const fn end(&mut self, now_ns: u64) {
+    pub(crate) const fn end(&mut self, now_ns: u64) {
         self.end_ns = now_ns;
     }
 
     /// How long the window was, or has been up to `now_ns`; zero if it has not begun.
-    pub(super) fn elapsed(&self, now_ns: u64) -> Duration {
+    pub(crate) fn elapsed(&self, now_ns: u64) -> Duration {
         Duration::from_nanos(self.end_ns.min(now_ns).saturating_sub(self.begin_ns))
     }
 
     /// Seconds from the begin of the window to `at_ns`; negative before it.
-    pub(super) fn since_begin_s(&self, at_ns: u64) -> f64 {
+    pub(crate) fn since_begin_s(&self, at_ns: u64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "times of a run in nanoseconds")]
         let s = (at_ns as f64 - self.begin_ns as f64) / 1e9;
         s
     }
 
     /// An open loop intended to send at `intended_ns`.
-    pub(super) fn offer(&mut self, intended_ns: u64) {
+    pub(crate) fn offer(&mut self, intended_ns: u64) {
         self.offered += u64::from(self.holds(intended_ns));
     }
 
     /// An open loop sent at `now_ns` what it intended to send at `intended_ns`.
-    pub(super) fn sent(&mut self, intended_ns: u64, now_ns: u64) {
+    pub(crate) fn sent(&mut self, intended_ns: u64, now_ns: u64) {
         if self.holds(intended_ns) {
             self.lag.record_ns(now_ns - intended_ns);
         }
     }
 
     /// A request was answered.
-    pub(super) fn answered(&mut self, site: usize, is_read: bool, pending: &Pending, now_ns: u64) {
+    pub(crate) fn answered(&mut self, site: usize, is_read: bool, pending: &Pending, now_ns: u64) {
         if self.holds(now_ns) {
             let latency_ns = now_ns - pending.intended_ns;
             let service_ns = now_ns - pending.sent_ns;
@@ -78,14 +84,14 @@ impl Tally {
     }
 
     /// A request was refused, and has had no effect.
-    pub(super) fn refused(&mut self, site: usize, now_ns: u64) {
+    pub(crate) fn refused(&mut self, site: usize, now_ns: u64) {
         if self.holds(now_ns) {
             self.sites[site].record_error(now_ns - self.begin_ns);
         }
     }
 
     /// A request was given up. It counts after the end of the window, too: what was still open there was sent in it.
-    pub(super) fn given_up(&mut self, site: usize, now_ns: u64) {
+    pub(crate) fn given_up(&mut self, site: usize, now_ns: u64) {
         if now_ns >= self.begin_ns {
             self.sites[site].record_unknown(now_ns - self.begin_ns);
         }

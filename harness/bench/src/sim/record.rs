@@ -1,0 +1,164 @@
+//! From what a simulation did to a [`RunRecord`] with its verdict.
+
+use std::time::{Duration, SystemTime};
+
+use measure::{
+    Event, Finding, Limits, ReplicaCounters, ReplicaReport, Role, RunFacts, RunRecord, Severity,
+    StateDigest, judge,
+};
+use protocols::{Protocol, Replica, ReplicaId};
+use sim::{Broken, Counters, Simulation, Violation};
+use workload::{Driver, Mode, Run};
+
+use super::load::Load;
+use crate::{history::Judged, load::identity};
+
+/// Everything seen in one run.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) elapsed: Duration,
+    /// What the replicas did in the measured window.
+    pub(super) replicas: Vec<ReplicaReport>,
+    pub(super) events: Vec<Event>,
+    /// Whether those that live are in equal states; none if they did not come to rest.
+    pub(super) agree: Option<bool>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// The record of `run`.
+pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunRecord {
+    let open = run.point.mode == Mode::Open;
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
+    let offered_ops_per_s =
+        open.then(|| load.tally.offered as f64 / seen.elapsed.as_secs_f64().max(1e-9));
+    let generator_lag_us_p99 = load.tally.lag.percentile_us(99.0).filter(|_| open);
+    let closing_unanswered = load.closing_unanswered;
+    let mut record = RunRecord {
+        identity: identity(run, Driver::Sim),
+        // Whatever is written depends on the workload alone.
+        started: SystemTime::UNIX_EPOCH,
+        elapsed: seen.elapsed,
+        offered_ops_per_s,
+        has_fast_path: run.protocol == Protocol::EPaxos,
+        sites: load.tally.sites,
+        server_cpu_s: cpu_s(&seen.replicas),
+        // Simulated clients take no time.
+        client_cpu_s: None,
+        replicas: seen.replicas,
+        events: seen.events,
+        verdict: measure::Verdict::default(),
+    };
+    let mut findings = seen.findings;
+    findings.extend(of_clients(&record, closing_unanswered));
+    let mut facts = RunFacts {
+        mode: record.identity.mode,
+        offered_ops_per_s,
+        achieved_ops_per_s: record.throughput_ops_per_s().unwrap_or(0.0),
+        generator_lag_us_p99,
+        samples: record.operations(),
+        replicas_agree: seen.agree,
+        findings,
+        ..RunFacts::default()
+    };
+    judged.enter(&mut facts);
+    record.verdict = judge(&facts, &Limits::default());
+    record
+}
+
+fn of_clients(record: &RunRecord, closing_unanswered: u64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut find = |severity, text: String, advice: &str| {
+        findings.push(Finding { severity, text, advice: advice.to_owned() });
+    };
+    if closing_unanswered > 0 {
+        let text = format!(
+            "{closing_unanswered} closing reads were not answered: nobody knows whether those replicas hold the last \
+             writes"
+        );
+        find(Severity::Invalid, text, "lower the load, or raise timeouts.client_ms");
+    }
+    let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
+    if unknown > 0 {
+        let text = format!("{unknown} operations were given up without an answer");
+        find(Severity::Warning, text, "lower the load, or raise timeouts.client_ms");
+    }
+    findings
+}
+
+/// What an observer has to say of the rule that was broken.
+pub(super) fn finding(violation: &Violation) -> Finding {
+    let breach = &violation.breach;
+    Finding {
+        severity: Severity::Violation,
+        text: format!("{:?} broken at {} ns: {}", breach.broken, violation.at_ns, breach.detail),
+        advice:
+            "the evidence file in the results has the last events; the same command shows it again"
+                .to_owned(),
+    }
+}
+
+/// Is the rule one about replicas that must agree?
+pub(super) const fn disagree(broken: Broken) -> bool {
+    matches!(broken, Broken::Agreement | Broken::Visibility | Broken::Order | Broken::Equality)
+}
+
+/// Simulated CPU time of all replicas, seconds; none if work takes none.
+fn cpu_s(reports: &[ReplicaReport]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
+    reports.iter().map(|report| report.cpu_ns.map(|ns| ns as f64 / 1e9)).sum()
+}
+
+/// What each replica did between `before` and now.
+pub(super) fn reports<R: Replica>(
+    simulation: &Simulation<R, Load>,
+    before: &[Counters],
+    has_costs: bool,
+) -> Vec<ReplicaReport> {
+    let report = |(replica, before): (ReplicaId, &Counters)| {
+        let now = simulation.counters(replica);
+        let latencies = &simulation.source().latencies[replica.index()];
+        let digest = simulation.digest(replica);
+        ReplicaReport {
+            replica: u32::from(replica.0),
+            role: role::<R>(simulation, replica),
+            counters: counted(&now).since(&counted(before)),
+            cpu_ns: has_costs.then(|| now.busy_ns - before.busy_ns),
+            rss_bytes: None,
+            commit: latencies.commit.clone(),
+            execute: latencies.execute.clone(),
+            digest: StateDigest {
+                state: digest.state.wrapping_add(digest.sessions),
+                order: digest.order,
+            },
+        }
+    };
+    ReplicaId::all(before.len()).zip(before).map(report).collect()
+}
+
+fn role<R: Replica>(simulation: &Simulation<R, Load>, replica: ReplicaId) -> Role {
+    match simulation.status(replica).and_then(|status| status.leader) {
+        Some(leader) if leader == replica => Role::Leader,
+        None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+        _ => Role::Follower,
+    }
+}
+
+const fn counted(counters: &Counters) -> ReplicaCounters {
+    ReplicaCounters {
+        messages_in: counters.messages_in,
+        messages_out: counters.messages_out,
+        bytes_in: counters.bytes_in,
+        bytes_out: counters.bytes_out,
+        client_requests: counters.requests,
+        client_replies: counters.replies,
+        commands_led: counters.commands_led,
+        commands_executed: counters.commands_executed,
+        commits_fast: counters.fast,
+        commits_slow: counters.slow,
+        commits_recovered: counters.recovered,
+        component_commands_max: counters.longest_component,
+        queue_depth_max: counters.queue_max,
+        queue_depth_sum: counters.queue_sum,
+        queue_depth_samples: counters.queue_looks,
+    }
+}
