@@ -4,16 +4,21 @@
 use std::time::Duration;
 
 use protocols::{
-    Replica, ReplicaSet, config::Timeouts, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
+    Replica, ReplicaId, ReplicaSet, config::Timeouts, epaxos::EPaxos, multi_paxos::MultiPaxos,
+    paxos::Paxos,
 };
-use sim::{Load, Network, Scenario, run};
+use sim::{Fault, FaultPlan, Load, Network, Scenario, run};
 
 const MILLISECOND: u64 = 1_000_000;
 
 /// A cluster whose messages take 200 ms one way, or up to that, with all timeouts at 10 ms.
 fn slow(replicas: usize, seed: u64, jitter: bool) -> Scenario {
-    let mut network = Network::uniform(replicas, if jitter { 0 } else { 200 * MILLISECOND });
-    network.jitter_ns = 0..=if jitter { 200 * MILLISECOND } else { 0 };
+    let delay = 200 * MILLISECOND;
+    let network = if jitter {
+        Network::uniform(replicas, 0).with_jitter(delay)
+    } else {
+        Network::uniform(replicas, delay)
+    };
     let load = Load {
         clients_per_site: 2,
         window: 2,
@@ -55,4 +60,39 @@ fn multi_paxos_outlasts_delays_far_above_its_timeouts() {
 #[test]
 fn epaxos_outlasts_delays_far_above_its_timeouts() {
     outlasts::<EPaxos>();
+}
+
+/// One replica is cut off until the others have collected what it lacks: the snapshot comes in pieces, each of which takes
+/// forty retransmission periods to come.
+fn catches_up<R: Replica>() {
+    let mut installs = 0;
+    for seed in 0..5 {
+        let mut scenario = slow(3, seed, seed % 2 == 1);
+        scenario.config.kept_slots_max = 2;
+        scenario.config.piece_bytes_max = 700;
+        scenario.load.sites = [ReplicaId(0), ReplicaId(1)].into_iter().collect();
+        scenario.load.submissions = 20;
+        let cut_off = vec![ReplicaSet::only(ReplicaId(2)), scenario.load.sites];
+        let plan = [(0, Fault::Partition(cut_off)), (60_000 * MILLISECOND, Fault::Heal)];
+        scenario.faults = FaultPlan(plan.to_vec());
+        let outcome = run::<R>(&scenario).unwrap_or_else(|violation| panic!("{violation}"));
+        installs += outcome.replicas[2].installs;
+        println!("{}: {} ms", R::PROTOCOL, outcome.simulated_ns / MILLISECOND);
+    }
+    assert!(installs >= 5, "{installs} snapshots installed");
+}
+
+#[test]
+fn a_snapshot_of_paxos_arrives_however_long_its_pieces_take() {
+    catches_up::<Paxos>();
+}
+
+#[test]
+fn a_snapshot_of_multi_paxos_arrives_however_long_its_pieces_take() {
+    catches_up::<MultiPaxos>();
+}
+
+#[test]
+fn a_snapshot_of_epaxos_arrives_however_long_its_pieces_take() {
+    catches_up::<EPaxos>();
 }
