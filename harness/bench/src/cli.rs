@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Soak(SoakArguments),
     /// Simulate one seed of a soak again, with its trace.
     Replay(ReplayArguments),
+    /// Visit every state of small configurations of a protocol, and check each.
+    Explore(ExploreArguments),
     /// Is the history of a key-value store in a file linearizable?
     Check(CheckArguments),
     /// List the protocols, and the workload files under ./workloads with the question that each answers.
@@ -141,6 +143,61 @@ pub(crate) struct ReplayArguments {
 
 const REPLAY_EXIT_CODES: &str =
     "Exit codes: 0 the seed is clean; 2 usage; 4 it violates a rule or did not finish.";
+
+#[derive(Args, Debug)]
+#[command(after_help = explore_help())]
+pub(crate) struct ExploreArguments {
+    /// What to explore: paxos, multi-paxos or epaxos.
+    #[arg(long)]
+    pub(crate) protocol: Protocol,
+    /// Only the configuration of this name.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["replicas", "commands"])]
+    pub(crate) config: Option<String>,
+    /// Explore so many replicas in place of the named configurations, with --commands, where nothing goes wrong but
+    /// delay and order.
+    #[arg(long, value_name = "N", value_parser = explored_replicas)]
+    pub(crate) replicas: Option<usize>,
+    /// Explore so many conflicting commands in place of the named configurations, with --replicas.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) commands: Option<u8>,
+    /// Stop a configuration after about so many generated states; absent, at its own bound.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) states_max: Option<u64>,
+    /// Go no deeper than so many events.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) depth_max: Option<u16>,
+    /// With how many threads; absent, one per core.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) threads: Option<u8>,
+    /// How the results are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// An odd number: the protocols' quorums are made for those.
+fn explored_replicas(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(replicas @ (3 | 5 | 7)) => Ok(replicas),
+        _ => Err("must be 3, 5 or 7".to_owned()),
+    }
+}
+
+/// The names that `--config` takes, with what they are about.
+fn explore_help() -> String {
+    let lists: Vec<String> = Protocol::ALL
+        .into_iter()
+        .map(|protocol| {
+            let list = crate::commands::explore::configurations(protocol).into_iter();
+            let list = list.map(|(name, about)| format!("\n  {name:<20} {about}"));
+            format!("{protocol}:{}\n\n", list.collect::<String>())
+        })
+        .collect();
+    format!(
+        "Configurations, all of a protocol's if none is named:\n\n{}Exit codes: 0 every rule holds and everything was \
+         reached that must be; 2 usage; 4 a rule is broken, or something that must be reached was not.",
+        lists.concat()
+    )
+}
 
 #[derive(Args, Debug)]
 #[command(after_help = CHECK_HELP)]

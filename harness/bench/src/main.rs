@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Plot(arguments) => commands::plot::run(&arguments),
         Command::Soak(arguments) => commands::soak::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
+        Command::Explore(arguments) => commands::explore::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
         Command::List => commands::list::run(),
         Command::Completions(arguments) => commands::completions::run(&arguments),

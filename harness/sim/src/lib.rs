@@ -25,7 +25,6 @@ mod fault;
 mod history;
 mod host;
 mod hostile;
-mod linearizability;
 mod mutant;
 mod network;
 mod observe;

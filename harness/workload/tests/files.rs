@@ -89,9 +89,7 @@ fn committed_files_load_bear_their_name_and_open_with_a_question() {
         assert_eq!(workload.unsupported(), None, "{}", path.display());
         found.insert(workload.name);
     }
-    for name in
-        ["quickstart", "conflict-sweep", "open-loop", "wan5", "wan5-isolated", "sosp13-latency"]
-    {
+    for name in ["quickstart", "conflict-sweep", "open-loop", "wan5", "wan5-isolated", "failover"] {
         assert!(found.contains(name), "{found:?}");
     }
 }

@@ -107,9 +107,8 @@ impl MultiPaxos {
         let executed = self.executed;
         let entry = self.log.ensure(slot).expect("the caller saw that the slot is not collected");
         if entry.decided {
-            // Not always what was proposed: that of a leader which has not heard of its successor may be another batch.
-            let batches = vec![entry.batch.clone()];
-            effects.reply(from, Message::Decided { first: slot, batches });
+            assert!(entry.batch == batch, "slot {slot} is decided as two batches");
+            effects.reply(from, Message::Decided { first: slot, batches: vec![batch] });
             return;
         }
         if entry.ballot == ballot {
@@ -153,7 +152,6 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
-            self.patience.sign_came(ballot);
             effects.reply(from, Message::Refuse { promised: self.promised });
             return;
         }
@@ -176,7 +174,7 @@ impl MultiPaxos {
         }
         assert!(matches!(self.role, Role::Follower), "another leads this replica's own ballot");
         self.leader = Some(ballot.leader);
-        self.patience.leader_found();
+        self.elections_failed = 0;
         if self.outbox.is_empty() {
             return;
         }
@@ -200,7 +198,7 @@ impl MultiPaxos {
     pub(super) fn step_down(&mut self, effects: &mut Effects<Self>) {
         match std::mem::replace(&mut self.role, Role::Follower) {
             Role::Follower => {}
-            Role::Candidate(_) => self.patience.election_failed(),
+            Role::Candidate(_) => self.elections_failed += 1,
             Role::Leader(_) => {
                 effects.cancel_timer(Timer::Heartbeat);
                 self.keep_own_proposals();

@@ -3,7 +3,6 @@
 
 mod faults;
 mod phases;
-mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 

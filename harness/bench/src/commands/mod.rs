@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod dry_run;
+pub(crate) mod explore;
 pub(crate) mod list;
 pub(crate) mod node;
 pub(crate) mod plot;

@@ -3,8 +3,6 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-mod between_sites;
-#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod commands;

@@ -1,0 +1,242 @@
+//! EPaxos' configurations.
+
+use protocols::{
+    ReplicaId,
+    config::FastQuorum,
+    epaxos::{EPaxos, Message, Timer},
+};
+
+use super::{Bounds, Setup, repeated};
+use crate::{
+    director::Director,
+    mark::{Mark, Marks},
+    subject::epaxos::{INSTANCE, PROGRESS, RETRANSMIT, ROW},
+};
+
+const DECIDED: Marks = Marks::only(Mark::Fast).with(Mark::Slow).with(Mark::Everywhere);
+const RECOVERED: Marks = DECIDED.with(Mark::Recovered).with(Mark::NoOp).with(Mark::Validated);
+const ORDERED: Bounds = Bounds { overtakings: Some(0), ..Bounds::NONE };
+const OVERTAKEN: Bounds = Bounds { overtakings: Some(1), ..Bounds::NONE };
+
+pub(crate) fn all() -> Vec<Setup<EPaxos>> {
+    vec![
+        Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, DECIDED),
+        Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, DECIDED),
+        Setup::plain(
+            "duplicates",
+            "two commands, every message any number of times in any order",
+            3,
+            2,
+            Bounds { duplicates: None, ..Bounds::NONE },
+            DECIDED,
+        ),
+        Setup::plain(
+            "faults",
+            "a message lost, one repeated, one overtaken, retransmission, a report",
+            3,
+            1,
+            Bounds { losses: 1, duplicates: Some(1), ..OVERTAKEN }
+                .with_timers(RETRANSMIT, 1)
+                .with_timers(PROGRESS, 1),
+            Marks::only(Mark::Fast)
+                .with(Mark::Everywhere)
+                .with(Mark::Lost)
+                .with(Mark::Duplicated)
+                .with(Mark::Overtaken),
+        )
+        .at_most(4_000_000),
+        Setup::plain(
+            "recovery",
+            "one recovery at any time, a message overtaken",
+            3,
+            2,
+            OVERTAKEN.with_timers(ROW, 1),
+            RECOVERED.with(Mark::Waited),
+        )
+        .at_most(6_000_000),
+        Setup::plain(
+            "recoveries",
+            "two recoveries and a renewed one at any time",
+            3,
+            2,
+            ORDERED.with_timers(ROW, 2).with_timers(INSTANCE, 1),
+            RECOVERED.with(Mark::Waited),
+        )
+        .at_most(6_000_000),
+        Setup::plain(
+            "crash",
+            "a crash, also midway in a step, a restart and a recovery",
+            3,
+            2,
+            Bounds { crashes: 1, midway: true, restarts: 1, ..ORDERED }.with_timers(ROW, 1),
+            RECOVERED.with(Mark::Midway).with(Mark::Restarted),
+        )
+        .at_most(6_000_000),
+        repeated(OVERTAKEN.with_timers(ROW, 1), RECOVERED.with(Mark::Repeated)),
+        short_form(),
+        five(),
+        fast_commit_alone("fast-commit-alone", FastQuorum::Optimized),
+        fast_commit_alone("fast-commit-simple", FastQuorum::Simple),
+        two_waiting(),
+        conflicting_fast(),
+        duplicate_validate(),
+    ]
+}
+
+const fn row(replica: u8) -> Timer {
+    Timer::Row(ReplicaId(replica))
+}
+
+/// Sutra's trace in short: a tuple with a dependency is accepted at ballot 0, by its owner alone.
+fn short_form() -> Setup<EPaxos> {
+    let prefix = |director: &mut Director<'_, EPaxos>| {
+        director.propose(1);
+        director.deliver(|_, to, _| to == 1);
+        director.lose(|_, _, _| true);
+        director.propose(0);
+        director.deliver(|_, to, message| to == 1 && matches!(message, Message::PreAccept { .. }));
+        director
+            .deliver(|_, to, message| to == 0 && matches!(message, Message::PreAcceptOk { .. }));
+        director.lose(|_, _, _| true);
+    };
+    let mut setup = Setup::plain(
+        "short-form",
+        "Sutra's: a tuple accepted by its owner alone, recovered and recovered again",
+        3,
+        2,
+        Bounds::NONE.with_timers(ROW, 2).with_timers(INSTANCE, 1),
+        Marks::only(Mark::Recovered).with(Mark::NoOp),
+    );
+    setup.proposals[1].replica = ReplicaId(2);
+    setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
+}
+
+/// Nothing but size: five replicas.
+fn five() -> Setup<EPaxos> {
+    Setup::plain(
+        "five",
+        "N = 5: two commands, ordered links",
+        5,
+        2,
+        ORDERED,
+        Marks::only(Mark::Fast).with(Mark::Slow),
+    )
+    .at_most(4_000_000)
+}
+
+/// The owner and one more of the fast quorum crash right after a fast commit that a client saw and nobody else.
+fn fast_commit_alone(name: &'static str, quorum: FastQuorum) -> Setup<EPaxos> {
+    let prefix = |director: &mut Director<'_, EPaxos>| {
+        director.propose(0);
+        director.deliver(|_, to, message| to < 3 && matches!(message, Message::PreAccept { .. }));
+        director.deliver(|_, _, message| matches!(message, Message::PreAcceptOk { .. }));
+        if director.is_undecided(0) {
+            director
+                .deliver(|_, to, message| to == 3 && matches!(message, Message::PreAccept { .. }));
+            director.deliver(|_, _, message| matches!(message, Message::PreAcceptOk { .. }));
+        }
+        director.crash(0);
+        director.crash(1);
+        director.lose(|_, _, _| true);
+    };
+    let mut setup = Setup::plain(
+        name,
+        "N = 5: a fast commit that only a client saw is recovered beside a conflicting command",
+        5,
+        2,
+        Bounds::NONE.with_timers(ROW, 2).with_timers(INSTANCE, 1),
+        Marks::only(Mark::Recovered).with(Mark::Validated),
+    );
+    setup.proposals[1].replica = ReplicaId(3);
+    setup.config.fast_quorum = quorum;
+    setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
+}
+
+/// Two slow owners whose instances do not know each other. Each is recovered with a quorum that has the other's owner, and
+/// not its own: so neither can be ruled out, and each waits for the other.
+fn two_waiting() -> Setup<EPaxos> {
+    let prefix = |director: &mut Director<'_, EPaxos>| {
+        director.propose(0);
+        director.deliver(|from, to, _| (from, to) == (0, 2));
+        director.propose(1);
+        director.deliver(|from, to, _| (from, to) == (1, 3));
+        director.lose(|_, _, _| true);
+        director.fire(2, row(0));
+        director.deliver(|_, to, _| matches!(to, 1 | 4));
+        director.lose(|_, to, _| matches!(to, 0 | 3));
+        director.deliver(|_, to, _| to == 2);
+        director.fire(3, row(1));
+        director.deliver(|from, to, _| from == 3 && matches!(to, 0 | 4));
+        director.lose(|from, to, _| from == 3 && matches!(to, 1 | 2));
+    };
+    let mut setup = Setup::plain(
+        "two-waiting",
+        "N = 5: two recoveries that wait for each other",
+        5,
+        2,
+        Bounds::NONE.with_timers(INSTANCE, 1),
+        [Mark::Recovered, Mark::NoOp, Mark::Validated, Mark::Waited].into_iter().collect(),
+    );
+    setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
+}
+
+/// What begins [`conflicting_fast`] and [`duplicate_validate`].
+fn one_pre_accepted_one_fast(director: &mut Director<'_, EPaxos>) {
+    director.propose(0);
+    director.deliver(|from, to, _| (from, to) == (0, 3));
+    director.lose(|_, _, _| true);
+    director.propose(1);
+    director.deliver(|_, to, message| {
+        matches!(to, 2 | 4) && matches!(message, Message::PreAccept { .. })
+    });
+    director.deliver(|_, _, message| matches!(message, Message::PreAcceptOk { .. }));
+}
+
+/// An instance pre-accepted by one replica, which may be all that is left of a fast commit; and a conflicting one that was
+/// committed fast elsewhere without knowing it.
+fn conflicting_fast() -> Setup<EPaxos> {
+    let mut setup = Setup::plain(
+        "conflicting-fast",
+        "N = 5: what looks like a fast commit beside a real one that does not know it",
+        5,
+        2,
+        Bounds::NONE.with_timers(ROW, 1),
+        [Mark::Recovered, Mark::NoOp, Mark::Validated].into_iter().collect(),
+    );
+    setup.prefix = Some(one_pre_accepted_one_fast);
+    setup.at_most(4_000_000)
+}
+
+/// The same, further on: a no-op is being chosen, and a Validate that asked about it is to be delivered twice.
+fn duplicate_validate() -> Setup<EPaxos> {
+    let prefix = |director: &mut Director<'_, EPaxos>| {
+        one_pre_accepted_one_fast(director);
+        director.deliver(|_, to, message| {
+            matches!(to, 2 | 4) && matches!(message, Message::Commit { .. })
+        });
+        director.lose(|_, _, _| true);
+        // Replica 2 learns of the instance when replica 3 asks it to help, and recovers it itself.
+        director.fire(3, row(0));
+        director.deliver(|from, to, _| (from, to) == (3, 2));
+        director.lose(|_, _, _| true);
+        director.fire(2, row(0));
+        director.deliver(|_, to, message| {
+            matches!(to, 3 | 4) && matches!(message, Message::Recover { .. })
+        });
+        director.lose(|_, _, message| matches!(message, Message::Recover { .. }));
+        director.deliver(|_, _, message| matches!(message, Message::RecoverOk { .. }));
+    };
+    let mut setup = Setup::plain(
+        "duplicate-validate",
+        "N = 5: a Validate delivered twice, the second time after a no-op was accepted",
+        5,
+        2,
+        Bounds { duplicates: Some(1), ..Bounds::NONE }.with_timers(INSTANCE, 1),
+        [Mark::Recovered, Mark::NoOp, Mark::Duplicated].into_iter().collect(),
+    );
+    setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
+}
