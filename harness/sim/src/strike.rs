@@ -5,6 +5,7 @@ use protocols::{Replica, ReplicaId, ReplicaSet};
 use crate::{
     fault::Fault,
     host::Arrival,
+    mutant,
     simulation::{Event, Simulation},
     source::Source,
     violation::{Breach, Broken},
@@ -56,7 +57,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// A replica loses everything not durable.
     pub(crate) fn crash(&mut self, replica: ReplicaId) {
         self.keep_status(replica);
-        self.hosts[replica.index()].crash();
+        let host = &mut self.hosts[replica.index()];
+        mutant::lose_unsynced(&self.cluster.config, &mut host.records);
+        host.crash();
         self.observer.crashed(replica);
     }
 

@@ -60,26 +60,6 @@ fn a_fast_commit_beside_a_conflicting_command_is_recovered() {
     }
 }
 
-/// Two recoveries that wait for each other end.
-#[test]
-fn recoveries_that_wait_for_each_other_end() {
-    let mut net = Net::new(5);
-    let a = net.put(0, "k");
-    net.deliver(and(is("PreAccept"), to(&[2])));
-    let b = net.put(1, "k");
-    net.deliver(and(is("PreAccept"), and(to(&[3]), |e| e.from == 1)));
-    net.crash(0);
-    net.crash(1);
-    net.drop_all(|_| true);
-    net.fire(2, row(0));
-    net.fire(3, row(1));
-    net.settle();
-    net.come_to_rest();
-    for replica in 2..5 {
-        assert!(net.has_committed(replica, a) && net.has_committed(replica, b));
-    }
-}
-
 /// The owner answers the recovery: it did not commit and never will, so the instance is a no-op and the command goes into a
 /// new one.
 #[test]
