@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ReplicaId;
 
+/// How far above the highest ballot known here another replica's may lie, in rounds or numbers; a message that names a
+/// higher one is ignored. Every attempt adds one, so no replica that keeps to the protocol is ever so far behind; and
+/// one that does not cannot use up the numbers with a message, nor with a billion of them. chosen: years of attempts.
+pub const BALLOTS_AHEAD_MAX: u64 = 1 << 32;
+
 /// A ballot of Paxos and Multi-Paxos: a round, made unique by the replica that leads it. (PMS §2.5)
 ///
 /// The default, round 0 of replica 0, is below every ballot that anyone leads.
@@ -23,8 +28,14 @@ impl Ballot {
 
     /// The lowest ballot led by `leader` above `self`.
     #[must_use]
-    pub const fn next_for(self, leader: ReplicaId) -> Self {
-        Self { round: self.round + 1, leader }
+    pub fn next_for(self, leader: ReplicaId) -> Self {
+        let round = self.round.checked_add(1);
+        Self { round: round.expect("BALLOTS_AHEAD_MAX keeps rounds from running out"), leader }
+    }
+
+    /// Is this no further above `known`, the highest ballot known, than [`BALLOTS_AHEAD_MAX`]?
+    pub const fn is_near(self, known: Self) -> bool {
+        self.round <= known.round.saturating_add(BALLOTS_AHEAD_MAX)
     }
 }
 
@@ -51,7 +62,14 @@ impl InstanceBallot {
         if self.0 < lowest {
             return Self(lowest);
         }
+        // The distance of the owner's ballots is `n`: at most so far above.
+        assert!(self.0 <= u64::MAX - n, "BALLOTS_AHEAD_MAX keeps ballots from running out");
         Self(lowest + ((self.0 - lowest) / n + 1) * n)
+    }
+
+    /// Is this no further above `known`, the highest ballot known, than [`BALLOTS_AHEAD_MAX`]?
+    pub const fn is_near(self, known: Self) -> bool {
+        self.0 <= known.0.saturating_add(BALLOTS_AHEAD_MAX)
     }
 
     /// The replica that leads this ballot of an instance of `row`.

@@ -4,13 +4,18 @@
 use std::sync::Arc;
 
 use crate::{
+    command::Batch,
     id::{ReplicaId, Slot},
+    log::SlotLog,
     transfer::{Assembled, Assembly, Piece},
 };
 
-/// After how many periods without progress another replica is asked. chosen: a lost message or two are no reason to
-/// begin a snapshot anew.
+/// After how many periods without progress another replica is asked, the first time; each further time takes twice as
+/// many, so that an answer which takes longer than that to come is waited for in the end. chosen: a lost message or two
+/// are no reason to begin a snapshot anew.
 const PATIENCE_PERIODS: u32 = 3;
+/// chosen: so often at most; beyond, whoever is asked is waited for longer than a run lasts.
+const DOUBLINGS_MAX: u32 = 20;
 
 /// The missing slots and the request for them, at most one at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +29,8 @@ struct Fetch {
     source: ReplicaId,
     /// Periods that began without progress since.
     silent_periods: u32,
+    /// How many sources were given up before this one.
+    sources_left: u32,
     /// The snapshot, where the slots are discarded.
     assembly: Option<Assembly>,
 }
@@ -76,7 +83,7 @@ impl CatchUp {
         if self.fetch.is_some() {
             return false;
         }
-        self.fetch = Some(Fetch { source, silent_periods: 0, assembly: None });
+        self.fetch = Some(Fetch { source, silent_periods: 0, sources_left: 0, assembly: None });
         true
     }
 
@@ -102,8 +109,9 @@ impl CatchUp {
         if self.fetch.as_ref().is_some_and(|fetch| fetch.assembly.is_some()) {
             return false;
         }
+        let sources_left = self.fetch.as_ref().map_or(0, |fetch| fetch.sources_left);
         let assembly = Some(Assembly::default());
-        self.fetch = Some(Fetch { source: from, silent_periods: 0, assembly });
+        self.fetch = Some(Fetch { source: from, silent_periods: 0, sources_left, assembly });
         true
     }
 
@@ -156,12 +164,33 @@ impl CatchUp {
         if fetch.silent_periods == 1 {
             return Due::Wait;
         }
-        if fetch.silent_periods > PATIENCE_PERIODS {
+        if fetch.silent_periods > PATIENCE_PERIODS << fetch.sources_left.min(DOUBLINGS_MAX) {
             let source = next_other(fetch.source, own, replicas);
-            *fetch = Fetch { source, silent_periods: 0, assembly: None };
+            let sources_left = fetch.sources_left + 1;
+            *fetch = Fetch { source, silent_periods: 0, sources_left, assembly: None };
         }
         Due::Ask
     }
+}
+
+/// The decided batches of `log` from `first` through `last`, as long as they follow each other and fit into one message
+/// (the first one always does); `decided` says what is decided in an entry.
+pub(crate) fn decided_run<T: Default>(
+    log: &SlotLog<T>,
+    (first, last): (Slot, Slot),
+    bytes_max: usize,
+    decided: impl Fn(&T) -> Option<&Batch>,
+) -> Vec<Batch> {
+    let (mut batches, mut bytes) = (Vec::new(), 0);
+    for slot in first..=last.min(log.last()) {
+        let Some(batch) = log.get(slot).and_then(&decided) else { break };
+        bytes += batch.as_bytes().len();
+        if bytes > bytes_max && !batches.is_empty() {
+            break;
+        }
+        batches.push(batch.clone());
+    }
+    batches
 }
 
 /// The replica after `source`, other than `own`.
@@ -186,6 +215,24 @@ mod tests {
         assert_eq!(due, [Due::Wait, Due::Ask, Due::Ask, Due::Ask]);
         assert_eq!(catch_up.request(), Some((ReplicaId(1), Request::Slots)), "not this replica");
         assert_eq!(catch_up.period(12, OWN, 3), Due::Nothing);
+    }
+
+    /// Round trips of forty periods: the answer has to be waited for, or none ever counts.
+    #[test]
+    fn patience_outlasts_any_answer() {
+        let mut catch_up = CatchUp::default();
+        catch_up.seek(9, ReplicaId(1));
+        let mut turns = Vec::new();
+        let mut source = ReplicaId(1);
+        for period in 0..400 {
+            catch_up.period(3, OWN, 3);
+            let (asked, _) = catch_up.request().unwrap();
+            if asked != source {
+                turns.push(period);
+                source = asked;
+            }
+        }
+        assert_eq!(turns, [3, 10, 23, 48, 97, 194, 387]);
     }
 
     #[test]

@@ -37,6 +37,16 @@ pub struct Timeouts {
     pub recovery: Duration,
 }
 
+/// No timer runs longer than this, however often its range was doubled. chosen: a message that takes longer is lost for
+/// all that anyone will ever wait.
+const PERIOD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// `period`, doubled so many times; a day at most.
+pub(crate) fn doubled(period: Duration, times: u32) -> Duration {
+    let factor = 1u32.checked_shl(times).unwrap_or(u32::MAX);
+    period.saturating_mul(factor).min(PERIOD_MAX.max(period))
+}
+
 impl Default for Timeouts {
     /// Fit for a local network: round trips below 50 ms.
     fn default() -> Self {
@@ -91,5 +101,21 @@ impl Config {
             #[cfg(feature = "mutants")]
             mutant: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubled_period_grows_up_to_a_day_and_never_overflows() {
+        let period = Duration::from_millis(100);
+        assert_eq!(doubled(period, 0), period);
+        assert_eq!(doubled(period, 5), 32 * period);
+        for times in [31, 32, u32::MAX] {
+            assert_eq!(doubled(period, times), PERIOD_MAX);
+        }
+        assert_eq!(doubled(2 * PERIOD_MAX, 3), 2 * PERIOD_MAX, "what was asked for is granted");
     }
 }

@@ -11,6 +11,7 @@
 //! Democracy Work: Fixing and Simplifying Egalitarian Paxos", OPODIS 2025. "chosen:" marks a decision of this project.
 
 pub mod ballot;
+mod batch_queue;
 pub mod catch_up;
 pub mod command;
 pub mod config;

@@ -6,7 +6,8 @@
 //! * carries out [`Effect::Execute`], [`Effect::Capture`] and [`Effect::Install`] in the order in which they came, since
 //!   they act on one state;
 //! * may lose, repeat, delay and reorder messages, and must not invent them;
-//! * keeps at most one timer of each name running; setting it again replaces it.
+//! * keeps at most one timer of each name running; setting it again replaces it. One that has run out before its
+//!   cancellation was carried out may still be given: cores take a timer that has lost its meaning for nothing.
 
 use std::{fmt::Debug, hash::Hash, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -117,7 +118,10 @@ pub enum Effect<R: Replica> {
     },
     /// Give the machine's state as of here back in [`Input::Captured`].
     Capture,
-    /// Replace the machine's state by the snapshot's, durably, before anything that follows.
+    /// Replace the machine's state by the snapshot's, durably, before anything that follows. What the core still needs
+    /// of what it persisted before, its promises above the snapshot first of all, it persists again right behind this:
+    /// older records may be dropped once all of the drain's records are durable, and not earlier. Replayed on top of
+    /// the snapshot they do no harm.
     Install(Snapshot),
 }
 

@@ -8,9 +8,20 @@ use smallvec::SmallVec;
 
 use crate::{command::Outcome, id::ClientId};
 
-/// The most sessions that a replica admits. A session whose writes all took effect costs about 120 bytes; each write
-/// skipped for ever (its client gave up before it was ordered) adds 16, each cached result 16.
+/// The most sessions that a replica admits. A session takes 72 bytes, up to as much again of room that the table keeps
+/// free, and 128 for its first results; each write skipped for ever (its client gave up before it was ordered) adds 16,
+/// each cached result beyond four 32.
+///
+/// This and the bounds below are held at admission, by each replica against what it has executed ([`Sessions::admits`]).
+/// Execution refuses nothing, so that all replicas hold the same sessions whichever of them admitted what; what was admitted
+/// and is not executed yet may exceed the bounds by that much.
 pub const SESSIONS_MAX: usize = 1 << 20;
+/// The most results that a client has cached, and so the largest window that it can have. chosen: as many as one connection
+/// may have pending; half a MiB.
+pub const OUTCOMES_MAX: usize = 1 << 14;
+/// The most gaps in a client's writes, plus one: those it gave up, and those of its window that are executed later than
+/// others. chosen: above half the largest window; a client that gave up more opens another session; 256 KiB.
+pub const INTERVALS_MAX: usize = 1 << 14;
 
 /// A set of numbers as disjoint, ascending, inclusive intervals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,9 +129,12 @@ impl Sessions {
         self.0.is_empty()
     }
 
-    /// May `client` be served: has it a session, or is there room for one?
-    pub fn admits(&self, client: ClientId) -> bool {
-        self.0.len() < SESSIONS_MAX || self.0.contains_key(&client)
+    /// May a write of `client` be ordered, whose answers below `unanswered_from` it has: is there room for its session, or in
+    /// it?
+    pub fn admits(&self, client: ClientId, unanswered_from: u64) -> bool {
+        let Some(session) = self.0.get(&client) else { return self.0.len() < SESSIONS_MAX };
+        let freed = session.outcomes.partition_point(|(index, _)| *index < unanswered_from);
+        session.outcomes.len() - freed < OUTCOMES_MAX && session.applied.intervals() < INTERVALS_MAX
     }
 }
 
@@ -145,6 +159,33 @@ mod tests {
             let gaps = plain.iter().filter(|n| !plain.contains(&(*n + 1))).count();
             assert_eq!(set.intervals(), gaps, "intervals are joined: {set:?}");
         }
+    }
+
+    #[test]
+    fn the_stated_sizes_are_the_real_ones() {
+        assert_eq!(size_of::<(ClientId, Session)>(), 72);
+        assert_eq!(size_of::<(u64, Outcome)>(), 32);
+        let mut results = VecDeque::new();
+        results.push_back((1u64, Outcome::Done));
+        assert_eq!(results.capacity(), 4);
+    }
+
+    #[test]
+    fn a_client_is_refused_before_its_session_grows_without_bound() {
+        let (mut sessions, hoarder, skipper) = (Sessions::default(), ClientId(1), ClientId(2));
+        for index in 1..=OUTCOMES_MAX as u64 {
+            assert!(sessions.admits(hoarder, 1), "write {index}");
+            sessions.begin(hoarder, index, 1);
+            sessions.finish(hoarder, index, Outcome::Done);
+        }
+        assert!(!sessions.admits(hoarder, 1), "it never takes an answer");
+        assert!(sessions.admits(hoarder, 2), "it has taken the first");
+        for gap in 1..=INTERVALS_MAX as u64 {
+            assert!(sessions.admits(skipper, 2 * gap), "gap {gap}");
+            sessions.begin(skipper, 2 * gap, 2 * gap);
+        }
+        assert!(!sessions.admits(skipper, u64::MAX));
+        assert!(sessions.admits(ClientId(3), 1), "others are served");
     }
 
     #[test]

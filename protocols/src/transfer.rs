@@ -8,7 +8,33 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::id::{ReplicaId, ReplicaSet, Slot};
+use crate::{
+    id::{ReplicaId, ReplicaSet, Slot},
+    replica::Snapshot,
+};
+
+/// For how many retransmission periods an offered snapshot is kept without being asked for. chosen: longer than any
+/// asker is silent: it asks again every period.
+pub const SUPPLY_PERIODS: u32 = 8;
+
+/// The core's part of a snapshot, for protocols that order by slot.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct CoreSnapshot {
+    executed: Slot,
+}
+
+/// The state after executing everything through `executed`.
+pub(crate) fn snapshot(executed: Slot, machine: Arc<[u8]>) -> Snapshot {
+    let core = postcard::to_stdvec(&CoreSnapshot { executed }).expect("a vector takes every byte");
+    Snapshot { machine, core: core.into() }
+}
+
+/// The slot through which everything is executed in what [`snapshot`] made.
+pub(crate) fn executed_in(snapshot: &Snapshot) -> Slot {
+    let core: CoreSnapshot = postcard::from_bytes(&snapshot.core)
+        .expect("the snapshot is one that this core asked to have installed");
+    core.executed
+}
 
 /// Part of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

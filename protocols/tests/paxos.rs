@@ -285,6 +285,53 @@ fn back_off_grows_with_every_preemption_and_shrinks_with_success() {
     assert_eq!(ranges(&receive(&mut core, 2, refuse(2, 1))), [least..=3 * least]);
 }
 
+/// Each preemption at a slot doubles it, without end: two round trips pass in the end, however long they take.
+#[test]
+fn back_off_at_one_slot_outgrows_any_round_trip() {
+    let mut core = new(0, 3);
+    let mut longest = Vec::new();
+    step(&mut core, Input::Propose(write(1, 1)));
+    for round in 1..=20 {
+        let promised = ballot(round, 2);
+        let refuse = Message::Refuse { slot: 1, ballot: ballot(round, 0), promised };
+        for effect in receive(&mut core, 2, refuse) {
+            if let Effect::SetTimer { timer: Timer::BackOff, after } = effect {
+                longest.push(*after.end());
+            }
+        }
+        step(&mut core, Input::Timer(Timer::BackOff));
+    }
+    assert!(longest.windows(2).all(|pair| pair[1] == 2 * pair[0]), "{longest:?}");
+    assert_eq!(longest.len(), 20);
+    // Somebody got through: the next slot begins with no more than what earlier slots may add.
+    receive(&mut core, 2, decided(1, &[write(3, 1)]));
+    let refuse = Message::Refuse { slot: 2, ballot: ballot(2, 0), promised: ballot(2, 2) };
+    let effects = receive(&mut core, 2, refuse);
+    let least = Config::new(3).timeouts.retransmit / 8;
+    let after = 32 * least..=96 * least;
+    assert!(effects.contains(&Effect::SetTimer { timer: Timer::BackOff, after }), "{effects:?}");
+}
+
+/// Its client asked another replica, too, which got it decided: whoever still had it in the queue, or on its way to another
+/// slot, is done with it.
+#[test]
+fn a_batch_decided_through_another_replica_leaves_the_queue() {
+    let mut core = new(0, 3);
+    for index in 1..=3 {
+        step(&mut core, Input::Propose(write(1, index)));
+    }
+    assert_eq!(core.status().undecided, 3);
+    // The second waits in the queue. The first is being proposed for slot 1, which another batch wins; then it is decided
+    // elsewhere while it is being proposed for slot 2.
+    receive(&mut core, 2, decided(1, &[write(1, 2)]));
+    assert_eq!(core.status().undecided, 2);
+    let effects = receive(&mut core, 2, decided(3, &[write(1, 1)]));
+    assert_eq!(core.status().undecided, 1, "the third");
+    assert_eq!(messages(&effects), [prepare(4, ballot(2, 0))], "which is next");
+    let sent = messages(&receive(&mut core, 1, promise(2, ballot(2, 0), None)));
+    assert_eq!(sent, [accept(2, ballot(2, 0), Batch::NOOP)], "what is left of the first is a hole");
+}
+
 #[test]
 fn prepares_and_accepts_are_sent_again_after_a_full_period_to_the_silent() {
     let mut core = new(0, 5);

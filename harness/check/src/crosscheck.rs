@@ -4,11 +4,17 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Budget, Kind, Operation, Outcome, Verdict,
+    Budget, Kind, Operation, Outcome, Verdict, ordered,
     register::{self, Access},
     search::{Found, search},
     unique::{self, Unique},
 };
+
+/// A random history, and the positions of the writes that took effect, in their order.
+struct Drawn {
+    operations: Vec<Operation>,
+    writes: Vec<usize>,
+}
 
 /// What may occur in a random history.
 #[derive(Clone, Copy)]
@@ -24,7 +30,7 @@ struct Shape {
 }
 
 /// A history of a register that is atomic, with answers changed at random where `lies`.
-fn random(shape: Shape, lies: bool, rng: &mut ChaCha8Rng) -> Vec<Operation> {
+fn random(shape: Shape, lies: bool, rng: &mut ChaCha8Rng) -> Drawn {
     let mut free_at = vec![0u64; usize::try_from(shape.processes).unwrap()];
     let mut planned = Vec::new();
     for number in 0..shape.operations {
@@ -38,7 +44,7 @@ fn random(shape: Shape, lies: bool, rng: &mut ChaCha8Rng) -> Vec<Operation> {
     planned.sort_unstable();
     let mut state: Option<Vec<u8>> = None;
     let mut written: Vec<Option<Vec<u8>>> = vec![None];
-    let mut operations = Vec::new();
+    let (mut operations, mut writes) = (Vec::new(), Vec::new());
     for (_, invoke, returned, process, number) in planned {
         let value = match shape.unique {
             true => format!("{number:02}").into_bytes(),
@@ -59,13 +65,16 @@ fn random(shape: Shape, lies: bool, rng: &mut ChaCha8Rng) -> Vec<Operation> {
         let happens = answered || rng.random_bool(0.5);
         let outcome = if happens { apply(&kind, &mut state) } else { Outcome::Done };
         written.push(state.clone());
+        if happens && kind != Kind::Get {
+            writes.push(operations.len());
+        }
         let answer = answered.then_some((returned, outcome));
         operations.push(Operation { process, key: b"k".to_vec(), kind, invoke, answer });
     }
     if lies {
         lie(&mut operations, &written, rng);
     }
-    operations
+    Drawn { operations, writes }
 }
 
 fn lie(operations: &mut [Operation], written: &[Option<Vec<u8>>], rng: &mut ChaCha8Rng) {
@@ -122,10 +131,14 @@ fn compare(shape: Shape, seed: u64) -> [usize; 3] {
     let mut said = [0; 3];
     for round in 0..3_000 {
         let lies = round % 2 == 1;
-        let history = random(shape, lies, &mut rng);
+        let Drawn { operations: history, writes } = random(shape, lies, &mut rng);
         let all: Vec<&Operation> = history.iter().collect();
         let found = search(&all, &Budget::default(), &mut || true);
         assert!(lies || found == Found::Order, "{}", listed(&history));
+        let ordered: Vec<&Operation> = writes.iter().map(|&at| &history[at]).collect();
+        let explained = ordered::explains(&all, &ordered);
+        assert!(lies || explained, "the order that was is an explanation:\n{}", listed(&history));
+        assert!(!explained || found == Found::Order, "{}", listed(&history));
         if shape.operations <= 7 {
             let expected = if has_order(&all, &None) { Found::Order } else { Found::NoOrder };
             assert_eq!(found, expected, "{}", listed(&history));

@@ -8,6 +8,7 @@
 //!   Gibbons and Korach, *Testing shared memories* (1997): the operations on one value form a zone in time, and two zones
 //!   that each have to come first contradict each other.
 //! - [`register`]: the same for puts and gets that are kept as numbers, as a load generator records them.
+//! - `ordered`: whoever knows the order in which the writes took effect has the proof, if it is one ([`check_ordered`]).
 //! - `search`: Wing and Gong's search with Lowe's memory of what was tried, as in the checker porcupine; exponential in
 //!   the worst case, so it has a [`Budget`] whose end is [`Verdict::Unknown`], which is no pass.
 //!
@@ -20,6 +21,7 @@ mod blocks;
 mod elements;
 pub mod formats;
 mod history;
+mod ordered;
 pub mod register;
 mod search;
 mod shrink;
@@ -51,9 +53,43 @@ enum OfKey {
 ///
 /// A violation on any key decides, also when another key is unknown.
 pub fn check(history: &History, budget: &Budget, go_on: &mut dyn FnMut() -> bool) -> Verdict {
+    judge(history, &mut |_| false, budget, go_on)
+}
+
+/// As [`check`], by somebody who has seen in which order the writes took effect: `writes` are the positions, among the
+/// history's operations, of all that did, in an order that is right for each key. That is believed only where it explains
+/// every answer; elsewhere the history is judged as if nothing were known.
+pub fn check_ordered(
+    history: &History,
+    writes: &[usize],
+    budget: &Budget,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Verdict {
+    let mut of_key: FxHashMap<&[u8], Vec<&Operation>> = FxHashMap::default();
+    for &at in writes {
+        let write = &history.operations()[at];
+        of_key.entry(&write.key).or_default().push(write);
+    }
+    let mut explained = |operations: &[&Operation]| {
+        let writes = of_key.get(operations[0].key.as_slice()).map_or(&[][..], Vec::as_slice);
+        ordered::explains(operations, writes)
+    };
+    judge(history, &mut explained, budget, go_on)
+}
+
+/// Judges key by key, but for those that are `explained`.
+fn judge(
+    history: &History,
+    explained: &mut dyn FnMut(&[&Operation]) -> bool,
+    budget: &Budget,
+    go_on: &mut dyn FnMut() -> bool,
+) -> Verdict {
     let keys = history.by_key();
     let mut unknown = None;
     for operations in &keys {
+        if explained(operations) {
+            continue;
+        }
         match check_key(operations, budget, go_on) {
             OfKey::Linearizable => {}
             OfKey::NotLinearizable(witness) => return Verdict::NotLinearizable(Box::new(witness)),

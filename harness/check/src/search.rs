@@ -89,7 +89,7 @@ impl<'a> Seen<'a> {
 
 /// What placing an operation does.
 #[derive(Clone, Copy)]
-enum Step {
+pub(crate) enum Step {
     /// Needs the value.
     Read(Value),
     /// Needs another value than this.
@@ -100,7 +100,7 @@ enum Step {
 }
 
 impl Step {
-    fn of(operation: &Operation, values: &mut Values) -> Self {
+    pub(crate) fn of(operation: &Operation, values: &mut Values) -> Self {
         match (&operation.kind, &operation.answer) {
             (Kind::Get, _) => Self::Read(values.number(operation.read().flatten())),
             (Kind::Put(value), _) => Self::Write(values.number(Some(value))),
@@ -116,7 +116,7 @@ impl Step {
     }
 
     /// The value afterwards; none if the operation cannot stand here.
-    fn apply(self, state: Value, values: &mut Values) -> Option<Value> {
+    pub(crate) fn apply(self, state: Value, values: &mut Values) -> Option<Value> {
         match self {
             Self::Read(value) => (state == value).then_some(state),
             Self::ReadOther(value) => (state != value).then_some(state),

@@ -270,7 +270,9 @@ impl<R: Replica> Engine<R> {
         }
         let answer = match self.kv.answered(request) {
             Some(outcome) => Ok(outcome),
-            None if !self.kv.sessions().admits(request.client) => Err(Refusal::SessionsFull),
+            None if !self.kv.sessions().admits(request.client, request.unanswered_from) => {
+                Err(Refusal::SessionsFull)
+            }
             None => {
                 self.pending.insert(key, Pending { connection, entered: now, committed: false });
                 *self.pending_of.entry(connection).or_default() += 1;

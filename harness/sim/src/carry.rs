@@ -165,7 +165,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let outcome = host.kv.apply(&request);
             host.counters.commands_executed += 1;
             if host.kv.digest().writes != writes {
-                self.observer.took_effect(replica, instance, &request)?;
+                let new = self.observer.took_effect(replica, instance, &request)?;
+                if new {
+                    self.source.on_effect(&request);
+                }
             }
             if pending.is_some() {
                 outcomes.push(outcome);

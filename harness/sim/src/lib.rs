@@ -25,6 +25,7 @@ mod fault;
 mod history;
 mod host;
 mod hostile;
+mod linearizability;
 mod mutant;
 mod network;
 mod observe;

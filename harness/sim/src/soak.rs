@@ -1,6 +1,6 @@
 //! A run by a [`Scenario`]: a number of submissions per client, then rest, then everything is compared.
 
-use protocols::{Outcome as CommandOutcome, Replica, ReplicaId};
+use protocols::{ClientId, Outcome as CommandOutcome, Replica, ReplicaId, Request};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
@@ -62,6 +62,8 @@ pub(crate) struct SoakClients<'s> {
     clients: Vec<Client>,
     rng: ChaCha8Rng,
     history: History,
+    /// The writes that took effect, by client and index, in the order in which they did.
+    effects: Vec<(ClientId, u64)>,
     sites: Vec<SiteLatencies>,
 }
 
@@ -75,6 +77,7 @@ impl<'s> SoakClients<'s> {
             clients: (1..).zip(clients).map(|(id, site)| Client::new(id, site)).collect(),
             rng: rng(seed, 1),
             history: History::default(),
+            effects: Vec::new(),
             sites: vec![SiteLatencies::default(); replicas],
         }
     }
@@ -166,6 +169,10 @@ impl Source for SoakClients<'_> {
         self.sites[replica.index()].execute_ns.push(latency_ns);
     }
 
+    fn on_effect(&mut self, request: &Request<'_>) {
+        self.effects.push((request.client, request.number.index()));
+    }
+
     fn is_done(&self) -> bool {
         self.clients.iter().all(|client| client.is_done(self.load))
     }
@@ -193,7 +200,9 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
         for key in self.source.load.append_only() {
             self.check_appends(&key)?;
         }
-        history.check_reads()
+        history.check_reads()?;
+        let value = |key: &[u8]| self.hosts[0].kv.value(key).map(<[u8]>::to_vec);
+        history.check_linearizability(&self.source.effects, self.now, value)
     }
 
     /// Everything appended to `key` is in its value, once. All replicas hold the same.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Debug, ops::RangeInclusive};
 
-use protocols::{Batch, Outcome, ReplicaId};
+use protocols::{Batch, Outcome, ReplicaId, Request};
 use smallvec::SmallVec;
 
 use crate::{queue::Nanos, violation::Breach};
@@ -42,6 +42,9 @@ pub trait Source {
 
     /// The replica that was asked has executed a submission, so long after it came in.
     fn on_executed(&mut self, replica: ReplicaId, latency_ns: u64);
+
+    /// A write took effect somewhere, nowhere before: for each key in the one order in which this happens to its writes.
+    fn on_effect(&mut self, _request: &Request<'_>) {}
 
     /// Has all that will ever be asked for been asked and answered?
     fn is_done(&self) -> bool;

@@ -25,6 +25,10 @@ pub enum Broken {
     Answer,
     /// A snapshot was installed that no replica captured, or that does not decode.
     ForeignSnapshot,
+    /// No order of what the clients asked for explains what they were told.
+    Linearizability,
+    /// The check of the clients' history ended before it was decided.
+    HistoryUndecided,
     /// At rest an acknowledged write is missing, or there is one that nobody asked for.
     Writes,
     /// At rest the replicas' states differ.

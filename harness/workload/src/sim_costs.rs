@@ -40,50 +40,11 @@ impl SimCosts {
     /// Nothing costs anything.
     pub const NONE: Self =
         Self { cpu_us_per_message: 0.0, cpu_ns_per_byte: 0.0, nic_mbit_per_s: 0.0 };
-
-    /// The CPU time of receiving or sending a message of so many bytes, in whole nanoseconds.
-    pub fn cpu_ns(&self, bytes: usize) -> u64 {
-        rounded(self.cpu_us_per_message * 1e3 + self.cpu_ns_per_byte * bytes as f64)
-    }
-
-    /// How long so many bytes occupy the network card, in whole nanoseconds.
-    pub fn nic_ns(&self, bytes: usize) -> u64 {
-        // A megabit per second is a bit per microsecond.
-        if self.nic_mbit_per_s == 0.0 {
-            0
-        } else {
-            rounded(bytes as f64 * 8e3 / self.nic_mbit_per_s)
-        }
-    }
 }
 
 impl Workload {
     /// Do latencies follow from the matrix of sites alone: a simulation without costs?
     pub fn costs_nothing(&self) -> bool {
         self.cluster.driver == Driver::Sim && self.sim == Some(SimCosts::NONE)
-    }
-}
-
-/// To the nearest whole number.
-fn rounded(ns: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "ranges are checked at load, messages are bounded"
-    )]
-    let whole = ns.round() as u64;
-    whole
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn costs_are_rounded_once_not_per_byte() {
-        let costs =
-            SimCosts { cpu_us_per_message: 0.5, cpu_ns_per_byte: 0.25, nic_mbit_per_s: 1000.0 };
-        assert_eq!((costs.cpu_ns(0), costs.cpu_ns(1), costs.cpu_ns(1000)), (500, 500, 750));
-        assert_eq!((costs.nic_ns(0), costs.nic_ns(125)), (0, 1000));
-        assert_eq!((SimCosts::NONE.cpu_ns(9000), SimCosts::NONE.nic_ns(9000)), (0, 0));
     }
 }

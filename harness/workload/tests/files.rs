@@ -89,7 +89,9 @@ fn committed_files_load_bear_their_name_and_open_with_a_question() {
         assert_eq!(workload.unsupported(), None, "{}", path.display());
         found.insert(workload.name);
     }
-    for name in ["quickstart", "conflict-sweep", "open-loop", "wan5", "wan5-isolated", "failover"] {
+    for name in
+        ["quickstart", "conflict-sweep", "open-loop", "wan5", "wan5-isolated", "sosp13-latency"]
+    {
         assert!(found.contains(name), "{found:?}");
     }
 }

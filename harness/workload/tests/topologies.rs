@@ -39,6 +39,9 @@ fn committed_topologies_hold_every_cluster_up_to_their_size_and_say_what_they_ar
     let mut names = Vec::new();
     for entry in fs::read_dir(folder().join("topologies")).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
         let file = Topology::load(&path).unwrap_or_else(|error| panic!("{error}"));
         let topology = file.topology;
         assert!(file.description.is_some_and(|text| text.ends_with('.')), "{}", path.display());
@@ -239,4 +242,27 @@ fn tables_that_cannot_be_used() {
         "round_trip_ms = { a-b = 1, b-c = 1 }",
         ".round_trip_ms.a-c: missing: add a-c = <ms>, since cluster.replicas = 3 takes the first 3 sites",
     );
+}
+
+#[test]
+fn a_topology_that_is_not_there() {
+    let error = Topology::load(&folder().join("topologies/moon.toml")).unwrap_err().to_string();
+    assert!(error.contains("topologies/moon.toml: cannot be read (No such file"), "{error}");
+    assert!(error.ends_with("`bench list` names the topologies"), "{error}");
+}
+
+/// The format's description for users is a topology itself.
+#[test]
+fn the_described_file_loads() {
+    let text = fs::read_to_string(folder().join("topologies/README.md")).unwrap();
+    let (_, described) = text.split_once("A file holds\n\n```toml\n").unwrap();
+    let (described, _) = described.split_once("```").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("described.toml");
+    fs::write(&path, described).unwrap();
+    let file = Topology::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(file.description.as_deref(), Some("What it is. `bench list` shows this paragraph."));
+    let sites = file.topology.sites(3).unwrap_or_else(|lack| panic!("{lack}"));
+    assert_eq!((sites.one_way_ns[1][2], sites.one_way_ns[2][1]), (80 * MS, 76 * MS));
+    assert_eq!((sites.jitter_ns[0][1], sites.jitter_ns[2][1]), (MS / 2, 2 * MS));
 }

@@ -128,6 +128,8 @@ pub(super) struct Watch {
     pub(super) mentioned_to: u64,
     /// The row's patience when the timer was set.
     pub(super) patience: u32,
+    /// Has an instance of the row become a no-op since?
+    pub(super) noop: bool,
 }
 
 impl Row {
@@ -143,10 +145,27 @@ impl Row {
         news
     }
 
-    /// A recovery met the row's live replica: the timer was too short. However many recoveries it began, that counts once.
-    pub(super) fn owner_lives(&mut self) {
+    /// A recovery met the row's live replica, or was given up before its answers came: the timer was too short. However
+    /// many recoveries it began, that counts once.
+    pub(super) fn timer_was_short(&mut self) {
         if let Some(watch) = self.watch {
-            self.patience = self.patience.max(watch.patience + 1).min(super::PATIENCE_MAX);
+            self.patience = self.patience.max(watch.patience + 1);
+        }
+    }
+
+    /// An instance of the row is decided; `noop` if as a no-op.
+    pub(super) fn decided(&mut self, noop: bool) {
+        if let Some(watch) = &mut self.watch {
+            watch.noop |= noop;
+        }
+        self.advance_committed();
+    }
+
+    /// The row was decided in time for a whole run of its timer. A no-op does not show that: its timer may have been what
+    /// made it one.
+    pub(super) fn run_of(&mut self, watch: Watch) {
+        if !watch.noop {
+            self.patience = self.patience.saturating_sub(1);
         }
     }
 

@@ -168,6 +168,48 @@ pub enum Message {
 }
 
 impl Message {
+    /// The instance that the message is about, if it is about one.
+    pub(super) fn instance(&self) -> Option<InstanceId> {
+        match self {
+            Self::PreAccept { instance, .. }
+            | Self::PreAcceptOk { instance, .. }
+            | Self::Accept { instance, .. }
+            | Self::AcceptOk { instance, .. }
+            | Self::Commit { instance, .. }
+            | Self::Ask { instance }
+            | Self::Recover { instance, .. }
+            | Self::RecoverOk { instance, .. }
+            | Self::Validate { instance, .. }
+            | Self::ValidateOk { instance, .. }
+            | Self::Waiting { instance, .. }
+            | Self::Refused { instance, .. }
+            | Self::Collected { instance } => Some(*instance),
+            Self::Progress { .. } | Self::Fetch { .. } | Self::Piece(_) => None,
+        }
+    }
+
+    /// The ballot of that instance that the message names.
+    pub(super) fn ballot(&self) -> Option<InstanceBallot> {
+        match self {
+            Self::Accept { ballot, .. }
+            | Self::AcceptOk { ballot, .. }
+            | Self::Recover { ballot, .. }
+            | Self::RecoverOk { ballot, .. }
+            | Self::Validate { ballot, .. }
+            | Self::ValidateOk { ballot, .. }
+            | Self::Refused { ballot, .. } => Some(*ballot),
+            Self::PreAccept { .. }
+            | Self::PreAcceptOk { .. }
+            | Self::Commit { .. }
+            | Self::Ask { .. }
+            | Self::Progress { .. }
+            | Self::Waiting { .. }
+            | Self::Collected { .. }
+            | Self::Fetch { .. }
+            | Self::Piece(_) => None,
+        }
+    }
+
     /// Does the message fit a cluster of `replicas`: known rows, slots that exist, dependencies with a slot per row?
     pub(super) fn is_for(&self, replicas: usize) -> bool {
         let known = |instance: &InstanceId| instance.row.index() < replicas && instance.slot > 0;

@@ -48,6 +48,9 @@
 //!   that was not). The original sends all of it each time.
 //! * Commit is taken at any ballot. A replica that knows a decision answers any request about the instance with it.
 //! * One retransmission timer in all instead of one per peer; one timer per row watches its oldest uncommitted slot.
+//! * What another replica names far above all that is known here is taken for nonsense: an instance more than
+//!   `SLOTS_AHEAD_MAX` above its row's decided slots, which memory would have to hold, or a ballot more than
+//!   `BALLOTS_AHEAD_MAX` above the one held. Who really is so far behind hears it again once it has caught up.
 //! * The optimized recovery of (S13) (TryPreAccept) is ambiguous and can deadlock as published; it is not offered.
 
 mod conflicts;
@@ -63,7 +66,3 @@ mod snapshot;
 pub use conflicts::ConflictIndex;
 pub use message::{Message, Phase, Record, Report, Timer};
 pub use replica::EPaxos;
-
-/// chosen: a row's timer range doubles at most so many times for recoveries that a live owner did not need. With the
-/// default range this outlasts commit latencies of up to a minute; beyond, a live owner's commands may stay no-ops.
-const PATIENCE_MAX: u32 = 7;

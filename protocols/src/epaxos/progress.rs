@@ -13,6 +13,7 @@ use super::{
     message::{Message, Timer},
 };
 use crate::{
+    config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     replica::Effects,
@@ -317,6 +318,7 @@ impl EPaxos {
             oldest: state.committed_to + 1,
             mentioned_to: state.mentioned_to,
             patience: state.patience,
+            noop: false,
         });
         // Staggered by distance from the row, so that one replica at a time leads its recovery; the row's own comes last.
         let distance = match (self.id.index() + n - row.index()) % n {
@@ -325,7 +327,7 @@ impl EPaxos {
         };
         #[expect(clippy::cast_possible_truncation, reason = "at most 64 replicas")]
         let base = self.config.timeouts.recovery * (1 + distance as u32) / 2;
-        let base = base * (1 << state.patience);
+        let base = doubled(base, state.patience);
         effects.set_timer(Timer::Row(row), base..=base + base / 2);
     }
 }

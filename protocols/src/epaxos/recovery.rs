@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
+    config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     mutant::{counted, mutated},
@@ -18,7 +19,7 @@ use crate::{
 
 /// chosen: how many instances of a row one run of its timer begins to recover.
 const RECOVERIES_AT_ONCE: u64 = 64;
-/// chosen: an instance's timer range doubles at most so many times.
+/// chosen: an instance's timer range doubles at most so many times, unless the row's has to be longer.
 const DOUBLINGS_MAX: u32 = 4;
 /// chosen: a recovery that did not get on for so many runs of its timer begins again at a higher ballot, with whoever
 /// answers then; its quorum may have lost a member.
@@ -31,7 +32,7 @@ impl EPaxos {
         let state = &mut self.rows[row.index()];
         let Some(watch) = state.watch.take() else { return };
         if state.committed_to >= watch.oldest {
-            state.patience /= 2;
+            state.run_of(watch);
         } else if !self.snapshots.is_fetching() {
             // A snapshot on its way is likely to bring what is missing.
             let oldest = state.committed_to + 1;
@@ -73,7 +74,9 @@ impl EPaxos {
 
     fn set_instance_timer(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let runs = *self.recoveries.entry(instance).or_insert(0);
-        let period = self.config.timeouts.recovery * (1 << runs.min(DOUBLINGS_MAX));
+        // No shorter than the row's, which has learnt how long messages take.
+        let doublings = runs.min(DOUBLINGS_MAX).max(self.rows[instance.row.index()].patience);
+        let period = doubled(self.config.timeouts.recovery, doublings);
         effects.set_timer(Timer::Instance(instance), period..=period * 2);
     }
 
@@ -178,11 +181,14 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let slow = self.quorums.slow();
-        if self.entry(instance).is_none_or(|entry| entry.ballot != ballot) {
-            return; // An answer to an earlier ballot, or about what is collected.
+        let Some(entry) = self.entry(instance) else { return };
+        if entry.ballot != ballot {
+            // An answer to an earlier ballot of this replica's, which it gave up or was preempted at.
+            self.rows[instance.row.index()].timer_was_short();
+            return;
         }
         if from == instance.row {
-            self.rows[from.index()].owner_lives();
+            self.rows[from.index()].timer_was_short();
         }
         let owner_decides = !mutated!(self.config, NoRowOwnerRule);
         let entry = self.entry_mut(instance).expect("checked above");
@@ -428,6 +434,9 @@ impl EPaxos {
         self.waiting.insert(instance);
         self.hear_waiting(instance, matching);
         for other in against.into_keys() {
+            if !self.is_in_reach(other) {
+                continue;
+            }
             let Some(entry) = self.rows[other.row.index()].log.ensure(other.slot) else { continue };
             if !entry.is_committed() && !self.recoveries.contains_key(&other) {
                 self.set_instance_timer(other, effects);

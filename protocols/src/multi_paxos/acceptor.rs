@@ -107,8 +107,9 @@ impl MultiPaxos {
         let executed = self.executed;
         let entry = self.log.ensure(slot).expect("the caller saw that the slot is not collected");
         if entry.decided {
-            assert!(entry.batch == batch, "slot {slot} is decided as two batches");
-            effects.reply(from, Message::Decided { first: slot, batches: vec![batch] });
+            // Not always what was proposed: that of a leader which has not heard of its successor may be another batch.
+            let batches = vec![entry.batch.clone()];
+            effects.reply(from, Message::Decided { first: slot, batches });
             return;
         }
         if entry.ballot == ballot {
@@ -152,6 +153,7 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
+            self.patience.sign_came(ballot);
             effects.reply(from, Message::Refuse { promised: self.promised });
             return;
         }
@@ -174,7 +176,7 @@ impl MultiPaxos {
         }
         assert!(matches!(self.role, Role::Follower), "another leads this replica's own ballot");
         self.leader = Some(ballot.leader);
-        self.elections_failed = 0;
+        self.patience.leader_found();
         if self.outbox.is_empty() {
             return;
         }
@@ -198,7 +200,7 @@ impl MultiPaxos {
     pub(super) fn step_down(&mut self, effects: &mut Effects<Self>) {
         match std::mem::replace(&mut self.role, Role::Follower) {
             Role::Follower => {}
-            Role::Candidate(_) => self.elections_failed += 1,
+            Role::Candidate(_) => self.patience.election_failed(),
             Role::Leader(_) => {
                 effects.cancel_timer(Timer::Heartbeat);
                 self.keep_own_proposals();

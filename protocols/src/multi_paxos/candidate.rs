@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    leader::Leader,
+    leader::{IN_FLIGHT_MAX, Leader},
     message::{Message, Promise, Record, Timer},
     replica::{MultiPaxos, Role},
 };
@@ -15,12 +15,17 @@ use crate::{
     replica::Effects,
 };
 
+/// How far an acceptor's log may reach above what it keeps of the executed slots. chosen: twice what it takes in above
+/// them, since it may have executed far more than the candidate. A candidate further behind than that leaves the
+/// leadership to others until it has caught up.
+const PROMISED_AHEAD_MAX: u64 = 4 * IN_FLIGHT_MAX;
+
 /// What a candidate has collected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Candidate {
     /// Whose promise is whole, the candidate's own among them.
     promises: ReplicaSet,
-    /// Per replica, where the next piece of its promise begins.
+    /// Per replica, where the next piece of its promise begins; above all of it once it is whole.
     next: Vec<Slot>,
     /// Per slot the batch accepted at the highest ballot, as far as told.
     values: BTreeMap<Slot, (Ballot, Batch)>,
@@ -30,12 +35,15 @@ pub(super) struct Candidate {
     /// Did a piece of a promise come since the election timer was set? A long promise takes many round trips: who begins
     /// again amid them may never end.
     gets_on: bool,
+    /// Did one come since the retransmission timer was set?
+    got_on: bool,
 }
 
 impl MultiPaxos {
     /// Tries to become the leader, at a ballot above any seen.
     pub(super) fn campaign(&mut self, effects: &mut Effects<Self>) {
         let ballot = self.seen.max(self.promised).next_for(self.id);
+        self.patience.campaign_begins(ballot);
         self.promised = ballot;
         self.seen = ballot;
         self.leader = None;
@@ -49,6 +57,7 @@ impl MultiPaxos {
             discarded: 0,
             source: self.id,
             gets_on: false,
+            got_on: false,
         });
         effects.send(self.others, Message::Prepare { ballot, first });
         self.await_leader(effects);
@@ -57,16 +66,22 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_election_timer(&mut self, effects: &mut Effects<Self>) {
-        if self.leader_heard {
-            self.await_leader(effects);
-            return;
-        }
-        if let Role::Candidate(candidate) = &mut self.role {
-            if std::mem::take(&mut candidate.gets_on) {
+        match &mut self.role {
+            // The timer ran out while the election was won.
+            Role::Leader(_) => return,
+            Role::Follower if self.leader_heard => {
+                self.patience.leader_lasted();
                 self.await_leader(effects);
                 return;
             }
-            self.elections_failed += 1;
+            Role::Follower => {}
+            Role::Candidate(candidate) => {
+                if std::mem::take(&mut candidate.gets_on) {
+                    self.await_leader(effects);
+                    return;
+                }
+                self.patience.election_failed();
+            }
         }
         self.campaign(effects);
     }
@@ -77,8 +92,12 @@ impl MultiPaxos {
         promise: Promise,
         effects: &mut Effects<Self>,
     ) {
-        // The promise of an earlier ballot, or of one that has its majority.
-        if promise.ballot != self.promised || !matches!(self.role, Role::Candidate(_)) {
+        self.patience.sign_came(promise.ballot);
+        // The promise of an earlier ballot, or of one that has its majority; or one that nobody makes.
+        if promise.ballot != self.promised
+            || !matches!(self.role, Role::Candidate(_))
+            || !self.is_in_reach(&promise)
+        {
             return;
         }
         let Role::Candidate(candidate) = &mut self.role else { return };
@@ -87,6 +106,7 @@ impl MultiPaxos {
             return;
         }
         candidate.gets_on = true;
+        candidate.got_on = true;
         if promise.discarded > candidate.discarded {
             candidate.discarded = promise.discarded;
             candidate.source = from;
@@ -100,6 +120,8 @@ impl MultiPaxos {
             }
             None => {
                 candidate.promises.insert(from);
+                let last = promise.entries.last().map_or(promise.first, |entry| entry.slot);
+                candidate.next[from.index()] = last + 1;
             }
         }
         let (decided, accepted): (Vec<_>, Vec<_>) =
@@ -112,6 +134,14 @@ impl MultiPaxos {
         }
         self.advance(effects);
         self.lead_if_promised(effects);
+    }
+
+    /// Is every slot of `promise` within what an acceptor keeps above its discarded point? One that it is not is ignored
+    /// as a whole: left out of it, an entry would be taken for one that does not exist.
+    fn is_in_reach(&self, promise: &Promise) -> bool {
+        let log_max = self.config.kept_slots_max.saturating_add(PROMISED_AHEAD_MAX);
+        let reach = self.executed.max(promise.discarded).saturating_add(log_max);
+        promise.entries.last().is_none_or(|entry| entry.slot <= reach)
     }
 
     /// Leads, once a majority has promised and nothing they have discarded is missing here.
@@ -131,7 +161,7 @@ impl MultiPaxos {
             unreachable!("checked above");
         };
         self.leader = Some(self.id);
-        self.elections_failed = 0;
+        self.patience.leader_found();
         self.takeovers.0 += 1;
         effects.cancel_timer(Timer::Election);
         self.beat(effects);
@@ -160,12 +190,21 @@ impl MultiPaxos {
         }
     }
 
-    /// Sends the Prepare again to those whose promise is not whole. There is always someone to wait for.
+    /// Sends the Prepare again to those whose promise is not whole. There is always someone to wait for. Those whose promise
+    /// is whole are told, by a Prepare from ever higher up, that the candidate gets on with the others: they would campaign
+    /// themselves, and a long promise would have to be told from its beginning.
     pub(super) fn resend_prepares(&mut self, effects: &mut Effects<Self>) -> bool {
-        let Role::Candidate(candidate) = &self.role else { return false };
-        for replica in self.others.difference(candidate.promises).iter() {
-            let first = candidate.next[replica.index()];
-            effects.reply(replica, Message::Prepare { ballot: self.promised, first });
+        let Role::Candidate(candidate) = &mut self.role else { return false };
+        let got_on = std::mem::take(&mut candidate.got_on);
+        for replica in self.others.iter() {
+            let next = &mut candidate.next[replica.index()];
+            if candidate.promises.contains(replica) {
+                if !got_on {
+                    continue;
+                }
+                *next += 1;
+            }
+            effects.reply(replica, Message::Prepare { ballot: self.promised, first: *next });
         }
         true
     }

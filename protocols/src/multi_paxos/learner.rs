@@ -24,9 +24,7 @@ impl MultiPaxos {
             };
             leader.own_undecided -= 1;
         }
-        if !self.outbox.is_empty() {
-            self.outbox.settle(&entry.batch);
-        }
+        self.outbox.settle(&entry.batch);
         let batch = entry.batch.clone();
         effects.push(Effect::Committed {
             instance: InstanceId::single_row(slot),
@@ -59,7 +57,11 @@ impl MultiPaxos {
             return;
         }
         if !entry.is_known() || entry.batch != batch {
-            assert!(!entry.own, "another batch than the leader's is chosen at slot {slot}");
+            // A leader of a higher ballot, of which this one has not heard, got it chosen.
+            if entry.own {
+                self.step_down(effects);
+            }
+            let entry = self.log.get_mut(slot).expect("made above");
             entry.batch = batch.clone();
             effects.persist(Record::Decided { slot, batch });
         }

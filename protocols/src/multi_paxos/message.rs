@@ -104,6 +104,29 @@ pub enum Message {
 }
 
 impl Message {
+    /// The ballot for which the sender speaks as its leader.
+    pub(super) fn ballot_led(&self) -> Option<Ballot> {
+        match self {
+            Self::Prepare { ballot, .. }
+            | Self::Accept { ballot, .. }
+            | Self::Commit { ballot, .. }
+            | Self::Heartbeat { ballot, .. } => Some(*ballot),
+            _ => None,
+        }
+    }
+
+    /// Are the slots that it names such as can be?
+    pub(super) fn is_proper(&self) -> bool {
+        match self {
+            Self::Promise(promise) => promise.is_proper(),
+            Self::Accept { slot, .. } => *slot > 0,
+            Self::Decided { first, batches } => {
+                *first > 0 && first.checked_add(batches.len() as u64).is_some()
+            }
+            _ => true,
+        }
+    }
+
     /// Every ballot that the message names.
     pub(super) fn ballots(&self) -> impl Iterator<Item = Ballot> {
         let (ballot, entries) = match self {
@@ -139,6 +162,16 @@ pub struct Promise {
     pub next: Option<Slot>,
     /// The slot through which the sender has discarded its log: decided, and not among the entries.
     pub discarded: Slot,
+}
+
+impl Promise {
+    /// Do its slots ascend from the first one on, and does the next piece begin above them?
+    fn is_proper(&self) -> bool {
+        let ascending = self.entries.is_sorted_by(|a, b| a.slot < b.slot);
+        let from_first = self.entries.first().is_none_or(|entry| entry.slot >= self.first);
+        let last = self.entries.last().map_or(self.first, |entry| entry.slot);
+        ascending && from_first && self.next.is_none_or(|next| next > last)
+    }
 }
 
 /// One slot of a promise.

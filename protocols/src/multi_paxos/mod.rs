@@ -31,6 +31,8 @@
 //! * The Refuse of PMMC's preemption also answers a stale leader's heartbeat.
 //! * An acceptor that knows a slot to be decided answers an Accept for it with the decision.
 //! * The votes of slots already chosen are not waited for: a follower that missed one fetches it.
+//! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
+//!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.
 
 mod acceptor;
@@ -40,6 +42,7 @@ mod leader;
 mod learner;
 mod message;
 mod outbox;
+mod patience;
 mod replica;
 
 pub use message::{Message, Promise, PromisedEntry, Record, Timer};

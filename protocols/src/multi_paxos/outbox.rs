@@ -1,11 +1,6 @@
 //! Batches that this replica's clients proposed while another replica leads, until they are seen decided.
 
-use std::collections::VecDeque;
-
-use crate::{
-    command::Batch,
-    key_map::{KeyMap, key_hash},
-};
+use crate::{batch_queue::BatchQueue, command::Batch};
 
 /// The most batches kept; a batch beyond it is dropped and left to its client's retry. chosen: above what a saturated
 /// leader has in flight, and 16 MiB of small batches.
@@ -13,78 +8,52 @@ const BATCHES_MAX: usize = 1 << 16;
 /// The most batches forwarded again per period. chosen: a whole window of a busy client, far below a link's buffer.
 const RESENT_MAX: usize = 1 << 10;
 
-/// The batches in the order in which they came, found by the hash of their bytes. Two batches of one hash would be taken
-/// for one, which costs a client's retry and nothing else.
+/// The batches in the order in which they came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
-    /// None where a batch is decided and one before it is not.
-    batches: VecDeque<Option<Batch>>,
-    /// The number of the first of `batches`.
-    base: u64,
-    numbers: KeyMap<u64>,
+    queue: BatchQueue,
     /// The highest number seen decided: what was sent before it and is not decided was probably lost.
-    settled_highest: u64,
+    settled_highest: i64,
     /// Was anything seen decided in this period?
     progressed: bool,
     /// Batches below this number were sent before this period began.
-    sent_before: u64,
+    sent_before: i64,
 }
 
 impl Outbox {
     /// Keeps `batch`; false if it is here already or there is no room.
     pub(super) fn push(&mut self, batch: Batch) -> bool {
-        let hash = key_hash(batch.as_bytes());
-        if self.batches.len() >= BATCHES_MAX || self.numbers.get(hash).is_some() {
-            return false;
-        }
-        self.numbers.insert(hash, self.base + self.batches.len() as u64);
-        self.batches.push_back(Some(batch));
-        true
+        self.queue.len() < BATCHES_MAX && self.queue.push_back(batch)
     }
 
     /// `batch` is decided somewhere: it need not be kept.
     pub(super) fn settle(&mut self, batch: &Batch) {
-        let Some(number) = self.numbers.remove(key_hash(batch.as_bytes())) else { return };
-        let position = usize::try_from(number - self.base).expect("within the queue");
-        self.batches[position] = None;
-        self.settled_highest = self.settled_highest.max(number);
-        self.progressed = true;
-        while let Some(None) = self.batches.front() {
-            self.batches.pop_front();
-            self.base += 1;
+        if let Some(number) = self.queue.remove(batch) {
+            self.settled_highest = self.settled_highest.max(number);
+            self.progressed = true;
         }
     }
 
     /// How many batches are kept.
     pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+        self.queue.len()
     }
 
     /// Is no batch kept?
     pub(super) fn is_empty(&self) -> bool {
-        self.numbers.is_empty()
+        self.queue.is_empty()
     }
 
     /// Takes up to `most` batches out, the oldest first.
     pub(super) fn take(&mut self, most: usize) -> Vec<Batch> {
-        let mut taken = Vec::new();
-        while taken.len() < most
-            && let Some(batch) = self.batches.pop_front()
-        {
-            self.base += 1;
-            if let Some(batch) = batch {
-                self.numbers.remove(key_hash(batch.as_bytes()));
-                taken.push(batch);
-            }
-        }
-        taken
+        std::iter::from_fn(|| self.queue.pop_front()).take(most).collect()
     }
 
     /// Every batch, to be sent to a new leader.
     pub(super) fn all_sent(&mut self) -> impl Iterator<Item = &Batch> {
         self.progressed = true;
-        self.sent_before = self.base;
-        self.batches.iter().flatten()
+        self.sent_before = i64::MIN;
+        self.queue.iter().map(|(_, batch)| batch)
     }
 
     /// A period has passed: the batches to send again. Those are due that were sent before the period began and are
@@ -94,9 +63,9 @@ impl Outbox {
         let stuck = !std::mem::take(&mut self.progressed);
         let below =
             if stuck { self.sent_before } else { self.sent_before.min(self.settled_highest) };
-        self.sent_before = self.base + self.batches.len() as u64;
-        let numbered = (self.base..below).zip(&self.batches);
-        numbered.filter_map(|(_, batch)| batch.clone()).take(RESENT_MAX).collect()
+        self.sent_before = self.queue.end();
+        let due = self.queue.iter().take_while(|(number, _)| *number < below);
+        due.map(|(_, batch)| batch.clone()).take(RESENT_MAX).collect()
     }
 }
 

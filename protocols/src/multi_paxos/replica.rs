@@ -2,31 +2,26 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::{
     candidate::Candidate,
     leader::Leader,
     message::{Message, Record, Timer},
     outbox::Outbox,
+    patience::Patience,
 };
 use crate::{
     ballot::Ballot,
     catch_up::CatchUp,
     command::Batch,
-    config::Config,
+    config::{Config, doubled},
     id::{ReplicaId, ReplicaSet, Slot},
     log::SlotLog,
     observed::Observed,
     protocol::Protocol,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
-    transfer::Supply,
+    transfer::{Supply, executed_in},
 };
-
-/// The highest power of two by which failed elections stretch the election timer: 16 times.
-/// chosen: with one to two times that, two candidates meet no more even where delays are far above the timeout.
-const STRETCH_MAX: u32 = 4;
 
 /// A replica of Multi-Paxos.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +46,7 @@ pub struct MultiPaxos {
     pub(super) supply: Supply,
     /// Was the leader heard since the election timer was set?
     pub(super) leader_heard: bool,
-    pub(super) elections_failed: u32,
+    pub(super) patience: Patience,
     /// Where the last piece began that the candidate of the promised ballot asked for.
     pub(super) prepared_from: Slot,
     /// Does the retransmission timer run?
@@ -88,12 +83,11 @@ impl Entry {
     pub(super) fn is_known(&self) -> bool {
         self.decided || self.ballot != Ballot::ZERO
     }
-}
 
-/// The core's part of a snapshot.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct CoreSnapshot {
-    pub(super) executed: Slot,
+    /// What is decided here, if that is known.
+    pub(super) fn decision(&self) -> Option<&Batch> {
+        self.decided.then_some(&self.batch)
+    }
 }
 
 impl Replica for MultiPaxos {
@@ -111,10 +105,8 @@ impl Replica for MultiPaxos {
     ) -> Self {
         let mut replica = Self::new(id, config);
         if let Some(snapshot) = snapshot {
-            let core: CoreSnapshot = postcard::from_bytes(&snapshot.core)
-                .expect("the snapshot is one that this core asked to have installed");
-            replica.executed = core.executed;
-            replica.log.collect(core.executed);
+            replica.executed = executed_in(snapshot);
+            replica.log.collect(replica.executed);
         }
         replica.replay(records);
         replica
@@ -132,7 +124,7 @@ impl Replica for MultiPaxos {
     }
 
     fn admissible(message: &Message, replicas: usize) -> bool {
-        message.ballots().all(|ballot| ballot.leader.index() < replicas)
+        message.ballots().all(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
     fn status(&self) -> Status {
@@ -169,7 +161,7 @@ impl MultiPaxos {
             catch_up: CatchUp::default(),
             supply: Supply::default(),
             leader_heard: false,
-            elections_failed: 0,
+            patience: Patience::default(),
             prepared_from: 0,
             retransmitting: false,
             takeovers: Observed(0),
@@ -218,6 +210,13 @@ impl MultiPaxos {
     }
 
     fn on_message(&mut self, from: ReplicaId, message: Message, effects: &mut Effects<Self>) {
+        let known = self.seen.max(self.promised);
+        // Only its leader speaks for a ballot, and nobody is so far ahead.
+        if message.ballot_led().is_some_and(|ballot| ballot.leader != from)
+            || !message.ballots().all(|ballot| ballot.is_near(known))
+        {
+            return;
+        }
         match message {
             Message::Prepare { ballot, first } => self.on_prepare(from, ballot, first, effects),
             Message::Promise(promise) => self.on_promise(from, promise, effects),
@@ -305,7 +304,7 @@ impl MultiPaxos {
     }
 
     fn election_timeout(&self) -> Duration {
-        self.config.timeouts.election * (1 << self.elections_failed.min(STRETCH_MAX))
+        doubled(self.config.timeouts.election, self.patience.doublings())
     }
 
     pub(super) fn majority(&self) -> usize {

@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use super::{
     message::{Message, Record, Timer},
-    replica::{CoreSnapshot, Paxos},
+    replica::{Entry, Paxos},
 };
 use crate::{
     ballot::Ballot,
-    catch_up::{Due, Pieced, Request},
+    catch_up::{Due, Pieced, Request, decided_run},
     command::Batch,
     id::{ReplicaId, Slot},
-    replica::{Effect, Effects, Snapshot},
-    transfer::{Answer, Piece},
+    replica::{Effect, Effects},
+    transfer::{Answer, Piece, SUPPLY_PERIODS, snapshot},
 };
-
-/// For how many retransmission periods an offered snapshot is kept without being asked for. chosen: longer than any
-/// asker is silent before it turns elsewhere.
-const SUPPLY_PERIODS: u32 = 8;
 
 impl Paxos {
     /// Everything through `wanted` is decided, `source` knows, and some of it is missing here.
@@ -51,16 +47,8 @@ impl Paxos {
             effects.reply(from, Message::Discarded { through: self.log.collected() });
             return;
         }
-        let (mut batches, mut bytes) = (Vec::new(), 0);
-        for slot in first..=last.min(self.log.last()) {
-            let entry = self.log.get(slot).expect("above the discarded and up to the last slot");
-            bytes += entry.batch.as_bytes().len();
-            let full = bytes > self.config.piece_bytes_max && !batches.is_empty();
-            if !entry.decided || full {
-                break;
-            }
-            batches.push(entry.batch.clone());
-        }
+        let bytes_max = self.config.piece_bytes_max;
+        let batches = decided_run(&self.log, (first, last), bytes_max, Entry::decision);
         // Who knows nothing is silent, and the asker turns to another.
         if !batches.is_empty() {
             effects.reply(from, Message::Decided { first, batches });
@@ -151,9 +139,7 @@ impl Paxos {
         if through <= self.executed {
             return;
         }
-        let core = postcard::to_stdvec(&CoreSnapshot { executed: through })
-            .expect("a vector takes every byte");
-        effects.push(Effect::Install(Snapshot { machine, core: core.into() }));
+        effects.push(Effect::Install(snapshot(through, machine)));
         self.installs.0 += 1;
         self.end_attempts_through(through);
         self.log.collect(through);

@@ -79,6 +79,7 @@ impl Paxos {
         assert!(!entry.decided, "slot {slot} is decided twice");
         entry.decided = true;
         self.highest = self.highest.max(slot);
+        self.settle(slot, &batch);
         self.end_attempt(slot, &batch, effects);
         effects.push(committed(slot, batch, path));
         // The others are told how far this replica is, and are watched until they are there too.

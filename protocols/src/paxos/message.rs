@@ -93,6 +93,42 @@ pub enum Message {
 }
 
 impl Message {
+    /// The ballot at which the sender proposes.
+    pub(super) fn ballot_led(&self) -> Option<Ballot> {
+        match self {
+            Self::Prepare { ballot, .. } | Self::Accept { ballot, .. } => Some(*ballot),
+            _ => None,
+        }
+    }
+
+    /// The slot whose ballots the message is about.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Prepare { slot, .. }
+            | Self::Promise { slot, .. }
+            | Self::Accept { slot, .. }
+            | Self::Accepted { slot, .. }
+            | Self::Refuse { slot, .. }
+            | Self::Commit { slot, .. } => Some(*slot),
+            Self::Report { .. }
+            | Self::Fetch { .. }
+            | Self::Decided { .. }
+            | Self::Discarded { .. }
+            | Self::FetchSnapshot { .. }
+            | Self::Piece(_) => None,
+        }
+    }
+
+    /// Are the slots that it names such as can be?
+    pub(super) fn is_proper(&self) -> bool {
+        match self {
+            Self::Decided { first, batches } => {
+                *first > 0 && first.checked_add(batches.len() as u64).is_some()
+            }
+            _ => true,
+        }
+    }
+
     /// Every ballot that the message names.
     pub(super) fn ballots(&self) -> impl Iterator<Item = Ballot> {
         let (ballot, other) = match self {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     ballot::Ballot,
     command::Batch,
+    config::doubled,
     id::{ReplicaId, ReplicaSet, Slot},
     mutant::{counted, mutated},
     replica::{Effects, Path},
@@ -16,7 +17,9 @@ use crate::{
 /// largest round trip. chosen: with every preemption it doubles, so that it passes two round trips, which is what the
 /// other proposer needs, after four at the latest, and at once where the period has some slack.
 const FIRST_BACK_OFF: u32 = 8;
-/// How often back-off doubles at most: to four periods. chosen: above what several proposals that follow each other take.
+/// How often preemptions at earlier slots double the back-off at most: to four periods. chosen: above what several
+/// proposals that follow each other take. Preemptions at one slot double it without end, so that however long messages
+/// take, someone is left alone for long enough in the end; and never for longer than the slot was open before.
 const DOUBLINGS_MAX: u32 = 5;
 
 /// The proposing of one slot.
@@ -29,6 +32,8 @@ pub(super) struct Attempt {
     pub(super) own: Option<Batch>,
     /// The highest ballot that refused this attempt.
     refused_for: Ballot,
+    /// How often that has happened.
+    preemptions: u32,
     /// Was the phase's message sent before this period began?
     aged: bool,
 }
@@ -72,6 +77,7 @@ impl Paxos {
             phase: Phase::BackOff,
             own,
             refused_for: Ballot::ZERO,
+            preemptions: 0,
             aged: false,
         });
         self.prepare(slot, effects);
@@ -220,9 +226,10 @@ impl Paxos {
         let attempt = attempt.expect("the caller has it");
         attempt.refused_for = attempt.refused_for.max(promised);
         attempt.phase = Phase::BackOff;
-        let least = self.config.timeouts.retransmit / FIRST_BACK_OFF
-            * (1 << self.preemptions.min(DOUBLINGS_MAX));
-        self.preemptions += 1;
+        let doublings = self.preemptions.max(attempt.preemptions);
+        let least = doubled(self.config.timeouts.retransmit / FIRST_BACK_OFF, doublings);
+        self.preemptions = (self.preemptions + 1).min(DOUBLINGS_MAX);
+        attempt.preemptions += 1;
         if !self.backing_off {
             self.backing_off = true;
             effects.set_timer(Timer::BackOff, least..=3 * least);
@@ -235,6 +242,17 @@ impl Paxos {
         let slots: Vec<Slot> = backed_off.map(|attempt| attempt.slot).collect();
         for slot in slots {
             self.prepare(slot, effects);
+        }
+    }
+
+    /// `batch` is decided at `slot`. If this replica waits to propose it, or does so for another slot (its client has asked
+    /// another replica, too), that is done with.
+    pub(super) fn settle(&mut self, slot: Slot, batch: &Batch) {
+        self.queue.remove(batch);
+        for attempt in self.attempts.iter_mut().filter(|attempt| attempt.slot != slot) {
+            if attempt.own.as_ref() == Some(batch) {
+                attempt.own = None;
+            }
         }
     }
 

@@ -1,15 +1,12 @@
 //! The state of a Paxos replica, its recovery, and the dispatch of inputs to the handlers.
 
-use std::collections::VecDeque;
-
-use serde::{Deserialize, Serialize};
-
 use super::{
     message::{Message, Record, Timer},
     proposer::Attempt,
 };
 use crate::{
     ballot::Ballot,
+    batch_queue::BatchQueue,
     catch_up::CatchUp,
     command::Batch,
     config::Config,
@@ -19,7 +16,7 @@ use crate::{
     protocol::Protocol,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
-    transfer::Supply,
+    transfer::{Supply, executed_in},
 };
 
 /// The most batches that wait for a slot; one beyond it is left to its client's retry. chosen: minutes of work for a
@@ -40,12 +37,12 @@ pub struct Paxos {
     /// The highest slot at which something is known to be accepted or decided.
     pub(super) highest: Slot,
     /// Batches of this replica's clients that wait for a slot.
-    pub(super) queue: VecDeque<Batch>,
+    pub(super) queue: BatchQueue,
     /// What this replica is proposing: the window, and holes that it fills.
     pub(super) attempts: Vec<Attempt>,
     /// Slots lost to other proposers since one was won.
     pub(super) losses: u64,
-    /// Preemptions since a slot was won.
+    /// Preemptions since a slot was won, up to the most that count.
     pub(super) preemptions: u32,
     /// Does the back-off timer run?
     pub(super) backing_off: bool,
@@ -79,12 +76,11 @@ impl Entry {
     pub(super) fn is_known(&self) -> bool {
         self.decided || self.ballot != Ballot::ZERO
     }
-}
 
-/// The core's part of a snapshot.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct CoreSnapshot {
-    pub(super) executed: Slot,
+    /// What is decided here, if that is known.
+    pub(super) fn decision(&self) -> Option<&Batch> {
+        self.decided.then_some(&self.batch)
+    }
 }
 
 impl Replica for Paxos {
@@ -102,11 +98,9 @@ impl Replica for Paxos {
     ) -> Self {
         let mut replica = Self::new(id, config);
         if let Some(snapshot) = snapshot {
-            let core: CoreSnapshot = postcard::from_bytes(&snapshot.core)
-                .expect("the snapshot is one that this core asked to have installed");
-            replica.executed = core.executed;
-            replica.highest = core.executed;
-            replica.log.collect(core.executed);
+            replica.executed = executed_in(snapshot);
+            replica.highest = replica.executed;
+            replica.log.collect(replica.executed);
         }
         replica.replay(records);
         replica
@@ -127,7 +121,7 @@ impl Replica for Paxos {
     }
 
     fn admissible(message: &Message, replicas: usize) -> bool {
-        message.ballots().all(|ballot| ballot.leader.index() < replicas)
+        message.ballots().all(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
     fn status(&self) -> Status {
@@ -153,7 +147,7 @@ impl Paxos {
             log: SlotLog::new(),
             executed: 0,
             highest: 0,
-            queue: VecDeque::new(),
+            queue: BatchQueue::default(),
             attempts: Vec::new(),
             losses: 0,
             preemptions: 0,
@@ -223,6 +217,12 @@ impl Paxos {
     }
 
     fn on_message(&mut self, from: ReplicaId, message: Message, effects: &mut Effects<Self>) {
+        // Only its leader proposes at a ballot, and nobody is so far ahead.
+        if message.ballot_led().is_some_and(|ballot| ballot.leader != from)
+            || !self.are_near(&message)
+        {
+            return;
+        }
         match message {
             Message::Prepare { slot, ballot } => self.on_prepare(from, slot, ballot, effects),
             Message::Promise { slot, ballot, accepted } => {
@@ -245,6 +245,13 @@ impl Paxos {
             }
             Message::Piece(piece) => self.on_piece(from, &piece, effects),
         }
+    }
+
+    /// Are the ballots of `message` such as someone may have come to at its slot?
+    fn are_near(&self, message: &Message) -> bool {
+        let entry = message.slot().and_then(|slot| self.log.get(slot));
+        let promised = entry.map_or(Ballot::ZERO, |entry| entry.promised);
+        message.ballots().all(|ballot| ballot.is_near(promised))
     }
 
     fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {

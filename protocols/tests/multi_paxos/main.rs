@@ -3,6 +3,7 @@
 
 mod faults;
 mod phases;
+mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,13 +2,13 @@
 
 use protocols::{
     Batch, Config, Input, Path, Replica,
-    multi_paxos::{Message, MultiPaxos, PromisedEntry, Record, Timer},
+    multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry, Record, Timer},
 };
 
 use crate::{
     accept, accepted, ballot, entry, heartbeat, leader, new, promise, proposals,
     support::{
-        hand::{commits, executions, messages, receive, records, step},
+        hand::{commits, executions, messages, receive, records, sends, step},
         r, write,
     },
 };
@@ -222,6 +222,42 @@ fn a_restarted_replica_keeps_its_promise_and_not_its_leadership() {
     step(&mut core, Input::Start);
     let sent = messages(&step(&mut core, Input::Timer(Timer::Election)));
     assert_eq!(sent, [Message::Prepare { ballot: ballot(3, 0), first: 2 }], "a ballot never led");
+}
+
+/// Seed 39 of the hostile schedules, with seven replicas: whoever had told all of its long promise heard nothing more from
+/// the candidate, which was busy with the others, and campaigned itself. Of ten elections none ended.
+#[test]
+fn whose_promise_is_whole_is_told_that_the_candidate_gets_on() {
+    let config = Config { piece_bytes_max: 200, ..Config::new(5) };
+    let mut acceptor = MultiPaxos::recover(r(1), &config, None, []);
+    let mut candidate = MultiPaxos::recover(r(2), &config, None, []);
+    for slot in 1..=3 {
+        receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
+    }
+    let at = ballot(1, 2);
+    let mut prepare = messages(&step(&mut candidate, Input::Timer(Timer::Election))).remove(0);
+    receive(&mut candidate, 1, messages(&receive(&mut acceptor, 2, prepare)).remove(0));
+    step(&mut acceptor, Input::Timer(Timer::Election));
+    for first in 2..6 {
+        // A further piece of another's promise.
+        let piece = Promise {
+            ballot: at,
+            first: first - 1,
+            entries: Vec::new(),
+            next: Some(first),
+            discarded: 0,
+        };
+        receive(&mut candidate, 3, Message::Promise(piece));
+        let sent = sends(&step(&mut candidate, Input::Timer(Timer::Retransmit)));
+        let to_1 = sent.into_iter().find(|(to, _)| to.contains(r(1)));
+        prepare = to_1.expect("the candidate gets on").1;
+        let answer = messages(&receive(&mut acceptor, 2, prepare)).remove(0);
+        let Message::Promise(promise) = &answer else { panic!("{answer:?}") };
+        assert_eq!((promise.entries.len(), promise.next), (0, None), "nothing is told again");
+        assert_eq!(messages(&step(&mut acceptor, Input::Timer(Timer::Election))), []);
+    }
+    let sent = sends(&step(&mut candidate, Input::Timer(Timer::Retransmit)));
+    assert!(sent.iter().all(|(to, _)| !to.contains(r(1))), "nothing came meanwhile: {sent:?}");
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! `bench run --dry-run`: the plan as a table.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
-use workload::{Plan, Workload};
+use workload::{Driver, Plan, Workload};
 
 use crate::{output::aligned, progress::short};
 
-/// The plan: a line per point with its protocols and repetitions, then how long it takes.
+/// Chosen: what fits on a screen.
+const STRIKES_SHOWN: usize = 20;
+
+/// The plan: a line per point with its protocols and repetitions, then where it happens, what is done meanwhile, and how
+/// long it takes.
 pub(crate) fn table(workload: &Workload, plan: &Plan) -> String {
     let mut points: Vec<(String, Vec<&'static str>, usize)> = Vec::new();
     for run in &plan.runs {
@@ -40,13 +44,54 @@ pub(crate) fn table(workload: &Workload, plan: &Plan) -> String {
         ]);
     }
     text.push_str(&aligned(&rows));
+    text.push_str(&circumstances(workload));
+    let simulated = match workload.cluster.driver {
+        Driver::Quic => "",
+        Driver::Sim => ", simulated",
+    };
     let _ = writeln!(
         text,
-        "\n{} runs, each {} s of warm-up and {} s measured: about {} in all. Nothing was started.",
+        "\n{} runs, each {} s of warm-up and {} s measured{simulated}: about {} in all. Nothing was started.",
         plan.runs.len(),
         workload.load.warmup_s,
         workload.load.duration_s,
         short(plan.estimate())
     );
     text
+}
+
+/// Where the replicas are and what is done to them; nothing if they are on the bare loopback and left alone.
+fn circumstances(workload: &Workload) -> String {
+    let mut text = String::new();
+    if let Some(network) = &workload.network {
+        let topology = &network.topology;
+        let timeouts = workload.timeouts();
+        let _ = write!(
+            text,
+            "\nSites: {}{}\nRound trips up to {}; timeouts: retransmit {}, election {}, recovery {}, client {}\n",
+            topology.sites.join(", "),
+            topology.name.as_ref().map_or_else(String::new, |name| format!(" ({name})")),
+            ms(workload.round_trip_max()),
+            ms(timeouts.replica.retransmit),
+            ms(timeouts.replica.election),
+            ms(timeouts.replica.recovery),
+            ms(timeouts.client),
+        );
+    }
+    let strikes = workload.strikes();
+    if !strikes.is_empty() {
+        text.push_str("\nFaults, from the start of measuring\n");
+    }
+    for strike in strikes.iter().take(STRIKES_SHOWN) {
+        let at_s = Duration::from_nanos(strike.at_ns).as_secs_f64();
+        let _ = writeln!(text, "  {at_s} s  {}: {}", strike.action.name(), strike.action);
+    }
+    if let Some(more @ 1..) = strikes.len().checked_sub(STRIKES_SHOWN) {
+        let _ = writeln!(text, "  and {more} more");
+    }
+    text
+}
+
+fn ms(duration: Duration) -> String {
+    format!("{} ms", duration.as_secs_f64() * 1e3)
 }

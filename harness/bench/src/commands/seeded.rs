@@ -9,13 +9,14 @@ use sim::{Broken, Hostility, Outcome, Scenario, Shrunk, Violation, hostile};
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
 
 /// What is checked of every seed: a name, and what it says.
-const CHECKED: [(&str, &str); 6] = [
+const CHECKED: [(&str, &str); 7] = [
     ("agreement", "all replicas know the same command and order for an instance"),
     ("visibility", "of two conflicting commands at least one is ordered after the other"),
     ("one order", "conflicting commands are executed in one order everywhere, each once in a life"),
     ("exactly once", "a write takes effect once; at rest every acknowledged write is there"),
     ("equality at rest", "once all faults are mended all replicas reach the same state"),
     ("completion", "once all faults are mended everything asked for is answered"),
+    ("linearizability", "one order of all operations on a key explains all that clients were told"),
 ];
 
 /// What is checked of every seed of `protocol`. Visibility has a meaning only where commands are ordered by dependencies.
@@ -24,9 +25,6 @@ pub(crate) fn checked(protocol: Protocol) -> impl Iterator<Item = (&'static str,
         move |(name, _): &(&str, &str)| *name != "visibility" || protocol == Protocol::EPaxos;
     CHECKED.into_iter().filter(applies)
 }
-
-/// What is not.
-pub(crate) const NOT_CHECKED: &str = "linearizability of the clients' history";
 
 thread_local! {
     /// Is this thread in a simulation, which reports a core's panic as a violation itself?
@@ -91,6 +89,8 @@ pub(crate) const fn rule(broken: Broken) -> &'static str {
         Broken::EffectTwice => "exactly once: a request took effect twice",
         Broken::Answer => "a client was told something impossible",
         Broken::ForeignSnapshot => "a snapshot was installed that no replica captured",
+        Broken::Linearizability => "linearizability: the clients' history contradicts itself",
+        Broken::HistoryUndecided => "linearizability: not decided within the checker's budget",
         Broken::Writes => "exactly once: at rest a write is missing, or one too many",
         Broken::Equality => "equality at rest: the replicas' states differ",
         Broken::Liveness => "unfinished: the cluster did not come to rest after the faults",

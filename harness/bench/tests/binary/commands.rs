@@ -24,6 +24,37 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_shows_sites_timeouts_and_faults() {
+    let text = "name = \"far\"\nrepetitions = 1\nprotocols = [\"epaxos\"]\ncluster.driver = \"sim\"\n\
+        network.topology = { source = \"invented\", sites = [\"A\", \"B\", \"C\"], \
+        round_trip_ms = { A-B = 100, B-C = 110, A-C = 320.5 } }\n\
+        faults = [{ at_s = 2, kill = \"leader\" }, { at_s = 0.5, every_s = 0.1, pause = 1 }]\n";
+    let place = Place::new(text);
+    let Ended { code, stdout, stderr } = place.bench(&["run", "w.toml", "--dry-run"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    let (head, tail) = stdout.split_once("\nSites: ").expect(&stdout);
+    assert!(head.starts_with("far, seed 42"), "{stdout}");
+    let mut lines = tail.lines();
+    let mut check = |expected: &str| assert_eq!(lines.next(), Some(expected), "{stdout}");
+    check("A, B, C");
+    check(
+        "Round trips up to 320.5 ms; timeouts: retransmit 641 ms, election 1602.5 ms, recovery 1602.5 ms, client 3205 ms",
+    );
+    check("");
+    check("Faults, from the start of measuring");
+    check("  0.5 s  pause: r1");
+    check("  0.6 s  pause: r1");
+    assert!(stdout.contains("\n  2 s  kill: leader\n  2 s  pause: r1\n"), "{stdout}");
+    assert!(
+        stdout.ends_with(
+            "\n  and 27 more\n\n1 runs, each 1 s of warm-up and 5 s measured, simulated: about 1 s in all. Nothing \
+             was started.\n"
+        ),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn the_list_names_protocols_and_workloads_with_their_questions() {
     let place = Place::new(TINY);
     let Ended { code, stdout, .. } = place.bench(&["list"]);

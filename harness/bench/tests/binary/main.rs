@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod between_sites;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod commands;

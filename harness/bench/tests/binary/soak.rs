@@ -26,7 +26,7 @@ fn a_few_seeds_of_each_protocol_are_clean() {
             "80 drawn",
             "agreement: ",
             "completion: ",
-            "Not checked yet    linearizability",
+            "linearizability: ",
             "No violation, no seed unfinished. 4 clean seeds",
             "fewer than 75.00 %",
         ] {

@@ -113,21 +113,21 @@ impl Observer {
         Ok(submission)
     }
 
-    /// `request`, a write, took effect at `replica` as part of `instance`.
+    /// `request`, a write, took effect at `replica` as part of `instance`; true if it had done so nowhere before.
     pub(crate) fn took_effect(
         &mut self,
         replica: ReplicaId,
         instance: InstanceId,
         request: &Request<'_>,
-    ) -> Result<(), Breach> {
+    ) -> Result<bool, Breach> {
         let of_client = self.effects.entry(request.client.0).or_default();
         let index = usize::try_from(request.number.index()).expect("clients count from 1");
         if of_client.len() <= index {
             of_client.resize(index + 1, None);
         }
-        let first = *of_client[index].get_or_insert(instance);
+        let Some(first) = of_client[index].replace(instance) else { return Ok(true) };
         if first == instance {
-            return Ok(());
+            return Ok(false);
         }
         let detail = format!(
             "client {}'s {:?} took effect in {first} and, at {replica}, in {instance}",

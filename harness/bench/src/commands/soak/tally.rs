@@ -6,7 +6,7 @@ use protocols::Protocol;
 use serde_json::{Value, json};
 use sim::{Broken, Outcome, Scenario, Violation};
 
-use crate::commands::seeded::{NOT_CHECKED, checked, replay_command, rule, seconds};
+use crate::commands::seeded::{checked, replay_command, rule, seconds};
 
 /// A violation's particulars in the summary are cut here; a replay shows them in full.
 const DETAIL_CHARS_MAX: usize = 160;
@@ -140,7 +140,6 @@ impl Soaked {
         for (index, (name, what)) in checked(self.protocol).enumerate() {
             row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
         }
-        row("Not checked yet", NOT_CHECKED);
         for violation in &tally.violations {
             text.push_str(&self.violation_line(violation));
         }
@@ -169,7 +168,8 @@ impl Soaked {
         seeds / self.cost.wall_s.max(1e-9)
     }
 
-    /// A line for a shell: the command that shows it again, and as its comment what is wrong.
+    /// A line for a shell: the command that shows it again, and as its comment what is wrong. What contradicts itself in a
+    /// history follows it, also as comments.
     fn violation_line(&self, violation: &Violation) -> String {
         let words: Vec<_> = violation.breach.detail.split_whitespace().collect();
         let mut detail: String = words.join(" ");
@@ -178,7 +178,13 @@ impl Soaked {
             detail.push('…');
         }
         let command = replay_command(self.protocol, violation.seed);
-        format!("{command}  # {}: {detail}\n", rule(violation.breach.broken))
+        let mut text = format!("{command}  # {}: {detail}\n", rule(violation.breach.broken));
+        if violation.breach.broken == Broken::Linearizability {
+            for line in violation.breach.detail.lines() {
+                let _ = writeln!(text, "#   {line}");
+            }
+        }
+        text
     }
 
     fn conclusion(&self) -> String {
@@ -226,7 +232,6 @@ impl Soaked {
             "wall_s": self.cost.wall_s,
             "cpu_s": self.cost.cpu_s,
             "checked": checked(self.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
-            "not_checked": [NOT_CHECKED],
             "violations": violations,
             "violation_rate_max_95": tally.violation_rate_max(),
             "interrupted": self.interrupted,
@@ -295,6 +300,16 @@ mod tests {
         let json = soaked.json();
         assert_eq!(json["violations"][1]["replay"], "bench replay --protocol epaxos --seed 1300");
         assert!(json["violation_rate_max_95"].is_null());
+    }
+
+    #[test]
+    fn a_history_that_contradicts_itself_is_shown_below_its_line() {
+        let mut violation = violation(7, Broken::Linearizability);
+        violation.breach.detail = "key \"k\":\n  c1 [1..2] put \"a\" -> done\nno order".to_owned();
+        let text = soaked(1, vec![violation]).text();
+        let expected = "--seed 7  # linearizability: the clients' history contradicts itself: key \"k\": c1 [1..2] put \
+                        \"a\" -> done no order\n#   key \"k\":\n#     c1 [1..2] put \"a\" -> done\n#   no order\n";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
