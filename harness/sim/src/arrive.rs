@@ -98,7 +98,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if host.crash_midway && !effects.is_empty() {
             return self.crash_midway(replica, effects);
         }
-        effects.drain().try_for_each(|effect| self.carry_out(replica, effect))
+        effects.drain().try_for_each(|effect| self.carry_out(replica, effect))?;
+        self.hosts[replica.index()].drop_obsolete(replica);
+        Ok(())
     }
 
     /// Takes one thing in; returns what the core is to be told of it, if anything.

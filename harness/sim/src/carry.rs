@@ -192,6 +192,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         // proposes it again.
         host.pending.retain(|(_, number), _| !number.is_read());
         host.snapshot = Some(snapshot);
+        host.obsolete = host.records.len();
         host.counters.installs += 1;
         Ok(())
     }

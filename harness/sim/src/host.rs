@@ -61,9 +61,13 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) kv: Kv,
     pub(crate) timers: Timers<R::Timer>,
     pub(crate) pending: FxHashMap<SubmissionId, Pending>,
-    /// Every record, in order, from the first life on. Records stay when a snapshot is installed: it comes from another
-    /// replica and holds nothing of what this one promised.
+    /// Every record, in order, from the first life on. With a snapshot, which comes from another replica and holds nothing
+    /// of what this one promised, the core persists anew what it still needs. Once that is durable, replicas with odd
+    /// numbers drop what was recorded before; the others keep it and replay it on top of the snapshot. A driver may do
+    /// either.
     pub(crate) records: Vec<R::Record>,
+    /// How many of them a snapshot installed in this step makes superfluous.
+    pub(crate) obsolete: usize,
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) paused: bool,
     /// What came while paused.
@@ -94,6 +98,7 @@ impl<R: Replica> Host<R> {
             timers: Timers::new(),
             pending: FxHashMap::default(),
             records: Vec::new(),
+            obsolete: 0,
             snapshot: None,
             paused: false,
             backlog: Vec::new(),
@@ -104,6 +109,14 @@ impl<R: Replica> Host<R> {
             pace: NORMAL_PACE,
             crash_midway: false,
             counters: Counters::default(),
+        }
+    }
+
+    /// The step's records are all durable: those from before a snapshot that it installed may go.
+    pub(crate) fn drop_obsolete(&mut self, id: ReplicaId) {
+        let obsolete = std::mem::take(&mut self.obsolete);
+        if id.0 % 2 == 1 {
+            self.records.drain(..obsolete);
         }
     }
 
@@ -120,6 +133,7 @@ impl<R: Replica> Host<R> {
         self.nic_busy_until = 0;
         self.paused = false;
         self.crash_midway = false;
+        self.obsolete = 0;
         self.counters.crashes += 1;
     }
 

@@ -51,6 +51,8 @@ pub struct Node<R: Replica> {
     pub core: Option<R>,
     pub kv: Kv,
     pub records: Vec<R::Record>,
+    /// How many of them a snapshot installed in this step makes superfluous.
+    obsolete: usize,
     pub snapshot: Option<Snapshot>,
     /// Executed in this life, in order; slots covered by a snapshot are missing.
     pub executed: Vec<(Slot, Batch)>,
@@ -87,6 +89,7 @@ impl<R: Replica> Cluster<R> {
             core: None,
             kv: Kv::default(),
             records: Vec::new(),
+            obsolete: 0,
             snapshot: None,
             executed: Vec::new(),
             committed: BTreeMap::new(),
@@ -177,6 +180,13 @@ impl<R: Replica> Cluster<R> {
         if dies {
             self.crash(replica);
         }
+        // Once the whole drain is durable a driver may forget what was recorded before a snapshot: the core has said again
+        // what it still needs.
+        let node = &mut self.nodes[replica.index()];
+        let obsolete = std::mem::take(&mut node.obsolete);
+        if !dies {
+            node.records.drain(..obsolete);
+        }
     }
 
     pub fn propose(&mut self, replica: ReplicaId, batch: Batch) {
@@ -232,8 +242,7 @@ impl<R: Replica> Cluster<R> {
             Effect::Install(snapshot) => {
                 node.kv = Kv::restore(&snapshot.machine).unwrap();
                 node.snapshot = Some(snapshot);
-                // A driver may forget what was recorded before: the core says again what it still needs.
-                node.records.clear();
+                node.obsolete = node.records.len();
                 node.last_executed = Slot::MAX;
             }
         }
