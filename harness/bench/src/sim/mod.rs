@@ -39,8 +39,9 @@ use crate::{
 const LOOPBACK_ONE_WAY_NS: u64 = 50_000;
 /// Chosen: so many round trips until a first leader has taken its place and is known, before the clients begin.
 const ROUND_TRIPS_TO_BEGIN: u32 = 4;
-/// Chosen: how long a cluster may take to come to rest, in simulated time, which costs little.
-const REST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Chosen: how long a cluster may take to come to rest, in simulated time, which costs little. Paxos' proposers, competing
+/// from five continents, decide less than one command in a second.
+const REST_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Chosen: how much simulated time passes between two looks at whether the program is to end.
 const SLICE_NS: u64 = 1_000_000_000;
 /// Chosen: what fits on a few screens.
@@ -230,13 +231,13 @@ impl Phases<'_> {
         self.drain(simulation, timeout_ns)?;
         let living: ReplicaSet =
             ReplicaId::all(replicas).filter(|replica| !faults.down.contains(*replica)).collect();
+        self.rest(simulation)?;
         // One after the other: time costs nothing, and Paxos' proposers would be in each other's way.
         for replica in living.iter() {
             simulation.tell_source(|load, agenda| load.read_back(replica, agenda));
             self.drain(simulation, 2 * timeout_ns)?;
         }
-        let rest = Rest { living, deadline_ns: simulation.now_ns() + nanoseconds(REST_TIMEOUT) };
-        seen.agree = self.compare(simulation, &rest, &mut seen.findings)?;
+        seen.agree = self.compare(simulation, living, &mut seen.findings)?;
         if !faults.down.is_empty() {
             let down: Vec<String> = faults.down.iter().map(|replica| replica.to_string()).collect();
             seen.findings.push(Finding {
@@ -260,30 +261,36 @@ impl Phases<'_> {
         self.halted()
     }
 
-    /// Lets the living replicas come to rest and compares their states and orders of execution.
+    /// Lets the living replicas come to rest, in equal states; false if they do not.
+    fn rest<R: Replica>(&self, simulation: &mut Simulation<R, Load>) -> Result<bool, Halt> {
+        let deadline_ns = simulation.now_ns() + nanoseconds(REST_TIMEOUT);
+        let look_every_ns = nanoseconds(self.setting.workload.timeouts().replica.retransmit);
+        while !simulation.replicas_rest() {
+            let now_ns = simulation.now_ns();
+            if now_ns >= deadline_ns {
+                return Ok(false);
+            }
+            self.pass(simulation, deadline_ns.min(now_ns + look_every_ns))?;
+        }
+        Ok(true)
+    }
+
+    /// Compares the states of the living replicas and their orders of execution.
     fn compare<R: Replica>(
         &self,
         simulation: &mut Simulation<R, Load>,
-        rest: &Rest,
+        living: ReplicaSet,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<bool>, Halt> {
-        let look_every = self.setting.workload.timeouts().replica.retransmit;
-        loop {
-            if simulation.replicas_rest() {
-                return Ok(Some(true));
-            }
-            if simulation.now_ns() >= rest.deadline_ns {
-                break;
-            }
-            let at_ns = simulation.now_ns() + nanoseconds(look_every);
-            self.pass(simulation, at_ns.min(rest.deadline_ns))?;
+        if self.rest(simulation)? {
+            return Ok(Some(true));
         }
         let busy = |replica: &ReplicaId| {
             simulation
                 .status(*replica)
                 .is_some_and(|status| status.unexecuted + status.undecided > 0)
         };
-        let busy: Vec<String> = rest.living.iter().filter(busy).map(|id| id.to_string()).collect();
+        let busy: Vec<String> = living.iter().filter(busy).map(|id| id.to_string()).collect();
         if busy.is_empty() {
             return Ok(Some(false));
         }
@@ -338,12 +345,6 @@ impl Phases<'_> {
             violation.breach.broken, violation.breach.detail
         )
     }
-}
-
-/// How the comparison of the replicas is bounded.
-struct Rest {
-    living: ReplicaSet,
-    deadline_ns: u64,
 }
 
 /// The workload's costs in whole units.
