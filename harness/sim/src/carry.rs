@@ -160,12 +160,12 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let host = &mut self.hosts[replica.index()];
         let pending = host.pending.remove(&id);
         let mut outcomes = Outcomes::new();
-        for request in batch.requests() {
+        for (position, request) in batch.requests().enumerate() {
             let writes = host.kv.digest().writes;
             let outcome = host.kv.apply(&request);
             host.counters.commands_executed += 1;
             if host.kv.digest().writes != writes {
-                let new = self.observer.took_effect(replica, instance, &request)?;
+                let new = self.observer.took_effect(replica, (instance, position), &request)?;
                 if new {
                     self.source.on_effect(&request);
                 }

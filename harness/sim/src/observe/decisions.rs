@@ -23,6 +23,8 @@ pub(crate) struct Decision {
     /// The submission that the batch is, and how many commands it has.
     pub(crate) submission: Option<SubmissionId>,
     pub(crate) commands: u32,
+    /// Which of its first commands were seen to take effect here: a bit each.
+    pub(crate) effective: u64,
     /// Who has executed it, in whatever life.
     pub(crate) executed: ReplicaSet,
     first: ReplicaId,
@@ -119,6 +121,16 @@ impl Decisions {
         Err(Breach::new(Broken::Agreement, detail))
     }
 
+    /// The command at `position` of `instance` is seen to take effect there; false if that was seen before.
+    pub(crate) fn takes_effect(&mut self, instance: InstanceId, position: usize) -> bool {
+        // A settled one, or one of many commands: nothing is remembered, so that it is looked up each time.
+        let Known::Decision(decision) = self.0.slot(instance) else { return true };
+        let bit = 1u64.checked_shl(u32::try_from(position).unwrap_or(u32::MAX)).unwrap_or(0);
+        let new = decision.effective & bit == 0;
+        decision.effective |= bit;
+        new
+    }
+
     /// Nobody will execute `instance` again.
     pub(crate) fn settle(&mut self, instance: InstanceId) {
         let known = self.0.slot(instance);
@@ -146,6 +158,7 @@ impl Decision {
             touches: batch.footprint().touches().iter().map(use_of).collect(),
             submission,
             commands,
+            effective: 0,
             executed: ReplicaSet::EMPTY,
             first,
         }

@@ -113,13 +113,18 @@ impl Observer {
         Ok(submission)
     }
 
-    /// `request`, a write, took effect at `replica` as part of `instance`; true if it had done so nowhere before.
+    /// `request`, a write, took effect at `replica` as the command at `position` of `instance`; true if it had done so
+    /// nowhere before.
     pub(crate) fn took_effect(
         &mut self,
         replica: ReplicaId,
-        instance: InstanceId,
+        (instance, position): (InstanceId, usize),
         request: &Request<'_>,
     ) -> Result<bool, Breach> {
+        // What was found in order at one replica need not be looked up again for the next.
+        if !self.decisions.takes_effect(instance, position) {
+            return Ok(false);
+        }
         let of_client = self.effects.entry(request.client.0).or_default();
         let index = usize::try_from(request.number.index()).expect("clients count from 1");
         if of_client.len() <= index {

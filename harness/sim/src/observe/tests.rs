@@ -96,9 +96,12 @@ fn a_request_takes_effect_in_one_instance() {
     let write = request(1, b"k", true);
     for replica in ReplicaId::all(2) {
         let new = replica == ReplicaId(0);
-        assert_eq!(observer.took_effect(replica, at(0, 1), &write), Ok(new));
+        assert_eq!(observer.took_effect(replica, (at(0, 1), 0), &write), Ok(new));
     }
-    assert_eq!(broken(observer.took_effect(ReplicaId(2), at(1, 1), &write)), Broken::EffectTwice);
+    assert_eq!(
+        broken(observer.took_effect(ReplicaId(2), (at(1, 1), 0), &write)),
+        Broken::EffectTwice
+    );
 }
 
 /// Two writes and a read between them, decided.
