@@ -72,3 +72,42 @@ scripts!(paxos, Paxos:
     a_proposer_that_dies_in_phase_2,
     duelling_proposers,
 );
+
+/// The language itself: what a script says wrongly, or what does not come true, is refused with the line.
+#[test]
+fn what_is_not_so_is_refused() {
+    let begin = "cluster of 3\nr0 proposes a: put k\n";
+    for (script, error) in [
+        ("r0 proposes a: put k\n", "line 1: r0 proposes a: put k: a script begins with"),
+        ("cluster of 3, with luck\n", "says nothing about a cluster"),
+        ("expect r0: 0.1 = a", "expected 'a', found 'undecided'"),
+        ("expect r0: executed a", "expected 'a', found ''"),
+        ("expect r0: answered a", "expected 'answered', found 'not'"),
+        ("expect all: value k is a", "expected 'a', found 'nothing'"),
+        ("expect no PreAccept", "r0 -> r1: PreAccept 0.1 = a after {}"),
+        ("deliver Accept r0 -> r1", "no such message to r1 is under way"),
+        ("deliver PreAccept 0.2 r0 -> r1", "no such message to r1 is under way"),
+        ("deliver PreAccept r0 -> them", "'them' is no replica"),
+        ("r1 timer row 2", "it does not run"),
+        ("r1 timer clock", "there is no timer of that name"),
+        ("r1 proposes b again", "it was not proposed before"),
+        ("deliver PreAccept r0 -> r1, and r1 leaves", "crashes before it persists"),
+        ("wait", "no such directive"),
+    ] {
+        let script =
+            if script.ends_with('\n') { script.to_owned() } else { format!("{begin}{script}\n") };
+        let refused = script::run::<EPaxos>(&script, script::Mode::Strict, &|_| ());
+        let refused = refused.expect_err(&script);
+        assert!(refused.contains(error), "{script}\n{refused}");
+    }
+}
+
+/// Following a script as far as it goes passes over what is not there, and still judges.
+#[test]
+fn a_lenient_run_passes_over_what_is_missing_and_judges_the_rest() {
+    let lenient = |script: &str| script::run::<EPaxos>(script, script::Mode::Lenient, &|_| ());
+    let script =
+        "cluster of 3\nr0 proposes a: put k\ndeliver Accept r0 -> r1\nr1 timer row 2\nrest\n";
+    lenient(&format!("{script}expect all: executed a\n")).unwrap();
+    lenient(&format!("{script}expect all: executed nothing\n")).expect_err("a was executed");
+}
