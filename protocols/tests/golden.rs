@@ -60,6 +60,7 @@ scripts!(epaxos, EPaxos:
     sutra_trace,
 );
 scripts!(multi_paxos, MultiPaxos:
+    a_crash_between_persist_and_reply,
     a_gap_between_constrained_slots,
     a_stale_leaders_read,
     commit_index_over_an_entry_of_an_older_ballot,
