@@ -33,7 +33,7 @@ impl Saturated {
     fn of<R: Replica>(scenario: &Scenario) -> Self {
         let outcome = run::<R>(scenario).unwrap_or_else(|violation| panic!("{violation}"));
         let answered = outcome.history.operations().iter().filter_map(|of| of.answer.as_ref());
-        let last_ns = answered.map(|(at_ns, _)| *at_ns).max().unwrap();
+        let last_ns = answered.map(|(at_ns, _)| *at_ns).max().expect("something is answered");
         Self { took_ns: last_ns - START_NS, outcome }
     }
 
