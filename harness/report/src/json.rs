@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use measure::{Linearizable, Severity, SummaryRow};
+use measure::{CsvRow, FormulaRow, Linearizable, Severity, SummaryRow, read_rows};
 use serde_json::{Map, Value, json};
 
 use crate::cell::{Cell, quotable};
@@ -62,8 +62,17 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
         },
         "points": points,
         "comparisons": comparisons(&results),
+        "formulas": formulas(dir)?,
         "warnings": warnings(&results),
     }))
+}
+
+/// Commit latencies beside their formulas; none but of simulations between sites.
+fn formulas(dir: &Path) -> Result<Vec<FormulaRow>, ReportError> {
+    if !dir.join(FormulaRow::FILE).exists() {
+        return Ok(Vec::new());
+    }
+    Ok(read_rows(dir)?)
 }
 
 fn point_value(results: &Results, point: &Point) -> Value {

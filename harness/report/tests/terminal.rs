@@ -170,3 +170,15 @@ fn json_says_the_same_with_its_verdicts() {
     assert_eq!(value["comparisons"][0]["best"], "epaxos");
     assert_eq!(value["warnings"][0]["severity"], "invalid");
 }
+
+#[test]
+fn json_holds_the_formulas_of_a_simulation_between_sites() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = Pretence::default().write(root.path());
+    assert_eq!(json(&dir).unwrap()["formulas"], serde_json::json!([]));
+    let row = measure::FormulaRow { median_ns: Some(85), site: "VA".into(), ..Default::default() };
+    measure::write_rows(&dir, &[row]).unwrap();
+    let formulas = &json(&dir).unwrap()["formulas"];
+    assert_eq!((&formulas[0]["site"], &formulas[0]["median_ns"]), (&"VA".into(), &85.into()));
+    assert!(formulas[0]["difference_ns"].is_null(), "{formulas}");
+}

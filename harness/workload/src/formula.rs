@@ -83,7 +83,7 @@ impl Workload {
         let isolated = is_isolated(&sites, point);
         match protocol {
             Protocol::Paxos if isolated => Prediction::Exactly(paxos_ns(&sites, site)),
-            Protocol::Paxos => Prediction::Nothing("proposers compete for slots"),
+            Protocol::Paxos => Prediction::Nothing("proposers compete"),
             Protocol::MultiPaxos => Prediction::Exactly(multi_paxos_ns(&sites, site, point.leader)),
             Protocol::EPaxos
                 if isolated || point.keys == (Keys::Conflict { conflict_rate: 0.0 }) =>

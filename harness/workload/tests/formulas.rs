@@ -89,7 +89,7 @@ fn predicted(text: &str) -> [Prediction; 3] {
 #[test]
 fn predictions_say_what_they_hold_for() {
     use Prediction::{Between, Exactly, Nothing};
-    let contended = Nothing("proposers compete for slots");
+    let contended = Nothing("proposers compete");
     assert_eq!(predicted(FREE), [contended, Exactly(170 * MS), Exactly(85 * MS)]);
     let conflicts = format!("{FREE}[commands]\nconflict_rate = 0.5");
     assert_eq!(predicted(&conflicts), [contended, Exactly(170 * MS), Between(85 * MS, 170 * MS)]);

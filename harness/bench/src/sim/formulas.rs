@@ -1,6 +1,6 @@
 //! Simulated commit latencies beside what the formulas say of the matrix of sites, to the nanosecond.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use measure::FormulaRow;
 use protocols::Protocol;
@@ -116,39 +116,66 @@ fn signed(ns: u64) -> i64 {
     i64::try_from(ns).expect("less than three centuries")
 }
 
-/// The rows for a terminal; none if there are none.
+/// The rows for a terminal, a part for each combination of swept keys other than the conflict rate; none if there are no
+/// rows.
 pub(crate) fn table(rows: &[FormulaRow]) -> Option<String> {
     if rows.is_empty() {
         return None;
     }
-    let headings = [
-        "protocol",
-        "site",
-        "conflict",
-        "formula (ms)",
-        "simulated median (ms)",
-        "difference (ms)",
-        "commits",
-        "",
-    ];
-    let mut lines = vec![headings.map(str::to_owned)];
-    lines.extend(rows.iter().map(line));
+    let mut parts: Vec<(String, Vec<[String; 7]>)> = Vec::new();
+    for row in rows {
+        let swept = swept(row);
+        let part = parts.iter().position(|(known, _)| *known == swept).unwrap_or_else(|| {
+            parts.push((swept, vec![HEADINGS.map(str::to_owned)]));
+            parts.len() - 1
+        });
+        parts[part].1.push(line(row));
+    }
+    let mut text = "Commit latency against the formulas\n".to_owned();
+    for (swept, lines) in parts {
+        if !swept.is_empty() {
+            let _ = writeln!(text, "\n{swept}");
+        }
+        text.push_str(&aligned(&lines));
+    }
+    let _ = writeln!(text, "{}", conclusion(rows));
+    Some(text)
+}
+
+const HEADINGS: [&str; 7] = [
+    "protocol",
+    "site",
+    "conflict",
+    "formula (ms)",
+    "simulated median (ms)",
+    "difference",
+    "commits",
+];
+
+fn conclusion(rows: &[FormulaRow]) -> String {
     let exact = rows.iter().filter(|row| row.difference_ns.is_some());
     let (with_formula, off) = exact.fold((0, 0), |(rows, off), row| {
-        let all = row.difference_ns == Some(0) && row.commits_within == Some(row.commits);
-        (rows + 1, off + usize::from(!all))
+        (rows + 1, off + usize::from(row.commits_within != Some(row.commits)))
     });
-    let conclusion = match (with_formula, off) {
+    match (with_formula, off) {
         (0, _) => "No row has a formula that gives one figure".to_owned(),
         (all, 0) => {
             format!("Every commit of all {all} rows with an exact formula takes exactly that")
         }
         (all, off) => format!("{off} of {all} rows with an exact formula DIFFER from it"),
-    };
-    Some(format!("Commit latency against the formulas\n{}{conclusion}\n", aligned(&lines)))
+    }
 }
 
-fn line(row: &FormulaRow) -> [String; 8] {
+/// The swept keys that have no column.
+fn swept(row: &FormulaRow) -> String {
+    let others = row
+        .point
+        .split(' ')
+        .filter(|part| part.contains('=') && !part.starts_with("conflict_rate="));
+    others.collect::<Vec<_>>().join(" ")
+}
+
+fn line(row: &FormulaRow) -> [String; 7] {
     let dash = || "–".to_owned();
     let formula = match (row.formula_ns_min, row.formula_ns_max) {
         (Some(least_ns), Some(most_ns)) if least_ns == most_ns => ms(least_ns),
@@ -161,10 +188,11 @@ fn line(row: &FormulaRow) -> [String; 8] {
         Some(ns) => format!("+{}", ms(ns.unsigned_abs())),
         None => dash(),
     };
+    let agreeing = if row.difference_ns.is_some() { "exact" } else { "within" };
     let commits = match row.commits_within {
-        None => row.commits.to_string(),
-        Some(within) if row.difference_ns.is_some() => format!("{within} of {} exact", row.commits),
-        Some(within) => format!("{within} of {} within", row.commits),
+        None => format!("{}, {}", row.commits, row.note),
+        Some(within) if within == row.commits => format!("all {within} {agreeing}"),
+        Some(within) => format!("{within} of {} {agreeing}", row.commits),
     };
     [
         row.protocol.clone(),
@@ -174,19 +202,7 @@ fn line(row: &FormulaRow) -> [String; 8] {
         row.median_ns.map_or_else(dash, ms),
         difference,
         commits,
-        note(row),
     ]
-}
-
-/// What else tells this row from the others, and why its formula gives no single figure.
-fn note(row: &FormulaRow) -> String {
-    let swept = row
-        .point
-        .split(' ')
-        .filter(|part| !part.starts_with("conflict_rate=") && part.contains('='));
-    let parts: Vec<&str> =
-        swept.chain([row.note.as_str()]).filter(|part| !part.is_empty()).collect();
-    parts.join(", ")
 }
 
 /// Milliseconds, with as many decimals as are needed to say it exactly.
@@ -235,28 +251,45 @@ mod tests {
         assert_eq!(rows.len(), 3 * 2 * 3, "protocols, points, sites");
         let expected = "\
 Commit latency against the formulas
-protocol     site  conflict  formula (ms)  simulated median (ms)  difference (ms)  commits
-multi-paxos  A     0 %       10            10                     0                2 of 3 exact
-multi-paxos  B     0 %       20            10                     -10              0 of 3 exact
-multi-paxos  C     0 %       40            10                     -30              1 of 3 exact
-multi-paxos  A     7 %       10            10                     0                2 of 3 exact
-multi-paxos  B     7 %       20            10                     -10              0 of 3 exact
-multi-paxos  C     7 %       40            10                     -30              1 of 3 exact
-epaxos       A     0 %       10            10                     0                2 of 3 exact
-epaxos       B     0 %       10            10                     0                2 of 3 exact
-epaxos       C     0 %       20.5          10                     -10.5            0 of 3 exact
-epaxos       A     7 %       10 to 20      10                     –                2 of 3 within  conflicts decide which path
-epaxos       B     7 %       10 to 20      10                     –                2 of 3 within  conflicts decide which path
-epaxos       C     7 %       20.5 to 41    10                     –                1 of 3 within  conflicts decide which path
-paxos        A     0 %       –             10                     –                3              proposers compete for slots
-paxos        B     0 %       –             10                     –                3              proposers compete for slots
-paxos        C     0 %       –             10                     –                3              proposers compete for slots
-paxos        A     7 %       –             10                     –                3              proposers compete for slots
-paxos        B     7 %       –             10                     –                3              proposers compete for slots
-paxos        C     7 %       –             10                     –                3              proposers compete for slots
+protocol     site  conflict  formula (ms)  simulated median (ms)  difference  commits
+multi-paxos  A     0 %       10            10                     0           2 of 3 exact
+multi-paxos  B     0 %       20            10                     -10         0 of 3 exact
+multi-paxos  C     0 %       40            10                     -30         1 of 3 exact
+multi-paxos  A     7 %       10            10                     0           2 of 3 exact
+multi-paxos  B     7 %       20            10                     -10         0 of 3 exact
+multi-paxos  C     7 %       40            10                     -30         1 of 3 exact
+epaxos       A     0 %       10            10                     0           2 of 3 exact
+epaxos       B     0 %       10            10                     0           2 of 3 exact
+epaxos       C     0 %       20.5          10                     -10.5       0 of 3 exact
+epaxos       A     7 %       10 to 20      10                     –           2 of 3 within
+epaxos       B     7 %       10 to 20      10                     –           2 of 3 within
+epaxos       C     7 %       20.5 to 41    10                     –           1 of 3 within
+paxos        A     0 %       –             10                     –           3, proposers compete
+paxos        B     0 %       –             10                     –           3, proposers compete
+paxos        C     0 %       –             10                     –           3, proposers compete
+paxos        A     7 %       –             10                     –           3, proposers compete
+paxos        B     7 %       –             10                     –           3, proposers compete
+paxos        C     7 %       –             10                     –           3, proposers compete
 9 of 9 rows with an exact formula DIFFER from it
 ";
         assert_eq!(table(&rows).unwrap(), expected);
+    }
+
+    #[test]
+    fn other_swept_keys_part_the_table() {
+        let text =
+            TEXT.replace("repetitions = 1", "repetitions = 1\nload.clients_per_site = [1, 2]");
+        let workload = Workload::parse("x.toml", &text, &[]).unwrap();
+        let text = table(&formulas(&workload, 10_000_000, 10_000_000).rows()).unwrap();
+        let parts: Vec<&str> = text.split("\n\n").collect();
+        assert_eq!(parts.len(), 3, "{text}");
+        assert!(
+            parts[1].starts_with("clients_per_site=1\nprotocol     site  conflict  "),
+            "{text}"
+        );
+        assert!(parts[2].starts_with("clients_per_site=2\nprotocol "), "{text}");
+        assert!(parts[1].contains("multi-paxos  A     7 %       10            10 "), "{text}");
+        assert!(parts[1].contains("  all 3 exact\n") && !parts[1].contains("all 6"), "{text}");
     }
 
     #[test]
