@@ -47,6 +47,7 @@ scripts!(epaxos, EPaxos:
     a_majority_is_no_fast_quorum,
     a_retry_across_a_snapshot,
     a_retry_at_another_replica,
+    an_accept_below_the_promise,
     duplicate_validate,
     each_in_the_others_dependencies,
     fast_commit_beside_a_conflicting_command,

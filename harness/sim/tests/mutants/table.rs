@@ -21,6 +21,9 @@ Written by `MUTANTS=write cargo test --release -p sim --features mutants --test 
 |---|---|---|---|---|
 ";
 
+/// What stands in the place of a killer.
+const SURVIVES: &str = "**survives**";
+
 /// What became of one mutant under one protocol.
 pub(crate) struct Row {
     pub(crate) mutant: Mutant,
@@ -39,8 +42,7 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.scripts.iter().map(|kill| format!("`{}`", kill.script));
         let killers: Vec<_> = self.soak.iter().map(|_| "soak".to_owned()).chain(names).collect();
-        let killers =
-            if killers.is_empty() { "**survives**".to_owned() } else { killers.join(", ") };
+        let killers = if killers.is_empty() { SURVIVES.to_owned() } else { killers.join(", ") };
         let seeds = self.soak.as_ref().map_or("–".to_owned(), |kill| kill.seeds.to_string());
         let mut rules: Vec<_> = self.soak.iter().map(|kill| kill.rule.as_str()).collect();
         rules.extend(self.scripts.iter().map(|kill| kill.rule.as_str()));
@@ -76,6 +78,6 @@ pub(crate) fn check(rows: &[Row]) {
         let row = text.lines().find(|line| line.starts_with(&head));
         let row = row
             .unwrap_or_else(|| panic!("{PATH}: {head}… is missing: write it with MUTANTS=write"));
-        assert!(!row.contains("survives"), "{PATH}: {row}");
+        assert!(!row.contains(SURVIVES), "{PATH}: {row}");
     }
 }
