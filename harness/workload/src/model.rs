@@ -262,11 +262,6 @@ pub const RUN_OVERHEAD_S: f64 = 1.5;
 const SIMULATED_RUN_S: f64 = 1.0;
 
 impl Workload {
-    /// What errors call the file.
-    pub fn file(&self) -> &str {
-        &self.origin.file
-    }
-
     /// The timeouts of every run.
     ///
     /// What the file names is taken as it is. Absent, they follow [`Workload::round_trip_max`]: retransmit the larger of

@@ -63,20 +63,10 @@ fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
         overrides.push(Override::by_flag("--seed", "seed", seed));
     }
     let workload = Workload::load(&arguments.workload, &overrides).map_err(Failure::usage)?;
-    match workload.unsupported().map(Failure::usage).or_else(|| not_offered(&workload)) {
-        Some(refusal) => Err(refusal),
+    match workload.unsupported() {
+        Some(error) => Err(Failure::usage(error)),
         None => Ok(workload),
     }
-}
-
-/// What the workload's driver could carry out and this program does not offer yet.
-fn not_offered(workload: &Workload) -> Option<Failure> {
-    let quic = workload.cluster.driver == Driver::Quic;
-    (quic && !workload.faults.is_empty()).then(|| {
-        let file = workload.file();
-        let what = "faults: are not carried out by driver \"quic\" yet";
-        Failure::usage(format!("{file}: {what}: use --driver sim"))
-    })
 }
 
 fn manifest(workload: &Workload, plan: &Plan) -> Manifest {

@@ -13,6 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike,
+};
 use node::{
     client::{Connector, Session},
     control::{Control, Operator},
@@ -21,7 +25,7 @@ use node::{
 };
 use protocols::{Config, Protocol, ReplicaId};
 
-use super::join_all;
+use super::{join_all, link::Door};
 
 /// Chosen: many times what a loaded machine needs to start a handful of processes.
 const UP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -59,6 +63,18 @@ struct Process {
     child: Child,
     address: SocketAddr,
     log: PathBuf,
+    /// Its CPU time when the measuring began.
+    used_before_ns: Option<u64>,
+    killed: Option<Killed>,
+}
+
+/// What is known of a process that was killed on purpose.
+#[derive(Clone, Copy, Debug)]
+enum Killed {
+    /// Its end has not been seen yet.
+    Dying,
+    /// All of its CPU time, if the system told.
+    Reaped { cpu_ns: Option<u64> },
 }
 
 /// A process that ended by itself.
@@ -84,7 +100,40 @@ impl Processes {
         Ok(processes)
     }
 
-    /// The first process found that has ended, if any.
+    /// Kills `replica`: it ends at once, with nothing said or written.
+    pub(super) fn kill(&mut self, replica: ReplicaId) {
+        let process = &mut self.replicas[replica.index()];
+        // It fails only if the process has ended already.
+        let _ = process.child.kill();
+        process.killed = Some(Killed::Dying);
+    }
+
+    /// Takes note of the CPU time of every process, by number, when the measuring began.
+    pub(super) fn used_before(&mut self, cpu_ns: impl Iterator<Item = Option<u64>>) {
+        for (process, cpu_ns) in self.replicas.iter_mut().zip(cpu_ns) {
+            process.used_before_ns = cpu_ns;
+        }
+    }
+
+    /// The CPU time that those used since then that were killed, seconds; none if that is not known of one.
+    pub(super) fn killed_cpu_s(&mut self) -> Option<f64> {
+        let killed = self.replicas.iter_mut().filter(|process| process.killed.is_some());
+        let ns: Option<u64> = killed
+            .map(|process| {
+                process.reap();
+                match process.killed {
+                    Some(Killed::Reaped { cpu_ns }) => {
+                        Some(cpu_ns?.saturating_sub(process.used_before_ns?))
+                    }
+                    _ => None,
+                }
+            })
+            .sum();
+        #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
+        ns.map(|ns| ns as f64 / 1e9)
+    }
+
+    /// The first process found that has ended unasked, if any.
     pub(super) fn death(&mut self) -> Option<Death> {
         self.replicas.iter_mut().find_map(Process::death)
     }
@@ -126,14 +175,31 @@ impl Process {
             // A group of its own: Ctrl-C reaches this program alone, which then ends its replicas in order.
             .process_group(0)
             .spawn()?;
-        Ok(Self { id, child, address, log })
+        Ok(Self { id, child, address, log, used_before_ns: None, killed: None })
     }
 
     fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Sees the end of a process that was killed. The system adds up the CPU time of children whose end was seen: what this
+    /// adds is the child's.
+    fn reap(&mut self) {
+        if !matches!(self.killed, Some(Killed::Dying)) {
+            return;
+        }
+        let before_ns = children_cpu_ns();
+        if let Ok(Some(_)) = self.child.try_wait() {
+            let cpu_ns = children_cpu_ns().zip(before_ns).map(|(after, before)| after - before);
+            self.killed = Some(Killed::Reaped { cpu_ns });
+        }
+    }
+
     fn death(&mut self) -> Option<Death> {
+        if self.killed.is_some() {
+            self.reap();
+            return None;
+        }
         let status = self.child.try_wait().ok()??;
         let log = fs::read(&self.log).unwrap_or_default();
         let words = last_words(&String::from_utf8_lossy(&log));
@@ -156,6 +222,13 @@ impl Drop for Process {
     }
 }
 
+/// CPU time of all children whose end was seen.
+fn children_cpu_ns() -> Option<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
+    u64::try_from(ns).ok()
+}
+
 /// The last lines of a log, as one line.
 fn last_words(log: &str) -> String {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -173,8 +246,8 @@ pub(super) struct Cluster {
     pub(super) processes: Processes,
     /// A line to each replica, by number.
     pub(super) lines: Vec<Control>,
-    /// A session with each replica, by number.
-    pub(super) sessions: Vec<Session>,
+    /// A session with each replica, by number, and where to open it again.
+    pub(super) sessions: Vec<(Door, Session)>,
 }
 
 impl Cluster {
@@ -207,7 +280,7 @@ enum Down {
 async fn wait_until_up(
     spec: &Spec<'_>,
     processes: &mut Processes,
-) -> Result<(Vec<Control>, Vec<Session>), Down> {
+) -> Result<(Vec<Control>, Vec<(Door, Session)>), Down> {
     let places: Vec<_> =
         processes.replicas.iter().map(|process| (process.id, process.address)).collect();
     let died = async {
@@ -237,7 +310,7 @@ async fn wait_until_up(
 async fn connect(
     spec: &Spec<'_>,
     places: &[(ReplicaId, SocketAddr)],
-) -> Result<(Vec<Control>, Vec<Session>), String> {
+) -> Result<(Vec<Control>, Vec<(Door, Session)>), String> {
     let identity = |role| Identity::load(spec.credentials, role).map_err(|error| error.to_string());
     let operator = Operator::new(&identity(Role::Operator)?).map_err(|error| error.to_string())?;
     let connector = Connector::new(&identity(Role::Client)?).map_err(|error| error.to_string())?;
@@ -255,7 +328,12 @@ async fn connect(
         tokio::time::sleep(UP_POLL).await;
     }
     let sessions = join_all(places.iter().map(|(id, address)| connector.connect(*id, *address)));
-    Ok((lines, collected(sessions.await)?))
+    let doors = places.iter().map(|(replica, address)| Door {
+        connector: connector.clone(),
+        replica: *replica,
+        address: *address,
+    });
+    Ok((lines, doors.zip(collected(sessions.await)?).collect()))
 }
 
 async fn are_connected(protocol: Protocol, lines: &mut [Control]) -> Result<bool, String> {

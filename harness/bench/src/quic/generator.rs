@@ -16,7 +16,11 @@ use node::{client::Session, wire::Reply};
 use protocols::{ReplicaId, Request};
 use workload::Run;
 
-use super::{alarm::Alarm, tamper::Tamper};
+use super::{
+    alarm::Alarm,
+    link::{Door, Link},
+    tamper::Tamper,
+};
 use crate::{
     history::Recorder,
     load::{
@@ -30,19 +34,15 @@ use crate::{
 const READS_PER_WAKE: usize = 8;
 /// Chosen: an open loop holds back, too, while more than this is unsent.
 const UNSENT_BYTES_MAX: usize = 256 << 20;
-/// A way to one replica.
-#[derive(Debug)]
-struct Link {
-    /// None once it is lost.
-    session: Option<Session>,
-}
 
-/// A session that was lost.
+/// A session that was lost, unasked.
 #[derive(Clone, Debug)]
 pub(super) struct Loss {
     pub(super) replica: ReplicaId,
     pub(super) at_ns: u64,
     pub(super) reason: String,
+    /// When there was one again.
+    pub(super) mended_ns: Option<u64>,
 }
 
 /// The load of one run.
@@ -73,7 +73,7 @@ impl Load {
     /// If the system has no timer left.
     pub(super) fn new(
         run: &Run,
-        sessions: Vec<Session>,
+        sessions: Vec<(Door, Session)>,
         duration: Duration,
         client_timeout: Duration,
     ) -> std::io::Result<Self> {
@@ -81,7 +81,7 @@ impl Load {
         let start = Instant::now();
         let sweep_every = (client_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
         Ok(Self {
-            links: sessions.into_iter().map(|session| Link { session: Some(session) }).collect(),
+            links: sessions.into_iter().map(|(door, session)| Link::new(door, session)).collect(),
             clients: Clients::new(&run.point, run.seed, timeout_ns),
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::new(run.point.replicas, duration),
@@ -134,6 +134,18 @@ impl Load {
     /// How long was measured.
     pub(super) fn measured(&self) -> Duration {
         self.tally.elapsed(self.now_ns())
+    }
+
+    /// Seconds since the begin of the window.
+    pub(super) fn since_begin_s(&self) -> f64 {
+        self.tally.since_begin_s(self.now_ns())
+    }
+
+    /// `replica` was killed: its clients ask the next one, at once.
+    pub(super) fn close(&mut self, replica: ReplicaId) {
+        let asked = self.asked_of(replica);
+        self.links[replica.index()].close();
+        self.ask_again(asked);
     }
 
     /// Lets the load go on until `deadline`.
@@ -213,6 +225,7 @@ impl Load {
             let now = Instant::now();
             let now_ns = nanoseconds(now.saturating_duration_since(self.start));
             self.read_replies(cx, now_ns);
+            self.reopen(cx, now_ns);
             let next_send = if self.issuing { self.issue(now_ns) } else { None };
             if now >= self.next_sweep {
                 self.next_sweep = now + self.sweep_every;
@@ -233,9 +246,8 @@ impl Load {
     fn read_replies(&mut self, cx: &mut Context<'_>, now_ns: u64) {
         for place in 0..self.links.len() {
             for read in 1..=READS_PER_WAKE {
-                let Self { links, clients, tally, history, tamper, ready, losses, .. } = self;
-                let link = &mut links[place];
-                let Some(session) = &mut link.session else { break };
+                let Self { links, clients, tally, history, tamper, ready, .. } = self;
+                let Some(session) = &mut links[place].session else { break };
                 let mut seen = Seen { clients, tally, history, tamper, ready };
                 let on_reply = |reply| seen.on_reply(reply, now_ns);
                 match session.poll_replies(cx, on_reply) {
@@ -243,7 +255,53 @@ impl Load {
                     // There may be more: come back as soon as the others had their turn.
                     Poll::Ready(Ok(_)) if read == READS_PER_WAKE => cx.waker().wake_by_ref(),
                     Poll::Ready(Ok(_)) => {}
-                    Poll::Ready(Err(error)) => link.lose(losses, now_ns, &error),
+                    Poll::Ready(Err(error)) => self.lose(place, now_ns, &error),
+                }
+            }
+        }
+    }
+
+    /// The session with the replica of this place is lost: what was asked there is asked of the next one, at once.
+    fn lose(&mut self, place: usize, at_ns: u64, error: &node::NodeError) {
+        let replica = ReplicaId::from_index(place);
+        let asked = self.asked_of(replica);
+        if self.links[place].lose() {
+            let reason = error.to_string();
+            self.losses.push(Loss { replica, at_ns, reason, mended_ns: None });
+        }
+        self.ask_again(asked);
+    }
+
+    /// What goes over the session with `replica`: what was asked of it, and of those before it that have none.
+    fn asked_of(&self, replica: ReplicaId) -> Vec<Handle> {
+        let at = replica.index();
+        let (before, from) = self.links.split_at(at);
+        let without =
+            |links: &[Link]| links.iter().rev().take_while(|link| link.session.is_none()).count();
+        let mut count = without(before);
+        if count == before.len() {
+            count += without(&from[1..]);
+        }
+        let all = self.links.len();
+        let asked = (0..=count).map(|back| ReplicaId::from_index((at + all - back) % all));
+        asked.flat_map(|replica| self.clients.asked_of(replica)).collect()
+    }
+
+    fn ask_again(&mut self, asked: Vec<Handle>) {
+        let now_ns = self.now_ns();
+        for handle in asked {
+            let links = &mut self.links;
+            self.clients.again(handle, now_ns, |to, request| send(links, to, request));
+        }
+    }
+
+    /// Takes in the sessions that are there again.
+    fn reopen(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+        for (place, link) in self.links.iter_mut().enumerate() {
+            if link.poll_opened(cx) {
+                let of_it = |loss: &&mut Loss| loss.replica.index() == place;
+                if let Some(loss) = self.losses.iter_mut().rev().find(of_it) {
+                    loss.mended_ns = Some(now_ns);
                 }
             }
         }
@@ -302,28 +360,18 @@ impl Load {
     }
 
     fn flush(&mut self, cx: &mut Context<'_>, now_ns: u64) {
-        let Self { links, losses, .. } = self;
-        for link in links {
-            let Some(session) = &mut link.session else { continue };
+        for place in 0..self.links.len() {
+            let Some(session) = &mut self.links[place].session else { continue };
             if session.unsent_bytes() > 0
                 && let Poll::Ready(Err(error)) = session.poll_flush(cx)
             {
-                link.lose(losses, now_ns, &error);
+                self.lose(place, now_ns, &error);
             }
         }
     }
 
     fn now_ns(&self) -> u64 {
         nanoseconds(self.start.elapsed())
-    }
-}
-
-impl Link {
-    /// Its requests are asked of other replicas once their time is over.
-    fn lose(&mut self, losses: &mut Vec<Loss>, at_ns: u64, error: &node::NodeError) {
-        if let Some(session) = self.session.take() {
-            losses.push(Loss { replica: session.replica(), at_ns, reason: error.to_string() });
-        }
     }
 }
 

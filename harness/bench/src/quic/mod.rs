@@ -1,11 +1,13 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
-//! [`cluster`] starts and ends the processes, [`generator`] is the load, [`rest`] compares
+//! [`cluster`] starts and ends the processes, [`faults`] kills some, [`generator`] is the load over its [`link`]s, [`rest`] compares
 //! the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its time.
 
 mod alarm;
 mod cluster;
+mod faults;
 mod generator;
+mod link;
 mod record;
 mod rest;
 mod tamper;
@@ -26,6 +28,7 @@ use workload::{Run, Workload};
 pub(crate) use self::watch::Stop;
 use self::{
     cluster::{Cluster, Spec},
+    faults::Faults,
     generator::Load,
     record::{Clocks, Seen},
     watch::Watch,
@@ -93,7 +96,7 @@ pub(crate) async fn run(
     };
     let mut watch = Watch { processes: &mut processes, interrupt, progress };
     let evidence = setting.results.join(format!("evidence-{stem}.json"));
-    let phases = Phases { setting, client_timeout, evidence: &evidence };
+    let phases = Phases { setting, run, client_timeout, evidence: &evidence };
     let carried_out = phases.carry_out(load, &mut lines, &mut watch).await;
     processes.shut_down(lines).await;
     let (mut load, seen) = match carried_out {
@@ -117,6 +120,7 @@ pub(crate) async fn run(
 /// The phases of a run on a cluster that is up.
 struct Phases<'a> {
     setting: Setting<'a>,
+    run: &'a Run,
     client_timeout: Duration,
     evidence: &'a Path,
 }
@@ -129,19 +133,14 @@ impl Phases<'_> {
     async fn carry_out(
         &self,
         mut load: Load,
-        lines: &mut [Control],
+        lines: &mut Vec<Control>,
         watch: &mut Watch<'_>,
     ) -> Result<(Load, Seen), Stop> {
         self.warm_up(&mut load, lines, watch).await?;
         let (started, before) = (SystemTime::now(), Clocks::now());
         load.begin_window();
-        let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
-        let end = Instant::now() + duration;
-        let measuring = async {
-            load.drive_until(end).await;
-            Ok(())
-        };
-        let mut stop = watch.over("measuring", measuring).await.err();
+        let mut faults = Faults::new(self.run.seed);
+        let mut stop = self.measure(&mut load, lines, watch, &mut faults).await.err();
         load.end_window();
         let after = Clocks::now();
         let mut seen = Seen {
@@ -150,6 +149,9 @@ impl Phases<'_> {
             before,
             after,
             replicas: Vec::new(),
+            killed: faults.killed,
+            killed_cpu_s: None,
+            faults: faults.events,
             agreement: None,
             stop: None,
         };
@@ -159,6 +161,7 @@ impl Phases<'_> {
         if seen.replicas.is_empty() {
             seen.replicas = last_reports(lines).await;
         }
+        seen.killed_cpu_s = watch.processes.killed_cpu_s();
         if stop.is_some() {
             load.abandon();
         }
@@ -173,13 +176,50 @@ impl Phases<'_> {
         watch: &mut Watch<'_>,
     ) -> Result<(), Stop> {
         let warm_up = Duration::from_secs_f64(self.setting.workload.load.warmup_s);
+        let may_kill = !self.setting.workload.faults.is_empty();
         let warm = async {
             load.begin();
             load.drive_until(Instant::now() + warm_up).await;
+            // Whoever is killed cannot be asked any more what of its CPU time it had used before.
+            let mut reports = Vec::new();
+            if may_kill {
+                let asked = join_all(lines.iter_mut().map(Control::report));
+                reports = cluster::collected(load.drive_while(asked).await)?;
+            }
             let began = join_all(lines.iter_mut().map(Control::begin_measuring));
-            cluster::collected(load.drive_while(began).await)
+            cluster::collected(load.drive_while(began).await)?;
+            Ok(reports)
         };
-        watch.over("warming up", warm).await.map(drop)
+        let reports = watch.over("warming up", warm).await?;
+        watch.processes.used_before(reports.iter().map(|report| report.cpu_ns));
+        Ok(())
+    }
+
+    /// The measured window, with the faults that strike in it.
+    async fn measure(
+        &self,
+        load: &mut Load,
+        lines: &mut Vec<Control>,
+        watch: &mut Watch<'_>,
+        faults: &mut Faults,
+    ) -> Result<(), Stop> {
+        let begin = Instant::now();
+        for strike in self.setting.workload.strikes() {
+            let leader = async {
+                load.drive_until(begin + Duration::from_nanos(strike.at_ns)).await;
+                let asked = join_all(lines.iter_mut().map(Control::status));
+                let statuses = cluster::collected(load.drive_while(asked).await)?;
+                Ok(faults::most_named(statuses.iter().map(|status| status.core.leader)))
+            };
+            let leader = watch.over("measuring", leader).await?;
+            faults.strike(&strike, leader, (watch.processes, lines, load));
+        }
+        let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
+        let rest = async {
+            load.drive_until(begin + duration).await;
+            Ok(())
+        };
+        watch.over("measuring", rest).await
     }
 
     /// After the window: the replicas report, what is outstanding is answered, the last values are read back, the

@@ -9,7 +9,7 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::Protocol;
+use protocols::{Protocol, ReplicaSet};
 use workload::{Driver, Mode, Run};
 
 use super::{generator::Load, rest::Agreement, watch::Stop};
@@ -38,6 +38,12 @@ pub(super) struct Seen {
     pub(super) after: Clocks,
     /// What the replicas report; those that could not be asked are missing.
     pub(super) replicas: Vec<ReplicaReport>,
+    /// Those that the fault plan killed.
+    pub(super) killed: ReplicaSet,
+    /// The CPU time that these used in the window, seconds, if it is known of all.
+    pub(super) killed_cpu_s: Option<f64>,
+    /// The faults as they happened.
+    pub(super) faults: Vec<Event>,
     /// None if the run ended before its time.
     pub(super) agreement: Option<Agreement>,
     pub(super) stop: Option<Stop>,
@@ -46,8 +52,10 @@ pub(super) struct Seen {
 /// The record of `run`.
 pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> RunRecord {
     let elapsed_s = seen.elapsed.as_secs_f64();
-    let all_reported = seen.replicas.len() == run.point.replicas;
-    let server_cpu_s = cpu_s(&seen.replicas).filter(|_| all_reported);
+    let all_reported = seen.replicas.len() + seen.killed.len() == run.point.replicas;
+    let living_cpu_s = cpu_s(&seen.replicas).filter(|_| all_reported);
+    let server_cpu_s =
+        living_cpu_s.zip(seen.killed_cpu_s).map(|(living_s, killed_s)| living_s + killed_s);
     let client_cpu_s = seen.after.client_s.zip(seen.before.client_s).map(|(now, then)| now - then);
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
     let offered_ops_per_s =
@@ -66,7 +74,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         events: Vec::new(),
         verdict: measure::Verdict::default(),
     };
-    record.events = events(&load, &seen.stop, seen.elapsed);
+    record.events = events(&load, seen.faults, &seen.stop, seen.elapsed);
     let host = seen.after.host.zip(seen.before.host);
     let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
     let open = run.point.mode == Mode::Open;
@@ -86,7 +94,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         },
         interrupted: matches!(seen.stop, Some(Stop::Interrupted(_))),
         replicas_agree: seen.agreement.as_ref().and_then(|agreement| agreement.agree),
-        findings: findings(&record, &load, &seen.stop, seen.agreement),
+        findings: findings(&record, &load, seen.killed, &seen.stop, seen.agreement),
         ..RunFacts::default()
     };
     judged.enter(&mut facts);
@@ -98,6 +106,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
 fn findings(
     record: &RunRecord,
     load: &Load,
+    killed: ReplicaSet,
     stop: &Option<Stop>,
     agreement: Option<Agreement>,
 ) -> Vec<Finding> {
@@ -109,13 +118,18 @@ fn findings(
     if let Some(Stop::Failed(error)) = stop {
         find(Severity::Invalid, format!("the run failed: {error}"), "look at the replicas' logs");
     }
-    for loss in load.losses.iter().filter(|_| stop.is_none()) {
-        let text = format!("the clients lost their session: {}", loss.reason);
-        find(
-            Severity::Warning,
-            text,
-            "its requests were asked of other replicas after the timeout",
+    for killed in killed.iter() {
+        let cpu = if record.server_cpu_s.is_some() { "" } else { "; its CPU time is not known" };
+        let text = format!(
+            "replica {} was killed as planned, and is left out of what is compared{cpu}",
+            killed.0
         );
+        find(Severity::Warning, text, "see events.csv for the moment");
+    }
+    for loss in load.losses.iter().filter(|_| stop.is_none()) {
+        let again = if loss.mended_ns.is_some() { "opened again" } else { "not opened again" };
+        let text = format!("the clients lost their session, which was {again}: {}", loss.reason);
+        find(Severity::Warning, text, "its requests were asked of the next replica at once");
     }
     if load.closing_unanswered > 0 && stop.is_none() {
         let text = format!(
@@ -141,16 +155,26 @@ fn findings(
     findings
 }
 
-fn events(load: &Load, stop: &Option<Stop>, elapsed: Duration) -> Vec<Event> {
-    let mut events: Vec<Event> = load
-        .losses
-        .iter()
-        .map(|loss| Event {
+fn events(
+    load: &Load,
+    mut events: Vec<Event>,
+    stop: &Option<Stop>,
+    elapsed: Duration,
+) -> Vec<Event> {
+    for loss in &load.losses {
+        let replica = format!("replica {}", loss.replica.0);
+        events.push(Event {
             t_s: load.tally.since_begin_s(loss.at_ns),
             event: "session-lost".to_owned(),
-            detail: format!("replica {}: {}", loss.replica.0, loss.reason),
-        })
-        .collect();
+            detail: format!("{replica}: {}", loss.reason),
+        });
+        events.extend(loss.mended_ns.map(|at_ns| Event {
+            t_s: load.tally.since_begin_s(at_ns),
+            event: "session-opened".to_owned(),
+            detail: replica,
+        }));
+    }
+    events.sort_by(|one, other| one.t_s.total_cmp(&other.t_s));
     let ended = match stop {
         None => None,
         Some(Stop::Interrupted(signal)) => Some(("interrupted", (*signal).to_owned())),

@@ -8,7 +8,7 @@ use std::{
 
 use measure::{Finding, Severity};
 use node::{control::Control, wire::ReplicaStatus};
-use protocols::kv::KeyDigest;
+use protocols::{ReplicaId, kv::KeyDigest};
 use serde_json::{Value, json};
 
 use super::{cluster::collected, join_all, tamper::Tamper};
@@ -28,6 +28,8 @@ pub(super) struct Agreement {
     pub(super) agree: Option<bool>,
     /// What is to be said about it.
     pub(super) finding: Option<Finding>,
+    /// Those that were compared.
+    replicas: Vec<ReplicaId>,
     statuses: Vec<ReplicaStatus>,
 }
 
@@ -42,18 +44,19 @@ pub(super) async fn compare(lines: &mut [Control]) -> Result<Agreement, String> 
         Tamper::asked_for().with_statuses(&mut statuses);
         let settled = statuses.iter().all(is_at_rest) && same_state(&statuses);
         if settled || Instant::now() >= deadline {
-            return Ok(judge(statuses));
+            let replicas: Vec<ReplicaId> = lines.iter().map(Control::replica).collect();
+            return Ok(judge(&replicas, statuses));
         }
         tokio::time::sleep(REST_POLL).await;
     }
 }
 
-/// Judges what the replicas say last.
-fn judge(statuses: Vec<ReplicaStatus>) -> Agreement {
+/// Judges what the living replicas say last.
+fn judge(replicas: &[ReplicaId], statuses: Vec<ReplicaStatus>) -> Agreement {
     let finding = |severity, text: String, advice: &str| {
         Some(Finding { severity, text, advice: advice.to_owned() })
     };
-    let busy: Vec<String> = statuses.iter().enumerate().filter_map(at_work).collect();
+    let busy: Vec<String> = replicas.iter().zip(&statuses).filter_map(at_work).collect();
     let (agree, finding) = match (same_state(&statuses), busy.is_empty()) {
         _ if decided_differently(&statuses) => {
             let text = "the replicas committed different instances".to_owned();
@@ -77,7 +80,7 @@ fn judge(statuses: Vec<ReplicaStatus>) -> Agreement {
             )
         }
     };
-    Agreement { agree, finding, statuses }
+    Agreement { agree, finding, replicas: replicas.to_vec(), statuses }
 }
 
 fn is_at_rest(status: &ReplicaStatus) -> bool {
@@ -85,11 +88,11 @@ fn is_at_rest(status: &ReplicaStatus) -> bool {
 }
 
 /// What keeps a replica from being at rest, if anything does.
-fn at_work((replica, status): (usize, &ReplicaStatus)) -> Option<String> {
+fn at_work((replica, status): (&ReplicaId, &ReplicaStatus)) -> Option<String> {
     (!is_at_rest(status)).then(|| {
         format!(
-            "replica {replica} has {} requests pending, {} batches undecided, {} instances unexecuted",
-            status.pending, status.core.undecided, status.core.unexecuted
+            "replica {} has {} requests pending, {} batches undecided, {} instances unexecuted",
+            replica.0, status.pending, status.core.undecided, status.core.unexecuted
         )
     })
 }
@@ -115,6 +118,7 @@ pub(super) async fn write_evidence(
     file: &Path,
 ) -> Result<(), String> {
     let evidence = json!({
+        "compared": agreement.replicas,
         "replicas": agreement.statuses,
         "keys": differing_keys(lines).await?,
     });
@@ -197,7 +201,8 @@ mod tests {
 
     /// The verdict of these replicas, and how much is said about it.
     fn check(statuses: &[ReplicaStatus], agree: Option<bool>, severity: Option<Severity>) {
-        let agreement = judge(statuses.to_vec());
+        let replicas: Vec<ReplicaId> = ReplicaId::all(statuses.len()).collect();
+        let agreement = judge(&replicas, statuses.to_vec());
         assert_eq!(agreement.agree, agree, "{statuses:?}");
         assert_eq!(agreement.finding.map(|finding| finding.severity), severity, "{statuses:?}");
     }

@@ -11,6 +11,8 @@ mod commands;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod place;
 #[cfg(test)]
 mod runs;

@@ -15,7 +15,7 @@ const COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict
     linearizable,replicas_agree";
 
 /// The run ended well, as far as the machine let it.
-fn assert_ran(place: &Place, ended: &Ended) {
+pub(crate) fn assert_ran(place: &Place, ended: &Ended) {
     let verdicts = fs::read_to_string(place.results().join("verdicts.csv")).unwrap_or_default();
     let invalid: Vec<&str> = verdicts.lines().filter(|line| line.contains(",invalid,")).collect();
     match ended.code {

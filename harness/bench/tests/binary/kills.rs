@@ -1,0 +1,70 @@
+//! A replica process that is killed as planned: the others go on, and the run is judged without it.
+
+use std::fs;
+
+use crate::{
+    place::{Place, cell, rows},
+    runs::assert_ran,
+};
+
+/// A third of the commands are on one key, half of all are reads: those of the dead replica are in the way of others'.
+const KILL: &str = "\
+    # Question: do the others go on?\n\
+    name = \"kill\"\n\
+    repetitions = 1\n\
+    [load]\n\
+    clients_per_site = 4\n\
+    warmup_s = 0.2\n\
+    duration_s = 4\n\
+    [commands]\n\
+    conflict_rate = 0.3\n\
+    write_ratio = 0.5\n\
+    [[faults]]\n\
+    at_s = 1\n\
+    kill = \"leader\"\n";
+
+fn run(protocol: &str) {
+    let place = Place::new(KILL);
+    let protocols = format!("protocols=[\"{protocol}\"]");
+    let ended = place.bench(&["run", "w.toml", "--set", &protocols]);
+    assert_ran(&place, &ended);
+    let results = place.results();
+    let row = &rows(&results.join("summary.csv"))[0];
+    assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
+    assert_eq!((cell(row, "errors"), cell(row, "unknown")), ("0", "0"), "all were answered");
+    assert!(cell(row, "server_cpu_s").parse::<f64>().unwrap() > 0.0);
+    assert_eq!(rows(&results.join("replicas.csv")).len(), 2, "the dead one reports nothing");
+    let events = fs::read_to_string(results.join("events.csv")).unwrap();
+    let kills: Vec<&str> = events.lines().filter(|line| line.contains(",kill,")).collect();
+    assert_eq!(kills.len(), 1, "{events}");
+    let at_s: f64 = kills[0].split(',').nth(4).unwrap().parse().unwrap();
+    assert!(at_s >= 1.0, "{events}");
+    let late = |row: &Vec<(String, String)>| {
+        cell(row, "site") == "all" && cell(row, "t_ms").parse::<u64>().unwrap() >= 3_000
+    };
+    let answered: u64 = rows(&results.join("timeseries.csv"))
+        .iter()
+        .filter(|row| late(row))
+        .map(|row| cell(row, "operations").parse::<u64>().unwrap())
+        .sum();
+    assert!(answered > 0, "the others answered on");
+    let verdicts = fs::read_to_string(results.join("verdicts.csv")).unwrap();
+    assert!(verdicts.contains("was killed as planned, and is left out"), "{verdicts}");
+    assert!(!verdicts.contains("CPU time is not known"), "{verdicts}");
+    assert!(ended.stdout.contains("replicas agree · linearizable ("), "{}", ended.stdout);
+}
+
+#[test]
+fn paxos_goes_on_without_a_replica() {
+    run("paxos");
+}
+
+#[test]
+fn multi_paxos_goes_on_without_its_leader() {
+    run("multi-paxos");
+}
+
+#[test]
+fn epaxos_goes_on_without_a_replica_and_what_that_led() {
+    run("epaxos");
+}
