@@ -97,6 +97,11 @@ impl CatchUp {
         Some((fetch.source, request))
     }
 
+    /// Is a snapshot asked for?
+    pub fn takes_snapshot(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|fetch| fetch.assembly.is_some())
+    }
+
     /// `from` has discarded its log through `through`, beyond what is `executed` here. True if it is to be asked for a
     /// snapshot now.
     pub fn discarded(&mut self, from: ReplicaId, through: Slot, executed: Slot) -> bool {
@@ -106,7 +111,7 @@ impl CatchUp {
         }
         self.wanted = self.wanted.max(through);
         // A snapshot is on its way already.
-        if self.fetch.as_ref().is_some_and(|fetch| fetch.assembly.is_some()) {
+        if self.takes_snapshot() {
             return false;
         }
         let sources_left = self.fetch.as_ref().map_or(0, |fetch| fetch.sources_left);

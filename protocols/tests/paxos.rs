@@ -404,6 +404,22 @@ fn an_accepted_batch_that_stays_undecided_is_finished() {
     assert_eq!(cluster.nodes[2].committed[&1], Path::Recovered);
 }
 
+/// The proposer said how far it is, but its decision reached nobody; then it died. Nothing else is proposed.
+#[test]
+fn what_only_a_dead_replica_knows_to_be_decided_is_finished_by_the_others() {
+    let mut cluster = Cluster::<Paxos>::new(Config::new(3), 9);
+    cluster.tap = Some(Box::new(|_, _, message| {
+        !matches!(message, Message::Commit { .. } | Message::Decided { .. })
+    }));
+    cluster.propose(r(0), write(1, 1));
+    cluster.run_ms(400);
+    assert!(cluster.has_applied(r(0), &write(1, 1)));
+    cluster.crash(r(0));
+    cluster.tap = None;
+    let done = |c: &Cluster<Paxos>| [r(1), r(2)].iter().all(|r| c.has_applied(*r, &write(1, 1)));
+    assert!(cluster.run_until(10_000, done), "{:?}", cluster.status(r(1)));
+}
+
 /// Slot 2 is decided, slot 1 is not and nobody remembers anything of it: it becomes a no-op, after both phases.
 #[test]
 fn a_hole_below_a_decided_slot_is_asked_about_and_then_filled() {

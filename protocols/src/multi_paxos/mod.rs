@@ -31,6 +31,10 @@
 //! * The Refuse of PMMC's preemption also answers a stale leader's heartbeat.
 //! * An acceptor that knows a slot to be decided answers an Accept for it with the decision.
 //! * The votes of slots already chosen are not waited for: a follower that missed one fetches it.
+//! * A slot above what a replica keeps, and a ballot more than `BALLOTS_AHEAD_MAX` above the highest one known, is taken for
+//!   nonsense or for something to catch up with first: such a message is as good as lost, and such a promise not counted.
+//! * Executed slots are kept until the leader knows them to be executed by all, `Config::kept_slots_max` of them at most.
+//!   Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it accepted above it.
 //! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
 //!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.

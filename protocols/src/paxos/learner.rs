@@ -18,6 +18,9 @@ use crate::{
 const PERIODS_BEFORE_ASKING: u32 = 2;
 /// At the end of which it finishes the slot itself. chosen: the answer has a whole period to come.
 const PERIODS_BEFORE_FILLING: u32 = 3;
+/// At the end of which it finishes a slot of which another replica has said that it is decided, and is asked. chosen: the
+/// request has gone to a further replica by then; whoever knows the slot answers phase 1 with its decision, too.
+const PERIODS_BEFORE_FILLING_KNOWN: u32 = 8;
 /// The most holes filled at once. chosen: above a usual window, so that what a crashed proposer left is done in one go.
 const HOLES_AT_ONCE: u64 = 16;
 
@@ -122,6 +125,10 @@ impl Paxos {
             && self.reported[other.index()] > executed
         {
             self.seek(self.reported[other.index()], other, effects);
+            // Who knows may be gone for ever. A snapshot on its way brings what nobody can finish any more.
+            if self.stalled.1 >= PERIODS_BEFORE_FILLING_KNOWN && !self.catch_up.takes_snapshot() {
+                self.fill_holes(effects);
+            }
         } else if self.stalled.1 < PERIODS_BEFORE_FILLING {
             effects.send(self.others, Message::Fetch { first: executed + 1, last: highest });
         } else {

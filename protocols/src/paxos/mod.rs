@@ -27,8 +27,14 @@
 //! Departures from the papers:
 //! * A proposer that lost several slots in a row begins the next at a higher round, so that replicas at the same distance
 //!   take turns instead of the highest numbered one winning every tie. It runs both phases like everyone.
-//! * Back-off ends early when the slot is decided: the proposer goes on to the next slot at once.
+//! * Back-off at one slot doubles with every preemption, without end: any delay is outlasted. It ends early when the slot is
+//!   decided: the proposer goes on to the next slot at once.
 //! * Commit names the ballot and not the batch; an acceptor that did not accept at that ballot or above asks for it.
+//! * A batch that is decided through another replica, which its client asked too, is proposed no more.
+//! * A slot more than `AHEAD_MAX` above the executed ones, and a ballot more than `BALLOTS_AHEAD_MAX` above the promised one,
+//!   is taken for nonsense or for something to catch up with first: such a message is as good as lost.
+//! * Executed slots are kept until all replicas report them executed, `Config::kept_slots_max` of them at most. Beyond, a
+//!   replica that lacks them installs a snapshot, and keeps what it promised and accepted above it.
 //! * A slot that is known above the executed ones and stays undecided, whether promised batches or none are found there,
 //!   is finished by any replica with a no-op of its own. So a batch that a crashed proposer left behind is decided or
 //!   superseded, and the log comes to rest.
