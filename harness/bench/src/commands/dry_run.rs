@@ -66,10 +66,11 @@ fn circumstances(workload: &Workload) -> String {
     if let Some(network) = &workload.network {
         let topology = &network.topology;
         let timeouts = workload.timeouts();
+        let replicas_max = workload.cluster.replicas.values().iter().copied().max().unwrap_or(0);
         let _ = write!(
             text,
             "\nSites: {}{}\nRound trips up to {}; timeouts: retransmit {}, election {}, recovery {}, client {}\n",
-            topology.sites.join(", "),
+            topology.sites[..replicas_max].join(", "),
             topology.name.as_ref().map_or_else(String::new, |name| format!(" ({name})")),
             ms(workload.round_trip_max()),
             ms(timeouts.replica.retransmit),

@@ -26,7 +26,7 @@ fn a_dry_run_shows_the_plan_and_writes_nothing() {
 #[test]
 fn a_dry_run_shows_sites_timeouts_and_faults() {
     let text = "name = \"far\"\nrepetitions = 1\nprotocols = [\"epaxos\"]\ncluster.driver = \"sim\"\n\
-        network.topology = { source = \"invented\", sites = [\"A\", \"B\", \"C\"], \
+        network.topology = { source = \"invented\", sites = [\"A\", \"B\", \"C\", \"D\"], \
         round_trip_ms = { A-B = 100, B-C = 110, A-C = 320.5 } }\n\
         faults = [{ at_s = 2, kill = \"leader\" }, { at_s = 0.5, every_s = 0.1, pause = 1 }]\n";
     let place = Place::new(text);
