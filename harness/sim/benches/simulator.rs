@@ -3,7 +3,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group, criterion_main};
 use nix::time::{ClockId, clock_gettime};
 use protocols::{
     Batch, ClientId, Replica, ReplicaId, Request, RequestNumber, epaxos::EPaxos,
@@ -132,17 +132,15 @@ fn simulate<R: Replica>(seconds: u64) -> (u64, u64) {
 }
 
 fn protocol<R: Replica>(criterion: &mut Criterion, seconds: u64) {
-    let (commands, _) = simulate::<R>(seconds);
-    assert!(commands > 0, "nothing was answered");
     let mut group = criterion.benchmark_group("simulate");
-    group.throughput(Throughput::Elements(commands)).sample_size(10);
+    group.sample_size(10);
     let (mut simulated, mut events, mut spent) = (0, 0, Duration::ZERO);
     group.bench_function(format!("{}/n=5/conflict=2%", R::PROTOCOL), |bencher| {
         bencher.iter_custom(|count| {
             let start = cpu_time();
             for _ in 0..count {
                 let done = black_box(simulate::<R>(black_box(seconds)));
-                assert_eq!(done.0, commands, "equal scenarios give equal runs");
+                assert!(done.0 > 0, "nothing was answered");
                 simulated += done.0;
                 events += done.1;
             }

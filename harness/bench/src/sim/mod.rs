@@ -9,6 +9,8 @@ mod faults;
 pub(crate) mod formulas;
 mod load;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,

@@ -1,0 +1,124 @@
+//! What becomes of a simulated run whose cores are wrong.
+
+use std::fs;
+
+use measure::{Linearizable, Severity};
+use protocols::{
+    Config, Effect, Effects, Input, Protocol, Replica, ReplicaId, Snapshot, Status,
+    multi_paxos::MultiPaxos,
+};
+use workload::Plan;
+
+use super::*;
+
+/// Multi-Paxos, of which one replica forgets to execute one command.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Negligent {
+    inner: MultiPaxos,
+    id: ReplicaId,
+}
+
+const NEGLIGENT: ReplicaId = ReplicaId(2);
+const FORGOTTEN_SLOT: u64 = 50;
+
+impl Replica for Negligent {
+    type Message = <MultiPaxos as Replica>::Message;
+    type Timer = <MultiPaxos as Replica>::Timer;
+    type Record = <MultiPaxos as Replica>::Record;
+
+    const PROTOCOL: Protocol = Protocol::MultiPaxos;
+
+    fn recover(
+        id: ReplicaId,
+        config: &Config,
+        snapshot: Option<&Snapshot>,
+        records: impl IntoIterator<Item = Self::Record>,
+    ) -> Self {
+        Self { inner: MultiPaxos::recover(id, config, snapshot, records), id }
+    }
+
+    fn step(&mut self, input: Input<Self>, effects: &mut Effects<Self>) {
+        let input = match input {
+            Input::Start => Input::Start,
+            Input::Propose(batch) => Input::Propose(batch),
+            Input::Message { from, message } => Input::Message { from, message },
+            Input::Timer(timer) => Input::Timer(timer),
+            Input::Captured(state) => Input::Captured(state),
+            Input::Flush => Input::Flush,
+        };
+        let mut asked = Effects::default();
+        self.inner.step(input, &mut asked);
+        for effect in asked.drain() {
+            effects.push(match effect {
+                Effect::Execute { instance, .. }
+                    if self.id == NEGLIGENT && instance.slot == FORGOTTEN_SLOT =>
+                {
+                    continue;
+                }
+                Effect::Execute { instance, batch } => Effect::Execute { instance, batch },
+                Effect::Persist(record) => Effect::Persist(record),
+                Effect::Send { to, message } => Effect::Send { to, message },
+                Effect::SetTimer { timer, after } => Effect::SetTimer { timer, after },
+                Effect::CancelTimer(timer) => Effect::CancelTimer(timer),
+                Effect::Committed { instance, batch, dependencies, path } => {
+                    Effect::Committed { instance, batch, dependencies, path }
+                }
+                Effect::Capture => Effect::Capture,
+                Effect::Install(snapshot) => Effect::Install(snapshot),
+            });
+        }
+    }
+
+    fn admissible(message: &Self::Message, replicas: usize) -> bool {
+        MultiPaxos::admissible(message, replicas)
+    }
+
+    fn status(&self) -> Status {
+        self.inner.status()
+    }
+}
+
+const WORKLOAD: &str = "name = \"x\"\nprotocols = [\"multi-paxos\"]\nrepetitions = 1\n\
+    cluster.driver = \"sim\"\ncommands.conflict_rate = 1\n\
+    load = { clients_per_site = 4, warmup_s = 0.1, duration_s = 0.5 }";
+
+fn simulated<R: Replica>(results: &Path) -> Simulated {
+    let workload = Workload::parse("x.toml", WORKLOAD, &[]).unwrap();
+    let plan = Plan::new(&workload);
+    let halt = AtomicBool::new(false);
+    let setting = Setting { workload: &workload, results, keep_history: false, halt: &halt };
+    simulate::<R>(setting, &plan.runs[0])
+}
+
+#[test]
+fn a_broken_rule_is_a_violation_with_its_last_events_as_evidence() {
+    let results = tempfile::tempdir().unwrap();
+    let Simulated { ended, violation, .. } = simulated::<Negligent>(results.path());
+    let line = violation.expect("the observers saw nothing");
+    assert!(line.starts_with("Order broken: r2 executes 0.51 after 49 writes"), "{line}");
+    assert!(line.contains("; again: bench "), "{line}");
+    let verdict = ended.record.expect("there is a record of what was measured").verdict;
+    assert!(verdict.is_violation() && !verdict.valid);
+    assert_eq!(verdict.replicas_agree, Some(false));
+    let finding = &verdict.reasons[0];
+    assert_eq!(finding.severity, Severity::Violation);
+    assert!(finding.text.contains("Order broken at"), "{finding:?}");
+    let evidence = results.path().join("evidence-multi-paxos-default-r1.txt");
+    let evidence = fs::read_to_string(evidence).unwrap();
+    assert!(evidence.contains("r2 executes 0.51 = "), "{evidence}");
+    assert!(evidence.lines().count() > 100, "{evidence}");
+}
+
+#[test]
+fn a_correct_core_leaves_no_evidence() {
+    let results = tempfile::tempdir().unwrap();
+    let Simulated { ended, violation, commits_ns } = simulated::<MultiPaxos>(results.path());
+    assert_eq!((violation, ended.witness), (None, None));
+    let record = ended.record.unwrap();
+    assert!(record.verdict.valid, "{:?}", record.verdict);
+    assert_eq!(record.verdict.linearizable, Linearizable::True);
+    let commits: u64 = record.replicas.iter().map(|replica| replica.commit.len()).sum();
+    assert_eq!(commits, commits_ns.iter().map(|of| of.len() as u64).sum::<u64>());
+    assert!(commits > 100, "{commits}");
+    assert_eq!(fs::read_dir(results.path()).unwrap().count(), 0, "nothing was written");
+}
