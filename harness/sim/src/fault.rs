@@ -109,8 +109,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend: after its last fault the cluster
-/// must come to rest.
+/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend, but for replicas that it leaves dead,
+/// a minority at most: after its last fault the cluster must come to rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan(pub Vec<(u64, Fault)>);
 
@@ -128,6 +128,19 @@ impl FaultPlan {
     /// Does a crashed replica come back?
     pub(crate) fn restarts(&self) -> bool {
         self.0.iter().any(|(_, fault)| matches!(fault, Fault::Restart(_)))
+    }
+
+    /// The replicas that crash and never come back.
+    pub fn leaves_dead(&self) -> ReplicaSet {
+        let mut dead = ReplicaSet::EMPTY;
+        for (_, fault) in &self.0 {
+            match fault {
+                Fault::Crash(replica) => dead = dead.union(ReplicaSet::only(*replica)),
+                Fault::Restart(replica) => dead = dead.difference(ReplicaSet::only(*replica)),
+                _ => {}
+            }
+        }
+        dead
     }
 
     /// How many faults there are, not counting what mends.

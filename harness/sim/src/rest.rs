@@ -1,6 +1,9 @@
 //! Rest: when a run may end, and what must hold then.
 
-use protocols::{Replica, ReplicaId, kv::Digest};
+use protocols::{
+    Replica, ReplicaId,
+    kv::{Digest, Kv},
+};
 
 use crate::{
     simulation::{Event, Simulation},
@@ -26,7 +29,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// Is the cluster at rest: faults over, clients served, nothing left to decide or execute, all states equal? If not
     /// yet, looks again later, until it has taken too long.
     pub(crate) fn look_for_rest(&mut self) -> Result<bool, Breach> {
-        if self.source.is_done() && self.replicas_rest() && self.all_live() {
+        if self.source.is_done() && self.replicas_rest() && self.all_live_that_may() {
             return Ok(true);
         }
         let busy_until = self.faults.end_ns().max(self.last_progress_at);
@@ -50,8 +53,16 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         })
     }
 
-    fn all_live(&self) -> bool {
-        self.hosts.iter().all(|host| host.core.is_some())
+    fn all_live_that_may(&self) -> bool {
+        let dead = self.faults.leaves_dead();
+        let mut hosts = ReplicaId::all(self.hosts.len()).zip(&self.hosts);
+        hosts.all(|(id, host)| host.core.is_some() || dead.contains(id))
+    }
+
+    /// The state of the first replica that lives: at rest, of them all.
+    pub(crate) fn state_at_rest(&self) -> &Kv {
+        let living = self.hosts.iter().find(|host| host.core.is_some());
+        &living.expect("a minority at most is dead").kv
     }
 
     /// Keeps what a replica knows about itself and would forget in a crash.

@@ -192,7 +192,7 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
     /// What must hold at rest, beyond what the search for rest has found.
     fn check_at_rest(&self) -> Result<(), Breach> {
         let history = &self.source.history;
-        let (asked, applied) = (history.writes(), self.hosts[0].kv.digest().writes);
+        let (asked, applied) = (history.writes(), self.state_at_rest().digest().writes);
         if asked != applied {
             let detail = format!("{asked} writes were asked for and answered, {applied} applied");
             return Err(Breach::new(Broken::Writes, detail));
@@ -201,13 +201,13 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
             self.check_appends(&key)?;
         }
         history.check_reads()?;
-        let value = |key: &[u8]| self.hosts[0].kv.value(key).map(<[u8]>::to_vec);
+        let value = |key: &[u8]| self.state_at_rest().value(key).map(<[u8]>::to_vec);
         history.check_linearizability(&self.source.effects, self.now, value)
     }
 
     /// Everything appended to `key` is in its value, once. All replicas hold the same.
     fn check_appends(&self, key: &[u8]) -> Result<(), Breach> {
-        let value = self.hosts[0].kv.value(key).unwrap_or_default();
+        let value = self.state_at_rest().value(key).unwrap_or_default();
         let mut present: Vec<_> = elements(value).collect();
         let mut asked: Vec<_> = self.source.history.appended(key).collect();
         present.sort_unstable();

@@ -134,7 +134,7 @@ impl Replica for MultiPaxos {
         };
         Status {
             leader: self.leader,
-            unexecuted: self.commit.saturating_sub(self.executed),
+            unexecuted: self.unexecuted(),
             undecided: own + self.outbox.len() as u64,
             held: self.log.len() as u64,
             longest_component: 0,
@@ -167,6 +167,21 @@ impl MultiPaxos {
             takeovers: Observed(0),
             installs: Observed(0),
         }
+    }
+
+    /// How many slots are to be executed yet: those that the leader has chosen or proposed, and, while nobody is known to
+    /// lead, all in which something is accepted, for the next leader to close. What was accepted of an earlier leader and
+    /// is not closed by this one was not chosen, and is no work left.
+    fn unexecuted(&self) -> u64 {
+        let chosen = self.commit.saturating_sub(self.executed);
+        let is_open = |slot: &Slot| {
+            self.log.get(*slot).is_some_and(|entry| {
+                let proposed = entry.ballot == self.promised || self.leader.is_none();
+                entry.decided || (entry.is_known() && proposed)
+            })
+        };
+        let open = (self.executed + 1..=self.log.last()).filter(is_open);
+        chosen.max(open.count() as u64)
     }
 
     /// Takes the records in, in the order in which they were emitted.

@@ -16,6 +16,18 @@ use crate::{
     },
 };
 
+/// Found as an answered write that was not applied when all seemed at rest (hostile seed 48, one of three replicas dead).
+#[test]
+fn what_the_next_leader_has_to_close_counts_as_unexecuted() {
+    let mut core = new(1, 3);
+    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 1), 0));
+    assert_eq!(core.status().unexecuted, 1, "its leader proposed it");
+    receive(&mut core, 2, Message::Prepare { ballot: ballot(2, 2), first: 1 });
+    assert_eq!(core.status().unexecuted, 1, "somebody will have to close it");
+    receive(&mut core, 2, heartbeat(ballot(2, 2), 0));
+    assert_eq!(core.status().unexecuted, 0, "the leader that there is knows nothing of it");
+}
+
 #[test]
 fn an_acceptor_names_the_slot_through_which_it_discarded() {
     let mut core = new(1, 3);
