@@ -82,6 +82,86 @@ fn a_duplicate_apply() {
     refused(twice, &["c1's get [2..3] saw \"x 0 0 y\" twice"]);
 }
 
+/// A write that was acknowledged, and that the next read does not show.
+#[test]
+fn a_lost_write_in_each_format() {
+    refused(
+        &then(r#""op":"get","result":"a","invoke_ns":31,"return_ns":40"#),
+        &["c3 [31..40] get -> \"a\"", "c2's put [20..30] ended before c3's get [31..40] began"],
+    );
+    let jepsen = "\
+        {:process 0, :type :invoke, :f :write, :value 1}\n\
+        {:process 0, :type :ok, :f :write, :value 1}\n\
+        {:process 1, :type :invoke, :f :write, :value 2}\n\
+        {:process 1, :type :ok, :f :write, :value 2}\n\
+        {:process 2, :type :invoke, :f :read, :value nil}\n\
+        {:process 2, :type :ok, :f :read, :value 1}\n";
+    refused(jepsen, &["get -> \"1\"", "c1's put [2..3] ended before c2's get [4..5] began"]);
+    let porcupine = "\
+        {:process 0, :type :invoke, :f :append, :key \"1\", :value \"x 0 0 y\"}\n\
+        {:process 0, :type :ok, :f :append, :key \"1\", :value \"x 0 0 y\"}\n\
+        {:process 1, :type :invoke, :f :append, :key \"1\", :value \"x 1 0 y\"}\n\
+        {:process 1, :type :ok, :f :append, :key \"1\", :value \"x 1 0 y\"}\n\
+        {:process 2, :type :invoke, :f :get, :key \"1\", :value nil}\n\
+        {:process 2, :type :ok, :f :get, :key \"1\", :value \"x 0 0 y\"}\n";
+    refused(porcupine, &["get -> \"x 0 0 y\"", "c1's append [2..3]"]);
+}
+
+/// A read that shows less than one before it did.
+#[test]
+fn a_stale_read_in_each_format() {
+    let fresh = r#""op":"get","result":"b","invoke_ns":15,"return_ns":18}"#;
+    let stale = r#"{"process":4,"key":"k","op":"get","result":"a","invoke_ns":26,"return_ns":28"#;
+    // While b is still being written: only that somebody has seen it makes the second read stale.
+    let early = then(&format!("{fresh}\n{stale}")).replace("\"invoke_ns\":20", "\"invoke_ns\":12");
+    refused(&early, &["c3's get [15..18]", "c4's get [26..28]"]);
+    let jepsen = "\
+        {:process 0, :type :invoke, :f :write, :value 1}\n\
+        {:process 0, :type :ok, :f :write, :value 1}\n\
+        {:process 1, :type :invoke, :f :write, :value 2}\n\
+        {:process 2, :type :invoke, :f :read, :value nil}\n\
+        {:process 2, :type :ok, :f :read, :value 2}\n\
+        {:process 3, :type :invoke, :f :read, :value nil}\n\
+        {:process 3, :type :ok, :f :read, :value 1}\n";
+    refused(jepsen, &["c2's get [3..4]", "c3's get [5..6]"]);
+    let porcupine = "\
+        {:process 0, :type :invoke, :f :put, :key \"1\", :value \"x 0 0 y\"}\n\
+        {:process 0, :type :ok, :f :put, :key \"1\", :value \"x 0 0 y\"}\n\
+        {:process 1, :type :invoke, :f :append, :key \"1\", :value \"x 1 0 y\"}\n\
+        {:process 2, :type :invoke, :f :get, :key \"1\", :value nil}\n\
+        {:process 2, :type :ok, :f :get, :key \"1\", :value \"x 0 0 yx 1 0 y\"}\n\
+        {:process 3, :type :invoke, :f :get, :key \"1\", :value nil}\n\
+        {:process 3, :type :ok, :f :get, :key \"1\", :value \"x 0 0 y\"}\n";
+    refused(porcupine, &["c2's get [3..4] ended before c3's get [5..6] began"]);
+}
+
+/// Jepsen's registers cannot append: what took effect twice shows as a value that came back.
+#[test]
+fn a_duplicate_apply_of_a_register() {
+    let read = |process: u32, value: u32| {
+        format!(
+            "{{:process {process}, :type :invoke, :f :read, :value nil}}\n\
+            {{:process {process}, :type :ok, :f :read, :value {value}}}\n"
+        )
+    };
+    let write = |process: u32, value: u32| {
+        format!(
+            "{{:process {process}, :type :invoke, :f :write, :value {value}}}\n\
+            {{:process {process}, :type :ok, :f :write, :value {value}}}\n"
+        )
+    };
+    let twice = [write(0, 1), write(1, 2), read(2, 2), read(3, 1)].concat();
+    refused(&twice, &["get -> \"1\"", "c3's get"]);
+    let swaps = "\
+        {:process 0, :type :invoke, :f :write, :value 1}\n\
+        {:process 0, :type :ok, :f :write, :value 1}\n\
+        {:process 1, :type :invoke, :f :cas, :value [1 2]}\n\
+        {:process 1, :type :ok, :f :cas, :value [1 2]}\n\
+        {:process 2, :type :invoke, :f :cas, :value [1 3]}\n\
+        {:process 2, :type :ok, :f :cas, :value [1 3]}\n";
+    refused(swaps, &["both came directly after \"1\""]);
+}
+
 #[test]
 fn porcupine() {
     let good = "\
