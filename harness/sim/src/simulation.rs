@@ -171,6 +171,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.watched(|simulation| simulation.strike(fault))
     }
 
+    /// An account of a rule that whoever holds the simulation finds broken, with the last events. The simulation is of no
+    /// further use then.
+    pub fn broken(&mut self, broken: Broken, detail: String) -> Box<Violation> {
+        let found: Result<(), _> = self.watched(|_| Err(Breach::new(broken, detail)));
+        found.expect_err("nothing but this breach is returned")
+    }
+
     /// The clients.
     pub const fn source(&self) -> &S {
         &self.source
