@@ -4,7 +4,8 @@ use protocols::ReplicaId;
 
 use crate::{
     flight::Packet,
-    model::{Action, Event, Model, State},
+    model::Model,
+    state::{Action, Event, State},
     subject::Subject,
 };
 

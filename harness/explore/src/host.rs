@@ -78,6 +78,18 @@ pub(crate) struct Driver {
     pub(crate) keep: bool,
 }
 
+impl Driver {
+    /// The mistake that the configuration asks for, if any, is the machine's too.
+    #[cfg(feature = "mutants")]
+    const fn pass_on_mutant(&self, kv: &mut Kv) {
+        kv.mutant = self.config.mutant;
+    }
+
+    /// Without the feature nobody makes mistakes.
+    #[cfg(not(feature = "mutants"))]
+    const fn pass_on_mutant(&self, _: &mut Kv) {}
+}
+
 /// What a step came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Stepped<R: Subject> {
@@ -154,11 +166,11 @@ impl<R: Subject> Host<R> {
         match self.effects(stimulus, driver) {
             Err(breach) => stepped.breach = Some(breach),
             Ok((core, effects)) => {
-                stepped.host.begin(stimulus);
+                stepped.host.begin(stimulus, driver);
                 let acted = !effects.is_empty() || core != self.core;
                 stepped.host.core = core;
                 for effect in effects {
-                    stepped.carry_out(effect);
+                    stepped.carry_out(effect, driver);
                 }
                 let flushes = matches!(stimulus, Stimulus::Input(Input::Flush));
                 stepped.host.unflushed =
@@ -188,9 +200,9 @@ impl<R: Subject> Host<R> {
         for effects in [in_order, durable_first] {
             for done in 1..effects.len() {
                 let mut cut = Stepped::of(Self { core: None, ..self.clone() });
-                cut.host.begin(stimulus);
+                cut.host.begin(stimulus, driver);
                 for effect in &effects[..done] {
-                    cut.carry_out(effect.clone());
+                    cut.carry_out(effect.clone(), driver);
                 }
                 cut.host.crash();
                 cut.marks = cut.marks.with(Mark::Midway).with(Mark::Crashed);
@@ -210,7 +222,7 @@ impl<R: Subject> Host<R> {
     }
 
     /// What changes before any effect does.
-    fn begin(&mut self, stimulus: &Stimulus<R>) {
+    fn begin(&mut self, stimulus: &Stimulus<R>, driver: &Driver) {
         match stimulus {
             Stimulus::Input(Input::Timer(timer)) => self.timers.retain(|other| other != timer),
             Stimulus::Input(Input::Captured(_)) => self.captured = None,
@@ -218,6 +230,7 @@ impl<R: Subject> Host<R> {
                 let machine =
                     self.snapshot.as_ref().map(|snapshot| Machine::decode(&snapshot.machine));
                 self.machine = machine.unwrap_or_default();
+                driver.pass_on_mutant(&mut self.machine.kv);
             }
             Stimulus::Crash => self.crash(),
             Stimulus::Input(_) | Stimulus::Forget => {}
@@ -240,7 +253,7 @@ impl<R: Subject> Stepped<R> {
         self.breach.get_or_insert(Breach::new(rule, detail));
     }
 
-    fn carry_out(&mut self, effect: Effect<R>) {
+    fn carry_out(&mut self, effect: Effect<R>, driver: &Driver) {
         self.marks = self.marks.union(R::marks(&effect));
         match effect {
             Effect::Persist(record) => self.host.records.push(record),
@@ -263,6 +276,7 @@ impl<R: Subject> Stepped<R> {
             Effect::Install(snapshot) => {
                 self.marks = self.marks.with(Mark::Installed);
                 self.host.machine = Machine::decode(&snapshot.machine);
+                driver.pass_on_mutant(&mut self.host.machine.kv);
                 self.host.snapshot = Some(snapshot);
             }
         }

@@ -13,16 +13,21 @@
 
 mod breach;
 mod director;
+mod entries;
 mod explore;
 mod flight;
 mod host;
 mod ledger;
 mod mark;
 pub mod model;
+mod properties;
 pub mod setups;
+mod state;
 mod subject;
 mod table;
 mod tell;
+#[cfg(test)]
+mod twin;
 
 pub use breach::{Breach, Rule};
 pub use director::Director;
@@ -31,4 +36,5 @@ pub use host::is_stepping;
 pub use mark::{Mark, Marks};
 pub use model::Model;
 pub use setups::{Bounds, Proposal, Setup};
+pub use state::{Action, State};
 pub use subject::{Subject, TIMER_KINDS_MAX};

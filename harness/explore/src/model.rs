@@ -18,168 +18,28 @@
 //! * With duplicates without bound (`duplicates: None`) a message, once sent, is there for ever, and a second one adds
 //!   nothing.
 
-use std::{
-    fmt::Debug,
-    hash::{Hash, Hasher},
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::AtomicBool;
 
-use protocols::{Batch, Input, InstanceId, ReplicaId};
+use protocols::{Batch, Input, ReplicaId};
 use smallvec::SmallVec;
 use stateright::Property;
 
 use crate::{
-    breach::{Breach, Rule},
+    breach::Breach,
+    entries::{Entered, Envelope, Node, Outcome, Page, Step},
     flight::{Flight, Lane, Number, Packet},
     host::{Driver, Host, Stepped, Stimulus},
     ledger::{Ledger, Observation},
     mark::{Mark, Marks, Reached},
-    setups::{Bounds, Setup},
-    subject::{Subject, TIMER_KINDS_MAX},
+    properties,
+    setups::Setup,
+    state::{Action, Event, Left, State},
+    subject::Subject,
     table::{Memo, Table},
 };
 
-/// All replicas, all that is under way, and what may still go wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
-    hosts: SmallVec<[Number; 5]>,
-    flight: Flight,
-    ledger: Number,
-    /// Which of the configuration's proposals have been made, a bit each.
-    proposed: u32,
-    left: Left,
-    breach: Option<Number>,
-}
-
-/// How much of what is bounded may still happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Left {
-    losses: u8,
-    duplicates: u8,
-    overtakings: u8,
-    crashes: u8,
-    restarts: u8,
-    timers: [u8; TIMER_KINDS_MAX],
-}
-
-/// What happens next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Action {
-    pub(crate) event: Event,
-    /// The replica's step, and which of its outcomes: the whole, or one cut short by a crash.
-    step: Number,
-    cut: Option<u8>,
-}
-
-impl Action {
-    /// Does the replica die in the middle of it?
-    pub(crate) const fn is_cut_short(&self) -> bool {
-        self.cut.is_some()
-    }
-}
-
-/// What happens to whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Event {
-    /// A client of a replica proposes, as the configuration says under this index.
-    Propose(u8),
-    /// A message arrives.
-    Deliver(Packet),
-    /// A message arrives before one that was sent before it on the same link.
-    Overtake(Packet),
-    /// A message arrives, and is to arrive again.
-    DeliverCopy(Packet),
-    /// A message is lost.
-    Lose(Packet),
-    /// A timer of a replica runs out.
-    Fire(ReplicaId, Number),
-    /// A replica is given the machine's state that it asked for.
-    Capture(ReplicaId),
-    /// A replica is told that all that was ready has been stepped.
-    Flush(ReplicaId),
-    /// A replica dies.
-    Crash(ReplicaId),
-    /// A replica comes back.
-    Restart(ReplicaId),
-}
-
-/// A message on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Envelope<R: Subject> {
-    pub(crate) from: ReplicaId,
-    pub(crate) to: ReplicaId,
-    pub(crate) message: R::Message,
-    /// See [`Subject::meaningless_after`].
-    meaningless_after: Option<InstanceId>,
-}
-
-/// A replica in the table, with what its steps came to.
-#[derive(Debug)]
-struct Node<R: Subject> {
-    host: Host<R>,
-    /// Which of the configuration's commands its machine has applied, a bit each.
-    applied: u32,
-    steps: Memo,
-}
-
-impl<R: Subject> PartialEq for Node<R> {
-    fn eq(&self, other: &Self) -> bool {
-        self.host == other.host
-    }
-}
-
-impl<R: Subject> Eq for Node<R> {}
-
-impl<R: Subject> Hash for Node<R> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.host.hash(state);
-    }
-}
-
-/// The ledger in the table, with what observations made of it.
-#[derive(Debug)]
-struct Page {
-    ledger: Ledger,
-    next: Memo,
-}
-
-impl PartialEq for Page {
-    fn eq(&self, other: &Self) -> bool {
-        self.ledger == other.ledger
-    }
-}
-
-impl Eq for Page {}
-
-impl Hash for Page {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.ledger.hash(state);
-    }
-}
-
-/// What one step of one replica came to, in numbers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Outcome {
-    host: Number,
-    sent: SmallVec<[Number; 4]>,
-    /// The observations made, as a whole; none for none.
-    observed: Option<Number>,
-    marks: Marks,
-    breach: Option<Number>,
-}
-
-/// A step and all that may become of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Step {
-    whole: Outcome,
-    cuts: Vec<Outcome>,
-}
-
 /// Under which kind a crash is remembered.
 const CRASH: u64 = 5;
-
-/// What an observation makes of a ledger.
-type Entered = Result<Number, Breach>;
 
 /// A configuration's state space.
 #[derive(Debug)]
@@ -198,7 +58,7 @@ pub struct Model<R: Subject> {
     pub(crate) reached: Reached,
     /// Has the checker been told of a broken rule? The first that it is told is the one with the shortest way there; of
     /// every further one it would write down the way too, in place of the first.
-    told: AtomicBool,
+    pub(crate) told: AtomicBool,
 }
 
 impl<R: Subject> Model<R> {
@@ -277,6 +137,17 @@ impl<R: Subject> Model<R> {
     /// The messages under way.
     pub(crate) fn flight(&self, state: &State) -> impl Iterator<Item = Packet> {
         state.flight.iter()
+    }
+
+    /// What the replica sends in an action that is no crash: sender, receiver, message.
+    #[cfg(test)]
+    pub(crate) fn sent(
+        &self,
+        action: Action,
+    ) -> impl Iterator<Item = (ReplicaId, ReplicaId, &R::Message)> {
+        let sent = self.steps.get(action.step).whole.sent.iter();
+        sent.map(|number| self.envelopes.get(*number))
+            .map(|sent| (sent.from, sent.to, &sent.message))
     }
 
     pub(crate) fn timer(&self, number: Number) -> R::Timer {
@@ -578,7 +449,7 @@ impl<R: Subject> Model<R> {
     fn send(&self, state: &mut State, number: Number) {
         let envelope = self.envelopes.get(number);
         let receiver = &self.hosts.get(state.hosts[envelope.to.index()]).host;
-        if state.left.crashes == 0 && is_meaningless(envelope, receiver) {
+        if state.left.crashes == 0 && envelope.is_meaningless_to(receiver) {
             return;
         }
         let bounds = &self.setup.bounds;
@@ -597,7 +468,7 @@ impl<R: Subject> Model<R> {
         let receiver = &self.hosts.get(state.hosts[replica.index()]).host;
         state.flight.retain(|number| {
             let envelope = self.envelopes.get(number);
-            envelope.to != replica || !is_meaningless(envelope, receiver)
+            envelope.to != replica || !envelope.is_meaningless_to(receiver)
         });
     }
 
@@ -647,33 +518,6 @@ impl<R: Subject> Model<R> {
     }
 }
 
-fn is_meaningless<R: Subject>(envelope: &Envelope<R>, receiver: &Host<R>) -> bool {
-    envelope.meaningless_after.is_some_and(|instance| receiver.has_committed(instance))
-}
-
-impl Left {
-    /// For a prefix, which is not bounded.
-    const ENOUGH: Self = Self {
-        losses: u8::MAX,
-        duplicates: u8::MAX,
-        overtakings: u8::MAX,
-        crashes: u8::MAX,
-        restarts: u8::MAX,
-        timers: [u8::MAX; TIMER_KINDS_MAX],
-    };
-
-    fn new(bounds: &Bounds) -> Self {
-        Self {
-            losses: bounds.losses,
-            duplicates: bounds.duplicates.unwrap_or(0),
-            overtakings: bounds.overtakings.unwrap_or(0),
-            crashes: bounds.crashes,
-            restarts: bounds.restarts,
-            timers: bounds.timers,
-        }
-    }
-}
-
 impl<R: Subject> stateright::Model for Model<R> {
     type State = State;
     type Action = Action;
@@ -691,53 +535,6 @@ impl<R: Subject> stateright::Model for Model<R> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let rules = Rule::ALL.into_iter().filter(|rule| self.setup.applies(*rule));
-        let rules = rules.map(|rule| Property::always(rule.name(), holds::<R>(rule)));
-        let marks = self.setup.reach.iter();
-        let marks = marks.map(|mark| Property::sometimes(mark.name(), happened::<R>(mark)));
-        rules.chain(marks).collect()
-    }
-}
-
-/// A property of a model.
-type Condition<R> = fn(&Model<R>, &State) -> bool;
-
-/// Conditions are plain functions, so there is one per rule.
-fn holds<R: Subject>(rule: Rule) -> Condition<R> {
-    fn keeps<R: Subject>(model: &Model<R>, state: &State, rule: Rule) -> bool {
-        let broken = model.breach(state).is_some_and(|breach| breach.rule == rule);
-        !broken || model.told.swap(true, Ordering::Relaxed)
-    }
-    match rule {
-        Rule::Agreement => |model, state| keeps(model, state, Rule::Agreement),
-        Rule::CommittedOnce => |model, state| keeps(model, state, Rule::CommittedOnce),
-        Rule::Visibility => |model, state| keeps(model, state, Rule::Visibility),
-        Rule::Execution => |model, state| keeps(model, state, Rule::Execution),
-        Rule::OneOrder => |model, state| keeps(model, state, Rule::OneOrder),
-        Rule::ExactlyOnce => |model, state| keeps(model, state, Rule::ExactlyOnce),
-        Rule::Assertions => |model, state| keeps(model, state, Rule::Assertions),
-    }
-}
-
-/// And one per mark.
-fn happened<R: Subject>(mark: Mark) -> Condition<R> {
-    match mark {
-        Mark::Fast => |model, _| model.reached.is_news(Mark::Fast),
-        Mark::Slow => |model, _| model.reached.is_news(Mark::Slow),
-        Mark::Recovered => |model, _| model.reached.is_news(Mark::Recovered),
-        Mark::NoOp => |model, _| model.reached.is_news(Mark::NoOp),
-        Mark::Everywhere => |model, _| model.reached.is_news(Mark::Everywhere),
-        Mark::Repeated => |model, _| model.reached.is_news(Mark::Repeated),
-        Mark::Crashed => |model, _| model.reached.is_news(Mark::Crashed),
-        Mark::Midway => |model, _| model.reached.is_news(Mark::Midway),
-        Mark::Restarted => |model, _| model.reached.is_news(Mark::Restarted),
-        Mark::Lost => |model, _| model.reached.is_news(Mark::Lost),
-        Mark::Overtaken => |model, _| model.reached.is_news(Mark::Overtaken),
-        Mark::Duplicated => |model, _| model.reached.is_news(Mark::Duplicated),
-        Mark::Installed => |model, _| model.reached.is_news(Mark::Installed),
-        Mark::Preempted => |model, _| model.reached.is_news(Mark::Preempted),
-        Mark::LeaderChanged => |model, _| model.reached.is_news(Mark::LeaderChanged),
-        Mark::Validated => |model, _| model.reached.is_news(Mark::Validated),
-        Mark::Waited => |model, _| model.reached.is_news(Mark::Waited),
+        properties::all(self)
     }
 }

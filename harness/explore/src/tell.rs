@@ -5,7 +5,8 @@ use stateright::Path;
 
 use crate::{
     explore::Counterexample,
-    model::{Action, Event, Model, State},
+    model::Model,
+    state::{Action, Event, State},
     subject::Subject,
 };
 

@@ -227,9 +227,15 @@ fn conclusion(explored: &[Explored]) -> String {
     let rules = explored.first().map_or_else(String::new, |each| {
         each.report.rules.iter().map(|rule| rule.name()).collect::<Vec<_>>().join(", ")
     });
+    let search = match count - complete {
+        0 => "Every configuration is complete: there are no more states".to_owned(),
+        bounded => format!(
+            "{complete} of {count} configurations are complete: they have no more states. {bounded} ended at a bound, \
+             the states nearest to the start first"
+        ),
+    };
     format!(
-        "Every rule holds in all {states} states, and everything was reached that must be. {complete} of {count} \
-         configurations are complete, the others as far as the bound on states.\nRules: {rules}\n"
+        "Every rule holds in all {states} states, and everything was reached that must be.\n{search}.\nRules: {rules}\n"
     )
 }
 

@@ -11,6 +11,8 @@ mod commands;
 #[cfg(test)]
 mod endings;
 #[cfg(test)]
+mod explore;
+#[cfg(test)]
 mod kills;
 #[cfg(test)]
 mod place;

@@ -72,7 +72,17 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             RECOVERED.with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(6_000_000),
+        Setup::plain(
+            "repeated-messages",
+            "a message delivered again, and a recovery, at any time",
+            3,
+            2,
+            Bounds { duplicates: Some(1), ..ORDERED }.with_timers(ROW, 1),
+            RECOVERED.with(Mark::Duplicated),
+        )
+        .at_most(4_000_000),
         repeated(OVERTAKEN.with_timers(ROW, 1), RECOVERED.with(Mark::Repeated)),
+        snapshot(),
         short_form(),
         five(),
         fast_commit_alone("fast-commit-alone", FastQuorum::Optimized),
@@ -85,6 +95,38 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
 
 const fn row(replica: u8) -> Timer {
     Timer::Row(ReplicaId(replica))
+}
+
+/// What two replicas decided and discarded is news to the third, which leads a conflicting command meanwhile.
+fn snapshot() -> Setup<EPaxos> {
+    let prefix = |director: &mut Director<'_, EPaxos>| {
+        for proposal in [0, 1] {
+            director.propose(proposal);
+            director.deliver(|_, to, _| to == 1);
+            director.deliver(|_, to, _| to == 0);
+            director.lose(|_, to, _| to == 2);
+            director.deliver(|_, to, _| to == 1);
+        }
+        for replica in [0, 1] {
+            director.fire(replica, Timer::Progress);
+        }
+        director.deliver(|_, to, message| to != 2 && matches!(message, Message::Progress { .. }));
+        director.lose(|_, _, _| true);
+    };
+    let reach = [Mark::Installed, Mark::Slow];
+    let mut setup = Setup::plain(
+        "snapshot",
+        "a replica that missed what the others discarded leads a conflicting command",
+        3,
+        3,
+        ORDERED.with_timers(RETRANSMIT, 1).with_timers(PROGRESS, 1).with_timers(ROW, 1),
+        reach.into_iter().collect(),
+    );
+    setup.propose_all_at(0);
+    setup.proposals[2].replica = ReplicaId(2);
+    setup.config.kept_slots_max = 0;
+    setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
 }
 
 /// Sutra's trace in short: a tuple with a dependency is accepted at ballot 0, by its owner alone.
@@ -166,10 +208,15 @@ fn two_waiting() -> Setup<EPaxos> {
         director.fire(2, row(0));
         director.deliver(|_, to, _| matches!(to, 1 | 4));
         director.lose(|_, to, _| matches!(to, 0 | 3));
-        director.deliver(|_, to, _| to == 2);
+        director.deliver(|_, to, message| to == 2 && matches!(message, Message::RecoverOk { .. }));
         director.fire(3, row(1));
-        director.deliver(|from, to, _| from == 3 && matches!(to, 0 | 4));
+        director.deliver(|_, to, message| {
+            matches!(to, 0 | 4) && matches!(message, Message::Recover { .. })
+        });
         director.lose(|from, to, _| from == 3 && matches!(to, 1 | 2));
+        director.deliver(|_, to, message| to == 3 && matches!(message, Message::RecoverOk { .. }));
+        director.deliver(|_, _, message| matches!(message, Message::Validate { .. }));
+        director.deliver(|_, _, message| matches!(message, Message::ValidateOk { .. }));
     };
     let mut setup = Setup::plain(
         "two-waiting",
@@ -177,7 +224,7 @@ fn two_waiting() -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(INSTANCE, 1),
-        [Mark::Recovered, Mark::NoOp, Mark::Validated, Mark::Waited].into_iter().collect(),
+        Marks::only(Mark::Recovered).with(Mark::NoOp),
     );
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)
@@ -210,7 +257,8 @@ fn conflicting_fast() -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// The same, further on: a no-op is being chosen, and a Validate that asked about it is to be delivered twice.
+/// The same, further on: a no-op was chosen, but who knows that it was is silent; and a Validate that asked about the
+/// command is to be delivered again.
 fn duplicate_validate() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         one_pre_accepted_one_fast(director);
@@ -228,14 +276,24 @@ fn duplicate_validate() -> Setup<EPaxos> {
         });
         director.lose(|_, _, message| matches!(message, Message::Recover { .. }));
         director.deliver(|_, _, message| matches!(message, Message::RecoverOk { .. }));
+        director.deliver_copies(|_, to, message| {
+            to == 3 && matches!(message, Message::Validate { .. })
+        });
+        director.deliver(|_, to, message| to == 4 && matches!(message, Message::Validate { .. }));
+        director.deliver(|_, _, message| matches!(message, Message::ValidateOk { .. }));
+        director.deliver(|_, to, message| {
+            matches!(to, 3 | 4) && matches!(message, Message::Accept { .. })
+        });
+        director.deliver(|_, _, message| matches!(message, Message::AcceptOk { .. }));
+        director.lose(|_, _, message| !matches!(message, Message::Validate { .. }));
     };
     let mut setup = Setup::plain(
         "duplicate-validate",
         "N = 5: a Validate delivered twice, the second time after a no-op was accepted",
         5,
         2,
-        Bounds { duplicates: Some(1), ..Bounds::NONE }.with_timers(INSTANCE, 1),
-        [Mark::Recovered, Mark::NoOp, Mark::Duplicated].into_iter().collect(),
+        Bounds::NONE.with_timers(INSTANCE, 1),
+        [Mark::Recovered, Mark::NoOp].into_iter().collect(),
     );
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)

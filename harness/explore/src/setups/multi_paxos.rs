@@ -1,6 +1,9 @@
 //! Multi-Paxos' configurations. Replica 0 leads first.
 
-use protocols::multi_paxos::{Message, MultiPaxos};
+use protocols::{
+    ReplicaId,
+    multi_paxos::{Message, MultiPaxos},
+};
 
 use super::{Bounds, Setup, repeated};
 use crate::{
@@ -111,17 +114,18 @@ fn snapshot() -> Setup<MultiPaxos> {
         }
         director.lose(|_, _, _| true);
     };
-    let reach = [Mark::Installed, Mark::LeaderChanged, Mark::Everywhere];
+    let reach = [Mark::Installed, Mark::LeaderChanged];
     let bounds = Bounds { overtakings: Some(1), duplicates: Some(1), ..Bounds::NONE };
     let mut setup = Setup::plain(
         "snapshot",
         "a replica that missed what the others discarded comes to lead",
         3,
-        2,
+        3,
         bounds.with_timers(ELECTION, 1).with_timers(HEARTBEAT, 1),
         reach.into_iter().collect(),
     );
     setup.propose_all_at(0);
+    setup.proposals[2].replica = ReplicaId(2);
     setup.config.kept_slots_max = 0;
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)

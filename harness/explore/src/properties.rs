@@ -1,0 +1,59 @@
+//! What is checked in every state, and what must be reached in some, as properties of the checker.
+
+use std::sync::atomic::Ordering;
+
+use stateright::Property;
+
+use crate::{breach::Rule, mark::Mark, model::Model, state::State, subject::Subject};
+
+/// The properties of a model: a rule is `always`, a mark is `sometimes`.
+pub(crate) fn all<R: Subject>(model: &Model<R>) -> Vec<Property<Model<R>>> {
+    let rules = Rule::ALL.into_iter().filter(|rule| model.setup.applies(*rule));
+    let rules = rules.map(|rule| Property::always(rule.name(), holds::<R>(rule)));
+    let marks = model.setup.reach.iter();
+    let marks = marks.map(|mark| Property::sometimes(mark.name(), happened::<R>(mark)));
+    rules.chain(marks).collect()
+}
+
+/// A property of a model.
+type Condition<R> = fn(&Model<R>, &State) -> bool;
+
+/// Conditions are plain functions, so there is one per rule.
+fn holds<R: Subject>(rule: Rule) -> Condition<R> {
+    fn keeps<R: Subject>(model: &Model<R>, state: &State, rule: Rule) -> bool {
+        let broken = model.breach(state).is_some_and(|breach| breach.rule == rule);
+        !broken || model.told.swap(true, Ordering::Relaxed)
+    }
+    match rule {
+        Rule::Agreement => |model, state| keeps(model, state, Rule::Agreement),
+        Rule::CommittedOnce => |model, state| keeps(model, state, Rule::CommittedOnce),
+        Rule::Visibility => |model, state| keeps(model, state, Rule::Visibility),
+        Rule::Execution => |model, state| keeps(model, state, Rule::Execution),
+        Rule::OneOrder => |model, state| keeps(model, state, Rule::OneOrder),
+        Rule::ExactlyOnce => |model, state| keeps(model, state, Rule::ExactlyOnce),
+        Rule::Assertions => |model, state| keeps(model, state, Rule::Assertions),
+    }
+}
+
+/// And one per mark.
+fn happened<R: Subject>(mark: Mark) -> Condition<R> {
+    match mark {
+        Mark::Fast => |model, _| model.reached.is_news(Mark::Fast),
+        Mark::Slow => |model, _| model.reached.is_news(Mark::Slow),
+        Mark::Recovered => |model, _| model.reached.is_news(Mark::Recovered),
+        Mark::NoOp => |model, _| model.reached.is_news(Mark::NoOp),
+        Mark::Everywhere => |model, _| model.reached.is_news(Mark::Everywhere),
+        Mark::Repeated => |model, _| model.reached.is_news(Mark::Repeated),
+        Mark::Crashed => |model, _| model.reached.is_news(Mark::Crashed),
+        Mark::Midway => |model, _| model.reached.is_news(Mark::Midway),
+        Mark::Restarted => |model, _| model.reached.is_news(Mark::Restarted),
+        Mark::Lost => |model, _| model.reached.is_news(Mark::Lost),
+        Mark::Overtaken => |model, _| model.reached.is_news(Mark::Overtaken),
+        Mark::Duplicated => |model, _| model.reached.is_news(Mark::Duplicated),
+        Mark::Installed => |model, _| model.reached.is_news(Mark::Installed),
+        Mark::Preempted => |model, _| model.reached.is_news(Mark::Preempted),
+        Mark::LeaderChanged => |model, _| model.reached.is_news(Mark::LeaderChanged),
+        Mark::Validated => |model, _| model.reached.is_news(Mark::Validated),
+        Mark::Waited => |model, _| model.reached.is_news(Mark::Waited),
+    }
+}
