@@ -246,9 +246,38 @@ pub(super) struct Cluster {
     pub(super) processes: Processes,
     /// A line to each replica, by number.
     pub(super) lines: Vec<Control>,
+    /// What opens a line again.
+    pub(super) desk: Desk,
     /// A session with each replica, by number, and where to open it again.
     pub(super) sessions: Vec<(Door, Session)>,
 }
+
+/// Where the operator is, who has a line to each replica.
+#[derive(Debug)]
+pub(super) struct Desk {
+    operator: Operator,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Desk {
+    /// Opens again those of `lines` that are lost: a replica that stood still for a while has given them up.
+    ///
+    /// # Errors
+    /// If a replica does not answer.
+    pub(super) async fn mend(&self, lines: &mut [Control]) -> Result<(), String> {
+        for line in lines {
+            if line.status().await.is_err() {
+                let replica = line.replica();
+                let opened = self.operator.connect(replica, self.addresses[replica.index()]).await;
+                *line = opened.map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What leads to the replicas of a cluster.
+type Ways = (Vec<Control>, Desk, Vec<(Door, Session)>);
 
 impl Cluster {
     /// Starts the replicas and waits until they are up.
@@ -261,7 +290,9 @@ impl Cluster {
             let mut processes = Processes::spawn(spec)
                 .map_err(|error| format!("cannot start a replica: {error}"))?;
             match wait_until_up(spec, &mut processes).await {
-                Ok((lines, sessions)) => return Ok(Self { processes, lines, sessions }),
+                Ok((lines, desk, sessions)) => {
+                    return Ok(Self { processes, lines, desk, sessions });
+                }
                 Err(Down::Died(death)) if death.port_taken && attempt < PORT_ATTEMPTS => {
                     attempt += 1;
                 }
@@ -277,10 +308,7 @@ enum Down {
     Other(String),
 }
 
-async fn wait_until_up(
-    spec: &Spec<'_>,
-    processes: &mut Processes,
-) -> Result<(Vec<Control>, Vec<(Door, Session)>), Down> {
+async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Ways, Down> {
     let places: Vec<_> =
         processes.replicas.iter().map(|process| (process.id, process.address)).collect();
     let died = async {
@@ -307,10 +335,7 @@ async fn wait_until_up(
 }
 
 /// Connects with every replica and waits until they are connected with each other.
-async fn connect(
-    spec: &Spec<'_>,
-    places: &[(ReplicaId, SocketAddr)],
-) -> Result<(Vec<Control>, Vec<(Door, Session)>), String> {
+async fn connect(spec: &Spec<'_>, places: &[(ReplicaId, SocketAddr)]) -> Result<Ways, String> {
     let identity = |role| Identity::load(spec.credentials, role).map_err(|error| error.to_string());
     let operator = Operator::new(&identity(Role::Operator)?).map_err(|error| error.to_string())?;
     let connector = Connector::new(&identity(Role::Client)?).map_err(|error| error.to_string())?;
@@ -333,7 +358,9 @@ async fn connect(
         replica: *replica,
         address: *address,
     });
-    Ok((lines, doors.zip(collected(sessions.await)?).collect()))
+    let addresses = places.iter().map(|(_, address)| *address).collect();
+    let sessions = doors.zip(collected(sessions.await)?).collect();
+    Ok((lines, Desk { operator, addresses }, sessions))
 }
 
 async fn are_connected(protocol: Protocol, lines: &mut [Control]) -> Result<bool, String> {

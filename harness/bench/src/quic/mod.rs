@@ -27,7 +27,7 @@ use workload::{Run, Workload};
 
 pub(crate) use self::watch::Stop;
 use self::{
-    cluster::{Cluster, Spec},
+    cluster::{Cluster, Desk, Spec},
     faults::Faults,
     generator::Load,
     record::{Clocks, Seen},
@@ -87,7 +87,7 @@ pub(crate) async fn run(
             Err(error) => return unmeasured(Stop::Failed(error)),
         },
     };
-    let Cluster { mut processes, mut lines, sessions } = cluster;
+    let Cluster { mut processes, mut lines, desk, sessions } = cluster;
     let duration = Duration::from_secs_f64(setting.workload.load.duration_s);
     let client_timeout = setting.workload.timeouts().client;
     let load = match Load::new(run, sessions, duration, client_timeout) {
@@ -96,7 +96,7 @@ pub(crate) async fn run(
     };
     let mut watch = Watch { processes: &mut processes, interrupt, progress };
     let evidence = setting.results.join(format!("evidence-{stem}.json"));
-    let phases = Phases { setting, run, client_timeout, evidence: &evidence };
+    let phases = Phases { setting, run, desk: &desk, client_timeout, evidence: &evidence };
     let carried_out = phases.carry_out(load, &mut lines, &mut watch).await;
     processes.shut_down(lines).await;
     let (mut load, seen) = match carried_out {
@@ -121,6 +121,7 @@ pub(crate) async fn run(
 struct Phases<'a> {
     setting: Setting<'a>,
     run: &'a Run,
+    desk: &'a Desk,
     client_timeout: Duration,
     evidence: &'a Path,
 }
@@ -207,6 +208,7 @@ impl Phases<'_> {
         for strike in self.setting.workload.strikes() {
             let leader = async {
                 load.drive_until(begin + Duration::from_nanos(strike.at_ns)).await;
+                load.drive_while(self.desk.mend(lines)).await?;
                 let asked = join_all(lines.iter_mut().map(Control::status));
                 let statuses = cluster::collected(load.drive_while(asked).await)?;
                 Ok(faults::most_named(statuses.iter().map(|status| status.core.leader)))
@@ -232,6 +234,7 @@ impl Phases<'_> {
         seen: &mut Seen,
     ) -> Result<(), Stop> {
         let reports = async {
+            load.drive_while(self.desk.mend(lines)).await?;
             let reports = join_all(lines.iter_mut().map(Control::report));
             seen.replicas = cluster::collected(load.drive_while(reports).await)?;
             load.drain(self.client_timeout).await;

@@ -1,9 +1,14 @@
 //! A replica process that is killed as planned: the others go on, and the run is judged without it.
 
-use std::fs;
+use std::{fs, thread::sleep, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::{
-    place::{Place, cell, rows},
+    place::{Place, cell, replicas_of, rows, wait_for},
     runs::assert_ran,
 };
 
@@ -67,4 +72,30 @@ fn multi_paxos_goes_on_without_its_leader() {
 #[test]
 fn epaxos_goes_on_without_a_replica_and_what_that_led() {
     run("epaxos");
+}
+
+#[test]
+fn a_replica_that_stood_still_is_asked_again() {
+    let (without_kill, _) = KILL.split_once("[[faults]]").unwrap();
+    let place = Place::new(&without_kill.replace("duration_s = 4", "duration_s = 9"));
+    let running = place.start(&["run", "w.toml", "--set", "protocols=[\"paxos\"]"]);
+    let log = place.results().join("logs/paxos-default-r1-replica2.log");
+    wait_for("the last replica to be connected with the others", || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        (log.matches("is connected").count() == 2).then_some(())
+    });
+    sleep(Duration::from_millis(1_500));
+    let mut replicas = replicas_of(running.pid());
+    let stopped = Pid::from_raw(replicas.pop().unwrap());
+    kill(stopped, Signal::SIGSTOP).unwrap();
+    // Longer than a silent connection is kept.
+    sleep(Duration::from_millis(3_500));
+    kill(stopped, Signal::SIGCONT).unwrap();
+    let ended = running.end();
+    assert_ran(&place, &ended);
+    let events = fs::read_to_string(place.results().join("events.csv")).unwrap();
+    assert!(events.contains(",session-lost,") && events.contains(",session-opened,"), "{events}");
+    let row = &rows(&place.results().join("summary.csv"))[0];
+    assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
+    assert_eq!(rows(&place.results().join("replicas.csv")).len(), 3, "all are there again");
 }
