@@ -53,7 +53,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             OVERTAKEN.with_timers(ROW, 1),
             RECOVERED.with(Mark::Waited),
         )
-        .at_most(6_000_000),
+        .at_most(10_000_000),
         Setup::plain(
             "recoveries",
             "two recoveries and a renewed one at any time",
