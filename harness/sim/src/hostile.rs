@@ -46,7 +46,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
 fn draw_limits(scenario: &mut Scenario, rng: &mut ChaCha8Rng) {
     let kept = [1, 4, 16, scenario.config.kept_slots_max];
     scenario.config.kept_slots_max = kept[rng.random_range(0..kept.len())];
-    let piece = [200, 4_000, scenario.config.piece_bytes_max];
+    let piece = [1_000, 8_000, scenario.config.piece_bytes_max];
     scenario.config.piece_bytes_max = piece[rng.random_range(0..piece.len())];
 }
 
