@@ -244,7 +244,7 @@ pub struct Timeouts {
 impl From<Timeouts> for GivenTimeouts {
     /// Names all of them, as a manifest should: a workload with these in place runs the same on any network.
     fn from(timeouts: Timeouts) -> Self {
-        let ms = |timeout: Duration| Some(timeout.as_secs_f64() * 1e3);
+        let ms = |timeout: Duration| Some((timeout.as_secs_f64() * 1e6).round() / 1e3);
         Self {
             retransmit_ms: ms(timeouts.replica.retransmit),
             election_ms: ms(timeouts.replica.election),

@@ -94,5 +94,6 @@ fn circumstances(workload: &Workload) -> String {
 }
 
 fn ms(duration: Duration) -> String {
-    format!("{} ms", duration.as_secs_f64() * 1e3)
+    // To the microsecond: what is finer is an artefact of binary fractions.
+    format!("{} ms", (duration.as_secs_f64() * 1e6).round() / 1e3)
 }
