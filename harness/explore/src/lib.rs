@@ -1,7 +1,7 @@
 //! Model checking of the production cores: every interleaving of a small configuration.
 //!
 //! A [`Setup`] says how many replicas there are, what is proposed where, and how often messages are lost or repeated,
-//! timers run out and replicas crash. [`explore`] visits every state that can come of it, with `stateright`, and checks in
+//! timers run out and replicas crash. [`explore()`] visits every state that can come of it, with `stateright`, and checks in
 //! each that the [`Rule`]s hold. A setup also says which [`Mark`]s must be reached (a fast path, a no-op, a recovery that
 //! waits …): an exploration that does not get there has shown nothing, and fails.
 //!
