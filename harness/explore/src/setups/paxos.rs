@@ -14,7 +14,9 @@ use crate::{
 
 pub(crate) fn all() -> Vec<Setup<Paxos>> {
     let decided = Marks::only(Mark::Slow).with(Mark::Everywhere);
-    let duelled = decided.with(Mark::Recovered).with(Mark::Preempted);
+    // All that is reached before the bound where that comes long before everything is executed everywhere.
+    let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(Mark::Preempted);
+    let duelled = preempted.with(Mark::Everywhere);
     let ordered = Bounds { overtakings: Some(0), ..Bounds::NONE };
     let overtaken = Bounds { overtakings: Some(1), ..Bounds::NONE };
     vec![
@@ -26,8 +28,7 @@ pub(crate) fn all() -> Vec<Setup<Paxos>> {
             3,
             3,
             ordered.with_timers(BACK_OFF, 1),
-            // Everything is executed everywhere far beyond the bound.
-            Marks::only(Mark::Slow).with(Mark::Recovered).with(Mark::Preempted),
+            preempted,
         )
         .at_most(4_000_000),
         Setup::plain(
@@ -63,7 +64,7 @@ pub(crate) fn all() -> Vec<Setup<Paxos>> {
             3,
             2,
             Bounds { crashes: 1, midway: true, restarts: 1, ..ordered }.with_timers(BACK_OFF, 1),
-            duelled.with(Mark::Midway).with(Mark::Restarted),
+            preempted.with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(6_000_000),
         repeated_in_a_window(ordered, decided.with(Mark::Repeated)),
@@ -78,7 +79,7 @@ fn repeated_in_a_window(bounds: Bounds, reach: Marks) -> Setup<Paxos> {
     setup.keys.push("k");
     setup.proposals.push(Proposal { command: 1, replica: ReplicaId(0) });
     setup.config.paxos_window = 2;
-    setup
+    setup.at_most(8_000_000)
 }
 
 /// What two replicas decided and discarded is news to the third.
