@@ -72,7 +72,7 @@ pub(crate) struct RunArguments {
     pub(crate) quiet: bool,
 }
 
-/// The drivers' names; what is not offered yet is refused with the reason.
+/// The drivers' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DriverName {
     /// Replica processes over QUIC.

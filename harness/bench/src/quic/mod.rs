@@ -1,7 +1,8 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
-//! [`cluster`] starts and ends the processes, [`faults`] kills some, [`generator`] is the load over its [`link`]s, [`rest`] compares
-//! the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its time.
+//! [`cluster`] starts and ends the processes, [`faults`] kills some, [`generator`] is the load over its [`link`]s, [`rest`]
+//! compares the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its
+//! time. [`tamper`] falsifies answers for tests, in builds with debug assertions alone.
 
 mod alarm;
 mod cluster;
