@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use clap_complete::Shell;
+use node::storage::Durability;
 use protocols::Protocol;
 
 use crate::exit;
@@ -272,6 +273,12 @@ pub(crate) struct NodeArguments {
     /// The directory with the cluster's certificates and this replica's key.
     #[arg(long, value_name = "DIR")]
     pub(crate) credentials: PathBuf,
+    /// What the replica's records outlive: memory (nothing), buffered (the process), fsync (a power cut).
+    #[arg(long, value_name = "NAME", default_value_t = Durability::Memory)]
+    pub(crate) durability: Durability,
+    /// The directory that is this replica's alone, made if need be; with --durability memory nothing is kept there.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// The configuration of the protocol's core as JSON; absent, the defaults for as many replicas as peers.
     #[arg(long, value_name = "JSON")]
     pub(crate) config: Option<String>,

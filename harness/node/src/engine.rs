@@ -237,6 +237,7 @@ impl<R: Replica> Engine<R> {
     /// How things stand, as far as the engine knows.
     pub fn status(&self) -> ReplicaStatus {
         ReplicaStatus {
+            incarnation: 0,
             core: self.core.status(),
             digest: self.kv.digest(),
             commits: self.commits,

@@ -21,6 +21,7 @@ mod meters;
 mod outbox;
 pub mod replica_process;
 mod server;
+pub mod storage;
 mod timers;
 mod tls;
 pub mod transport;

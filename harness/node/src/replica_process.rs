@@ -16,7 +16,7 @@ use protocols::{
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::{NodeError, server};
+use crate::{NodeError, server, storage::Durability};
 
 /// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,11 @@ pub struct Options {
     pub peers: Vec<SocketAddr>,
     /// The directory that [`crate::identity::create`] filled.
     pub credentials: PathBuf,
+    /// What its records outlive.
+    pub durability: Durability,
+    /// The directory that is this replica's alone, made if need be. Nothing is kept there with [`Durability::Memory`],
+    /// which needs none.
+    pub data: Option<PathBuf>,
     /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
     /// (the kernel watches the thread). None: live on alone.
     pub parent: Option<i32>,
@@ -84,6 +89,10 @@ fn check(options: &Options) -> Result<(), NodeError> {
     if options.id.index() >= replicas {
         return Err(NodeError::new(format!("{} is none of {replicas} replicas", options.id)));
     }
+    if options.durability != Durability::Memory && options.data.is_none() {
+        let durability = options.durability;
+        return Err(NodeError::new(format!("durability {durability} needs a data directory")));
+    }
     Ok(())
 }
 
@@ -113,6 +122,8 @@ mod tests {
             listen: any,
             peers: vec![any; 3],
             credentials: directory.path().to_owned(),
+            durability: Durability::Memory,
+            data: None,
             parent: None,
         };
         change(&mut options);
@@ -123,6 +134,8 @@ mod tests {
     fn options_that_do_not_fit_are_refused_in_words() {
         assert_eq!(refused(|options| options.peers.truncate(2)), "2 addresses for 3 replicas");
         assert_eq!(refused(|options| options.id = ReplicaId(3)), "r3 is none of 3 replicas");
+        let nowhere = refused(|options| options.durability = Durability::Fsync);
+        assert_eq!(nowhere, "durability fsync needs a data directory");
         let missing = refused(|_| {});
         assert!(missing.contains("cannot read the cluster's name"), "{missing}");
         let taken = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();

@@ -114,6 +114,19 @@ impl Transport {
         address: SocketAddr,
         hello: &H,
     ) -> Result<Link, NodeError> {
+        self.dial_then(replica, address, || hello).await
+    }
+
+    /// As [`Transport::dial`], with the greeting made when the connection is there: before that it may take for ever.
+    ///
+    /// # Errors
+    /// As [`Transport::dial`].
+    pub(crate) async fn dial_then<H: serde::Serialize>(
+        &self,
+        replica: ReplicaId,
+        address: SocketAddr,
+        hello: impl FnOnce() -> H,
+    ) -> Result<Link, NodeError> {
         let name = Role::Replica(replica).name(&self.cluster);
         let failed =
             |error: String| NodeError::new(format!("replica {} at {address}: {error}", replica.0));
@@ -123,7 +136,7 @@ impl Transport {
         let (mut send, receive) =
             connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
         let mut frame = Vec::new();
-        append_value_frame(&mut frame, hello).map_err(|error| failed(error.to_string()))?;
+        append_value_frame(&mut frame, &hello()).map_err(|error| failed(error.to_string()))?;
         send.write_all(&frame).await.map_err(|error| failed(error.to_string()))?;
         Ok(Link { connection, send, receive })
     }

@@ -14,7 +14,7 @@ use protocols::{
 use serde::{Deserialize, Serialize};
 
 /// What a replica says first. Both sides must be of one mind about the cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerHello {
     /// Who speaks; the certificate must say the same.
     pub from: ReplicaId,
@@ -22,6 +22,10 @@ pub struct PeerHello {
     pub protocol: Protocol,
     /// How many replicas it believes there are.
     pub replicas: u64,
+    /// Which beginning of that replica it is: see [`crate::storage`].
+    pub incarnation: u64,
+    /// The incarnations that it knows, by number: whoever has not met a replica yet learns here who that was.
+    pub known: Vec<Option<u64>>,
 }
 
 /// What a client or an operator says first: it opens the stream, and names the replica that it means to talk to.
@@ -88,6 +92,8 @@ pub enum ControlReply {
 /// How things stand at one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaStatus {
+    /// Which beginning of the replica this is.
+    pub incarnation: u64,
     /// The core, seen from outside.
     pub core: Status,
     /// What the key-value state is compared by.

@@ -8,7 +8,14 @@ use std::time::Duration;
 
 use common::{Cluster, ask, block_on, get, put, toy::Toy};
 use measure::Role as Part;
-use node::{client::Connector, control::Operator, identity::Role, wire::Reply};
+use node::{
+    client::Connector,
+    control::Operator,
+    identity::Role,
+    replica_process::{self, Options},
+    storage::Durability,
+    wire::Reply,
+};
 use protocols::{
     Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };
@@ -91,7 +98,9 @@ fn peers_that_are_not_up_yet_are_waited_for() {
 #[test]
 fn a_peer_that_comes_back_is_connected_again() {
     block_on(async {
-        let mut cluster = Cluster::start::<Toy>(3);
+        let mut cluster = Cluster::new(3);
+        cluster.durability = Durability::Buffered;
+        ALL.into_iter().for_each(|id| cluster.start_one::<Toy>(id));
         let mut session = cluster.session(R0).await;
         ask(&mut session, put(1, 1, b"k", b"1")).await;
         // Replica 1 is dialed by 0 and dials 2: both directions come back.
@@ -100,10 +109,60 @@ fn a_peer_that_comes_back_is_connected_again() {
         cluster.start_one::<Toy>(R1);
         ask(&mut session, put(1, 3, b"k", b"3")).await;
         cluster.settle(&ALL, 3).await;
-        let mut control = cluster.control(R1).await;
-        while control.status().await.unwrap().peers_connected < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        cluster.connected(R1, 2).await;
+    });
+}
+
+#[test]
+fn a_replica_that_comes_back_without_its_promises_is_told_so_and_ends() {
+    block_on(async {
+        let mut cluster = Cluster::start::<Toy>(3);
+        for (id, others) in [(R1, [R0, R2]), (R2, [R0, R1])] {
+            // Both directions: replica 1 is dialed and dials, replica 2 is only dialed.
+            for other in others {
+                cluster.connected(other, 2).await;
+            }
+            let before = cluster.control(id).await.status().await.unwrap().incarnation;
+            cluster.kill(id).await;
+            cluster.start_one::<Toy>(id);
+            let error = cluster.ended(id).await.unwrap_err().to_string();
+            assert!(error.starts_with("refused by r"), "{error}");
+            assert!(error.contains(&format!("was incarnation {before:016x}")), "{error}");
+            assert!(error.contains("start it with the --data that it had"), "{error}");
+            if id == R1 {
+                // With three of three there would be no majority for the second half.
+                cluster = Cluster::start::<Toy>(3);
+            }
         }
+        let mut session = cluster.session(R0).await;
+        assert_eq!(ask(&mut session, put(1, 1, b"k", b"v")).await, Outcome::Done);
+    });
+}
+
+#[test]
+fn a_data_directory_is_its_replicas_and_of_one_process_at_a_time() {
+    block_on(async {
+        let mut cluster = Cluster::new(3);
+        cluster.durability = Durability::Fsync;
+        cluster.start_one::<Toy>(R0);
+        cluster.connected(R0, 0).await;
+        let incarnation = cluster.control(R0).await.status().await.unwrap().incarnation;
+        let mut options = cluster.options::<Toy>(R0);
+        options.listen.set_port(0);
+        let error = replica_process::serve::<Toy>(&options).await.unwrap_err().to_string();
+        let holder = format!("process {} works in this directory", std::process::id());
+        assert!(error.contains(&holder), "{error}");
+
+        cluster.kill(R0).await;
+        let other = Options { data: options.data.clone(), ..cluster.options::<Toy>(R1) };
+        let error = replica_process::serve::<Toy>(&other).await.unwrap_err().to_string();
+        assert!(error.contains("holds the data of replica 0, not of replica 1"), "{error}");
+        let error = replica_process::serve::<Paxos>(&options).await.unwrap_err().to_string();
+        assert!(error.contains("of protocol multi-paxos, not of protocol paxos"), "{error}");
+        cluster.start_one::<Toy>(R0);
+        cluster.connected(R0, 0).await;
+        let again = cluster.control(R0).await.status().await.unwrap().incarnation;
+        assert_eq!(incarnation, again);
     });
 }
 

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use common::{Cluster, ask, block_on, put, toy::Toy};
 use node::{
@@ -84,8 +84,15 @@ fn framed<T: serde::Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
+/// What `from` would say first if it were a beginning of its own.
 fn hello(from: ReplicaId) -> PeerHello {
-    PeerHello { from, protocol: Protocol::MultiPaxos, replicas: 3 }
+    PeerHello { from, protocol: Protocol::MultiPaxos, replicas: 3, incarnation: 1, known: vec![] }
+}
+
+/// What the true `from` says first.
+async fn true_hello(cluster: &Cluster, from: ReplicaId) -> PeerHello {
+    let incarnation = cluster.control(from).await.status().await.unwrap().incarnation;
+    PeerHello { incarnation, ..hello(from) }
 }
 
 /// The cluster still takes writes, over a session that was open all along and over a new one.
@@ -210,14 +217,15 @@ fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() 
         let directory = cluster.credentials();
         let oversize = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes();
         let garbage = [3, 0, 0, 0, 250, 251, 252];
+        let as_r1 = true_hello(&cluster, R1).await;
         let cases: [(&str, Vec<u8>, &[u8], &str); 7] = [
             ("client", vec![], &oversize, "at most"),
             ("client", framed(&ClientHello { to: R2 }), &oversize, "at most"),
             ("client", framed(&ClientHello { to: R2 }), &garbage, "batch"),
             ("client", framed(&ClientHello { to: R2 }), &[0; 4], "batch"),
             ("operator", framed(&ClientHello { to: R2 }), &garbage, "no control request"),
-            ("replica-1", framed(&hello(R1)), &oversize, "at most"),
-            ("replica-1", framed(&hello(R1)), &garbage, "no message of the protocol"),
+            ("replica-1", framed(&as_r1), &oversize, "at most"),
+            ("replica-1", framed(&as_r1), &garbage, "no message of the protocol"),
         ];
         for (index, (shown, mut bytes, bad, expected)) in (1..).zip(cases) {
             let (_endpoint, connection) =
@@ -229,10 +237,29 @@ fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() 
         }
         // The true replica 1, displaced by its double, came back to replica 2.
         cluster.settle(&[R0, R1, R2], 14).await;
-        let mut control = cluster.control(R2).await;
-        while control.status().await.unwrap().peers_connected < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        cluster.connected(R2, 2).await;
+    });
+}
+
+#[test]
+fn a_replica_is_the_beginning_that_any_of_its_peers_has_met() {
+    block_on(async {
+        let mut cluster = Cluster::new(3);
+        cluster.start_one::<Toy>(R0);
+        cluster.start_one::<Toy>(R1);
+        cluster.connected(R0, 1).await;
+        cluster.kill(R1).await;
+        // Replica 2 never met replica 1, but it meets replica 0, which did.
+        cluster.start_one::<Toy>(R2);
+        cluster.connected(R2, 1).await;
+        let directory = cluster.credentials();
+        let (_endpoint, replica) =
+            intrude(&directory, Some("replica-1"), "replica-2", cluster.addresses[2])
+                .await
+                .unwrap();
+        let reason = closed_after(&replica, &framed(&hello(R1))).await;
+        let expected = "when it was met and has come back as 0000000000000001";
+        assert!(reason.contains(expected), "{reason}");
     });
 }
 

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use node::replica_process::{self, Options};
+use node::{
+    replica_process::{self, Options},
+    storage::Durability,
+};
 use protocols::{Config, ReplicaId, id::REPLICAS_MAX};
 
 use crate::{cli::NodeArguments, exit::Failure};
@@ -26,6 +29,12 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
             "--config: is for {of_config} replicas, but --peers names {replicas}"
         )));
     }
+    if arguments.durability != Durability::Memory && arguments.data.is_none() {
+        let durability = arguments.durability;
+        return Err(Failure::usage(format!(
+            "--durability {durability}: needs --data, the directory that is this replica's alone"
+        )));
+    }
     let options = Options {
         id: ReplicaId(arguments.id),
         protocol: arguments.protocol,
@@ -33,6 +42,8 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
         listen: arguments.listen,
         peers: arguments.peers,
         credentials: arguments.credentials,
+        durability: arguments.durability,
+        data: arguments.data,
         parent: arguments.parent,
     };
     replica_process::run(&options).map_err(Failure::failed)?;

@@ -34,6 +34,9 @@ pub(super) async fn serve<R: Replica>(shared: Shared<R>, incoming: Incoming) {
         Ok(Err(error)) => Ended::lost(error),
         Err(_) => Ended::fault(close_code::REFUSED, "no stream was opened"),
     };
+    if let Role::Replica(peer) = role {
+        peers::heed(&shared, peer, &connection);
+    }
     match ended.code {
         Some(code) => {
             let text = format_args!("{role} at {address} was disconnected: {}", ended.reason);

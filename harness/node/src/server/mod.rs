@@ -25,6 +25,7 @@ use crate::{
     identity::{Identity, Role},
     log::Log,
     replica_process::Options,
+    storage::{self, Directory, Durability, Owner, Peers},
     transport::Transport,
     wire::PeerHello,
 };
@@ -46,6 +47,8 @@ mod close_code {
     pub(super) const REPLACED: VarInt = VarInt::from_u32(3);
     /// The replies were not read.
     pub(super) const NOT_READING: VarInt = VarInt::from_u32(4);
+    /// The other side is a replica that was another when it was met: it may not go on.
+    pub(super) const OTHER_INCARNATION: VarInt = VarInt::from_u32(5);
 }
 
 /// Everything of one replica that changes.
@@ -75,10 +78,33 @@ struct Context<R: Replica> {
     id: ReplicaId,
     cluster: String,
     peers: Vec<SocketAddr>,
-    hello: PeerHello,
+    incarnation: u64,
+    /// Who the other replicas are.
+    met: RefCell<Peers>,
     log: Log,
-    /// Told when an operator asks for the end.
+    /// Told when an operator asks for the end, or something went wrong that ends everything.
     stop: Notify,
+    /// What that was.
+    failure: RefCell<Option<NodeError>>,
+}
+
+impl<R: Replica> Context<R> {
+    /// What this replica says first to another.
+    fn hello(&self) -> PeerHello {
+        PeerHello {
+            from: self.id,
+            protocol: R::PROTOCOL,
+            replicas: self.peers.len() as u64,
+            incarnation: self.incarnation,
+            known: self.met.borrow().known().to_vec(),
+        }
+    }
+
+    /// The replica cannot go on.
+    fn fail(&self, error: NodeError) {
+        self.failure.borrow_mut().get_or_insert(error);
+        self.stop.notify_one();
+    }
 }
 
 type Shared<R> = Rc<Context<R>>;
@@ -92,6 +118,11 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
     let transport = Transport::listening(&identity, options.listen)?;
     let log = Log::new(options.id);
     let replicas = options.config.replicas;
+    let directory = data_directory::<R>(options, &identity.cluster)?;
+    let (incarnation, met) = match &directory {
+        Some(directory) => (directory.incarnation(), directory.peers()?),
+        None => (storage::new_incarnation(), Peers::in_memory(replicas)),
+    };
     log.line(format_args!(
         "one of {} replicas of {}, runs {} on {}",
         replicas,
@@ -99,7 +130,6 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         R::PROTOCOL,
         options.listen
     ));
-    let hello = PeerHello { from: options.id, protocol: R::PROTOCOL, replicas: replicas as u64 };
     let node = Node {
         engine: Engine::<R>::new(options.id, &options.config, seed),
         outputs: Outputs::new(options.id, replicas, log.clone()),
@@ -112,15 +142,34 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         id: options.id,
         cluster: identity.cluster,
         peers: options.peers.clone(),
-        hello,
+        incarnation,
+        met: RefCell::new(met),
         log,
         stop: Notify::new(),
+        failure: RefCell::default(),
     });
+    let _kept = directory;
     let end = CloseOnDrop(shared.transport.endpoint.clone());
     let result = run(&shared).await;
     drop(end);
     shared.log.line("stopped");
     result
+}
+
+/// The data directory, where the durability asks for one.
+fn data_directory<R: Replica>(
+    options: &Options,
+    cluster: &str,
+) -> Result<Option<Directory>, NodeError> {
+    let data = options.data.as_ref().filter(|_| options.durability != Durability::Memory);
+    let Some(data) = data else { return Ok(None) };
+    let owner = Owner {
+        cluster: cluster.to_owned(),
+        replica: options.id,
+        protocol: R::PROTOCOL,
+        config: options.config,
+    };
+    Directory::open(data, owner).map(Some)
 }
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
@@ -131,7 +180,9 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
     }
     loop {
         tokio::select! {
-            () = shared.stop.notified() => return Ok(()),
+            () = shared.stop.notified() => {
+                return shared.failure.borrow_mut().take().map_or(Ok(()), Err);
+            }
             incoming = shared.transport.endpoint.accept() => match incoming {
                 Some(incoming) => drop(tasks.spawn_local(accept::serve(shared.clone(), incoming))),
                 None => return Err(NodeError::new("the QUIC endpoint failed")),

@@ -67,6 +67,7 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
         ControlRequest::Report => ControlReply::Report(Box::new(node.engine.report())),
         ControlRequest::Status => {
             let mut status = node.engine.status();
+            status.incarnation = shared.incarnation;
             status.peers_connected = node.outputs.peers_connected() as u64;
             ControlReply::Status(Box::new(status))
         }

@@ -6,6 +6,7 @@
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use protocols::{Replica, ReplicaId};
+use quinn::{Connection, ConnectionError};
 use tokio::time::{Instant, timeout};
 
 use super::{Ended, Shared, close_code, read_hello, read_more};
@@ -13,6 +14,7 @@ use crate::{
     NodeError,
     frame::{FrameBuffer, append_value_frame},
     outbox::Outbox,
+    storage::Strange,
     transport::Link,
     wire::PeerHello,
 };
@@ -49,6 +51,7 @@ pub(super) async fn keep_dialing<R: Replica>(shared: Shared<R>, peer: ReplicaId)
             Ok((link, buffer)) => {
                 let connection = link.connection.clone();
                 let ended = exchange(&shared, peer, link, buffer).await;
+                heed(&shared, peer, &connection);
                 let code = ended.code.unwrap_or(close_code::STOPPING);
                 connection.close(code, ended.reason.as_bytes());
                 announced = false;
@@ -73,12 +76,12 @@ pub(super) async fn accept<R: Replica>(
     let mut buffer = FrameBuffer::default();
     let greeted = async {
         let hello: PeerHello = read_hello(&mut link.receive, &mut buffer).await?;
-        check(shared, peer, hello)?;
+        check(shared, peer, &hello)?;
         if peer >= shared.id {
             return Err(refused(format_args!("{peer} dials {}: the lower dials", shared.id)));
         }
         let mut frame = Vec::new();
-        append_value_frame(&mut frame, &shared.hello).expect("a greeting is short");
+        append_value_frame(&mut frame, &shared.hello()).expect("a greeting is short");
         link.send.write_all(&frame).await.map_err(Ended::lost)
     };
     match greeted.await {
@@ -93,13 +96,14 @@ async fn connect<R: Replica>(
     peer: ReplicaId,
     address: SocketAddr,
 ) -> Result<(Link, FrameBuffer), NodeError> {
-    let mut link = shared.transport.dial(peer, address, &shared.hello).await?;
+    let mut link = shared.transport.dial_then(peer, address, || shared.hello()).await?;
     let mut buffer = FrameBuffer::default();
     let greeted = match read_hello(&mut link.receive, &mut buffer).await {
-        Ok(hello) => check(shared, peer, hello),
+        Ok(hello) => check(shared, peer, &hello),
         Err(ended) => Err(ended),
     };
     if let Err(ended) = greeted {
+        heed(shared, peer, &link.connection);
         let code = ended.code.unwrap_or(close_code::STOPPING);
         link.connection.close(code, ended.reason.as_bytes());
         return Err(NodeError::new(ended.reason));
@@ -107,19 +111,65 @@ async fn connect<R: Replica>(
     Ok((link, buffer))
 }
 
-/// Does what the other side says of itself fit?
-fn check<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: PeerHello) -> Result<(), Ended> {
-    let own = shared.hello;
+/// Does what the other side says of itself fit? If so, it is met.
+fn check<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> Result<(), Ended> {
     if hello.from != peer {
         return Err(refused(format_args!("certified as {peer}, it claims to be {}", hello.from)));
     }
-    if hello.protocol != own.protocol || hello.replicas != own.replicas {
+    let replicas = shared.peers.len();
+    if hello.protocol != R::PROTOCOL || hello.replicas != replicas as u64 {
         return Err(refused(format_args!(
-            "it runs {} with {} replicas, here it is {} with {}",
-            hello.protocol, hello.replicas, own.protocol, own.replicas
+            "it runs {} with {} replicas, here it is {} with {replicas}",
+            hello.protocol,
+            hello.replicas,
+            R::PROTOCOL
         )));
     }
+    meet(shared, peer, hello)
+}
+
+/// Remembers who the other side is and whom it knows, before anything else that it says is heard.
+fn meet<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> Result<(), Ended> {
+    let mut met = shared.met.borrow_mut();
+    match met.meet(peer, hello.incarnation) {
+        Ok(()) => {}
+        Err(Strange::Other { known }) => {
+            return Err(Ended::fault(
+                close_code::OTHER_INCARNATION,
+                format_args!(
+                    "{peer} was incarnation {known:016x} when it was met and has come back as {:016x}, without what it \
+                     had promised: start it with the --data that it had, or begin a new cluster",
+                    hello.incarnation
+                ),
+            ));
+        }
+        Err(Strange::NotKept(error)) => {
+            let ended = Ended::lost(&error);
+            shared.fail(error);
+            return Err(ended);
+        }
+    }
+    let strangers: Vec<_> = ReplicaId::all(shared.peers.len())
+        .zip(&hello.known)
+        .filter(|(other, _)| *other != shared.id && met.known()[other.index()].is_none())
+        .filter_map(|(other, incarnation)| Some((other, (*incarnation)?)))
+        .collect();
+    for (other, incarnation) in strangers {
+        if let Err(Strange::NotKept(error)) = met.meet(other, incarnation) {
+            shared.fail(error);
+        }
+    }
     Ok(())
+}
+
+/// Ends this replica if `peer` has closed `connection` because it knows it as another.
+pub(super) fn heed<R: Replica>(shared: &Shared<R>, peer: ReplicaId, connection: &Connection) {
+    if let Some(ConnectionError::ApplicationClosed(close)) = connection.close_reason()
+        && close.error_code == close_code::OTHER_INCARNATION
+    {
+        let reason = String::from_utf8_lossy(&close.reason);
+        shared.fail(NodeError::new(format!("refused by {peer}: {reason}")));
+    }
 }
 
 fn refused(reason: impl std::fmt::Display) -> Ended {

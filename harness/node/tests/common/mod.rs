@@ -12,6 +12,7 @@ use node::{
     control::{Control, Operator},
     identity::{self, Identity, Role},
     replica_process::{self, Options},
+    storage::Durability,
     transport::free_addresses,
 };
 use protocols::{ClientId, Command, Config, Outcome, Replica, ReplicaId, Request, RequestNumber};
@@ -35,6 +36,7 @@ pub(crate) fn block_on<F: Future>(body: F) -> F::Output {
 pub(crate) struct Cluster {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) directory: tempfile::TempDir,
+    pub(crate) durability: Durability,
     config: Config,
     replicas: Vec<Option<JoinHandle<Result<(), NodeError>>>>,
 }
@@ -47,6 +49,7 @@ impl Cluster {
         Self {
             addresses: free_addresses(replicas).unwrap(),
             directory,
+            durability: Durability::Memory,
             config: Config::new(replicas),
             replicas: (0..replicas).map(|_| None).collect(),
         }
@@ -67,6 +70,8 @@ impl Cluster {
             listen: self.addresses[id.index()],
             peers: self.addresses.clone(),
             credentials: self.credentials(),
+            durability: self.durability,
+            data: Some(self.data(id)),
             parent: None,
         }
     }
@@ -103,6 +108,11 @@ impl Cluster {
         self.directory.path().to_owned()
     }
 
+    /// Where `id` keeps its data, if it keeps any.
+    pub(crate) fn data(&self, id: ReplicaId) -> PathBuf {
+        self.directory.path().join(format!("replica-{}", id.0))
+    }
+
     pub(crate) fn identity(&self, role: Role) -> Identity {
         Identity::load(self.directory.path(), role).unwrap()
     }
@@ -115,6 +125,14 @@ impl Cluster {
     pub(crate) async fn control(&self, id: ReplicaId) -> Control {
         let operator = Operator::new(&self.identity(Role::Operator)).unwrap();
         operator.connect(id, self.addresses[id.index()]).await.unwrap()
+    }
+
+    /// Waits until `peers` others are connected with `id`.
+    pub(crate) async fn connected(&self, id: ReplicaId, peers: u64) {
+        let mut control = self.control(id).await;
+        while control.status().await.unwrap().peers_connected < peers {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until `replicas` all executed `commands`, and checks that they agree.

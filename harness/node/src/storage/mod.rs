@@ -1,0 +1,88 @@
+//! What a replica keeps on disk, so that it may die at any moment and come back as who it was.
+//!
+//! A replica's data directory belongs to it alone:
+//!
+//! | file | holds |
+//! |---|---|
+//! | `lock` | nothing: the process that works here keeps it locked, and the kernel unlocks it with its death |
+//! | `manifest` | whose directory this is, its incarnation, and which of the other files are to be read |
+//! | `peers` | the incarnations of the other replicas, as far as they were met |
+//!
+//! An *incarnation* is a number drawn when a directory is first used, or, without a directory, when the process starts.
+//! Replicas greet each other with it and remember it, so that one that came back without what it had promised is noticed:
+//! its votes would count a second time.
+
+mod directory;
+mod sheet;
+
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    str::FromStr,
+};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::directory::{Directory, Owner, Peers, Strange};
+
+/// What a replica's records outlive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing: no record is kept, and a replica that died may not come back under its identity.
+    #[default]
+    Memory,
+    /// The process: records are written before anything that relies on them leaves, but the system may hold them back from
+    /// the disk. They survive a killed process, and no power cut.
+    Buffered,
+    /// The machine: records have reached the disk before anything that relies on them leaves.
+    Fsync,
+}
+
+impl Durability {
+    /// Every durability, the weakest first.
+    pub const ALL: [Self; 3] = [Self::Memory, Self::Buffered, Self::Fsync];
+
+    /// The name used on the command line, in files and in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Buffered => "buffered",
+            Self::Fsync => "fsync",
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that no durability bears.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownDurability(pub String);
+
+impl fmt::Display for UnknownDurability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no durability: use memory, buffered or fsync", self.0)
+    }
+}
+
+impl std::error::Error for UnknownDurability {}
+
+impl FromStr for Durability {
+    type Err = UnknownDurability;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|durability| durability.name() == name)
+            .ok_or_else(|| UnknownDurability(name.to_owned()))
+    }
+}
+
+/// A number that tells this beginning from every other.
+pub(crate) fn new_incarnation() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
