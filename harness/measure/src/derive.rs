@@ -4,6 +4,7 @@ use crate::histogram::Histogram;
 use crate::replica::ReplicaReport;
 use crate::rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
 use crate::run::{OperationRecord, RunRecord, RunRows};
+use crate::series::At;
 use crate::timeline::{BUCKET_MS, Timeline};
 
 impl RunRecord {
@@ -15,6 +16,7 @@ impl RunRecord {
             replicas: self.replicas.iter().map(|report| self.replica_row(report)).collect(),
             timeseries: self.timeseries_rows(),
             events: self.event_rows(),
+            gaps: self.gap_rows(),
             verdicts: self.verdict_rows(),
         }
     }
@@ -170,19 +172,32 @@ impl RunRecord {
     fn timeseries_rows(&self) -> Vec<TimeseriesRow> {
         let mut all = Timeline::new(std::time::Duration::ZERO);
         self.sites.iter().for_each(|site| all.merge(&site.timeline));
-        let sites = self.sites.iter().map(|site| (site.site.as_str(), &site.timeline));
-        sites
-            .chain([(ALL, &all)])
-            .flat_map(|(site, timeline)| self.timeseries_rows_of(site, timeline))
-            .collect()
+        let mut replicas_all = vec![At::default(); all.buckets().len()];
+        let mut rows = Vec::new();
+        for (replica, site) in (0..).zip(&self.sites) {
+            let mut at = vec![At::default(); site.timeline.buckets().len()];
+            for series in self.series_of(replica) {
+                series.add_to(&mut at);
+                series.add_to(&mut replicas_all);
+            }
+            rows.extend(self.timeseries_rows_of(&site.site, &site.timeline, &at));
+        }
+        rows.extend(self.timeseries_rows_of(ALL, &all, &replicas_all));
+        rows
     }
 
-    fn timeseries_rows_of(&self, site: &str, timeline: &Timeline) -> Vec<TimeseriesRow> {
+    fn timeseries_rows_of(
+        &self,
+        site: &str,
+        timeline: &Timeline,
+        at: &[At<'_>],
+    ) -> Vec<TimeseriesRow> {
         let id = &self.identity;
         (0u64..)
-            .zip(timeline.buckets())
-            .map(|(index, bucket)| {
+            .zip(timeline.buckets().iter().zip(at))
+            .map(|(index, (bucket, at))| {
                 let figures = bucket.figures();
+                let (commit, execute) = (at.commit(), at.execute());
                 TimeseriesRow {
                     protocol: id.protocol.clone(),
                     driver: id.driver.clone(),
@@ -194,6 +209,12 @@ impl RunRecord {
                     errors: figures.errors,
                     latency_us_p50: figures.latency_us_p50.map(rounded),
                     latency_us_p99: figures.latency_us_p99.map(rounded),
+                    commits: Some(commit.len()),
+                    executions: Some(execute.len()),
+                    commit_us_p50: percentile(&commit, 50.0),
+                    commit_us_p99: percentile(&commit, 99.0),
+                    execute_us_p50: percentile(&execute, 50.0),
+                    execute_us_p99: percentile(&execute, 99.0),
                 }
             })
             .collect()

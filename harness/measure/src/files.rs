@@ -14,6 +14,8 @@ use crate::verdict::Checked;
 pub trait CsvRow: Serialize + DeserializeOwned + Default {
     /// The file's name.
     const FILE: &'static str;
+    /// The columns that results of older versions may lack.
+    const NEWER: &'static [&'static str] = &[];
 }
 
 /// The columns of a row type, in order.
@@ -107,7 +109,10 @@ fn open<T: CsvRow>(path: &Path) -> Result<csv::Reader<File>, MeasureError> {
     })?;
     let mut reader = csv::Reader::from_reader(file);
     let header = reader.headers().map_err(|error| MeasureError::new(path, error))?;
-    match columns::<T>().into_iter().find(|column| !header.iter().any(|name| name == column)) {
+    let missing = |column: &String| {
+        !T::NEWER.contains(&column.as_str()) && !header.iter().any(|name| name == column)
+    };
+    match columns::<T>().into_iter().find(missing) {
         None => Ok(reader),
         Some(missing) => Err(MeasureError::new(
             path,

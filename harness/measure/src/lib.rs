@@ -11,6 +11,7 @@
 mod derive;
 mod error;
 mod files;
+mod gaps;
 mod histogram;
 mod hlog;
 mod host;
@@ -19,11 +20,14 @@ mod replica;
 mod results;
 mod rows;
 mod run;
+mod series;
+mod silence;
 mod timeline;
 mod verdict;
 
 pub use error::MeasureError;
 pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
+pub use gaps::{COMMITS, EXECUTIONS, REPLIES, WAITS};
 pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
@@ -31,10 +35,12 @@ pub use manifest::{Git, Manifest, Versions};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{
-    ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, LatencyRow, ReplicaRow, SummaryRow,
+    ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, ReplicaRow, SummaryRow,
     TimeseriesRow, VerdictRow,
 };
 pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
+pub use series::{Series, SeriesRecorder};
+pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
 pub use verdict::{
     Checked, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict,

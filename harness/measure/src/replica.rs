@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{DecodeError, Histogram};
+use crate::series::Series;
 
 /// A replica's part in its protocol, as the replica itself sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub struct ReplicaReport {
     pub commit: Histogram,
     /// From the proposal entering this replica to its execution here.
     pub execute: Histogram,
+    /// Both over time, since the replica was told to begin measuring.
+    pub series: Series,
     /// Digests of the state, meaningful when the cluster is at rest.
     pub digest: StateDigest,
 }

@@ -14,7 +14,7 @@ use crate::histogram::Histogram;
 use crate::hlog::{HistogramKind, file_safe, hlog_file_name, write_hlog};
 use crate::manifest::Manifest;
 use crate::rows::{
-    CdfRow, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+    CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
 use crate::run::{Identity, RunRecord};
 
@@ -30,6 +30,7 @@ pub struct ResultsDir {
     replicas: Table,
     timeseries: Table,
     events: Table,
+    gaps: Table,
     verdicts: Table,
     distributions: BTreeMap<(String, String, String), Distribution>,
 }
@@ -72,6 +73,7 @@ impl ResultsDir {
             replicas: Table::create::<ReplicaRow>(&path)?,
             timeseries: Table::create::<TimeseriesRow>(&path)?,
             events: Table::create::<EventRow>(&path)?,
+            gaps: Table::create::<GapRow>(&path)?,
             verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
             path,
@@ -103,6 +105,7 @@ impl ResultsDir {
         self.replicas.append(&rows.replicas)?;
         self.timeseries.append(&rows.timeseries)?;
         self.events.append(&rows.events)?;
+        self.gaps.append(&rows.gaps)?;
         // Last, since a reader takes a row here for a run that is all there.
         self.summary.append_summary(&rows.summary)?;
         self.merge_distribution(run);

@@ -119,7 +119,9 @@ pub struct ReplicaRow {
     pub execute_us_p99: Option<f64>,
 }
 
-/// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring.
+/// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring. Operations are
+/// those that the site's clients saw answered; commits and executions are of requests that were asked of the site's
+/// replica. Results of older versions do not have the latter.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct TimeseriesRow {
@@ -133,6 +135,40 @@ pub struct TimeseriesRow {
     pub errors: u64,
     pub latency_us_p50: Option<f64>,
     pub latency_us_p99: Option<f64>,
+    #[serde(default)]
+    pub commits: Option<u64>,
+    #[serde(default)]
+    pub executions: Option<u64>,
+    #[serde(default)]
+    pub commit_us_p50: Option<f64>,
+    #[serde(default)]
+    pub commit_us_p99: Option<f64>,
+    #[serde(default)]
+    pub execute_us_p50: Option<f64>,
+    #[serde(default)]
+    pub execute_us_p99: Option<f64>,
+}
+
+/// A row of `gaps.csv`: the longest silence after a fault, which answers for it until `until_s`. `what` is of what:
+/// `reply` at a site (or [`ALL`]), `commit`, `execution`, or `wait` (a committed request for its execution) at a replica.
+/// `ended` is false for a silence that outlasts the measuring.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct GapRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub t_s: f64,
+    pub event: String,
+    pub detail: String,
+    pub until_s: f64,
+    pub what: String,
+    pub place: String,
+    pub gap_ms: f64,
+    pub from_s: f64,
+    pub to_s: f64,
+    pub ended: bool,
 }
 
 /// A row of `events.csv`: a fault, or whatever else happened, `t_s` after the start of measuring.
@@ -207,6 +243,17 @@ impl CsvRow for ReplicaRow {
 }
 impl CsvRow for TimeseriesRow {
     const FILE: &'static str = "timeseries.csv";
+    const NEWER: &'static [&'static str] = &[
+        "commits",
+        "executions",
+        "commit_us_p50",
+        "commit_us_p99",
+        "execute_us_p50",
+        "execute_us_p99",
+    ];
+}
+impl CsvRow for GapRow {
+    const FILE: &'static str = "gaps.csv";
 }
 impl CsvRow for EventRow {
     const FILE: &'static str = "events.csv";

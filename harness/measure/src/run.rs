@@ -5,7 +5,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::histogram::Histogram;
 use crate::replica::ReplicaReport;
-use crate::rows::{EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
+use crate::rows::{
+    EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+};
+use crate::silence::Silences;
 use crate::timeline::Timeline;
 use crate::verdict::{LoadMode, Verdict};
 
@@ -63,6 +66,8 @@ pub struct SiteRecord {
     pub unknown: u64,
     /// The same over time.
     pub timeline: Timeline,
+    /// When nothing was answered.
+    pub replies: Silences,
 }
 
 /// A fault, or whatever else happened during a run.
@@ -89,10 +94,15 @@ pub struct RunRecord {
     pub offered_ops_per_s: Option<f64>,
     /// Whether the protocol has a fast path; without one the fast-path figures have no meaning and stay empty.
     pub has_fast_path: bool,
-    /// What the clients saw, per site.
+    /// What the clients saw, per site; the site at each place is that of the replica with this number.
     pub sites: Vec<SiteRecord>,
+    /// When nothing was answered anywhere.
+    pub replies: Silences,
     /// What the replicas did in the measured time.
     pub replicas: Vec<ReplicaReport>,
+    /// What processes reported last that ended in the measured time, as far as they could still be asked. Only what they
+    /// did over time is taken from it.
+    pub ended: Vec<ReplicaReport>,
     /// CPU time of all replica processes in the measured time, seconds.
     pub server_cpu_s: Option<f64>,
     /// CPU time of all clients in the measured time, seconds.
@@ -116,6 +126,8 @@ pub struct RunRows {
     pub timeseries: Vec<TimeseriesRow>,
     /// For `events.csv`.
     pub events: Vec<EventRow>,
+    /// For `gaps.csv`.
+    pub gaps: Vec<GapRow>,
     /// For `verdicts.csv`.
     pub verdicts: Vec<VerdictRow>,
 }
@@ -144,6 +156,7 @@ impl SiteRecord {
             errors: 0,
             unknown: 0,
             timeline: Timeline::new(duration),
+            replies: Silences::default(),
         }
     }
 
@@ -152,6 +165,7 @@ impl SiteRecord {
         let operation = if is_read { &mut self.reads } else { &mut self.writes };
         operation.record_ns(latency_ns, service_ns);
         self.timeline.record(at_ns, latency_ns);
+        self.replies.mark(at_ns);
     }
 
     /// Counts an operation that certainly failed, as seen `at_ns` after the start of measuring.
@@ -165,15 +179,6 @@ impl SiteRecord {
     pub fn record_unknown(&mut self, at_ns: u64) {
         self.unknown += 1;
         self.timeline.record_error(at_ns);
-    }
-
-    /// Adds what other clients of the same site saw.
-    pub fn merge(&mut self, other: &Self) {
-        self.reads.merge(&other.reads);
-        self.writes.merge(&other.writes);
-        self.errors += other.errors;
-        self.unknown += other.unknown;
-        self.timeline.merge(&other.timeline);
     }
 
     /// Reads and writes together.

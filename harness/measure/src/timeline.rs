@@ -10,7 +10,7 @@ use crate::histogram::Histogram;
 /// The width of a bucket in milliseconds.
 pub const BUCKET_MS: u64 = 100;
 
-const BUCKET_NS: u64 = BUCKET_MS * 1_000_000;
+pub(crate) const BUCKET_NS: u64 = BUCKET_MS * 1_000_000;
 
 /// Per-bucket counts and latencies of one site.
 #[derive(Clone, Debug)]

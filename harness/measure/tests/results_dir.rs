@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use measure::{
     ALL, CdfRow, Checked, Event, EventRow, Identity, LatencyRow, Linearizable, LoadMode, Manifest,
-    ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, SiteRecord,
-    SummaryRow, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
+    ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, Silences,
+    SiteRecord, SummaryRow, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
 };
 
 /// The columns as the design states them.
@@ -69,7 +69,9 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
         offered_ops_per_s: None,
         has_fast_path: protocol == "epaxos",
         sites: vec![site.clone(), SiteRecord { site: "1".to_owned(), ..site }],
+        replies: Silences::default(),
         replicas: vec![report],
+        ended: Vec::new(),
         server_cpu_s: Some(0.25),
         client_cpu_s: Some(0.25),
         events: vec![Event { t_s: 0.5, event: "kill".into(), detail: "replica 0, \"bye\"".into() }],

@@ -24,7 +24,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::{
     frame::append_value_frame,
-    meters::{Meters, since},
+    meters::Meters,
     timers::Timers,
     wire::{Refusal, ReplicaStatus, Reply},
 };
@@ -58,7 +58,8 @@ impl std::error::Error for NotAMessage {}
 struct Pending {
     connection: ConnectionId,
     entered: Instant,
-    committed: bool,
+    /// When it was first known to be committed.
+    committed: Option<Instant>,
 }
 
 /// One core with all that it needs but sockets and a clock.
@@ -106,7 +107,7 @@ impl<R: Replica> Engine<R> {
             commit_digest: 0,
             executed: 0,
             dropped: 0,
-            meters: Meters::default(),
+            meters: Meters::new(),
         };
         engine.step(Input::Start);
         engine
@@ -275,7 +276,7 @@ impl<R: Replica> Engine<R> {
                 Err(Refusal::SessionsFull)
             }
             None => {
-                self.pending.insert(key, Pending { connection, entered: now, committed: false });
+                self.pending.insert(key, Pending { connection, entered: now, committed: None });
                 *self.pending_of.entry(connection).or_default() += 1;
                 return true;
             }
@@ -321,6 +322,7 @@ impl<R: Replica> Engine<R> {
         now: Instant,
     ) {
         self.commits += 1;
+        self.meters.commit_seen(now);
         self.commit_digest =
             self.commit_digest.wrapping_add(hash_of_commit(instance, batch, dependencies));
         match path {
@@ -334,14 +336,16 @@ impl<R: Replica> Engine<R> {
         for request in batch.requests() {
             self.meters.counters.commands_led += led;
             if let Some(pending) = self.pending.get_mut(&(request.client, request.number))
-                && !std::mem::replace(&mut pending.committed, true)
+                && pending.committed.is_none()
             {
-                self.meters.committed(since(pending.entered, now));
+                pending.committed = Some(now);
+                self.meters.committed(pending.entered, now);
             }
         }
     }
 
     fn execute(&mut self, batch: &Batch, now: Instant, output: &mut impl Output) {
+        self.meters.execution_seen(now);
         for request in batch.requests() {
             let outcome = self.kv.apply(&request);
             self.executed += 1;
@@ -350,7 +354,7 @@ impl<R: Replica> Engine<R> {
                 continue;
             };
             release(&mut self.pending_of, pending.connection);
-            self.meters.executed(since(pending.entered, now));
+            self.meters.executed(pending.entered, pending.committed.unwrap_or(now), now);
             self.meters.counters.client_replies += 1;
             let (client, number) = (request.client, request.number);
             output.reply(pending.connection, &Reply { client, number, answer: Ok(outcome) });

@@ -2,36 +2,65 @@
 
 use std::time::{Duration, Instant};
 
-use measure::{Histogram, ReplicaCounters, ReplicaReport};
+use measure::{Histogram, ReplicaCounters, ReplicaReport, SeriesRecorder};
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
 
 /// Counters and histograms since the measuring began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meters {
     pub(crate) counters: ReplicaCounters,
     commit: Histogram,
     execute: Histogram,
+    series: SeriesRecorder,
+    began: Instant,
     /// The process' CPU time when the measuring began; none since the start of the process.
     cpu_ns_before: u64,
 }
 
 impl Meters {
+    /// Begins at the start of the process.
+    pub(crate) fn new() -> Self {
+        Self {
+            counters: ReplicaCounters::default(),
+            commit: Histogram::default(),
+            execute: Histogram::default(),
+            series: SeriesRecorder::default(),
+            began: Instant::now(),
+            cpu_ns_before: 0,
+        }
+    }
+
     /// Begins anew.
     pub(crate) fn reset(&mut self) {
-        *self = Self { cpu_ns_before: cpu_ns().unwrap_or(0), ..Self::default() };
+        *self = Self { cpu_ns_before: cpu_ns().unwrap_or(0), ..Self::new() };
     }
 
-    /// A request asked for here was committed, `latency` after it came in.
-    pub(crate) fn committed(&mut self, latency: Duration) {
-        self.commit.record_ns(nanoseconds(latency));
+    /// A commit became known at `now`, whoever had been asked for it.
+    pub(crate) fn commit_seen(&mut self, now: Instant) {
+        self.series.commit_seen(self.since_began_ns(now));
     }
 
-    /// A request asked for here was executed, `latency` after it came in.
-    pub(crate) fn executed(&mut self, latency: Duration) {
-        self.execute.record_ns(nanoseconds(latency));
+    /// Something was executed at `now`.
+    pub(crate) fn execution_seen(&mut self, now: Instant) {
+        self.series.execution_seen(self.since_began_ns(now));
+    }
+
+    /// A request asked for here, which came in at `entered`, was committed at `now`.
+    pub(crate) fn committed(&mut self, entered: Instant, now: Instant) {
+        let latency_ns = nanoseconds(since(entered, now));
+        self.commit.record_ns(latency_ns);
+        self.series.committed(self.since_began_ns(now), latency_ns);
+    }
+
+    /// A request asked for here, which came in at `entered` and was committed at `committed`, was executed at `now`.
+    pub(crate) fn executed(&mut self, entered: Instant, committed: Instant, now: Instant) {
+        let latency_ns = nanoseconds(since(entered, now));
+        self.execute.record_ns(latency_ns);
+        let [now_ns, committed_ns] = [now, committed].map(|at| self.since_began_ns(at));
+        self.series.executed(now_ns, latency_ns, committed_ns);
     }
 
     /// `inputs` were ready at once.
@@ -49,13 +78,18 @@ impl Meters {
             rss_bytes: measure::rss_bytes(),
             commit: self.commit.clone(),
             execute: self.execute.clone(),
+            series: self.series.series(self.since_began_ns(Instant::now())),
             ..ReplicaReport::default()
         }
+    }
+
+    fn since_began_ns(&self, at: Instant) -> u64 {
+        nanoseconds(since(self.began, at))
     }
 }
 
 /// From `earlier` to `now`, zero if the stamps were taken in the other order.
-pub(crate) fn since(earlier: Instant, now: Instant) -> Duration {
+fn since(earlier: Instant, now: Instant) -> Duration {
     now.saturating_duration_since(earlier)
 }
 

@@ -88,9 +88,9 @@ impl Source for ClosedLoop {
         ReplicaId::from_index(client as usize / self.per_site)
     }
 
-    fn on_committed(&mut self, _: ReplicaId, _: u64) {}
+    fn on_committed(&mut self, _: ReplicaId, _: u64, _: u64) {}
 
-    fn on_executed(&mut self, _: ReplicaId, _: u64) {}
+    fn on_executed(&mut self, _: ReplicaId, _: u64, _: u64, _: u64) {}
 
     fn is_done(&self) -> bool {
         false

@@ -186,7 +186,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             return None;
         }
         let since = self.now;
-        host.pending.insert(id, Pending { client, number, since, committed: false });
+        host.pending.insert(id, Pending { client, number, since, committed: None });
         self.proposals += 1;
         Some(Input::Propose(batch))
     }

@@ -143,11 +143,12 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             host.counters.commands_led += u64::from(seen.commands);
         }
         if let Some(pending) = seen.submission.and_then(|id| host.pending.get_mut(&id))
-            && !pending.committed
+            && pending.committed.is_none()
         {
-            pending.committed = true;
-            self.source.on_committed(replica, self.now - pending.since);
+            pending.committed = Some(self.now);
+            self.source.on_committed(replica, self.now, self.now - pending.since);
         }
+        self.source.on_commit_seen(replica, self.now);
     }
 
     fn execute(
@@ -174,8 +175,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 outcomes.push(outcome);
             }
         }
+        self.source.on_execution_seen(replica, self.now);
         if let Some(pending) = pending {
-            self.source.on_executed(replica, self.now - pending.since);
+            let waited = self.now - pending.committed.unwrap_or(self.now);
+            self.source.on_executed(replica, self.now, self.now - pending.since, waited);
             self.answer(replica, pending.client, pending.number, outcomes);
         }
         Ok(())

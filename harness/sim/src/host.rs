@@ -48,7 +48,8 @@ pub(crate) struct Pending {
     /// Which of the client's submissions.
     pub(crate) number: u64,
     pub(crate) since: Nanos,
-    pub(crate) committed: bool,
+    /// When this was first known here.
+    pub(crate) committed: Option<Nanos>,
 }
 
 /// One replica. What a crash leaves is `records` and `snapshot`.

@@ -161,11 +161,11 @@ impl Source for SoakClients<'_> {
         self.clients[client as usize].site
     }
 
-    fn on_committed(&mut self, replica: ReplicaId, latency_ns: u64) {
+    fn on_committed(&mut self, replica: ReplicaId, _: u64, latency_ns: u64) {
         self.sites[replica.index()].commit_ns.push(latency_ns);
     }
 
-    fn on_executed(&mut self, replica: ReplicaId, latency_ns: u64) {
+    fn on_executed(&mut self, replica: ReplicaId, _: u64, latency_ns: u64, _: u64) {
         self.sites[replica.index()].execute_ns.push(latency_ns);
     }
 

@@ -38,10 +38,16 @@ pub trait Source {
     fn site_of(&self, client: u32) -> ReplicaId;
 
     /// The replica that was asked knows a submission committed, so long after it came in.
-    fn on_committed(&mut self, replica: ReplicaId, latency_ns: u64);
+    fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64);
 
-    /// The replica that was asked has executed a submission, so long after it came in.
-    fn on_executed(&mut self, replica: ReplicaId, latency_ns: u64);
+    /// The replica that was asked has executed a submission, so long after it came in and after it was committed.
+    fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64);
+
+    /// A replica knows something committed, whoever was asked for it.
+    fn on_commit_seen(&mut self, _replica: ReplicaId, _now_ns: u64) {}
+
+    /// A replica has executed something, whoever was asked for it.
+    fn on_execution_seen(&mut self, _replica: ReplicaId, _now_ns: u64) {}
 
     /// A write took effect somewhere, nowhere before: for each key in the one order in which this happens to its writes.
     fn on_effect(&mut self, _request: &Request<'_>) {}

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use measure::{Histogram, SiteRecord};
+use measure::{Histogram, Silences, SiteRecord};
 
 use super::clients::Pending;
 
@@ -14,6 +14,8 @@ use super::clients::Pending;
 #[derive(Debug)]
 pub(crate) struct Tally {
     pub(crate) sites: Vec<SiteRecord>,
+    /// When nothing was answered anywhere.
+    pub(crate) replies: Silences,
     /// How late an open loop's requests left.
     pub(crate) lag: Histogram,
     /// Requests whose intended send is within the window.
@@ -33,6 +35,7 @@ impl Tally {
     pub(crate) fn named(sites: &[String], duration: Duration) -> Self {
         Self {
             sites: sites.iter().map(|site| SiteRecord::new(site, duration)).collect(),
+            replies: Silences::default(),
             lag: Histogram::new(),
             offered: 0,
             begin_ns: u64::MAX,
@@ -79,7 +82,9 @@ impl Tally {
         if self.holds(now_ns) {
             let latency_ns = now_ns - pending.intended_ns;
             let service_ns = now_ns - pending.sent_ns;
-            self.sites[site].record(now_ns - self.begin_ns, is_read, latency_ns, service_ns);
+            let at_ns = now_ns - self.begin_ns;
+            self.sites[site].record(at_ns, is_read, latency_ns, service_ns);
+            self.replies.mark(at_ns);
         }
     }
 

@@ -3,7 +3,7 @@
 //! A killed replica is dead as planned: nobody waits for it, its clients ask the next one at once, as clients on the same
 //! host do whose connection is reset, and it is left out of what is compared at the end.
 
-use measure::Event;
+use measure::{Event, ReplicaReport};
 use node::control::Control;
 use protocols::{ReplicaId, ReplicaSet};
 use workload::{Strike, Victims, fault::Action};
@@ -15,20 +15,28 @@ use super::{cluster::Processes, generator::Load};
 pub(super) struct Faults {
     victims: Victims,
     pub(super) killed: ReplicaSet,
+    /// What those reported last that were killed.
+    pub(super) ended: Vec<ReplicaReport>,
     pub(super) events: Vec<Event>,
 }
 
 impl Faults {
     /// Nothing has happened yet in the run with this seed.
     pub(super) fn new(run_seed: u64) -> Self {
-        Self { victims: Victims::new(run_seed), killed: ReplicaSet::EMPTY, events: Vec::new() }
+        Self {
+            victims: Victims::new(run_seed),
+            killed: ReplicaSet::EMPTY,
+            ended: Vec::new(),
+            events: Vec::new(),
+        }
     }
 
-    /// `strike` happens now. `leader` is whom the replicas take for it.
+    /// `strike` happens now. `leader` is whom the replicas take for it, `reports` what they said of themselves just before.
     pub(super) fn strike(
         &mut self,
         strike: &Strike<'_>,
         leader: Option<ReplicaId>,
+        reports: Vec<ReplicaReport>,
         (processes, lines, load): (&mut Processes, &mut Vec<Control>, &mut Load),
     ) {
         let Action::Kill(target) = strike.action else {
@@ -46,6 +54,8 @@ impl Faults {
         lines.retain(|line| line.replica() != killed);
         load.close(killed);
         self.killed.insert(killed);
+        let its = |report: &ReplicaReport| report.replica == u32::from(killed.0);
+        self.ended.extend(reports.into_iter().filter(its));
     }
 }
 

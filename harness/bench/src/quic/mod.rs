@@ -151,6 +151,7 @@ impl Phases<'_> {
             before,
             after,
             replicas: Vec::new(),
+            ended: faults.ended,
             killed: faults.killed,
             killed_cpu_s: None,
             faults: faults.events,
@@ -212,10 +213,14 @@ impl Phases<'_> {
                 load.drive_while(self.desk.mend(lines)).await?;
                 let asked = join_all(lines.iter_mut().map(Control::status));
                 let statuses = cluster::collected(load.drive_while(asked).await)?;
-                Ok(faults::most_named(statuses.iter().map(|status| status.core.leader)))
+                // Whoever is killed cannot be asked any more what it did until then.
+                let asked = join_all(lines.iter_mut().map(Control::report));
+                let reports = cluster::collected(load.drive_while(asked).await)?;
+                let leader = faults::most_named(statuses.iter().map(|status| status.core.leader));
+                Ok((leader, reports))
             };
-            let leader = watch.over("measuring", leader).await?;
-            faults.strike(&strike, leader, (watch.processes, lines, load));
+            let (leader, reports) = watch.over("measuring", leader).await?;
+            faults.strike(&strike, leader, reports, (watch.processes, lines, load));
         }
         let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
         let rest = async {

@@ -38,6 +38,8 @@ pub(super) struct Seen {
     pub(super) after: Clocks,
     /// What the replicas report; those that could not be asked are missing.
     pub(super) replicas: Vec<ReplicaReport>,
+    /// What those reported last that were killed.
+    pub(super) ended: Vec<ReplicaReport>,
     /// Those that the fault plan killed.
     pub(super) killed: ReplicaSet,
     /// The CPU time that these used in the window, seconds, if it is known of all.
@@ -68,7 +70,9 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         offered_ops_per_s,
         has_fast_path: run.protocol == Protocol::EPaxos,
         sites,
+        replies: std::mem::take(&mut load.tally.replies),
         replicas: seen.replicas,
+        ended: seen.ended,
         server_cpu_s,
         client_cpu_s,
         events: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measure::Histogram;
+use measure::{Histogram, SeriesRecorder};
 use protocols::{Batch, Outcome, ReplicaId, ReplicaSet, Request, RequestNumber};
 use sim::{Agenda, Ask, Breach, Broken, Outcomes, Source};
 use workload::Run;
@@ -33,6 +33,8 @@ pub(super) enum Wake {
 pub(super) struct Latencies {
     pub(super) commit: Histogram,
     pub(super) execute: Histogram,
+    /// Both over time.
+    pub(super) series: SeriesRecorder,
     /// Those of the commits, to the nanosecond.
     pub(super) commits_ns: Vec<u64>,
 }
@@ -50,6 +52,8 @@ pub(super) struct Load {
     pub(super) closing_unanswered: u64,
     /// When the clients began, in simulated nanoseconds: everything they know is counted from there.
     start_ns: u64,
+    /// When the measured window began, in simulated nanoseconds.
+    window_ns: u64,
     sweep_every_ns: u64,
     /// Replicas that clients know to be gone: nothing is asked of them.
     gone: ReplicaSet,
@@ -71,6 +75,7 @@ impl Load {
             latencies: (0..replicas).map(|_| Latencies::default()).collect(),
             closing_unanswered: 0,
             start_ns: 0,
+            window_ns: 0,
             sweep_every_ns: nanoseconds(timeout / SWEEPS_PER_TIMEOUT).max(1_000_000),
             gone: ReplicaSet::EMPTY,
             replicas,
@@ -98,9 +103,15 @@ impl Load {
         }
     }
 
+    /// How long ago the measured window began.
+    pub(super) const fn since_window_ns(&self, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.window_ns)
+    }
+
     /// The measured window begins.
     pub(super) fn begin_window(&mut self, now_ns: u64) {
         self.tally.begin(now_ns - self.start_ns);
+        self.window_ns = now_ns;
         self.measuring = true;
     }
 
@@ -272,17 +283,33 @@ impl Source for Load {
         ReplicaId::from_index(client as usize / self.per_site)
     }
 
-    fn on_committed(&mut self, replica: ReplicaId, latency_ns: u64) {
+    fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
         if self.measuring {
             let latencies = &mut self.latencies[replica.index()];
             latencies.commit.record_ns(latency_ns);
+            latencies.series.committed(now_ns - self.window_ns, latency_ns);
             latencies.commits_ns.push(latency_ns);
         }
     }
 
-    fn on_executed(&mut self, replica: ReplicaId, latency_ns: u64) {
+    fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64) {
         if self.measuring {
-            self.latencies[replica.index()].execute.record_ns(latency_ns);
+            let latencies = &mut self.latencies[replica.index()];
+            latencies.execute.record_ns(latency_ns);
+            let now_ns = now_ns - self.window_ns;
+            latencies.series.executed(now_ns, latency_ns, now_ns.saturating_sub(waited_ns));
+        }
+    }
+
+    fn on_commit_seen(&mut self, replica: ReplicaId, now_ns: u64) {
+        if self.measuring {
+            self.latencies[replica.index()].series.commit_seen(now_ns - self.window_ns);
+        }
+    }
+
+    fn on_execution_seen(&mut self, replica: ReplicaId, now_ns: u64) {
+        if self.measuring {
+            self.latencies[replica.index()].series.execution_seen(now_ns - self.window_ns);
         }
     }
 

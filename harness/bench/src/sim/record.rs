@@ -41,10 +41,13 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
         offered_ops_per_s,
         has_fast_path: run.protocol == Protocol::EPaxos,
         sites: load.tally.sites,
+        replies: load.tally.replies,
         server_cpu_s: cpu_s(&seen.replicas),
         // Simulated clients take no time.
         client_cpu_s: None,
         replicas: seen.replicas,
+        // A simulated replica that died can still be asked.
+        ended: Vec::new(),
         events: seen.events,
         verdict: measure::Verdict::default(),
     };
@@ -126,6 +129,9 @@ pub(super) fn reports<R: Replica>(
             rss_bytes: None,
             commit: latencies.commit.clone(),
             execute: latencies.execute.clone(),
+            series: latencies
+                .series
+                .series(simulation.source().since_window_ns(simulation.now_ns())),
             digest: StateDigest {
                 state: digest.state.wrapping_add(digest.sessions),
                 order: digest.order,

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use measure::{
     Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,
-    ResultsDir, Role, RunFacts, RunRecord, SiteRecord, Versions, judge,
+    ResultsDir, Role, RunFacts, RunRecord, Silences, SiteRecord, Versions, judge,
 };
 
 /// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
@@ -152,11 +152,18 @@ impl Pretence {
             .map(|site| SiteRecord::new(&site.to_string(), elapsed))
             .collect();
         let operations = whole(behaviour.throughput * self.seconds * self.scale);
-        for operation in 0..operations {
-            let at_ns = whole(noise.unit() * self.seconds * 1e9);
-            let latency_ns = whole(behaviour.latency_ns(&mut noise));
+        let mut answers: Vec<(u64, u64, u64)> = (0..operations)
+            .map(|operation| {
+                let at_ns = whole(noise.unit() * self.seconds * 1e9);
+                (at_ns, operation, whole(behaviour.latency_ns(&mut noise)))
+            })
+            .collect();
+        answers.sort_unstable();
+        let mut replies = Silences::default();
+        for (at_ns, operation, latency_ns) in answers {
             let site = usize::try_from(operation).expect("small") % sites.len();
             sites[site].record(at_ns, operation % 10 == 0, latency_ns, latency_ns * 9 / 10);
+            replies.mark(at_ns);
         }
         let replicas = (0..identity.replicas)
             .map(|replica| behaviour.report(&identity, replica, operations, &mut noise))
@@ -186,7 +193,9 @@ impl Pretence {
             offered_ops_per_s: facts.offered_ops_per_s,
             has_fast_path: identity.protocol == "epaxos",
             sites,
+            replies,
             replicas,
+            ended: Vec::new(),
             server_cpu_s: Some(1.4 * self.seconds / behaviour.economy),
             client_cpu_s: Some(0.4 * self.seconds),
             events: self.events.clone(),
