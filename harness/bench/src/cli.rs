@@ -282,6 +282,9 @@ pub(crate) struct NodeArguments {
     /// The configuration of the protocol's core as JSON; absent, the defaults for as many replicas as peers.
     #[arg(long, value_name = "JSON")]
     pub(crate) config: Option<String>,
+    /// The network to emulate between the sites of the replicas, as JSON; absent, the bare loopback.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) network: Option<String>,
     /// End when the process with this id, which must be the one that starts this replica, ends.
     #[arg(long, value_name = "PID")]
     pub(crate) parent: Option<i32>,

@@ -16,6 +16,7 @@ mod histogram;
 mod hlog;
 mod host;
 mod manifest;
+mod network;
 mod replica;
 mod results;
 mod rows;
@@ -32,6 +33,7 @@ pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use manifest::{Git, Manifest, Versions};
+pub use network::{LayerReport, NetworkReport, SlowReport, network_findings};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::{DecodeError, Histogram};
+use crate::network::NetworkReport;
 use crate::series::Series;
 
 /// A replica's part in its protocol, as the replica itself sees it.
@@ -86,6 +87,8 @@ pub struct ReplicaReport {
     pub series: Series,
     /// Digests of the state, meaningful when the cluster is at rest.
     pub digest: StateDigest,
+    /// What was done on purpose to what it sent, and to itself.
+    pub network: NetworkReport,
 }
 
 impl ReplicaCounters {
@@ -131,6 +134,7 @@ impl ReplicaReport {
         report.cpu_ns = self.cpu_ns.zip(earlier.cpu_ns).map(|(now, then)| now.saturating_sub(then));
         report.commit.subtract(&earlier.commit)?;
         report.execute.subtract(&earlier.execute)?;
+        report.network = self.network.since(&earlier.network);
         Ok(report)
     }
 }

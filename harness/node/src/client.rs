@@ -11,11 +11,16 @@ use std::{
     task::{Context, Poll},
 };
 
+use measure::NetworkReport;
 use protocols::{ReplicaId, Request, command::encode_into};
 use quinn::{Connection, RecvStream, VarInt};
 
 use crate::{
     NodeError,
+    emulator::{
+        NetworkChange, NetworkPlan,
+        socket::{Emulator, Place},
+    },
     frame::{FrameBuffer, append_frame},
     identity::{Identity, Role},
     outbox::Outbox,
@@ -35,10 +40,48 @@ impl Connector {
     /// # Errors
     /// If the identity is of another role or no socket can be had.
     pub fn new(identity: &Identity) -> Result<Self, NodeError> {
-        if identity.role != Role::Client {
-            return Err(NodeError::new(format!("{} cannot send requests", identity.role)));
-        }
+        check(identity)?;
         Ok(Self { transport: Transport::dialing(identity)? })
+    }
+
+    /// A connector of the clients at `site` in an emulated network, whose replicas listen on `replicas`, by number. Needs a
+    /// runtime.
+    ///
+    /// # Errors
+    /// As [`Connector::new`], and if the plan is for another cluster.
+    pub fn at_site(
+        identity: &Identity,
+        plan: &NetworkPlan,
+        site: ReplicaId,
+        replicas: &[SocketAddr],
+    ) -> Result<Self, NodeError> {
+        check(identity)?;
+        plan.check(replicas.len())?;
+        let place = Place { plan, site, replicas, is_client: true };
+        Ok(Self { transport: Transport::dialing_at(identity, Some(&place))? })
+    }
+
+    /// Changes the ways between the clients at this site and the replicas. On the bare loopback there is nothing to change.
+    pub fn network(&self, change: &NetworkChange) {
+        if let Some(emulator) = &self.transport.emulator {
+            emulator.change(change);
+        }
+    }
+
+    /// What was done to this site's packets since the last [`Connector::begin_measuring`], both ways.
+    pub fn network_report(&self) -> NetworkReport {
+        let emulator = self.transport.emulator.as_ref();
+        NetworkReport {
+            packets: emulator.map(Emulator::report).unwrap_or_default(),
+            ..NetworkReport::default()
+        }
+    }
+
+    /// Counts anew what is done to packets.
+    pub fn begin_measuring(&self) {
+        if let Some(emulator) = &self.transport.emulator {
+            emulator.begin_measuring();
+        }
     }
 
     /// Opens a session with `replica`, which listens on `address`. Gives up after the transport's idle time, about two
@@ -60,6 +103,13 @@ impl Connector {
             buffer: FrameBuffer::default(),
         })
     }
+}
+
+fn check(identity: &Identity) -> Result<(), NodeError> {
+    if identity.role != Role::Client {
+        return Err(NodeError::new(format!("{} cannot send requests", identity.role)));
+    }
+    Ok(())
 }
 
 /// A session with one replica.

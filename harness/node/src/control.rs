@@ -8,6 +8,7 @@ use quinn::VarInt;
 
 use crate::{
     NodeError,
+    emulator::NetworkChange,
     frame::{FrameBuffer, append_value_frame},
     identity::{Identity, Role},
     transport::{Link, Transport},
@@ -109,6 +110,17 @@ impl Control {
         }
     }
 
+    /// Changes the ways of what the replica sends to others, or its pace.
+    ///
+    /// # Errors
+    /// If the line is lost, or the replica runs without an emulated network and the change is of packets.
+    pub async fn network(&mut self, change: &NetworkChange) -> Result<(), NodeError> {
+        match self.ask(ControlRequest::Network(change.clone())).await? {
+            ControlReply::Done => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// Stops the replica.
     ///
     /// # Errors
@@ -150,6 +162,7 @@ impl Control {
             ControlReply::TooLong => {
                 format!("{}: the answer is too long, ask for less", self.replica)
             }
+            ControlReply::Refused(reason) => format!("{}: {reason}", self.replica),
             other => format!("{}: unexpected answer {other:?}", self.replica),
         })
     }

@@ -10,8 +10,11 @@
 //! and no message crosses a channel. No frame is allocated for before its length was checked. Nobody is served whose
 //! certificate the cluster's own authority did not sign.
 
+pub mod alarm;
 pub mod client;
+mod congestion;
 pub mod control;
+pub mod emulator;
 pub mod engine;
 mod error;
 pub mod frame;

@@ -16,7 +16,7 @@ use protocols::{
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::{NodeError, server, storage::Durability};
+use crate::{NodeError, emulator::NetworkPlan, server, storage::Durability};
 
 /// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub struct Options {
     /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
     /// (the kernel watches the thread). None: live on alone.
     pub parent: Option<i32>,
+    /// The network to emulate; none is the bare loopback, whose packets cannot be impaired later.
+    pub network: Option<NetworkPlan>,
 }
 
 /// Is a replica until an operator stops it: the whole life of its process, on this thread. Logs to standard error.
@@ -93,7 +95,7 @@ fn check(options: &Options) -> Result<(), NodeError> {
         let durability = options.durability;
         return Err(NodeError::new(format!("durability {durability} needs a data directory")));
     }
-    Ok(())
+    options.network.as_ref().map_or(Ok(()), |network| network.check(replicas))
 }
 
 /// Lets the kernel kill this process when `parent` ends, so that nothing is left running whatever ends the parent.
@@ -125,6 +127,7 @@ mod tests {
             durability: Durability::Memory,
             data: None,
             parent: None,
+            network: None,
         };
         change(&mut options);
         run(&options).unwrap_err().to_string()
@@ -136,6 +139,8 @@ mod tests {
         assert_eq!(refused(|options| options.id = ReplicaId(3)), "r3 is none of 3 replicas");
         let nowhere = refused(|options| options.durability = Durability::Fsync);
         assert_eq!(nowhere, "durability fsync needs a data directory");
+        let small = refused(|options| options.network = Some(NetworkPlan::flat(2, 1)));
+        assert!(small.contains("no matrix of 3 by 3"), "{small}");
         let missing = refused(|_| {});
         assert!(missing.contains("cannot read the cluster's name"), "{missing}");
         let taken = std::net::UdpSocket::bind(("127.0.0.1", 0)).unwrap();

@@ -25,13 +25,18 @@ use std::{
 
 use protocols::ReplicaId;
 use quinn::{
-    AckFrequencyConfig, ClientConfig, Connection, Endpoint, EndpointConfig, IdleTimeout,
-    MtuDiscoveryConfig, RecvStream, SendStream, ServerConfig, TokioRuntime, TransportConfig,
-    VarInt, congestion::CubicConfig,
+    AckFrequencyConfig, AsyncUdpSocket, ClientConfig, Connection, Endpoint, EndpointConfig,
+    IdleTimeout, MtuDiscoveryConfig, RecvStream, Runtime, SendStream, ServerConfig, TokioRuntime,
+    TransportConfig, VarInt, congestion::CubicConfig,
 };
 
 use crate::{
     NodeError,
+    congestion::Fixed,
+    emulator::{
+        NetworkPlan,
+        socket::{Emulator, Place},
+    },
     frame::append_value_frame,
     identity::{Identity, Role},
     tls,
@@ -64,20 +69,31 @@ const DATAGRAM_BYTES_MAX: u16 = 1452;
 pub struct Transport {
     /// The endpoint: whoever accepts takes the connections from it.
     pub endpoint: Endpoint,
+    /// What impairs its packets, in an emulated network.
+    pub(crate) emulator: Option<Emulator>,
     cluster: String,
 }
 
 impl Transport {
-    /// A replica's endpoint, listening on `address`. Needs a runtime.
+    /// A replica's endpoint, listening on `address`, on the bare loopback. Needs a runtime.
     ///
     /// # Errors
     /// If the address cannot be bound or the identity's certificate cannot be used.
     pub fn listening(identity: &Identity, address: SocketAddr) -> Result<Self, NodeError> {
+        Self::listening_at(identity, address, None)
+    }
+
+    /// The same in a place of an emulated network, if there is one.
+    pub(crate) fn listening_at(
+        identity: &Identity,
+        address: SocketAddr,
+        place: Option<&Place<'_>>,
+    ) -> Result<Self, NodeError> {
         let crypto = Arc::new(tls::server(identity)?);
         let mut config = ServerConfig::with_crypto(crypto);
-        config.transport_config(Arc::new(transport_config()));
+        config.transport_config(Arc::new(transport_config(place.map(|place| place.plan))));
         config.migration(false);
-        Self::new(identity, address, Some(config))
+        Self::new(identity, address, Some(config), place)
     }
 
     /// An endpoint that only dials, from a free port of the loopback. Needs a runtime.
@@ -85,23 +101,41 @@ impl Transport {
     /// # Errors
     /// As [`Transport::listening`].
     pub fn dialing(identity: &Identity) -> Result<Self, NodeError> {
-        Self::new(identity, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None)
+        Self::dialing_at(identity, None)
+    }
+
+    /// The same in a place of an emulated network, if there is one.
+    pub(crate) fn dialing_at(
+        identity: &Identity,
+        place: Option<&Place<'_>>,
+    ) -> Result<Self, NodeError> {
+        Self::new(identity, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None, place)
     }
 
     fn new(
         identity: &Identity,
         address: SocketAddr,
         server: Option<ServerConfig>,
+        place: Option<&Place<'_>>,
     ) -> Result<Self, NodeError> {
         let socket = socket(address)
             .map_err(|error| NodeError::new(format!("cannot bind UDP {address}: {error}")))?;
+        let failed = |error: io::Error| NodeError::new(format!("cannot start QUIC: {error}"));
+        let mut socket: Arc<dyn AsyncUdpSocket> =
+            TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
+        let mut emulator = None;
+        if let Some(place) = place {
+            let (handle, emulated) = Emulator::new(socket, place).map_err(failed)?;
+            (emulator, socket) = (Some(handle), emulated);
+        }
+        let config = EndpointConfig::default();
+        let runtime = Arc::new(TokioRuntime);
         let mut endpoint =
-            Endpoint::new(EndpointConfig::default(), server, socket, Arc::new(TokioRuntime))
-                .map_err(|error| NodeError::new(format!("cannot start QUIC: {error}")))?;
+            Endpoint::new_with_abstract_socket(config, server, socket, runtime).map_err(failed)?;
         let mut client = ClientConfig::new(Arc::new(tls::client(identity)?));
-        client.transport_config(Arc::new(transport_config()));
+        client.transport_config(Arc::new(transport_config(place.map(|place| place.plan))));
         endpoint.set_default_client_config(client);
-        Ok(Self { endpoint, cluster: identity.cluster.clone() })
+        Ok(Self { endpoint, emulator, cluster: identity.cluster.clone() })
     }
 
     /// Dials `replica` at `address`, opens the connection's stream and sends `hello` on it, as a frame.
@@ -175,7 +209,7 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-fn transport_config() -> TransportConfig {
+fn transport_config(network: Option<&NetworkPlan>) -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY_PACKETS))
         .max_ack_delay(Some(ACK_DELAY_MAX));
@@ -183,12 +217,15 @@ fn transport_config() -> TransportConfig {
     congestion.initial_window(INITIAL_WINDOW_BYTES);
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(DATAGRAM_BYTES_MAX);
-    let idle = IdleTimeout::try_from(IDLE_TIMEOUT).expect("two seconds fit");
+    // In an emulated network a connection and its handshake outlast the longest way there and back.
+    let round_trip_max = network.map(NetworkPlan::round_trip_max).unwrap_or_default();
+    let first_round_trip = network.map(NetworkPlan::first_round_trip_max).unwrap_or_default();
+    let idle = IdleTimeout::try_from(IDLE_TIMEOUT + 2 * round_trip_max).expect("some hours fit");
     let mut config = TransportConfig::default();
     config
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(KEEP_ALIVE))
-        .initial_rtt(INITIAL_RTT)
+        .initial_rtt(INITIAL_RTT.max(first_round_trip))
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
@@ -199,5 +236,9 @@ fn transport_config() -> TransportConfig {
         .ack_frequency_config(Some(acks))
         .congestion_controller_factory(Arc::new(congestion))
         .mtu_discovery_config(Some(mtu));
+    if network.is_some() {
+        let fixed = Fixed { window_bytes: INITIAL_WINDOW_BYTES };
+        config.congestion_controller_factory(Arc::new(fixed));
+    }
     config
 }

@@ -13,6 +13,8 @@ use protocols::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::emulator::NetworkChange;
+
 /// What a replica says first. Both sides must be of one mind about the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerHello {
@@ -55,7 +57,7 @@ pub enum Refusal {
 }
 
 /// What an operator asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ControlRequest {
     /// Begin to count and to time anew.
     BeginMeasuring,
@@ -70,6 +72,8 @@ pub enum ControlRequest {
         /// How many buckets.
         buckets: u64,
     },
+    /// From now on what this replica sends to others fares like this, or it is itself slower.
+    Network(NetworkChange),
     /// Stop, having answered this.
     Shutdown,
 }
@@ -87,6 +91,8 @@ pub enum ControlReply {
     KeyDigests(Vec<KeyDigest>),
     /// The answer does not fit into a frame: ask for less.
     TooLong,
+    /// To [`ControlRequest::Network`]: it cannot be done, for this reason.
+    Refused(String),
 }
 
 /// How things stand at one replica.

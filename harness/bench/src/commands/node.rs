@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use node::{
+    emulator::NetworkPlan,
     replica_process::{self, Options},
     storage::Durability,
 };
@@ -35,6 +36,16 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
             "--durability {durability}: needs --data, the directory that is this replica's alone"
         )));
     }
+    let network = match &arguments.network {
+        None => None,
+        Some(json) => Some(
+            serde_json::from_str::<NetworkPlan>(json)
+                .map_err(|error| Failure::usage(format!("--network {json}: {error}")))?,
+        ),
+    };
+    if let Some(plan) = &network {
+        plan.check(replicas).map_err(|error| Failure::usage(format!("--network: {error}")))?;
+    }
     let options = Options {
         id: ReplicaId(arguments.id),
         protocol: arguments.protocol,
@@ -45,6 +56,7 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
         durability: arguments.durability,
         data: arguments.data,
         parent: arguments.parent,
+        network,
     };
     replica_process::run(&options).map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)

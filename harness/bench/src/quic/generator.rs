@@ -12,12 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{client::Session, wire::Reply};
+use node::{alarm::Alarm, client::Session, wire::Reply};
 use protocols::{ReplicaId, Request};
 use workload::Run;
 
 use super::{
-    alarm::Alarm,
     link::{Door, Link},
     tamper::Tamper,
 };

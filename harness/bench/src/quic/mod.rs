@@ -4,7 +4,6 @@
 //! compares the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its
 //! time. [`tamper`] falsifies answers for tests, in builds with debug assertions alone.
 
-mod alarm;
 mod cluster;
 mod faults;
 mod generator;

@@ -136,6 +136,7 @@ pub(super) fn reports<R: Replica>(
                 state: digest.state.wrapping_add(digest.sessions),
                 order: digest.order,
             },
+            ..ReplicaReport::default()
         }
     };
     ReplicaId::all(before.len()).zip(before).map(report).collect()

@@ -3,7 +3,7 @@
 use protocols::Replica;
 use quinn::Incoming;
 
-use super::{Ended, HELLO_TIMEOUT, Shared, clients, close_code, operators, peers};
+use super::{Ended, Shared, clients, close_code, operators, peers};
 use crate::{identity::Role, tls, transport::Link};
 
 /// Serves one incoming connection until it ends.
@@ -21,7 +21,7 @@ pub(super) async fn serve<R: Replica>(shared: Shared<R>, incoming: Incoming) {
         shared.log.repeated("no role", text);
         return connection.close(close_code::REFUSED, b"the certificate names no role here");
     };
-    let opened = tokio::time::timeout(HELLO_TIMEOUT, connection.accept_bi()).await;
+    let opened = tokio::time::timeout(shared.patience, connection.accept_bi()).await;
     let ended = match opened {
         Ok(Ok((send, receive))) => {
             let link = Link { connection: connection.clone(), send, receive };

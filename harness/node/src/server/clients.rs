@@ -20,7 +20,7 @@ const PENDING_MAX: usize = 1 << 15;
 pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
     let Link { connection, send, mut receive } = link;
     let mut buffer = FrameBuffer::default();
-    match read_hello(&mut receive, &mut buffer).await {
+    match read_hello(&mut receive, &mut buffer, shared.patience).await {
         Ok(ClientHello { to }) if to == shared.id => {}
         Ok(ClientHello { to }) => {
             let reason = format_args!("it means to talk to {to}");

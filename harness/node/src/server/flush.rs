@@ -27,6 +27,9 @@ pub(super) async fn run<R: Replica>(shared: Shared<R>) {
             node.stepped = true;
         }
         node.outputs.poll_write(cx);
+        if node.slow.pay() {
+            cx.waker().wake_by_ref();
+        }
         Poll::<()>::Pending
     })
     .await;

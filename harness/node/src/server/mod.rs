@@ -7,6 +7,7 @@
 mod accept;
 mod clients;
 mod flush;
+mod network;
 mod operators;
 mod outputs;
 mod peers;
@@ -20,6 +21,7 @@ use tokio::{sync::Notify, task::JoinSet};
 use self::outputs::Outputs;
 use crate::{
     NodeError,
+    emulator::{NetworkPlan, slow::Slow, socket::Place},
     engine::Engine,
     frame::FrameBuffer,
     identity::{Identity, Role},
@@ -55,6 +57,7 @@ mod close_code {
 struct Node<R: Replica> {
     engine: Engine<R>,
     outputs: Outputs,
+    slow: Slow,
     /// Was the engine stepped since the last flush?
     stepped: bool,
     /// The flush task's.
@@ -81,6 +84,8 @@ struct Context<R: Replica> {
     incarnation: u64,
     /// Who the other replicas are.
     met: RefCell<Peers>,
+    /// How long a greeting may take to come.
+    patience: Duration,
     log: Log,
     /// Told when an operator asks for the end, or something went wrong that ends everything.
     stop: Notify,
@@ -115,7 +120,15 @@ type Shared<R> = Rc<Context<R>>;
 /// If the credentials cannot be loaded, the address cannot be bound, or the endpoint fails.
 pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<(), NodeError> {
     let identity = Identity::load(&options.credentials, Role::Replica(options.id))?;
-    let transport = Transport::listening(&identity, options.listen)?;
+    let place = options.network.as_ref().map(|plan| Place {
+        plan,
+        site: options.id,
+        replicas: &options.peers,
+        is_client: false,
+    });
+    let transport = Transport::listening_at(&identity, options.listen, place.as_ref())?;
+    let round_trip_max = options.network.as_ref().map(NetworkPlan::round_trip_max);
+    let patience = HELLO_TIMEOUT + 4 * round_trip_max.unwrap_or_default();
     let log = Log::new(options.id);
     let replicas = options.config.replicas;
     let directory = data_directory::<R>(options, &identity.cluster)?;
@@ -130,9 +143,11 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         R::PROTOCOL,
         options.listen
     ));
+    let draws_seed = options.network.as_ref().map_or(seed, |network| network.seed);
     let node = Node {
         engine: Engine::<R>::new(options.id, &options.config, seed),
-        outputs: Outputs::new(options.id, replicas, log.clone()),
+        outputs: Outputs::new(options.id, replicas, draws_seed, log.clone()),
+        slow: Slow::new(),
         stepped: true,
         flush: None,
     };
@@ -144,6 +159,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         peers: options.peers.clone(),
         incarnation,
         met: RefCell::new(met),
+        patience,
         log,
         stop: Notify::new(),
         failure: RefCell::default(),
@@ -246,6 +262,7 @@ async fn read_more(receive: &mut RecvStream, buffer: &mut FrameBuffer) -> Result
 async fn read_hello<T: serde::de::DeserializeOwned>(
     receive: &mut RecvStream,
     buffer: &mut FrameBuffer,
+    patience: Duration,
 ) -> Result<T, Ended> {
     let read = async {
         loop {
@@ -259,7 +276,7 @@ async fn read_hello<T: serde::de::DeserializeOwned>(
             read_more(receive, buffer).await?;
         }
     };
-    tokio::time::timeout(HELLO_TIMEOUT, read)
+    tokio::time::timeout(patience, read)
         .await
         .unwrap_or_else(|_| Err(Ended::fault(close_code::REFUSED, "no greeting came")))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocols::Replica;
 
-use super::{Ended, Shared, close_code, read_hello, read_more};
+use super::{Ended, Shared, close_code, network, read_hello, read_more};
 use crate::{
     frame::{FrameBuffer, append_value_frame},
     transport::Link,
@@ -32,7 +32,7 @@ pub(super) async fn serve<R: Replica>(shared: &Shared<R>, mut link: Link) -> End
 /// Answers until the operator asks for the end.
 async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(), Ended> {
     let mut buffer = FrameBuffer::default();
-    let ClientHello { to } = read_hello(&mut link.receive, &mut buffer).await?;
+    let ClientHello { to } = read_hello(&mut link.receive, &mut buffer, shared.patience).await?;
     if to != shared.id {
         let reason = format_args!("it means to talk to {to}");
         return Err(Ended::fault(close_code::REFUSED, reason));
@@ -46,12 +46,13 @@ async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(
         };
         let request = postcard::from_bytes(frame)
             .map_err(|_| Ended::fault(close_code::BAD_FRAME, "the frame is no control request"))?;
+        let is_last = request == ControlRequest::Shutdown;
         let mut bytes = Vec::new();
         if append_value_frame(&mut bytes, &answer(shared, request)).is_err() {
             append_value_frame(&mut bytes, &ControlReply::TooLong).expect("a word is short");
         }
         link.send.write_all(&bytes).await.map_err(Ended::lost)?;
-        if request == ControlRequest::Shutdown {
+        if is_last {
             return Ok(());
         }
     }
@@ -62,9 +63,14 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
     match request {
         ControlRequest::BeginMeasuring => {
             node.engine.begin_measuring();
+            network::begin_measuring(shared, node);
             ControlReply::Done
         }
-        ControlRequest::Report => ControlReply::Report(Box::new(node.engine.report())),
+        ControlRequest::Report => {
+            let mut report = node.engine.report();
+            report.network = network::report(shared, node);
+            ControlReply::Report(Box::new(report))
+        }
         ControlRequest::Status => {
             let mut status = node.engine.status();
             status.incarnation = shared.incarnation;
@@ -74,6 +80,10 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
         ControlRequest::KeyDigests { bucket, buckets } => {
             ControlReply::KeyDigests(node.engine.key_digests(bucket, buckets))
         }
+        ControlRequest::Network(change) => match network::change(shared, node, &change) {
+            Ok(()) => ControlReply::Done,
+            Err(reason) => ControlReply::Refused(reason),
+        },
         ControlRequest::Shutdown => ControlReply::Done,
     }
 }

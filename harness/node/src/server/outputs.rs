@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::close_code;
 use crate::{
+    emulator::messages::Messages,
     engine::{ConnectionId, Output},
     frame::append_value_frame,
     log::Log,
@@ -27,6 +28,8 @@ pub(super) struct Outputs {
     own: ReplicaId,
     peers: Vec<Option<Peer>>,
     clients: FxHashMap<ConnectionId, Client>,
+    /// What becomes of messages on purpose.
+    pub(super) messages: Messages,
     connections: ConnectionId,
     log: Log,
 }
@@ -51,9 +54,11 @@ struct Client {
 
 impl Outputs {
     /// No peer and no client yet.
-    pub(super) fn new(own: ReplicaId, replicas: usize, log: Log) -> Self {
+    /// Draws on purpose come from `seed`.
+    pub(super) fn new(own: ReplicaId, replicas: usize, seed: u64, log: Log) -> Self {
         let peers = (0..replicas).map(|_| None).collect();
-        Self { own, peers, clients: FxHashMap::default(), connections: 0, log }
+        let messages = Messages::new(own, replicas, seed);
+        Self { own, peers, clients: FxHashMap::default(), messages, connections: 0, log }
     }
 
     /// `peer` is connected; a link that it had before is closed. Returns the link's number.
@@ -109,6 +114,10 @@ impl Outputs {
 
     /// Writes all that the streams take. A failed stream is its reader's to notice: both end with the connection.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
+        // What is due late is lost if its receiver has gone, as what was under way on its link is.
+        while let Some((to, frame)) = self.messages.next_due(cx) {
+            self.put(to, &frame);
+        }
         for peer in self.peers.iter_mut().flatten() {
             let _: Poll<_> = peer.outbox.poll_write(cx);
         }
@@ -124,21 +133,34 @@ impl Outputs {
     }
 }
 
+impl Outputs {
+    /// Puts `frame` into the outbox of `to`; false if it is not connected or does not take what it is sent.
+    fn put(&mut self, to: ReplicaId, frame: &[u8]) -> bool {
+        let Some(peer) = &mut self.peers[to.index()] else { return false };
+        if peer.outbox.unsent_bytes() + frame.len() > UNSENT_BYTES_MAX {
+            let text = format_args!("{to} does not take its messages: some are dropped");
+            self.log.repeated("peer outbox full", text);
+            return false;
+        }
+        peer.outbox.bytes.extend_from_slice(frame);
+        true
+    }
+}
+
 impl Output for Outputs {
     fn send(&mut self, to: ReplicaSet, frame: &[u8]) -> u64 {
         let mut taken = 0;
         for id in to.iter() {
             debug_assert_ne!(id, self.own, "a replica does not send to itself");
-            let Some(peer) = &mut self.peers[id.index()] else { continue };
-            if peer.outbox.unsent_bytes() + frame.len() > UNSENT_BYTES_MAX {
-                self.log.repeated(
-                    "peer outbox full",
-                    format_args!("{id} does not take its messages: some are dropped"),
-                );
+            if self.messages.in_use() {
+                // Whatever becomes of it: it was sent.
+                taken += u64::from(self.peers[id.index()].is_some());
+                for _ in 0..self.messages.pass(id, frame) {
+                    self.put(id, frame);
+                }
                 continue;
             }
-            peer.outbox.bytes.extend_from_slice(frame);
-            taken += 1;
+            taken += u64::from(self.put(id, frame));
         }
         taken
     }

@@ -75,7 +75,7 @@ pub(super) async fn accept<R: Replica>(
 ) -> Ended {
     let mut buffer = FrameBuffer::default();
     let greeted = async {
-        let hello: PeerHello = read_hello(&mut link.receive, &mut buffer).await?;
+        let hello: PeerHello = read_hello(&mut link.receive, &mut buffer, shared.patience).await?;
         check(shared, peer, &hello)?;
         if peer >= shared.id {
             return Err(refused(format_args!("{peer} dials {}: the lower dials", shared.id)));
@@ -98,7 +98,7 @@ async fn connect<R: Replica>(
 ) -> Result<(Link, FrameBuffer), NodeError> {
     let mut link = shared.transport.dial_then(peer, address, || shared.hello()).await?;
     let mut buffer = FrameBuffer::default();
-    let greeted = match read_hello(&mut link.receive, &mut buffer).await {
+    let greeted = match read_hello(&mut link.receive, &mut buffer, shared.patience).await {
         Ok(hello) => check(shared, peer, &hello),
         Err(ended) => Err(ended),
     };

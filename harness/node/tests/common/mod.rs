@@ -73,6 +73,7 @@ impl Cluster {
             durability: self.durability,
             data: Some(self.data(id)),
             parent: None,
+            network: None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! A timer with the kernel's resolution, for an open loop that sends in time: the runtime's own timers count in
-//! milliseconds, which is longer than most requests take.
+//! A timer with the kernel's resolution, for an open loop that sends in time and for packets that arrive in time: the
+//! runtime's own timers count in milliseconds, which is longer than most requests take.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::io::unix::AsyncFd;
 
 /// One timer, set again and again.
 #[derive(Debug)]
-pub(super) struct Alarm {
+pub struct Alarm {
     timer: TimerFd,
     readiness: AsyncFd<OwnedFd>,
     armed: Option<Instant>,
@@ -27,7 +27,7 @@ impl Alarm {
     ///
     /// # Errors
     /// If the system has no more descriptors.
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
         #[expect(
@@ -39,7 +39,7 @@ impl Alarm {
     }
 
     /// Ready once `deadline` has passed; until then the task is woken at it.
-    pub(super) fn poll_at(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+    pub fn poll_at(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if self.armed != Some(deadline) {
             let left = deadline.saturating_duration_since(Instant::now());
             // Zero would switch the timer off.

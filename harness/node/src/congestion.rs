@@ -1,0 +1,41 @@
+//! Congestion control for emulated networks: none. The window stays what it is, so that what is lost on purpose is sent
+//! again and nothing else slows down: a controller would take a loss of 10 % for a full network, shrink its window to two
+//! packets, and what was measured would be the controller.
+
+use std::{any::Any, sync::Arc, time::Instant};
+
+use quinn::congestion::{Controller, ControllerFactory};
+
+/// A window of so many bytes, whatever happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fixed {
+    pub(crate) window_bytes: u64,
+}
+
+impl Controller for Fixed {
+    fn on_congestion_event(&mut self, _: Instant, _: Instant, _: bool, _: u64) {}
+
+    fn on_mtu_update(&mut self, _: u16) {}
+
+    fn window(&self) -> u64 {
+        self.window_bytes
+    }
+
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(*self)
+    }
+
+    fn initial_window(&self) -> u64 {
+        self.window_bytes
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl ControllerFactory for Fixed {
+    fn build(self: Arc<Self>, _: Instant, _: u16) -> Box<dyn Controller> {
+        Box::new(*self)
+    }
+}
