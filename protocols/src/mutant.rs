@@ -66,6 +66,8 @@ pub enum Mutant {
     RecomputedDependencies,
     /// EPaxos: Validate is taken in every phase, and overwrites an accepted command.
     NoPhaseGuard,
+    /// EPaxos: whoever restarts from a checkpoint has collected all that it had executed.
+    CheckpointCollects,
     /// Multi-Paxos: a promise does not say through which slot the log is discarded. (PMMC §4.2)
     DiscardedUnsaid,
     /// Multi-Paxos: the commit index vouches for entries of older ballots too.
@@ -74,6 +76,10 @@ pub enum Mutant {
     AcceptedIgnored,
     /// All: Accept is taken at a ballot below the promised one. (PMS §2.2)
     PromiseIgnored,
+    /// All: what is persisted beside a snapshot lacks the promises above it.
+    SnapshotWithoutPromises,
+    /// All: what is persisted beside a snapshot lacks what is accepted above it and not known to be decided.
+    SnapshotWithoutOpen,
     /// All: a second vote of one replica counts as another's.
     VoteCountedTwice,
     /// The driver: clients are answered when their command is committed, before it is executed.
@@ -89,7 +95,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::SingleBallot,
         Self::NoValidate,
         Self::AnyMatching,
@@ -102,10 +108,13 @@ impl Mutant {
         Self::CollectedAsNone,
         Self::RecomputedDependencies,
         Self::NoPhaseGuard,
+        Self::CheckpointCollects,
         Self::DiscardedUnsaid,
         Self::CommitOverOldBallot,
         Self::AcceptedIgnored,
         Self::PromiseIgnored,
+        Self::SnapshotWithoutPromises,
+        Self::SnapshotWithoutOpen,
         Self::VoteCountedTwice,
         Self::ReplyBeforeExecution,
         Self::SendBeforePersist,
@@ -129,10 +138,13 @@ impl Mutant {
             | Self::CollectedAsNone
             | Self::RecomputedDependencies
             | Self::NoPhaseGuard
+            | Self::CheckpointCollects
             | Self::SessionFloor => &[EPaxos],
             Self::DiscardedUnsaid | Self::CommitOverOldBallot => &[MultiPaxos],
             Self::AcceptedIgnored => &[Paxos, MultiPaxos],
             Self::PromiseIgnored
+            | Self::SnapshotWithoutPromises
+            | Self::SnapshotWithoutOpen
             | Self::VoteCountedTwice
             | Self::ReplyBeforeExecution
             | Self::SendBeforePersist

@@ -5,6 +5,7 @@
 //!   sends and replies (a driver may carry out effects earlier, but never a send before the persists that precede it);
 //! * carries out [`Effect::Execute`], [`Effect::Capture`] and [`Effect::Install`] in the order in which they came, since
 //!   they act on one state;
+//! * gives [`Input::Checkpoint`] whenever it wants its record of the past to be short, and never has to;
 //! * may lose, repeat, delay and reorder messages, and must not invent them;
 //! * keeps at most one timer of each name running; setting it again replaces it. One that has run out before its
 //!   cancellation was carried out may still be given: cores take a timer that has lost its meaning for nothing.
@@ -73,6 +74,9 @@ pub enum Input<R: Replica> {
     Timer(R::Timer),
     /// The state asked for with [`Effect::Capture`], as of that point of the order.
     Captured(Arc<[u8]>),
+    /// The machine's state as of here: everything that was asked for before has been carried out, and nothing is in the
+    /// effects buffer. Answered in the same step with [`Effect::Checkpoint`].
+    Checkpoint(Arc<[u8]>),
     /// All that was ready has been stepped; what was stepped will now be persisted and sent.
     Flush,
 }
@@ -123,6 +127,14 @@ pub enum Effect<R: Replica> {
     /// older records may be dropped once all of the drain's records are durable, and not earlier. Replayed on top of
     /// the snapshot they do no harm.
     Install(Snapshot),
+    /// Keep the snapshot, which is of this replica itself, for its next life to begin with; the state stays as it is. What
+    /// the core needs beyond it (promises, ballots, what is accepted and open, instance numbers used) it persists again
+    /// right behind this: whatever was persisted before, an older snapshot included, may be dropped once the snapshot and
+    /// all of the drain's records are durable, and not earlier. Replayed on top of the snapshot it does no harm. Nor do the
+    /// records behind this on top of what was there before it: the snapshot may be written at leisure and become durable
+    /// long after them. One that is not durable yet when an [`Effect::Install`] comes must be given up: the installed one
+    /// is newer.
+    Checkpoint(Snapshot),
 }
 
 /// How a replica came to know that an instance is committed.
@@ -141,7 +153,7 @@ pub enum Path {
 /// A state to start from: the machine's, and what the core must know with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// What [`Input::Captured`] brought.
+    /// What [`Input::Captured`] or [`Input::Checkpoint`] brought.
     pub machine: Arc<[u8]>,
     /// The core's part, in its own encoding.
     pub core: Arc<[u8]>,

@@ -30,6 +30,8 @@ pub(crate) struct Host<R: Subject> {
     pub(crate) unflushed: bool,
     /// What it has persisted. Empty once nobody can crash any more: then it decides nothing.
     records: Vec<R::Record>,
+    /// How many of them a checkpoint taken in this step makes superfluous. They go when the step is done.
+    obsolete: usize,
     snapshot: Option<Snapshot>,
     /// The timers that run, in order. Any of them may run out at any time, so their ranges say nothing.
     pub(crate) timers: Vec<R::Timer>,
@@ -108,6 +110,7 @@ impl<R: Subject> Host<R> {
             core: None,
             unflushed: false,
             records: Vec::new(),
+            obsolete: 0,
             snapshot: None,
             timers: Vec::new(),
             machine: Machine::default(),
@@ -172,6 +175,8 @@ impl<R: Subject> Host<R> {
                 for effect in effects {
                     stepped.carry_out(effect, driver);
                 }
+                let obsolete = std::mem::take(&mut stepped.host.obsolete);
+                stepped.host.records.drain(..obsolete);
                 let flushes = matches!(stimulus, Stimulus::Input(Input::Flush));
                 stepped.host.unflushed =
                     driver.flush_late && stepped.host.core.is_some() && !flushes && acted;
@@ -212,7 +217,8 @@ impl<R: Subject> Host<R> {
                 };
                 let crashed_before = cut.sent.is_empty()
                     && cut.observed.is_empty()
-                    && cut.host.records == self.records;
+                    && cut.host.records == self.records
+                    && cut.host.snapshot == self.snapshot;
                 if !crashed_before && !cuts.iter().any(same) {
                     cuts.push(cut);
                 }
@@ -277,6 +283,11 @@ impl<R: Subject> Stepped<R> {
                 self.marks = self.marks.with(Mark::Installed);
                 self.host.machine = Machine::decode(&snapshot.machine);
                 driver.pass_on_mutant(&mut self.host.machine.kv);
+                self.host.snapshot = Some(snapshot);
+            }
+            Effect::Checkpoint(snapshot) => {
+                self.marks = self.marks.with(Mark::Checkpointed);
+                self.host.obsolete = self.host.records.len();
                 self.host.snapshot = Some(snapshot);
             }
         }
@@ -350,7 +361,7 @@ impl Machine {
     }
 
     /// The machine as bytes, with how far it has come: two states of equal content at different places differ.
-    fn encode(&self) -> Arc<[u8]> {
+    pub(crate) fn encode(&self) -> Arc<[u8]> {
         let parts = (&self.kv, &self.executed, &self.writes);
         postcard::to_stdvec(&parts).expect("a vector takes every byte").into()
     }

@@ -35,6 +35,8 @@ pub enum Mark {
     Duplicated,
     /// A snapshot was installed.
     Installed,
+    /// A replica took a checkpoint.
+    Checkpointed,
     /// A proposer met a higher ballot and gave way (Paxos).
     Preempted,
     /// A replica other than the first leader led (Multi-Paxos).
@@ -47,7 +49,7 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, in the order in which reports list them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Fast,
         Self::Slow,
         Self::Recovered,
@@ -61,6 +63,7 @@ impl Mark {
         Self::Overtaken,
         Self::Duplicated,
         Self::Installed,
+        Self::Checkpointed,
         Self::Preempted,
         Self::LeaderChanged,
         Self::Validated,
@@ -83,6 +86,7 @@ impl Mark {
             Self::Overtaken => "message overtaken",
             Self::Duplicated => "message duplicated",
             Self::Installed => "snapshot installed",
+            Self::Checkpointed => "checkpoint taken",
             Self::Preempted => "preempted",
             Self::LeaderChanged => "leader changed",
             Self::Validated => "recovery validated",

@@ -177,6 +177,7 @@ impl<R: Subject> Model<R> {
             Event::Fire(replica, _)
             | Event::Capture(replica)
             | Event::Flush(replica)
+            | Event::Checkpoint(replica)
             | Event::Crash(replica)
             | Event::Restart(replica) => replica,
         }
@@ -197,6 +198,9 @@ impl<R: Subject> Model<R> {
                 Input::Captured(captured.expect("a state is given to who asked for it"))
             }
             Event::Flush(_) => Input::Flush,
+            Event::Checkpoint(replica) => {
+                Input::Checkpoint(self.host(state, replica).machine.encode())
+            }
             Event::Crash(_) => return Stimulus::Crash,
             Event::Restart(_) => return Stimulus::Restart,
         })
@@ -233,6 +237,7 @@ impl<R: Subject> Model<R> {
             Event::Flush(_) => (4, 0),
             Event::Crash(_) => (CRASH, 0),
             Event::Restart(_) => (6, 0),
+            Event::Checkpoint(_) => (7, 0),
         };
         let key = u64::from(which) << 4 | kind << 1 | u64::from(driver.keep);
         node.steps.get_or_make(key, || {
@@ -310,6 +315,9 @@ impl<R: Subject> Model<R> {
             }
             if left.crashes > 0 {
                 self.offer(state, Event::Crash(replica), actions);
+            }
+            if left.crashes > 0 && left.checkpoints > 0 {
+                self.offer(state, Event::Checkpoint(replica), actions);
             }
         }
     }
@@ -414,6 +422,7 @@ impl<R: Subject> Model<R> {
             }
             Event::Fire(_, timer) => next.left.timers[R::timer_kind(self.timers.get(timer))] -= 1,
             Event::Restart(_) => next.left.restarts -= 1,
+            Event::Checkpoint(_) => next.left.checkpoints -= 1,
             Event::Capture(_) | Event::Flush(_) | Event::Crash(_) => {}
         }
         let replica = self.whom(action.event);

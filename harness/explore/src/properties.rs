@@ -51,6 +51,7 @@ fn happened<R: Subject>(mark: Mark) -> Condition<R> {
         Mark::Overtaken => |model, _| model.reached.is_news(Mark::Overtaken),
         Mark::Duplicated => |model, _| model.reached.is_news(Mark::Duplicated),
         Mark::Installed => |model, _| model.reached.is_news(Mark::Installed),
+        Mark::Checkpointed => |model, _| model.reached.is_news(Mark::Checkpointed),
         Mark::Preempted => |model, _| model.reached.is_news(Mark::Preempted),
         Mark::LeaderChanged => |model, _| model.reached.is_news(Mark::LeaderChanged),
         Mark::Validated => |model, _| model.reached.is_news(Mark::Validated),

@@ -62,6 +62,8 @@ pub struct Bounds {
     pub midway: bool,
     /// How many times a replica is started again.
     pub restarts: u8,
+    /// How many times a replica takes a checkpoint and forgets what it recorded before. It does so while a crash is to come.
+    pub checkpoints: u8,
     /// How many timers run out, by kind.
     pub timers: [u8; TIMER_KINDS_MAX],
 }
@@ -75,6 +77,7 @@ impl Bounds {
         crashes: 0,
         midway: false,
         restarts: 0,
+        checkpoints: 0,
         timers: [0; TIMER_KINDS_MAX],
     };
 

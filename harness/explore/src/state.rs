@@ -30,6 +30,7 @@ pub(crate) struct Left {
     pub(crate) overtakings: u8,
     pub(crate) crashes: u8,
     pub(crate) restarts: u8,
+    pub(crate) checkpoints: u8,
     pub(crate) timers: [u8; TIMER_KINDS_MAX],
 }
 
@@ -68,6 +69,8 @@ pub(crate) enum Event {
     Capture(ReplicaId),
     /// A replica is told that all that was ready has been stepped.
     Flush(ReplicaId),
+    /// A replica is given the machine's state, to forget what led there.
+    Checkpoint(ReplicaId),
     /// A replica dies.
     Crash(ReplicaId),
     /// A replica comes back.
@@ -82,6 +85,7 @@ impl Left {
         overtakings: u8::MAX,
         crashes: u8::MAX,
         restarts: u8::MAX,
+        checkpoints: u8::MAX,
         timers: [u8::MAX; TIMER_KINDS_MAX],
     };
 
@@ -92,6 +96,7 @@ impl Left {
             overtakings: some_or_none(bounds.overtakings),
             crashes: bounds.crashes,
             restarts: bounds.restarts,
+            checkpoints: bounds.checkpoints,
             timers: bounds.timers,
         }
     }

@@ -64,6 +64,7 @@ fn tell<R: Subject>(model: &Model<R>, state: &State, action: Action, lines: &mut
         Event::Fire(_, timer) => format!("{replica}: {:?} runs out", model.timer(timer)),
         Event::Capture(_) => format!("{replica} is given the state that it asked for"),
         Event::Flush(_) => format!("{replica} is flushed"),
+        Event::Checkpoint(_) => format!("{replica} takes a checkpoint"),
         Event::Crash(_) => format!("{replica} crashes"),
         Event::Restart(_) => format!("{replica} starts again"),
     };
@@ -93,5 +94,6 @@ fn effect_told<R: Subject>(effect: &Effect<R>) -> String {
         Effect::Execute { instance, batch } => format!("executes {instance} = {batch:?}"),
         Effect::Capture => "asks for the machine's state".to_owned(),
         Effect::Install(_) => "installs a snapshot".to_owned(),
+        Effect::Checkpoint(_) => "has a checkpoint".to_owned(),
     }
 }

@@ -289,7 +289,7 @@ impl<R: Replica> Engine<R> {
     fn carry_out(&mut self, effect: Effect<R>, now: Instant, output: &mut impl Output) {
         match effect {
             // Durability "memory": what the core itself remembers is all that there is.
-            Effect::Persist(_) => {}
+            Effect::Persist(_) | Effect::Checkpoint(_) => {}
             Effect::Send { to, message } => self.send(to, &message, output),
             Effect::SetTimer { timer, after } => self.timers.set(timer, now, after),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),

@@ -92,7 +92,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// All that was ready has been stepped: carries out what it calls for, or some of it if the replica is to crash
     /// midway.
-    fn flush(&mut self, replica: ReplicaId, effects: &mut Effects<R>) -> Result<(), Breach> {
+    pub(crate) fn flush(
+        &mut self,
+        replica: ReplicaId,
+        effects: &mut Effects<R>,
+    ) -> Result<(), Breach> {
         let host = &mut self.hosts[replica.index()];
         host.core.as_mut().expect("it has just been stepped").step(Input::Flush, effects);
         if host.crash_midway && !effects.is_empty() {
@@ -116,6 +120,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 Some(Input::Captured(machine))
             }
             Arrival::Start { .. } | Arrival::Captured { .. } => None,
+            Arrival::Written { number } => {
+                self.hosts[replica.index()].checkpoint_written(replica, number);
+                None
+            }
             Arrival::Message { from, envelope } => Some(self.hear(replica, from, envelope)),
             Arrival::Timer { timer, token } => self.expire(replica, timer, token),
             Arrival::Request { client, number, batch } => {

@@ -23,6 +23,9 @@ use crate::{
     violation::{Breach, Broken},
 };
 
+/// chosen: as long as a fault or two last.
+const CHECKPOINT_NS_MAX: Nanos = 2_000_000_000;
+
 impl<R: Replica, S: Source> Simulation<R, S> {
     /// Carries out some of the effects, then crashes. A driver may make all records durable first or keep to the order
     /// of the effects; both are tried. No record may pass the installation of a snapshot.
@@ -90,15 +93,38 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 self.execute(replica, instance, &batch)?;
             }
             Effect::Capture => {
-                let host = &self.hosts[replica.index()];
-                let (life, state) = (host.life, host.kv.snapshot());
-                let machine: Arc<[u8]> = tagged(state, self.observer.captures()).into();
-                self.observer.captured(replica, &machine);
+                let (life, machine) = (self.hosts[replica.index()].life, self.capture(replica));
                 self.arrive_at(self.now, replica, Arrival::Captured { life, machine });
             }
             Effect::Install(snapshot) => self.install(replica, snapshot)?,
+            Effect::Checkpoint(snapshot) => self.keep_checkpoint(replica, snapshot),
         }
         Ok(())
+    }
+
+    /// A replica's state, as it is now, in bytes that are like those of no other moment.
+    pub(crate) fn capture(&mut self, replica: ReplicaId) -> Arc<[u8]> {
+        let state = self.hosts[replica.index()].kv.snapshot();
+        let machine: Arc<[u8]> = tagged(state, self.observer.captures()).into();
+        self.observer.captured(replica, &machine);
+        machine
+    }
+
+    /// Half of the checkpoints are durable at once, before the records behind them; the others are written at leisure.
+    fn keep_checkpoint(&mut self, replica: ReplicaId, snapshot: Snapshot) {
+        self.trace.add(self.now, || format!("{replica} has a checkpoint"));
+        if !self.cluster.restarts {
+            return;
+        }
+        let leisure = self.links.draw(&(0..=1)) == 1;
+        let takes = if leisure { self.links.draw(&(0..=CHECKPOINT_NS_MAX)) } else { 0 };
+        let host = &mut self.hosts[replica.index()];
+        let number = host.begin_checkpoint(snapshot);
+        if leisure {
+            self.arrive_at(self.now + takes, replica, Arrival::Written { number });
+        } else {
+            host.checkpoint_durable();
+        }
     }
 
     fn send(&mut self, from: ReplicaId, to: ReplicaSet, message: R::Message) {
@@ -196,6 +222,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         host.pending.retain(|(_, number), _| !number.is_read());
         host.snapshot = Some(snapshot);
         host.obsolete = host.records.len();
+        // It is newer than a checkpoint that is still being written.
+        host.writing = None;
         host.counters.installs += 1;
         Ok(())
     }

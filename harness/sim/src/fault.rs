@@ -32,19 +32,22 @@ pub enum Fault {
     Pause(ReplicaId),
     /// The replica goes on with what waited.
     Resume(ReplicaId),
+    /// The replica takes a checkpoint, and forgets what was before it once that is durable; nothing if it is down. This
+    /// breaks nothing, and mends nothing.
+    Checkpoint(ReplicaId),
     /// From now on the replica's work takes so many thousandths of its usual CPU time. Nothing to a replica that works
     /// in no time.
     Slow(ReplicaId, u64),
 }
 
 impl Fault {
-    /// Does it break nothing, but end what others have broken?
+    /// Does it break nothing, but end what others have broken, if anything?
     pub fn mends(&self) -> bool {
         match self {
             Self::Loss(share) | Self::Duplicate(share) => *share == 0.0,
             Self::Delay(range) => *range.end() == 0,
             Self::Slow(_, permille) => *permille == NORMAL_PACE,
-            Self::Heal | Self::Restart(_) | Self::Resume(_) => true,
+            Self::Heal | Self::Restart(_) | Self::Resume(_) | Self::Checkpoint(_) => true,
             Self::Partition(_)
             | Self::OneWay(..)
             | Self::Crash(_)
@@ -100,6 +103,7 @@ impl fmt::Display for Fault {
             Self::Restart(replica) => write!(f, "{replica} restarts if it has crashed"),
             Self::Pause(replica) => write!(f, "{replica} pauses"),
             Self::Resume(replica) => write!(f, "{replica} goes on"),
+            Self::Checkpoint(replica) => write!(f, "{replica} takes a checkpoint"),
             Self::Slow(replica, NORMAL_PACE) => write!(f, "{replica} works at its usual pace"),
             Self::Slow(replica, permille) => {
                 let (whole, rest) = (permille / NORMAL_PACE, permille % NORMAL_PACE);

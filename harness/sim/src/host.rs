@@ -26,6 +26,8 @@ pub(crate) enum Arrival<R: Replica> {
     Timer { timer: R::Timer, token: u64 },
     /// A captured state is handed over.
     Captured { life: u32, machine: Arc<[u8]> },
+    /// A checkpoint is durable, unless it was given up.
+    Written { number: u64 },
     /// A client's submission.
     Request { client: u32, number: u64, batch: Batch },
 }
@@ -52,6 +54,15 @@ pub(crate) struct Pending {
     pub(crate) committed: Option<Nanos>,
 }
 
+/// A checkpoint that is being written.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    number: u64,
+    snapshot: Snapshot,
+    /// How many of the records it makes superfluous.
+    obsolete: usize,
+}
+
 /// One replica. What a crash leaves is `records` and `snapshot`.
 #[derive(Debug)]
 pub(crate) struct Host<R: Replica> {
@@ -62,14 +73,16 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) kv: Kv,
     pub(crate) timers: Timers<R::Timer>,
     pub(crate) pending: FxHashMap<SubmissionId, Pending>,
-    /// Every record, in order, from the first life on. With a snapshot, which comes from another replica and holds nothing
-    /// of what this one promised, the core persists anew what it still needs. Once that is durable, replicas with odd
-    /// numbers drop what was recorded before; the others keep it and replay it on top of the snapshot. A driver may do
-    /// either.
+    /// Every record, in order, from the first life on. With a snapshot, whether it comes from another replica (and holds
+    /// nothing of what this one promised) or is a checkpoint, the core persists anew what it still needs. Once that is
+    /// durable, replicas with odd numbers drop what was recorded before; the others keep it and replay it on top of the
+    /// snapshot. A driver may do either.
     pub(crate) records: Vec<R::Record>,
-    /// How many of them a snapshot installed in this step makes superfluous.
+    /// How many of them a snapshot made durable in this step makes superfluous.
     pub(crate) obsolete: usize,
     pub(crate) snapshot: Option<Snapshot>,
+    pub(crate) writing: Option<Writing>,
+    checkpoints: u64,
     pub(crate) paused: bool,
     /// What came while paused.
     pub(crate) backlog: Vec<Arrival<R>>,
@@ -101,6 +114,8 @@ impl<R: Replica> Host<R> {
             records: Vec::new(),
             obsolete: 0,
             snapshot: None,
+            writing: None,
+            checkpoints: 0,
             paused: false,
             backlog: Vec::new(),
             inbox: VecDeque::new(),
@@ -121,6 +136,30 @@ impl<R: Replica> Host<R> {
         }
     }
 
+    /// Begins to write a checkpoint, in place of one that is not done; returns its number.
+    pub(crate) fn begin_checkpoint(&mut self, snapshot: Snapshot) -> u64 {
+        self.checkpoints += 1;
+        let (number, obsolete) = (self.checkpoints, self.records.len());
+        self.writing = Some(Writing { number, snapshot, obsolete });
+        number
+    }
+
+    /// The checkpoint under way is durable; the records behind it are not yet, but will be at the end of the step.
+    pub(crate) fn checkpoint_durable(&mut self) {
+        if let Some(written) = self.writing.take() {
+            self.snapshot = Some(written.snapshot);
+            self.obsolete = written.obsolete;
+        }
+    }
+
+    /// Checkpoint `number` is durable, and the records behind it have been for long.
+    pub(crate) fn checkpoint_written(&mut self, id: ReplicaId, number: u64) {
+        if self.writing.as_ref().is_some_and(|writing| writing.number == number) {
+            self.checkpoint_durable();
+            self.drop_obsolete(id);
+        }
+    }
+
     /// Everything not durable is gone.
     pub(crate) fn crash(&mut self) {
         self.core = None;
@@ -135,6 +174,7 @@ impl<R: Replica> Host<R> {
         self.paused = false;
         self.crash_midway = false;
         self.obsolete = 0;
+        self.writing = None;
         self.counters.crashes += 1;
     }
 

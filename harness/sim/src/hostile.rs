@@ -10,6 +10,7 @@ use crate::{
     network::Network,
     queue::Nanos,
     scenario::Scenario,
+    simulation,
 };
 
 const MILLISECOND: Nanos = 1_000_000;
@@ -27,7 +28,8 @@ pub struct Hostility {
 }
 
 /// The scenario of `seed`: a drawn cluster, network and load, a phase of faults (loss up to 30 %, duplicates up to 50 %,
-/// delay spikes of up to a second, partitions, pauses and, if allowed, crashes), then all is mended.
+/// delay spikes of up to a second, partitions, pauses and, if allowed, crashes), then all is mended. Where replicas crash they
+/// take checkpoints, too.
 pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2);
@@ -37,7 +39,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     let mut scenario = Scenario::new(draw_network(n, &mut rng), load, seed);
     scenario.config.first_leader = any_replica(n, &mut rng);
     scenario.config.paxos_window = rng.random_range(1..=3);
-    scenario.faults = faults;
+    scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
     scenario
 }
@@ -172,6 +174,27 @@ fn draw_fault(
     plan.extend(mend.map(|mend| (mended_at, mend)));
 }
 
+/// The same plan with checkpoints at any time, several a replica; some of them are what a replica crashes amid. Without
+/// crashes nobody would ever begin with one.
+fn with_checkpoints(seed: u64, n: usize, plan: FaultPlan) -> FaultPlan {
+    let mut rng = simulation::rng(seed, 3);
+    let end = plan.end_ns();
+    let mut all = Vec::new();
+    for (at, fault) in plan.0 {
+        let amid = match fault {
+            Fault::CrashMidway(replica) if rng.random_bool(0.4) => Some(replica),
+            _ => None,
+        };
+        all.push((at, fault));
+        all.extend(amid.map(|replica| (at, Fault::Checkpoint(replica))));
+    }
+    for _ in 0..rng.random_range(0..=4 * n) {
+        all.push((rng.random_range(0..end), Fault::Checkpoint(any_replica(n, &mut rng))));
+    }
+    all.sort_by_key(|(at, _)| *at);
+    FaultPlan(all)
+}
+
 fn any_replica(n: usize, rng: &mut ChaCha8Rng) -> ReplicaId {
     ReplicaId::from_index(rng.random_range(0..n))
 }
@@ -192,12 +215,13 @@ mod tests {
 
     #[test]
     fn every_plan_has_every_kind_of_fault_within_its_bounds() {
-        let mut sizes = [0; 8];
+        let (mut sizes, mut checkpoints) = ([0; 8], 0);
         for seed in 0..300 {
             let Scenario { faults: FaultPlan(plan), config, .. } = hostile(seed, &HOSTILITY);
             sizes[config.replicas] += 1;
             let count = |is: fn(&Fault) -> bool| plan.iter().filter(|(_, f)| is(f)).count();
             assert_eq!(count(|fault| !fault.mends()), 20, "seed {seed}");
+            checkpoints += count(|fault| matches!(fault, Fault::Checkpoint(_)));
             let kinds: [fn(&Fault) -> bool; 7] = [
                 |fault| matches!(fault, Fault::Loss(share) if *share > 0.0),
                 |fault| matches!(fault, Fault::Duplicate(share) if *share > 0.0),
@@ -220,6 +244,10 @@ mod tests {
             }
         }
         assert!([3, 5, 7].into_iter().all(|n| sizes[n] > 60), "{sizes:?}");
+        assert!(
+            checkpoints > 300 * 5,
+            "{checkpoints}: a replica is to take one or two in most seeds"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Faults happening.
 
-use protocols::{Replica, ReplicaId, ReplicaSet};
+use protocols::{Input, Replica, ReplicaId, ReplicaSet};
 
 use crate::{
     fault::Fault,
@@ -49,9 +49,24 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 }
                 self.look_into_inbox_later(replica);
             }
+            Fault::Checkpoint(replica) => self.take_checkpoint(replica)?,
             Fault::Slow(replica, permille) => self.hosts[replica.index()].pace = permille,
         }
         Ok(())
+    }
+
+    /// A replica's driver gives it its state, to forget what led there. One that is paused does nothing of the kind.
+    fn take_checkpoint(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        if self.hosts[replica.index()].paused {
+            return Ok(());
+        }
+        let machine = self.capture(replica);
+        let Some(core) = self.hosts[replica.index()].core.as_mut() else { return Ok(()) };
+        let mut effects = std::mem::take(&mut self.effects);
+        core.step(Input::Checkpoint(machine), &mut effects);
+        let done = self.flush(replica, &mut effects);
+        self.effects = effects;
+        done
     }
 
     /// A replica loses everything not durable.

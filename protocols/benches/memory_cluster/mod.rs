@@ -89,7 +89,8 @@ impl<R: Replica> MemoryCluster<R> {
                     | Effect::CancelTimer(_)
                     | Effect::Committed { .. }
                     | Effect::Capture
-                    | Effect::Install(_) => {}
+                    | Effect::Install(_)
+                    | Effect::Checkpoint(_) => {}
                 }
             }
         }

@@ -91,6 +91,7 @@ impl Replica for EPaxos {
         for record in records {
             replica.replay(record);
         }
+        replica.assert_executed_is_held();
         replica.earlier_lives_to = replica.own_row().log.last();
         replica
     }
@@ -102,6 +103,7 @@ impl Replica for EPaxos {
             Input::Message { from, message } => self.on_message(from, message, effects),
             Input::Timer(timer) => self.on_timer(timer, effects),
             Input::Captured(machine) => self.on_captured(machine, effects),
+            Input::Checkpoint(machine) => self.on_checkpoint(machine, effects),
             Input::Flush => self.report_progress_if_due(effects),
         }
     }

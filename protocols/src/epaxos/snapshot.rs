@@ -5,6 +5,10 @@
 //! receiver keeps its own ballots and values of everything that is not in it, and executes again what it had executed and
 //! the snapshot lacks. The graph puts that in the old order as far as it matters: the order of conflicting commands is a
 //! function of what is committed.
+//!
+//! A checkpoint is a snapshot that a replica takes of itself, for its own next life. The log stays as long as it is: what is
+//! executed and not collected is part of what is persisted beside it. If a restart collected it, two replicas could each have
+//! collected what the other lacks, and neither could take the other's snapshot (`progress` says why that must not be).
 
 use std::sync::Arc;
 
@@ -20,9 +24,11 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
+    config::Config,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId},
     key_map::KeyHash,
+    mutant::mutated,
     replica::{Effect, Effects, Path, Snapshot},
     transfer::{Answer, Assembled, Assembly, Piece, Supply},
 };
@@ -36,9 +42,12 @@ const PATIENCE_PERIODS: u32 = 3;
 pub(super) struct Core {
     /// Per row: every slot up to here is executed.
     pub(super) executed: Dependencies,
+    /// Per row: every slot up to here is gone from the log. In a snapshot for others all that is executed; in a checkpoint
+    /// the executed slots above are on record beside it.
+    pub(super) collected: Dependencies,
     /// What is executed above that, with its decision.
     pub(super) above: Vec<(InstanceId, Batch, Dependencies)>,
-    /// The conflict index of the commands up to `executed`.
+    /// The conflict index of the commands up to `collected`.
     pub(super) conflicts: Vec<(KeyHash, Marks)>,
 }
 
@@ -53,9 +62,16 @@ impl Core {
                 && !dependencies.contain(*instance)
         };
         let sound = core.executed.rows() == replicas
+            && core.collected.rows() == replicas
+            && core.collected.iter().all(|upto| core.executed.contain(upto))
             && core.above.iter().all(known)
             && core.conflicts.iter().all(|(_, marks)| marks.rows() == replicas);
         sound.then_some(core)
+    }
+
+    /// Can another replica go on from it, without the records of the one that took it?
+    fn is_for_others(&self) -> bool {
+        self.collected == self.executed
     }
 
     /// Does the snapshot contain the execution of `instance`?
@@ -145,7 +161,7 @@ impl EPaxos {
             Answer::Piece(piece) => effects.reply(from, Message::Piece(piece)),
             Answer::Wait => {}
             Answer::Capture => {
-                let core = self.snapshot_core();
+                let core = self.core_collected(self.executed_to());
                 let bytes = postcard::to_stdvec(&core).expect("a vector takes every byte");
                 self.snapshots.capturing = Some((core.executed, bytes.into()));
                 effects.push(Effect::Capture);
@@ -153,23 +169,35 @@ impl EPaxos {
         }
     }
 
-    /// What is executed here, as of now: between two components, since those are executed whole.
-    fn snapshot_core(&self) -> Core {
+    /// What is executed here, as of now: between two components, since those are executed whole. Of that, what is up to
+    /// `collected` is left out of the log of whoever goes on from it.
+    fn core_collected(&self, collected: Dependencies) -> Core {
         let executed = self.executed_to();
         let (mut below, mut above) = (Vec::new(), Vec::new());
         for row in ReplicaId::all(self.config.replicas) {
             for (slot, entry) in self.rows[row.index()].log.iter() {
                 let instance = InstanceId::new(row, slot);
-                if executed.contain(instance) {
+                if collected.contain(instance) {
                     if !entry.batch.is_noop() {
                         below.push((instance, &entry.footprint));
                     }
-                } else if self.graph.is_executed(instance) {
+                } else if !executed.contain(instance) && self.graph.is_executed(instance) {
                     above.push((instance, entry.batch.clone(), entry.dependencies.clone()));
                 }
             }
         }
-        Core { executed, above, conflicts: self.conflicts.collected_with(&below) }
+        Core { executed, collected, above, conflicts: self.conflicts.collected_with(&below) }
+    }
+
+    /// A new life may begin with the state as it is now, and with the log as it is now.
+    pub(super) fn on_checkpoint(&self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
+        let mut collected = self.collected_to();
+        if mutated!(self.config, CheckpointCollects) {
+            collected = self.executed_to();
+        }
+        let core = postcard::to_stdvec(&self.core_collected(collected)).expect("a vector takes it");
+        effects.push(Effect::Checkpoint(Snapshot { machine, core: core.into() }));
+        self.persist_again(effects);
     }
 
     /// The machine's state has come: with the core's part it is the snapshot that others wait for.
@@ -198,6 +226,7 @@ impl EPaxos {
                 // What does not decode, or comes too late, is given up; whoever is asked next answers again.
                 if let Ok(snapshot) = postcard::from_bytes::<Snapshot>(&bytes)
                     && let Some(core) = Core::decode(&snapshot.core, self.config.replicas)
+                    && core.is_for_others()
                     && self.can_install(&core)
                 {
                     self.install(snapshot, core, effects);
@@ -266,7 +295,7 @@ impl EPaxos {
             let executed = core.executed.slot(row);
             let state = &mut self.rows[row.index()];
             state.mention(executed);
-            state.log.collect(executed);
+            state.log.collect(core.collected.slot(row));
             state.committed_to = state.committed_to.max(executed);
             state.advance_committed();
         }
@@ -304,7 +333,7 @@ impl EPaxos {
     fn persist_again(&self, effects: &mut Effects<Self>) {
         for row in ReplicaId::all(self.config.replicas) {
             for (slot, entry) in self.rows[row.index()].log.iter() {
-                persist_entry(InstanceId::new(row, slot), entry, effects);
+                persist_entry(InstanceId::new(row, slot), entry, &self.config, effects);
             }
         }
     }
@@ -356,6 +385,20 @@ impl EPaxos {
         }
     }
 
+    /// Of what the replica's snapshot has executed everything that is not collected came back with the records.
+    pub(super) fn assert_executed_is_held(&self) {
+        for (row, state) in ReplicaId::all(self.config.replicas).zip(&self.rows) {
+            for slot in state.log.collected() + 1..=self.graph.executed_to(row) {
+                let entry = state.log.get(slot);
+                assert!(
+                    entry.is_some_and(Instance::is_committed),
+                    "the records lack {}, which the snapshot they belong to has executed",
+                    InstanceId::new(row, slot)
+                );
+            }
+        }
+    }
+
     /// Whatever was done about instances that the snapshot has decided ends.
     fn forget_decided(&mut self, effects: &mut Effects<Self>) {
         let worked_on =
@@ -380,10 +423,18 @@ impl EPaxos {
 }
 
 /// The records that bring `entry` back.
-fn persist_entry(instance: InstanceId, entry: &Instance, effects: &mut Effects<EPaxos>) {
+fn persist_entry(
+    instance: InstanceId,
+    entry: &Instance,
+    config: &Config,
+    effects: &mut Effects<EPaxos>,
+) {
     let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
     if entry.is_committed() {
         effects.persist(Record::Committed { instance, batch, dependencies });
+        return;
+    }
+    if mutated!(config, SnapshotWithoutOpen) {
         return;
     }
     let initial = entry.initial.clone();
@@ -406,7 +457,9 @@ fn persist_entry(instance: InstanceId, entry: &Instance, effects: &mut Effects<E
         let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
         effects.persist(Record::Accepted { instance, ballot, batch, dependencies });
     }
-    if entry.ballot > entry.accepted_ballot.max(InstanceBallot::INITIAL) {
+    if entry.ballot > entry.accepted_ballot.max(InstanceBallot::INITIAL)
+        && !mutated!(config, SnapshotWithoutPromises)
+    {
         effects.persist(Record::Promised { instance, ballot: entry.ballot });
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     catch_up::{Due, Pieced, Request, decided_run},
     command::Batch,
     id::{ReplicaId, Slot},
+    mutant::mutated,
     replica::{Effect, Effects},
     transfer::{Answer, Piece, SUPPLY_PERIODS, snapshot},
 };
@@ -175,11 +176,24 @@ impl MultiPaxos {
         unanswered
     }
 
+    /// A new life may begin with the state as it is now. Its log begins above the executed slots: who lacks one of those
+    /// is told that they are discarded, as after an installed snapshot.
+    pub(super) fn on_checkpoint(&self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
+        effects.push(Effect::Checkpoint(snapshot(self.executed, machine)));
+        self.persist_again(effects);
+    }
+
     /// Persists the promise and what is accepted above the snapshot again, so that nothing recorded before the snapshot
     /// is needed any more.
     fn persist_again(&self, effects: &mut Effects<Self>) {
-        effects.persist(Record::Promised(self.promised));
-        for (slot, entry) in self.log.iter().filter(|(_, entry)| entry.is_known()) {
+        if !mutated!(self.config, SnapshotWithoutPromises) {
+            effects.persist(Record::Promised(self.promised));
+        }
+        let above = self.log.iter().filter(|(slot, _)| *slot > self.executed);
+        for (slot, entry) in above.filter(|(_, entry)| entry.is_known()) {
+            if mutated!(self.config, SnapshotWithoutOpen) && !entry.decided {
+                continue;
+            }
             let (ballot, batch) = (entry.ballot, entry.batch.clone());
             effects.persist(if entry.decided {
                 Record::Decided { slot, batch }

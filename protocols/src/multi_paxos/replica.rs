@@ -119,6 +119,7 @@ impl Replica for MultiPaxos {
             Input::Message { from, message } => self.on_message(from, message, effects),
             Input::Timer(timer) => self.on_timer(timer, effects),
             Input::Captured(machine) => self.on_captured(machine, effects),
+            Input::Checkpoint(machine) => self.on_checkpoint(machine, effects),
             Input::Flush => self.on_flush(effects),
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     catch_up::{Due, Pieced, Request, decided_run},
     command::Batch,
     id::{ReplicaId, Slot},
+    mutant::mutated,
     replica::{Effect, Effects},
     transfer::{Answer, Piece, SUPPLY_PERIODS, snapshot},
 };
@@ -148,20 +149,27 @@ impl Paxos {
         self.persist_again(effects);
     }
 
+    /// A new life may begin with the state as it is now. Its log begins above the executed slots: who lacks one of those
+    /// is told that they are discarded, as after an installed snapshot.
+    pub(super) fn on_checkpoint(&self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
+        effects.push(Effect::Checkpoint(snapshot(self.executed, machine)));
+        self.persist_again(effects);
+    }
+
     /// Persists what is promised, accepted and decided above the snapshot again, so that nothing recorded before the
     /// snapshot is needed any more.
     fn persist_again(&self, effects: &mut Effects<Self>) {
-        for (slot, entry) in self.log.iter() {
+        for (slot, entry) in self.log.iter().filter(|(slot, _)| *slot > self.executed) {
             let (ballot, batch) = (entry.ballot, entry.batch.clone());
             if entry.decided {
                 effects.persist(Record::Decided { slot, batch });
                 continue;
             }
-            if ballot != Ballot::ZERO {
+            if ballot != Ballot::ZERO && !mutated!(self.config, SnapshotWithoutOpen) {
                 let executed = self.executed;
                 effects.persist(Record::Accepted { slot, ballot, batch, executed });
             }
-            if entry.promised > ballot {
+            if entry.promised > ballot && !mutated!(self.config, SnapshotWithoutPromises) {
                 effects.persist(Record::Promised { slot, ballot: entry.promised });
             }
         }

@@ -115,6 +115,7 @@ impl Replica for Paxos {
             Input::Timer(Timer::Retransmit) => self.on_retransmit_timer(effects),
             Input::Timer(Timer::Supply) => self.on_supply_timer(effects),
             Input::Captured(machine) => self.on_captured(machine, effects),
+            Input::Checkpoint(machine) => self.on_checkpoint(machine, effects),
             // Every slot's decision is told by itself: nothing is saved up for the flush.
             Input::Flush => {}
         }

@@ -1,5 +1,6 @@
 //! Directed tests of EPaxos: each a schedule that a wrong implementation gets wrong.
 
+mod checkpoint;
 mod net;
 mod ordinary;
 mod recovery;

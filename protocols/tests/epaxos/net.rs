@@ -13,7 +13,7 @@ use protocols::{
 pub(crate) struct Net {
     pub(crate) config: Config,
     replicas: Vec<Option<EPaxos>>,
-    /// What each has persisted since its last snapshot, if it installed one.
+    /// What each has persisted since its last snapshot, if it has one.
     records: Vec<Vec<Record>>,
     snapshots: Vec<Option<Snapshot>>,
     pub(crate) machines: Vec<Kv>,
@@ -99,6 +99,12 @@ impl Net {
         let id = ReplicaId(replica);
         self.replicas[at] = Some(EPaxos::recover(id, &self.config, snapshot, records));
         self.step(replica, Input::Start);
+    }
+
+    /// Gives `replica` its state, to forget what led there.
+    pub(crate) fn checkpoint(&mut self, replica: u8) {
+        let machine = self.machines[usize::from(replica)].snapshot();
+        self.step(replica, Input::Checkpoint(machine.into()));
     }
 
     /// Forgets the last record that `replica` persisted, as if it had crashed before.
@@ -242,7 +248,7 @@ impl Net {
         core.step(input, &mut effects);
         core.step(Input::Flush, &mut effects);
         let mut captured = Vec::new();
-        // What was recorded before an installed snapshot is not needed any more.
+        // What was recorded before a snapshot is not needed any more.
         let mut needless = 0;
         for effect in effects.drain() {
             match effect {
@@ -273,6 +279,10 @@ impl Net {
                 Effect::Install(snapshot) => {
                     self.machines[at] = machine(&snapshot);
                     self.executed[at].clear();
+                    self.snapshots[at] = Some(snapshot);
+                    needless = self.records[at].len();
+                }
+                Effect::Checkpoint(snapshot) => {
                     self.snapshots[at] = Some(snapshot);
                     needless = self.records[at].len();
                 }

@@ -171,3 +171,25 @@ fn of_two_replicas_at_most_one_drops_what_the_other_lacks() {
     net.come_to_rest();
     net.assert_equal_states();
 }
+
+/// The same where all of them have taken checkpoints and begin with those.
+#[test]
+fn checkpoints_do_not_make_two_replicas_drop_what_the_other_lacks() {
+    let mut net = net();
+    run_without(&mut net, 1, 0, 20);
+    let catching_up = ["Ask", "Fetch", "Piece", "Collected", "Recover", "RecoverOk"];
+    for number in 0..20 {
+        net.put(1, &format!("1-{number}"));
+        while net.deliver(|e| without(0)(e) && !catching_up.iter().any(|kind| is(kind)(e))) > 0 {}
+        net.drop_all(|_| true);
+    }
+    for replica in [0, 1] {
+        net.checkpoint(replica);
+        net.crash(replica);
+        net.restart(replica);
+    }
+    assert!(net.replica(1).status().held >= 20, "it holds what it held before");
+    net.crash(2);
+    net.come_to_rest();
+    net.assert_equal_states();
+}

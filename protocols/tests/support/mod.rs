@@ -51,7 +51,7 @@ pub struct Node<R: Replica> {
     pub core: Option<R>,
     pub kv: Kv,
     pub records: Vec<R::Record>,
-    /// How many of them a snapshot installed in this step makes superfluous.
+    /// How many of them a snapshot made durable in this step makes superfluous.
     obsolete: usize,
     pub snapshot: Option<Snapshot>,
     /// Executed in this life, in order; slots covered by a snapshot are missing.
@@ -189,6 +189,12 @@ impl<R: Replica> Cluster<R> {
         }
     }
 
+    /// Gives a replica its state, to forget what led there.
+    pub fn checkpoint(&mut self, replica: ReplicaId) {
+        let machine = self.nodes[replica.index()].kv.snapshot();
+        self.step(replica, Input::Checkpoint(machine.into()));
+    }
+
     pub fn propose(&mut self, replica: ReplicaId, batch: Batch) {
         self.step(replica, Input::Propose(batch));
     }
@@ -244,6 +250,10 @@ impl<R: Replica> Cluster<R> {
                 node.snapshot = Some(snapshot);
                 node.obsolete = node.records.len();
                 node.last_executed = Slot::MAX;
+            }
+            Effect::Checkpoint(snapshot) => {
+                node.snapshot = Some(snapshot);
+                node.obsolete = node.records.len();
             }
         }
     }

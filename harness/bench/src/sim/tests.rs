@@ -44,6 +44,7 @@ impl Replica for Negligent {
             Input::Message { from, message } => Input::Message { from, message },
             Input::Timer(timer) => Input::Timer(timer),
             Input::Captured(state) => Input::Captured(state),
+            Input::Checkpoint(state) => Input::Checkpoint(state),
             Input::Flush => Input::Flush,
         };
         let mut asked = Effects::default();
@@ -65,6 +66,7 @@ impl Replica for Negligent {
                 }
                 Effect::Capture => Effect::Capture,
                 Effect::Install(snapshot) => Effect::Install(snapshot),
+                Effect::Checkpoint(snapshot) => Effect::Checkpoint(snapshot),
             });
         }
     }

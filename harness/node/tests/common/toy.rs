@@ -154,6 +154,7 @@ impl Replica for Toy {
             Input::Message { from, message } => self.on_message(from, message, effects),
             Input::Timer(Tick) => self.on_tick(effects),
             Input::Captured(_) => unreachable!("nothing was asked for"),
+            Input::Checkpoint(_) => unreachable!("it has no records to be made short"),
             Input::Flush => self.on_flush(effects),
         }
     }

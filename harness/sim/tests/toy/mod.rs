@@ -88,7 +88,7 @@ impl<const BUG: u8> Replica for Toy<BUG> {
                 }
                 self.set_timer(effects);
             }
-            Input::Captured(_) | Input::Flush => {}
+            Input::Captured(_) | Input::Checkpoint(_) | Input::Flush => {}
         }
     }
 

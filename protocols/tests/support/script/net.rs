@@ -241,6 +241,7 @@ impl<R: Words> Net<R> {
                 }
                 node.snapshot = Some(snapshot);
             }
+            Effect::Checkpoint(snapshot) => self.node_mut(replica).snapshot = Some(snapshot),
         }
     }
 
