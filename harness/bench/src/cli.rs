@@ -1,5 +1,8 @@
 //! What users type. Names and meanings here are an interface: they change only on purpose.
 
+pub(crate) mod client;
+pub(crate) mod cluster;
+
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
@@ -7,6 +10,7 @@ use clap_complete::Shell;
 use node::storage::Durability;
 use protocols::Protocol;
 
+use self::{client::ClientArguments, cluster::ClusterArguments};
 use crate::exit;
 
 /// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
@@ -34,11 +38,15 @@ pub(crate) enum Command {
     Explore(ExploreArguments),
     /// Is the history of a key-value store in a file linearizable?
     Check(CheckArguments),
+    /// Start, inspect, disturb and stop a cluster in the background.
+    Cluster(ClusterArguments),
+    /// Talk to a cluster: read and write keys, one at a time or many.
+    Client(ClientArguments),
     /// List the protocols, and the workload files under ./workloads with the question that each answers.
     List,
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
-    /// Be one replica, until an operator stops it. `run` starts its replicas this way.
+    /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
     Node(Box<NodeArguments>),
 }
 
@@ -288,6 +296,9 @@ pub(crate) struct NodeArguments {
     /// End when the process with this id, which must be the one that starts this replica, ends.
     #[arg(long, value_name = "PID")]
     pub(crate) parent: Option<i32>,
+    /// Leave the terminal: live on when it is closed.
+    #[arg(long, conflicts_with = "parent")]
+    pub(crate) detach: bool,
 }
 
 impl Cli {

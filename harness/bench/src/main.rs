@@ -3,9 +3,10 @@
 //!
 //! [`cli`] is what users type, [`commands`] has a module per command. [`quic`] carries out one run on a cluster of
 //! replica processes and [`sim`] on a simulated one, both with the clients of [`load`]; [`history`] records what these saw
-//! and judges it.
+//! and judges it. [`standing`] is a cluster in the background, for the commands that start it and that talk to it.
 //!
-//! **Invariants.** Whatever ends this program, no process that it started is left running. Every error is one line. One
+//! **Invariants.** Whatever ends this program, no process that it started is left running, but those of `cluster`, which are
+//! written down. Every error is one line. One
 //! thread does everything, so that the CPU time of the load's clients is that of this process; only simulations, whose time
 //! is their own, have more.
 
@@ -19,6 +20,7 @@ mod output;
 mod progress;
 mod quic;
 mod sim;
+mod standing;
 
 use std::process::ExitCode;
 
@@ -51,6 +53,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(arguments) => commands::replay::run(&arguments),
         Command::Explore(arguments) => commands::explore::run(&arguments),
         Command::Check(arguments) => commands::check::run(&arguments),
+        Command::Cluster(arguments) => commands::cluster::run(&arguments),
+        Command::Client(arguments) => commands::client::run(&arguments),
         Command::List => commands::list::run(),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Node(arguments) => commands::node::run(*arguments),

@@ -12,7 +12,7 @@ use crate::{
     frame::{FrameBuffer, append_value_frame},
     identity::{Identity, Role},
     transport::{Link, Transport},
-    wire::{ClientHello, ControlReply, ControlRequest, ReplicaStatus},
+    wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks, ReplicaStatus},
 };
 
 /// Dials replicas as an operator. All its lines share one socket.
@@ -91,6 +91,17 @@ impl Control {
     pub async fn status(&mut self) -> Result<ReplicaStatus, NodeError> {
         match self.ask(ControlRequest::Status).await? {
             ControlReply::Status(status) => Ok(*status),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// What the replica runs, and how it reaches the others.
+    ///
+    /// # Errors
+    /// If the line is lost.
+    pub async fn links(&mut self) -> Result<ReplicaLinks, NodeError> {
+        match self.ask(ControlRequest::Links).await? {
+            ControlReply::Links(links) => Ok(links),
             other => Err(self.unexpected(&other)),
         }
     }

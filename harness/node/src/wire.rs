@@ -6,6 +6,8 @@
 //! | a client | [`ClientHello`] | batches in their wire form | [`Reply`] |
 //! | an operator | [`ClientHello`] | [`ControlRequest`] | [`ControlReply`], one each, in order |
 
+use std::time::Duration;
+
 use measure::ReplicaReport;
 use protocols::{
     ClientId, Outcome, Protocol, ReplicaId, RequestNumber, Status,
@@ -74,6 +76,8 @@ pub enum ControlRequest {
     },
     /// From now on what this replica sends to others fares like this, or it is itself slower.
     Network(NetworkChange),
+    /// Say which peers are connected, and how far away they are.
+    Links,
     /// Stop, having answered this.
     Shutdown,
 }
@@ -89,10 +93,30 @@ pub enum ControlReply {
     Status(Box<ReplicaStatus>),
     /// To [`ControlRequest::KeyDigests`].
     KeyDigests(Vec<KeyDigest>),
+    /// To [`ControlRequest::Links`].
+    Links(ReplicaLinks),
     /// The answer does not fit into a frame: ask for less.
     TooLong,
     /// To [`ControlRequest::Network`]: it cannot be done, for this reason.
     Refused(String),
+}
+
+/// What one replica runs, and how it reaches the others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaLinks {
+    /// What it runs.
+    pub protocol: Protocol,
+    /// A link to every other replica, in the order of their numbers.
+    pub peers: Vec<PeerLink>,
+}
+
+/// The link from one replica to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerLink {
+    /// The other one.
+    pub peer: ReplicaId,
+    /// The connection's estimate of the round trip; absent while they are not connected.
+    pub round_trip: Option<Duration>,
 }
 
 /// How things stand at one replica.

@@ -1,6 +1,8 @@
 //! A module per command: each takes its arguments and says how the program ends.
 
 pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod dry_run;
 pub(crate) mod explore;

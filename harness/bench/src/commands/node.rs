@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use nix::unistd::setsid;
 use node::{
     emulator::NetworkPlan,
     replica_process::{self, Options},
@@ -58,6 +59,10 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
         parent: arguments.parent,
         network,
     };
+    if arguments.detach {
+        // A session of its own has no terminal, and whatever ends that one's processes passes by.
+        setsid().map_err(|error| Failure::failed(format!("--detach: {error}")))?;
+    }
     replica_process::run(&options).map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -79,11 +79,11 @@ enum Killed {
 
 /// A process that ended by itself.
 #[derive(Clone, Debug)]
-pub(super) struct Death {
+pub(crate) struct Death {
     /// Which, how, and its last words.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Was a port that it needed taken?
-    port_taken: bool,
+    pub(crate) port_taken: bool,
 }
 
 impl Processes {
@@ -230,7 +230,7 @@ fn children_cpu_ns() -> Option<u64> {
 }
 
 /// The last lines of a log, as one line.
-fn last_words(log: &str) -> String {
+pub(crate) fn last_words(log: &str) -> String {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines[lines.len().saturating_sub(LAST_WORDS_LINES)..].join(" | ");
     match last.char_indices().rev().nth(LAST_WORDS_CHARS) {

@@ -21,18 +21,18 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(1);
 
 /// Where a replica is, and who dials it.
 #[derive(Clone, Debug)]
-pub(super) struct Door {
-    pub(super) connector: Connector,
-    pub(super) replica: ReplicaId,
-    pub(super) address: SocketAddr,
+pub(crate) struct Door {
+    pub(crate) connector: Connector,
+    pub(crate) replica: ReplicaId,
+    pub(crate) address: SocketAddr,
 }
 
 /// A way to one replica.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     door: Door,
     /// None while it is lost.
-    pub(super) session: Option<Session>,
+    pub(crate) session: Option<Session>,
     opening: Option<Opening>,
     back_off: Duration,
     /// The replica was killed: nobody will be there again.
@@ -50,12 +50,28 @@ impl fmt::Debug for Opening {
 
 impl Link {
     /// A link that has a session.
-    pub(super) fn new(door: Door, session: Session) -> Self {
+    pub(crate) fn new(door: Door, session: Session) -> Self {
         Self { door, session: Some(session), opening: None, back_off: BACK_OFF_MIN, closed: false }
     }
 
+    /// A link that has none yet, and is not dialed.
+    pub(crate) fn closed(door: Door) -> Self {
+        Self { door, session: None, opening: None, back_off: BACK_OFF_MIN, closed: false }
+    }
+
+    /// Opens a session now, unless there is one or one is on its way.
+    pub(crate) fn dial(&mut self) {
+        if self.session.is_some() || self.opening.is_some() {
+            return;
+        }
+        let door = self.door.clone();
+        self.opening = Some(Opening(Box::pin(async move {
+            door.connector.connect(door.replica, door.address).await
+        })));
+    }
+
     /// The session, if there was one, is lost; another one is on its way.
-    pub(super) fn lose(&mut self) -> bool {
+    pub(crate) fn lose(&mut self) -> bool {
         let had_one = self.session.take().is_some();
         if had_one && !self.closed {
             self.open();
@@ -64,14 +80,14 @@ impl Link {
     }
 
     /// The replica is gone for good.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.closed = true;
         self.opening = None;
         self.session = None;
     }
 
     /// True once, when there is a session again.
-    pub(super) fn poll_opened(&mut self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll_opened(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(Opening(opening)) = &mut self.opening {
             match opening.as_mut().poll(cx) {
                 Poll::Pending => return false,

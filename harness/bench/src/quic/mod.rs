@@ -7,7 +7,7 @@
 mod cluster;
 mod faults;
 mod generator;
-mod link;
+pub(crate) mod link;
 mod record;
 mod rest;
 mod tamper;
@@ -25,13 +25,16 @@ use measure::{ReplicaReport, RunRecord};
 use node::control::Control;
 use workload::{Run, Workload};
 
-pub(crate) use self::watch::Stop;
 use self::{
     cluster::{Cluster, Desk, Spec},
     faults::Faults,
     generator::Load,
     record::{Clocks, Seen},
     watch::Watch,
+};
+pub(crate) use self::{
+    cluster::{Death, last_words},
+    watch::Stop,
 };
 use crate::{interrupt::Interrupt, load, progress::Progress};
 
@@ -269,7 +272,7 @@ async fn last_reports(lines: &mut [Control]) -> Vec<ReplicaReport> {
 }
 
 /// Waits for all of `futures` at once; their outputs in their order.
-async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn join_all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut futures: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     poll_fn(|cx| {

@@ -8,7 +8,7 @@ use super::{Ended, Shared, close_code, network, read_hello, read_more};
 use crate::{
     frame::{FrameBuffer, append_value_frame},
     transport::Link,
-    wire::{ClientHello, ControlReply, ControlRequest},
+    wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks},
 };
 
 /// Chosen: how long a replica that stops waits for its last answer to arrive.
@@ -84,6 +84,10 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
             Ok(()) => ControlReply::Done,
             Err(reason) => ControlReply::Refused(reason),
         },
+        ControlRequest::Links => {
+            let peers = node.outputs.peer_links();
+            ControlReply::Links(ReplicaLinks { protocol: R::PROTOCOL, peers })
+        }
         ControlRequest::Shutdown => ControlReply::Done,
     }
 }

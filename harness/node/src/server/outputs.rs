@@ -13,7 +13,7 @@ use crate::{
     frame::append_value_frame,
     log::Log,
     outbox::Outbox,
-    wire::Reply,
+    wire::{PeerLink, Reply},
 };
 
 /// Chosen: what a peer or client that does not read may cost, beside what QUIC keeps for it. A peer's further messages
@@ -85,6 +85,16 @@ impl Outputs {
     /// How many peers are connected.
     pub(super) fn peers_connected(&self) -> usize {
         self.peers.iter().flatten().count()
+    }
+
+    /// The link to every peer, in the order of their numbers.
+    pub(super) fn peer_links(&self) -> Vec<PeerLink> {
+        let others = ReplicaId::all(self.peers.len()).filter(|peer| *peer != self.own);
+        let link = |peer: ReplicaId| {
+            let connected = self.peers[peer.index()].as_ref();
+            PeerLink { peer, round_trip: connected.map(|peer| peer.connection.rtt()) }
+        };
+        others.map(link).collect()
     }
 
     /// A client is connected. Returns the connection's number.

@@ -1,0 +1,71 @@
+//! What users type after `bench cluster`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use protocols::Protocol;
+
+/// Where a cluster lives unless another directory is named.
+pub(crate) const DATA: &str = "./.bench-cluster";
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed (status: a replica does not answer); 2 usage, or the cluster's \
+    state does not allow it; 4 replicas at rest disagree (status).";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ClusterArguments {
+    /// The cluster's directory.
+    #[arg(long, value_name = "DIR", default_value = DATA, global = true)]
+    pub(crate) data: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Start a cluster in the background, or one again that was stopped.
+    Up(UpArguments),
+    /// Show every replica: its process, whom it is connected with, how far it is, and whether all agree.
+    Status,
+    /// Kill replicas with SIGKILL: each ends at once, with nothing said or written.
+    Kill(ReplicasArguments),
+    /// Start dead replicas again with what they had written; one that is alive is killed first.
+    Restart(ReplicasArguments),
+    /// Stop the cluster and remove its directory.
+    Down(DownArguments),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct UpArguments {
+    /// How many replicas, an odd number; absent, 3, or as many as the cluster in the directory has.
+    #[arg(short = 'n', long = "replicas", value_name = "N", value_parser = odd)]
+    pub(crate) replicas: Option<usize>,
+    /// What to run: paxos, multi-paxos or epaxos; absent, epaxos, or what the cluster in the directory runs.
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
+    /// Replica 0 listens on this UDP port of the loopback, the others on those that follow; absent, on free ones.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) base_port: Option<u16>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplicasArguments {
+    /// Which replicas, counted from 0.
+    #[arg(value_name = "REPLICA", required = true)]
+    pub(crate) replicas: Vec<u8>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DownArguments {
+    /// Keep the directory: `up` starts the cluster again with all that it holds.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+fn odd(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(replicas) if replicas % 2 == 1 && (3..=51).contains(&replicas) => Ok(replicas),
+        _ => Err("must be odd, 3 to 51".to_owned()),
+    }
+}

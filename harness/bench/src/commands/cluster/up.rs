@@ -1,0 +1,217 @@
+//! `bench cluster up`: starts a cluster, or one again that was stopped or died.
+
+use std::{fmt::Write, process::ExitCode};
+
+use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
+
+use super::{block_on, list, typed};
+use crate::{
+    cli::cluster::UpArguments,
+    exit::Failure,
+    interrupt::Interrupt,
+    output,
+    standing::{
+        Description, Directory, Lock,
+        lines::Lines,
+        process::boot_id,
+        start::{self, Down, Starting},
+    },
+};
+
+const REPLICAS: usize = 3;
+const PROTOCOL: Protocol = Protocol::EPaxos;
+/// Between looking for a port and binding it another process may take it.
+const PORT_ATTEMPTS: u32 = 3;
+
+pub(super) fn run(directory: &Directory, arguments: &UpArguments) -> Result<ExitCode, Failure> {
+    let lock = directory.lock_or_make("up")?;
+    let text = match directory.described()? {
+        None => anew(directory, arguments, &lock)?,
+        Some(description) => again(directory, description, arguments, &lock)?,
+    };
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A new cluster. If it does not come up, nothing is left of it.
+fn anew(directory: &Directory, arguments: &UpArguments, lock: &Lock) -> Result<String, Failure> {
+    let made = make(directory, arguments, lock);
+    if made.is_err() && directory.remove(lock).is_err() {
+        eprintln!("bench: {}: cannot be removed: remove it by hand", directory.root().display());
+    }
+    let description = made?;
+    Ok(told(directory, &description, "are up"))
+}
+
+fn make(
+    directory: &Directory,
+    arguments: &UpArguments,
+    lock: &Lock,
+) -> Result<Description, Failure> {
+    let replicas = arguments.replicas.unwrap_or(REPLICAS);
+    let addresses = start::addresses(replicas, arguments.base_port)?;
+    directory.furnish(replicas)?;
+    let protocol = arguments.protocol.unwrap_or(PROTOCOL);
+    let mut description = Description::new(protocol, Config::new(replicas), addresses);
+    start_all(directory, &mut description, arguments.base_port.is_none(), lock)?;
+    Ok(description)
+}
+
+/// A cluster that is there already, none of its replicas alive.
+fn again(
+    directory: &Directory,
+    mut description: Description,
+    arguments: &UpArguments,
+    lock: &Lock,
+) -> Result<String, Failure> {
+    check_alive(directory, &description)?;
+    check_same(directory, &description, arguments)?;
+    check_memory(directory, &description)?;
+    let is_moved = match arguments.base_port {
+        Some(base) => {
+            let wanted = start::addresses(description.replicas(), Some(base))?;
+            std::mem::replace(&mut description.addresses, wanted) != description.addresses
+        }
+        None => start::replace_taken(&mut description.addresses)?,
+    };
+    let was_stopped = description.stopped;
+    description.boot_id = boot_id();
+    description.stopped = false;
+    description.cut.clear();
+    start_all(directory, &mut description, arguments.base_port.is_none(), lock)?;
+    let mut done = "are up again".to_owned();
+    if !was_stopped {
+        done.push_str(", which had died");
+    }
+    if is_moved {
+        done.push_str(", on other ports");
+    }
+    Ok(told(directory, &description, &done))
+}
+
+/// Is it up already?
+fn check_alive(directory: &Directory, description: &Description) -> Result<(), Failure> {
+    let (root, alive) = (directory.root().display(), description.alive());
+    if alive.is_empty() {
+        return Ok(());
+    }
+    let dead = ReplicaSet::all(description.replicas()).difference(alive);
+    Err(Failure::usage(if dead.is_empty() {
+        let (status, down) = (typed(directory, "cluster status"), typed(directory, "cluster down"));
+        format!("{root}: this cluster is up already: `{status}` shows it, `{down}` stops it")
+    } else {
+        let numbers: Vec<String> = dead.iter().map(|id| id.0.to_string()).collect();
+        let restart = typed(directory, &format!("cluster restart {}", numbers.join(" ")));
+        format!(
+            "{root}: this cluster is up already, but {} died: `{restart}` starts what is dead again",
+            list(dead)
+        )
+    }))
+}
+
+/// Is it what was asked for?
+fn check_same(
+    directory: &Directory,
+    description: &Description,
+    arguments: &UpArguments,
+) -> Result<(), Failure> {
+    let (root, down) = (directory.root().display(), typed(directory, "cluster down"));
+    let differs = |asked: String, is: String| {
+        Err(Failure::usage(format!(
+            "{asked}: the cluster in {root} is of {is}: leave it away to start that one again, or remove it with \
+             `{down}`"
+        )))
+    };
+    if let Some(replicas) = arguments.replicas.filter(|asked| *asked != description.replicas()) {
+        return differs(format!("-n {replicas}"), format!("{} replicas", description.replicas()));
+    }
+    if let Some(protocol) = arguments.protocol.filter(|asked| *asked != description.protocol) {
+        return differs(format!("--protocol {protocol}"), description.protocol.to_string());
+    }
+    Ok(())
+}
+
+/// Is there anything to come back to?
+fn check_memory(directory: &Directory, description: &Description) -> Result<(), Failure> {
+    let (root, down) = (directory.root().display(), typed(directory, "cluster down"));
+    let why = match (description.stopped, description.is_of_this_boot()) {
+        (true, _) => "was stopped",
+        (false, true) => "has died",
+        (false, false) => "ended with the machine, which was started anew since",
+    };
+    Err(Failure::usage(format!(
+        "{root}: its cluster {why}, and kept everything in memory: there is nothing to start again: `{down}` removes \
+         what is left"
+    )))
+}
+
+/// Starts every replica and waits until they are connected.
+fn start_all(
+    directory: &Directory,
+    description: &mut Description,
+    may_move: bool,
+    lock: &Lock,
+) -> Result<(), Failure> {
+    block_on(async {
+        let mut interrupt = Interrupt::new()?;
+        let mut attempt = 1;
+        loop {
+            let mut starting = Starting::default();
+            for id in ReplicaId::all(description.replicas()) {
+                starting.start(directory, description, id, lock)?;
+            }
+            let lines = Lines::new(directory, description)?;
+            let up = starting
+                .wait_until_up(&lines, description, ReplicaSet::EMPTY, &mut interrupt)
+                .await;
+            match up {
+                Ok(()) => {
+                    starting.keep();
+                    return Ok(());
+                }
+                Err(down) if down.is_port_taken() && may_move && attempt < PORT_ATTEMPTS => {
+                    attempt += 1;
+                    drop(starting);
+                    start::replace_taken(&mut description.addresses)?;
+                }
+                Err(Down::Other(text)) => {
+                    let logs = directory.log(ReplicaId(0));
+                    let logs = logs.parent().unwrap_or(&logs).display().to_string();
+                    return Err(Failure::failed(format!("{text}: their logs were in {logs}")));
+                }
+                Err(down) => return Err(Failure::failed(down)),
+            }
+        }
+    })
+}
+
+/// What is up, and what to try next.
+fn told(directory: &Directory, description: &Description, done: &str) -> String {
+    let mut text = format!(
+        "{} replicas of {} {done} in {}\n\n",
+        description.replicas(),
+        description.protocol,
+        directory.root().display(),
+    );
+    let mut rows = vec![["replica", "process", "address"].map(str::to_owned)];
+    for id in ReplicaId::all(description.replicas()) {
+        let pid =
+            description.process(id).map_or_else(String::new, |process| process.pid.to_string());
+        rows.push([id.0.to_string(), pid, description.addresses[id.index()].to_string()]);
+    }
+    for line in output::aligned(&rows).lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    text.push_str("\nTry\n");
+    for command in [
+        "client put 114 514",
+        "client get 114 --server all",
+        "client batch-put -N 1000 --pipeline 1000 --random-key --random-server",
+        "cluster kill 0",
+        "cluster status",
+        "cluster down",
+    ] {
+        let _ = writeln!(text, "  {}", typed(directory, command));
+    }
+    text
+}

@@ -1,0 +1,82 @@
+//! What replicas say of themselves, each asked for a bounded time.
+
+use std::{net::SocketAddr, time::Duration};
+
+use node::{
+    control::{Control, Operator},
+    identity::{Identity, Role},
+    wire::ReplicaStatus,
+};
+use protocols::{ReplicaId, ReplicaSet};
+
+use super::{Description, Directory};
+use crate::{exit::Failure, quic::join_all};
+
+/// Chosen: many times what a replica under load needs to answer; beyond it a person would think that nothing happens.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// Opens lines to the replicas of a standing cluster. Needs a runtime.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    operator: Operator,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Lines {
+    /// The lines to the replicas of `description`.
+    ///
+    /// # Errors
+    /// If the directory's credentials cannot be used.
+    pub(crate) fn new(directory: &Directory, description: &Description) -> Result<Self, Failure> {
+        let identity = Identity::load(&directory.credentials(), Role::Operator);
+        let operator = identity.and_then(|identity| Operator::new(&identity));
+        let operator = operator.map_err(Failure::failed)?;
+        Ok(Self { operator, addresses: description.addresses.clone() })
+    }
+
+    /// A line to `replica`.
+    ///
+    /// # Errors
+    /// If it does not answer in time.
+    pub(crate) async fn line(&self, replica: ReplicaId) -> Result<Control, String> {
+        let address = self.addresses[replica.index()];
+        within(ANSWER_TIMEOUT, self.operator.connect(replica, address)).await
+    }
+
+    /// How things stand at `replica`.
+    ///
+    /// # Errors
+    /// As [`Lines::line`].
+    pub(crate) async fn status(&self, replica: ReplicaId) -> Result<ReplicaStatus, String> {
+        let mut line = self.line(replica).await?;
+        within(ANSWER_TIMEOUT, line.status()).await
+    }
+
+    /// How things stand at each of `replicas`, in order.
+    pub(crate) async fn statuses(
+        &self,
+        replicas: ReplicaSet,
+    ) -> Vec<(ReplicaId, Result<ReplicaStatus, String>)> {
+        join_all(replicas.iter().map(async |id| (id, self.status(id).await))).await
+    }
+
+    /// Asks each of `replicas` to stop; those that do not answer are somebody else's to stop.
+    pub(crate) async fn shut_down(&self, replicas: ReplicaSet) {
+        let asked = replicas.iter().map(async |id| {
+            let line = self.line(id).await?;
+            within(ANSWER_TIMEOUT, line.shut_down()).await
+        });
+        join_all(asked).await;
+    }
+}
+
+/// What `asked` comes to, if it comes in time.
+pub(crate) async fn within<T>(
+    timeout: Duration,
+    asked: impl Future<Output = Result<T, node::NodeError>>,
+) -> Result<T, String> {
+    match tokio::time::timeout(timeout, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", timeout.as_secs_f64())),
+    }
+}
