@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use node::storage::Durability;
 use protocols::Protocol;
 
 /// Where a cluster lives unless another directory is named.
@@ -44,9 +45,16 @@ pub(crate) struct UpArguments {
     /// What to run: paxos, multi-paxos or epaxos; absent, epaxos, or what the cluster in the directory runs.
     #[arg(long)]
     pub(crate) protocol: Option<Protocol>,
+    /// What a replica's records outlive: memory (nothing), buffered (a killed process), fsync (a power cut); absent,
+    /// buffered, or what the cluster in the directory has.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) durability: Option<Durability>,
     /// Replica 0 listens on this UDP port of the loopback, the others on those that follow; absent, on free ones.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: Option<u16>,
+    /// Start a cluster again whose records may not all have reached the disk before the machine went down.
+    #[arg(long)]
+    pub(crate) accept_loss: bool,
 }
 
 #[derive(Args, Debug)]

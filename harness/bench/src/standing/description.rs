@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use node::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ pub(crate) struct Description {
     /// Of the form of all this.
     pub(crate) version: u32,
     pub(crate) protocol: Protocol,
+    /// What a replica's records outlive.
+    pub(crate) durability: Durability,
     /// Of every replica's core.
     pub(crate) config: Config,
     /// Where each replica listens, by number.
@@ -39,11 +42,17 @@ struct AnyVersion {
 
 impl Description {
     /// A cluster none of whose processes was started yet.
-    pub(crate) fn new(protocol: Protocol, config: Config, addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(
+        protocol: Protocol,
+        durability: Durability,
+        config: Config,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
         let processes = addresses.iter().map(|_| None).collect();
         Self {
             version: VERSION,
             protocol,
+            durability,
             config,
             addresses,
             boot_id: boot_id(),
@@ -130,7 +139,7 @@ mod tests {
 
     fn description() -> Description {
         let address = SocketAddr::from(([127, 0, 0, 1], 7_000));
-        Description::new(Protocol::EPaxos, Config::new(3), vec![address; 3])
+        Description::new(Protocol::EPaxos, Durability::Fsync, Config::new(3), vec![address; 3])
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use node::storage::Durability;
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
 use super::{Description, Directory, Lock, Process, lines::Lines};
@@ -184,12 +185,16 @@ impl Started {
             .args(["--config", &config])
             .arg("--credentials")
             .arg(directory.credentials())
+            .args(["--durability", description.durability.name()])
             .arg("--detach")
             // It keeps no directory of its starter's busy.
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err);
+        if description.durability != Durability::Memory {
+            command.arg("--data").arg(directory.replica(id));
+        }
         let child = command.spawn().map_err(|error| error.to_string())?;
         Ok(Self { id, child, log, log_from })
     }

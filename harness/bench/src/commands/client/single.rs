@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     cli::client::{GetArguments, PutArguments},
+    commands::cluster::typed,
     exit::{FAILED, Failure},
     output,
+    standing::Sight,
 };
 
 pub(super) async fn put(setting: &Setting, arguments: &PutArguments) -> Result<ExitCode, Failure> {
@@ -32,19 +34,22 @@ pub(super) async fn put(setting: &Setting, arguments: &PutArguments) -> Result<E
 
 pub(super) async fn get(setting: &Setting, arguments: &GetArguments) -> Result<ExitCode, Failure> {
     let mut caller = setting.caller()?;
-    let mut absent = false;
+    let mut complete = true;
     for key in &arguments.keys {
         for to in &setting.servers {
-            let value = get_one(setting, &mut caller, key, *to).await?;
-            absent |= value.is_none();
             let name = (arguments.keys.len() > 1).then_some(key.as_str());
-            show(setting, *to, name, value)?;
-            if absent && !setting.all {
-                eprintln!("bench: get {key:?}: there is no such key");
-            }
+            complete &= match get_one(setting, &mut caller, key, *to).await {
+                Ok(value) => show(setting, *to, (key, name), value)?,
+                // The others are asked all the same.
+                Err(failure) if setting.all => {
+                    eprintln!("bench: {failure}");
+                    false
+                }
+                Err(failure) => return Err(failure),
+            };
         }
     }
-    Ok(if absent { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 pub(super) async fn put_get(
@@ -58,7 +63,7 @@ pub(super) async fn put_get(
     for to in &setting.servers {
         let value = get_one(setting, &mut caller, &arguments.key, *to).await?;
         other |= value.as_deref() != Some(arguments.value.as_bytes());
-        show(setting, *to, None, value)?;
+        show(setting, *to, (&arguments.key, None), value)?;
     }
     if other {
         let key = &arguments.key;
@@ -78,8 +83,9 @@ async fn put_one(
     let PutArguments { key, value } = arguments;
     let value = Some(Value::Given(value.clone().into_bytes()));
     let order = Order { key: key.clone().into_bytes(), value, to, pinned: setting.all };
-    let ended = one(caller, order).await;
     let what = format!("put {key:?}");
+    check_alive(setting, &what, to)?;
+    let ended = one(caller, order).await;
     match &ended.end {
         End::Answered(Outcome::Done | Outcome::Forgotten) => Ok(ended),
         End::Answered(other) => {
@@ -103,8 +109,9 @@ async fn get_one(
     to: ReplicaId,
 ) -> Result<Option<Vec<u8>>, Failure> {
     let order = Order { key: key.as_bytes().to_vec(), value: None, to, pinned: setting.all };
-    let ended = one(caller, order).await;
     let what = format!("get {key:?}");
+    check_alive(setting, &what, to)?;
+    let ended = one(caller, order).await;
     match ended.end {
         End::Answered(Outcome::Value(value)) => Ok(value),
         End::Answered(other) => {
@@ -126,6 +133,18 @@ fn not_sent(setting: &Setting, what: &str, to: ReplicaId, then: &str) -> Failure
     Failure::failed(format!("{what}: {whom} {could} be reached within {timeout_s} s: {then}"))
 }
 
+/// A replica that is asked alone must be alive.
+fn check_alive(setting: &Setting, what: &str, to: ReplicaId) -> Result<(), Failure> {
+    if setting.all && setting.description.look(to) == Sight::Gone {
+        let restart = typed(&setting.directory, &format!("cluster restart {}", to.0));
+        return Err(Failure::failed(format!(
+            "{what}: replica {} is dead: `{restart}` starts it again",
+            to.0
+        )));
+    }
+    Ok(())
+}
+
 async fn one(caller: &mut Caller, order: Order) -> Ended {
     let number = caller.begin(order);
     loop {
@@ -135,25 +154,27 @@ async fn one(caller: &mut Caller, order: Order) -> Ended {
     }
 }
 
-/// Prints a value: alone, or with the replica and the key if there are several.
+/// Prints a value: alone, or with the replica and the key if there are several. False if there is none.
 fn show(
     setting: &Setting,
     to: ReplicaId,
-    key: Option<&str>,
+    (key, name): (&str, Option<&str>),
     value: Option<Vec<u8>>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let mut line = Vec::new();
     if setting.all {
         line.extend_from_slice(format!("replica {}: ", to.0).as_bytes());
-        if let Some(key) = key {
-            line.extend_from_slice(format!("{key}: ").as_bytes());
+        if let Some(name) = name {
+            line.extend_from_slice(format!("{name}: ").as_bytes());
         }
     }
-    match value {
-        Some(value) => line.extend_from_slice(&value),
-        None if setting.all => line.extend_from_slice(b"(absent)"),
-        None => return Ok(()),
-    }
+    let Some(value) = value else {
+        let whose = if setting.all { format!(" at replica {}", to.0) } else { String::new() };
+        eprintln!("bench: get {key:?}: there is no such key{whose}");
+        return Ok(false);
+    };
+    line.extend_from_slice(&value);
     line.push(b'\n');
-    output::print_bytes(&line)
+    output::print_bytes(&line)?;
+    Ok(true)
 }

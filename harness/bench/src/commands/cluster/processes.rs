@@ -1,14 +1,16 @@
 //! `bench cluster kill` and `restart`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
+use node::storage::Durability;
 use protocols::ReplicaSet;
 
-use super::{list, named, prospects, typed};
+use super::{block_on, list, named, prospects, typed};
 use crate::{
     exit::Failure,
+    interrupt::Interrupt,
     output,
-    standing::{Description, Directory},
+    standing::{Description, Directory, Lock, lines::Lines, start::Starting},
 };
 
 pub(super) fn kill(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Failure> {
@@ -35,12 +37,64 @@ fn kill_all(description: &Description, victims: ReplicaSet) -> Result<(), Failur
 }
 
 pub(super) fn restart(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Failure> {
-    let _lock = directory.lock_existing("restart")?;
-    let description = directory.description()?;
-    let _wanted = named(&description, "restart", numbers)?;
-    let down = typed(directory, "cluster down");
-    Err(Failure::usage(format!(
-        "restart: the cluster keeps everything in memory, and a killed replica has forgotten what it promised: \
-         `{down}`, then `up`"
-    )))
+    let lock = directory.lock_existing("restart")?;
+    let mut description = directory.description()?;
+    let wanted = named(&description, "restart", numbers)?;
+    check_can_return(directory, &description)?;
+    let killed: ReplicaSet = wanted.intersection(description.alive());
+    kill_all(&description, killed)?;
+    let begun = Instant::now();
+    block_on(bring_back(directory, &mut description, wanted, &lock))?;
+    let verb = if wanted.len() == 1 { "is" } else { "are" };
+    let mut text =
+        format!("{} {verb} back after {:.2} s", list(wanted), begun.elapsed().as_secs_f64());
+    if !killed.is_empty() {
+        text.push_str(&format!("; {} had been alive and was killed first", list(killed)));
+    }
+    text.push('\n');
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// May a replica of this cluster start again by itself?
+fn check_can_return(directory: &Directory, description: &Description) -> Result<(), Failure> {
+    let (up, down) = (typed(directory, "cluster up"), typed(directory, "cluster down"));
+    if description.durability == Durability::Memory {
+        return Err(Failure::usage(format!(
+            "restart: with durability memory a replica that died has forgotten what it promised, and the others refuse \
+             it: `{down}` and `{up} --durability buffered`"
+        )));
+    }
+    if description.stopped || !description.is_of_this_boot() {
+        return Err(Failure::usage(format!(
+            "restart: the whole cluster is down: `{up}` starts it"
+        )));
+    }
+    Ok(())
+}
+
+async fn bring_back(
+    directory: &Directory,
+    description: &mut Description,
+    wanted: ReplicaSet,
+    lock: &Lock,
+) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::new()?;
+    let lines = Lines::new(directory, description)?;
+    let mut starting = Starting::default();
+    for id in wanted.iter() {
+        starting.start(directory, description, id, lock)?;
+    }
+    let others = description.running().difference(wanted);
+    match starting.wait_until_up(&lines, description, others, &mut interrupt).await {
+        Ok(()) => {
+            starting.keep();
+            Ok(())
+        }
+        Err(down) if down.is_port_taken() => Err(Failure::failed(format!(
+            "{down}: free that port, or move the whole cluster: `{} --keep`, then `up`",
+            typed(directory, "cluster down")
+        ))),
+        Err(down) => Err(Failure::failed(down)),
+    }
 }

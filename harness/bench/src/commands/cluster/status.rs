@@ -29,9 +29,10 @@ pub(super) fn run(directory: &Directory) -> Result<ExitCode, Failure> {
         rows.push(replica.row(&description, reference));
     }
     let mut text = format!(
-        "{} · {} replicas · {}\n\n",
+        "{} · {} replicas · durability {} · {}\n\n",
         description.protocol,
         description.replicas(),
+        description.durability,
         directory.root().display()
     );
     text.push_str(&output::aligned(&rows));

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, process::ExitCode};
 
+use node::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 
 use super::{block_on, list, typed};
@@ -20,6 +21,8 @@ use crate::{
 
 const REPLICAS: usize = 3;
 const PROTOCOL: Protocol = Protocol::EPaxos;
+/// What the killing of processes does not harm, at next to no cost.
+const DURABILITY: Durability = Durability::Buffered;
 /// Between looking for a port and binding it another process may take it.
 const PORT_ATTEMPTS: u32 = 3;
 
@@ -52,7 +55,8 @@ fn make(
     let addresses = start::addresses(replicas, arguments.base_port)?;
     directory.furnish(replicas)?;
     let protocol = arguments.protocol.unwrap_or(PROTOCOL);
-    let mut description = Description::new(protocol, Config::new(replicas), addresses);
+    let durability = arguments.durability.unwrap_or(DURABILITY);
+    let mut description = Description::new(protocol, durability, Config::new(replicas), addresses);
     start_all(directory, &mut description, arguments.base_port.is_none(), lock)?;
     Ok(description)
 }
@@ -66,7 +70,7 @@ fn again(
 ) -> Result<String, Failure> {
     check_alive(directory, &description)?;
     check_same(directory, &description, arguments)?;
-    check_memory(directory, &description)?;
+    check_kept(directory, &description, arguments)?;
     let is_moved = match arguments.base_port {
         Some(base) => {
             let wanted = start::addresses(description.replicas(), Some(base))?;
@@ -128,21 +132,36 @@ fn check_same(
     if let Some(protocol) = arguments.protocol.filter(|asked| *asked != description.protocol) {
         return differs(format!("--protocol {protocol}"), description.protocol.to_string());
     }
+    if let Some(durability) = arguments.durability.filter(|asked| *asked != description.durability)
+    {
+        let is = format!("durability {}", description.durability);
+        return differs(format!("--durability {durability}"), is);
+    }
     Ok(())
 }
 
-/// Is there anything to come back to?
-fn check_memory(directory: &Directory, description: &Description) -> Result<(), Failure> {
+/// Is everything there that the replicas had written?
+fn check_kept(
+    directory: &Directory,
+    description: &Description,
+    arguments: &UpArguments,
+) -> Result<(), Failure> {
     let (root, down) = (directory.root().display(), typed(directory, "cluster down"));
-    let why = match (description.stopped, description.is_of_this_boot()) {
-        (true, _) => "was stopped",
-        (false, true) => "has died",
-        (false, false) => "ended with the machine, which was started anew since",
-    };
-    Err(Failure::usage(format!(
-        "{root}: its cluster {why}, and kept everything in memory: there is nothing to start again: `{down}` removes \
-         what is left"
-    )))
+    let went_down = !description.stopped && !description.is_of_this_boot();
+    match description.durability {
+        Durability::Memory => Err(Failure::usage(format!(
+            "{root}: the cluster that was here kept everything in memory, and its replicas have ended: `{down}` removes \
+             what is left"
+        ))),
+        // A replica that forgets what it promised can make the others lose what was acknowledged.
+        Durability::Buffered if went_down && !arguments.accept_loss => {
+            Err(Failure::usage(format!(
+                "{root}: the machine went down while this cluster was up, and with durability buffered what was written last \
+             may not have reached the disk: `{down}` removes it, and --accept-loss starts it all the same"
+            )))
+        }
+        Durability::Buffered | Durability::Fsync => Ok(()),
+    }
 }
 
 /// Starts every replica and waits until they are connected.
@@ -188,9 +207,10 @@ fn start_all(
 /// What is up, and what to try next.
 fn told(directory: &Directory, description: &Description, done: &str) -> String {
     let mut text = format!(
-        "{} replicas of {} {done} in {}\n\n",
+        "{} replicas of {} (durability {}) {done} in {}\n\n",
         description.replicas(),
         description.protocol,
+        description.durability,
         directory.root().display(),
     );
     let mut rows = vec![["replica", "process", "address"].map(str::to_owned)];
@@ -208,6 +228,9 @@ fn told(directory: &Directory, description: &Description, done: &str) -> String 
         "client get 114 --server all",
         "client batch-put -N 1000 --pipeline 1000 --random-key --random-server",
         "cluster kill 0",
+        "cluster restart 0",
+        "cluster partition 0",
+        "cluster heal",
         "cluster status",
         "cluster down",
     ] {
