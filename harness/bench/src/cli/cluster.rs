@@ -32,6 +32,10 @@ pub(crate) enum ClusterCommand {
     Kill(ReplicasArguments),
     /// Start dead replicas again with what they had written; one that is alive is killed first.
     Restart(ReplicasArguments),
+    /// Cut replicas off from each other.
+    Partition(PartitionArguments),
+    /// End every partition.
+    Heal,
     /// Stop the cluster and remove its directory.
     Down(DownArguments),
 }
@@ -63,6 +67,23 @@ pub(crate) struct ReplicasArguments {
     #[arg(value_name = "REPLICA", required = true)]
     pub(crate) replicas: Vec<u8>,
 }
+
+#[derive(Args, Debug)]
+#[command(after_help = PARTITION_HELP)]
+pub(crate) struct PartitionArguments {
+    /// Groups that hear only themselves, such as 0 1,2 or '0|1,2'; replicas that are not named are one more group.
+    #[arg(value_name = "GROUP", required_unless_present = "from", conflicts_with_all = ["from", "to"])]
+    pub(crate) groups: Vec<String>,
+    /// One way: what these send does not reach those of --to.
+    #[arg(long, value_name = "REPLICAS", value_delimiter = ',', requires = "to")]
+    pub(crate) from: Vec<u8>,
+    /// One way: whom it does not reach.
+    #[arg(long, value_name = "REPLICAS", value_delimiter = ',', requires = "from")]
+    pub(crate) to: Vec<u8>,
+}
+
+const PARTITION_HELP: &str = "A partition adds to those that there are, until `heal`. Clients and operators reach every \
+    replica all the while.";
 
 #[derive(Args, Debug)]
 pub(crate) struct DownArguments {

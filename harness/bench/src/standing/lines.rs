@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use node::{
     control::{Control, Operator},
+    emulator::NetworkChange,
     identity::{Identity, Role},
     wire::ReplicaStatus,
 };
@@ -58,6 +59,22 @@ impl Lines {
         replicas: ReplicaSet,
     ) -> Vec<(ReplicaId, Result<ReplicaStatus, String>)> {
         join_all(replicas.iter().map(async |id| (id, self.status(id).await))).await
+    }
+
+    /// Tells `change` to each of `replicas`; those that do not answer, with the reason.
+    pub(crate) async fn network(
+        &self,
+        replicas: ReplicaSet,
+        change: &NetworkChange,
+    ) -> Vec<(ReplicaId, String)> {
+        let told = replicas.iter().map(async |id| {
+            let told = async {
+                let mut line = self.line(id).await?;
+                within(ANSWER_TIMEOUT, line.network(change)).await
+            };
+            told.await.err().map(|error| (id, error))
+        });
+        join_all(told).await.into_iter().flatten().collect()
     }
 
     /// Asks each of `replicas` to stop; those that do not answer are somebody else's to stop.

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use node::storage::Durability;
+use node::{emulator::NetworkPlan, storage::Durability};
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
 use super::{Description, Directory, Lock, Process, lines::Lines};
@@ -174,6 +174,9 @@ impl Started {
         let peers: Vec<String> = description.addresses.iter().map(SocketAddr::to_string).collect();
         let config = serde_json::to_string(&description.config)
             .expect("a configuration is plain numbers and names");
+        // Nothing is emulated to begin with, but partitions can be.
+        let network = NetworkPlan::flat(description.replicas(), 0);
+        let network = serde_json::to_string(&network).expect("a plan is plain numbers");
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
         command
@@ -186,6 +189,7 @@ impl Started {
             .arg("--credentials")
             .arg(directory.credentials())
             .args(["--durability", description.durability.name()])
+            .args(["--network", &network])
             .arg("--detach")
             // It keeps no directory of its starter's busy.
             .current_dir("/")

@@ -1,9 +1,10 @@
 //! `bench cluster`: a cluster in the background, to play with.
 //!
-//! A module per subcommand: [`up`], [`status`], [`down`], [`processes`] for kill and restart.
+//! A module per subcommand: [`up`], [`status`], [`down`], [`processes`] for kill and restart, [`links`] for partition and heal.
 //! What they share, the directory and the processes, is [`crate::standing`].
 
 mod down;
+mod links;
 mod processes;
 mod status;
 mod up;
@@ -26,6 +27,8 @@ pub(crate) fn run(arguments: &ClusterArguments) -> Result<ExitCode, Failure> {
         ClusterCommand::Status => status::run(&directory),
         ClusterCommand::Kill(arguments) => processes::kill(&directory, &arguments.replicas),
         ClusterCommand::Restart(arguments) => processes::restart(&directory, &arguments.replicas),
+        ClusterCommand::Partition(arguments) => links::partition(&directory, arguments),
+        ClusterCommand::Heal => links::heal(&directory),
         ClusterCommand::Down(arguments) => down::run(&directory, arguments),
     }
 }

@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Instant};
 use node::storage::Durability;
 use protocols::ReplicaSet;
 
-use super::{block_on, list, named, prospects, typed};
+use super::{block_on, links, list, named, prospects, typed};
 use crate::{
     exit::Failure,
     interrupt::Interrupt,
@@ -88,6 +88,7 @@ async fn bring_back(
     let others = description.running().difference(wanted);
     match starting.wait_until_up(&lines, description, others, &mut interrupt).await {
         Ok(()) => {
+            links::tell(&lines, wanted, description).await?;
             starting.keep();
             Ok(())
         }
