@@ -1,7 +1,8 @@
 //! What each fault cost in silence: the longest time after it without a reply, a commit or an execution.
 //!
-//! A fault is answered for until the next one strikes. A silence that began before a fault counts from the fault on, and
-//! one that lasts beyond the next fault counts in full: it is what the fault began. All of it is exact, from the events
+//! A fault is answered for until the next one strikes. A silence that began before a fault counts from the fault on. One
+//! that lasts beyond the next fault counts in full, since it is what the fault began, unless nearly all of it came after
+//! that next fault: then it is the next one's, and only what came before counts. All of it is exact, from the events
 //! themselves and not from the buckets of `timeseries.csv`.
 
 use crate::replica::ReplicaReport;
@@ -22,6 +23,9 @@ pub const COMMITS: &str = "commit";
 pub const EXECUTIONS: &str = "execution";
 /// A committed request that waits for its execution.
 pub const WAITS: &str = "wait";
+
+/// Chosen: a silence of which less than one part in so many came before the next fault is that one's.
+const OWN_SHARE: u64 = 10;
 
 /// One fault, and the time that it answers for.
 struct Strike<'a> {
@@ -121,9 +125,12 @@ impl Strike<'_> {
         silences
             .into_iter()
             .filter(|silence| silence.to_ns > self.from_ns && silence.from_ns < self.until_ns)
-            .map(|silence| Silence {
-                from_ns: silence.from_ns.max(self.from_ns),
-                to_ns: silence.to_ns.min(end_ns),
+            .map(|silence| {
+                let from_ns = silence.from_ns.max(self.from_ns);
+                let to_ns = silence.to_ns.min(end_ns);
+                let (own_ns, all_ns) = (self.until_ns.saturating_sub(from_ns), to_ns - from_ns);
+                let next_ones = own_ns < all_ns / OWN_SHARE;
+                Silence { from_ns, to_ns: if next_ones { self.until_ns } else { to_ns } }
             })
             .max_by_key(Silence::length_ns)
     }
@@ -227,8 +234,8 @@ mod tests {
         rows.map(|row| (row.event, row.what, row.place, row.from_s * 1e3, row.to_s * 1e3)).collect()
     }
 
-    fn of<'a>(
-        gaps: &'a [(String, String, String, f64, f64)],
+    fn of(
+        gaps: &[(String, String, String, f64, f64)],
         event: &str,
         what: &str,
         place: &str,
@@ -256,6 +263,18 @@ mod tests {
         assert_eq!(of(&gaps, "heal", COMMITS, "r0"), None, "and stays so");
         assert_eq!(of(&gaps, "heal", REPLIES, "0"), Some((600.0, 980.0)), "from the fault on");
         assert!(gaps.iter().all(|gap| gap.0 != "session-lost" && gap.0 != "restart"));
+    }
+
+    #[test]
+    fn a_silence_that_the_next_fault_began_is_that_ones() {
+        let events = vec![event(0.2, "pause", "r1"), event(0.4, "kill", "r1")];
+        let began = |at_ms| {
+            let run = run(&[50, 199, at_ms, 900], [&[], &[]], events.clone());
+            let gaps = gaps(&run);
+            [of(&gaps, "pause", REPLIES, ALL), of(&gaps, "kill", REPLIES, ALL)].map(Option::unwrap)
+        };
+        assert_eq!(began(395), [(200.0, 395.0), (400.0, 900.0)]);
+        assert_eq!(began(210), [(210.0, 900.0), (400.0, 900.0)], "begun by the first");
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
         "points": points,
         "comparisons": comparisons(&results),
         "formulas": formulas(dir)?,
+        "gaps": results.gaps,
         "warnings": warnings(&results),
     }))
 }

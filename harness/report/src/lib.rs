@@ -10,6 +10,7 @@
 
 mod cell;
 mod error;
+mod gaps;
 mod json;
 mod numbers;
 mod plot;
@@ -18,6 +19,7 @@ mod summary;
 mod table;
 mod terminal;
 mod verdict;
+mod windows;
 
 pub use error::ReportError;
 pub use json::json;

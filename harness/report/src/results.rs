@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use measure::{
-    CdfRow, EventRow, Manifest, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow, read_rows,
-    read_summary,
+    CdfRow, CsvRow, EventRow, GapRow, Manifest, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+    read_rows, read_summary,
 };
 
 use crate::error::ReportError;
@@ -18,6 +18,8 @@ pub(crate) struct Results {
     pub(crate) replicas: Vec<ReplicaRow>,
     pub(crate) timeseries: Vec<TimeseriesRow>,
     pub(crate) events: Vec<EventRow>,
+    /// None in results of older versions.
+    pub(crate) gaps: Vec<GapRow>,
     pub(crate) verdicts: Vec<VerdictRow>,
     pub(crate) cdf: Vec<CdfRow>,
     /// In the order in which they first ran.
@@ -58,6 +60,7 @@ impl Results {
             replicas: read_rows(dir)?,
             timeseries: read_rows(dir)?,
             events: read_rows(dir)?,
+            gaps: if dir.join(GapRow::FILE).exists() { read_rows(dir)? } else { Vec::new() },
             verdicts: read_rows(dir)?,
             cdf: read_rows(dir)?,
             protocols: distinct(summary.iter().map(|row| row.protocol.clone())),

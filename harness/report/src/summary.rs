@@ -173,22 +173,27 @@ impl Results {
     }
 
     fn findings(&self) -> Vec<Warning> {
-        let mut groups: Vec<(&measure::VerdictRow, usize)> = Vec::new();
+        let mut groups: Vec<Vec<&measure::VerdictRow>> = Vec::new();
         for row in &self.verdicts {
-            let same = |(first, _): &&mut (&measure::VerdictRow, usize)| {
-                first.severity == row.severity && first.advice == row.advice
+            let same = |group: &&mut Vec<&measure::VerdictRow>| {
+                group[0].severity == row.severity && group[0].advice == row.advice
             };
             match groups.iter_mut().find(same) {
-                Some((_, count)) => *count += 1,
-                None => groups.push((row, 1)),
+                Some(group) => group.push(row),
+                None => groups.push(vec![row]),
             }
         }
-        let warning = |(first, count): &(&measure::VerdictRow, usize)| {
+        let warning = |group: &Vec<&measure::VerdictRow>| {
+            let (first, count) = (group[0], group.len());
+            if let Some(text) = told_apart(group) {
+                let (severity, advice) = (first.severity, first.advice.clone());
+                return Warning { severity, text, advice };
+            }
             let point = self.points.iter().find(|point| point.text == first.point);
             let label =
                 point.map(|point| self.label(point, None)).filter(|label| !label.is_empty());
             let at = label.map(|label| format!(", {label}")).unwrap_or_default();
-            let runs = if *count == 1 { "run" } else { "runs" };
+            let runs = if count == 1 { "run" } else { "runs" };
             let text = format!(
                 "{} ({count} {runs}, first {}{at}, repetition {})",
                 first.text,
@@ -213,4 +218,28 @@ impl Results {
             advice: "see errors in timeseries.csv, and the replicas' logs".to_owned(),
         })
     }
+}
+
+/// Findings that are alike but for whom they name after their last colon (who was killed, say), as one text that names
+/// each of them with the protocols it was in; none if they are equal or differ in more.
+fn told_apart(group: &[&measure::VerdictRow]) -> Option<String> {
+    let (said, _) = group[0].text.rsplit_once(": ")?;
+    let mut named: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in group {
+        let (also_said, who) = row.text.rsplit_once(": ")?;
+        if also_said != said {
+            return None;
+        }
+        let protocol = display_name(&row.protocol);
+        match named.iter_mut().find(|(name, _)| *name == who) {
+            Some((_, protocols)) if protocols.contains(&protocol) => {}
+            Some((_, protocols)) => protocols.push(protocol),
+            None => named.push((who, vec![protocol])),
+        }
+    }
+    let named: Vec<String> = named
+        .into_iter()
+        .map(|(who, protocols)| format!("{who} in {}", protocols.join(" and ")))
+        .collect();
+    (named.len() > 1).then(|| format!("{said}: {} ({} runs)", named.join(", "), group.len()))
 }

@@ -44,6 +44,7 @@ pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
     text.push('\n');
     text.push_str(&key(&results, colour));
     text.push_str(&comparisons(&results, colour));
+    text.push_str(&gaps(&results, colour));
     text.push('\n');
     text.push_str(&verdict(&results, colour));
     for warning in results.warnings() {
@@ -206,6 +207,34 @@ fn comparisons(results: &Results, colour: bool) -> String {
     }
     if let Some(more @ 1..) = comparisons.len().checked_sub(COMPARISONS_MAX) {
         let _ = writeln!(text, "  … and {more} more points, see summary.csv");
+    }
+    text
+}
+
+/// What each fault cost in silence.
+fn gaps(results: &Results, colour: bool) -> String {
+    let mut text = String::new();
+    for point in &results.points {
+        let all = results.gap_sentences(point);
+        if all.is_empty() {
+            continue;
+        }
+        if text.is_empty() {
+            let _ =
+                writeln!(text, "\n{}", painted("After each fault, at the longest", BOLD, colour));
+        }
+        let label = match results.label(point, None) {
+            label if label.is_empty() => String::new(),
+            label => format!(", {label}"),
+        };
+        for of in all {
+            for sentence in &of.sentences {
+                text.push_str(&fold(&format!("  {}{label}: {sentence}", of.protocol), 4));
+            }
+            if of.more > 0 {
+                let _ = writeln!(text, "    … and {} more faults, see gaps.csv", of.more);
+            }
+        }
     }
     text
 }

@@ -182,3 +182,62 @@ fn json_holds_the_formulas_of_a_simulation_between_sites() {
     assert_eq!((&formulas[0]["site"], &formulas[0]["median_ns"]), (&"VA".into(), &85.into()));
     assert!(formulas[0]["difference_ns"].is_null(), "{formulas}");
 }
+
+#[test]
+fn every_fault_is_told_with_the_silence_that_it_cost() {
+    let event = |t_s, event: &str, detail: &str| measure::Event {
+        t_s,
+        event: event.to_owned(),
+        detail: detail.to_owned(),
+    };
+    let pretence = Pretence {
+        conflicts: vec![0.0],
+        repetitions: 1,
+        silent: 1.0..1.5,
+        events: vec![event(0.999, "kill", "r0 (target: leader)"), event(1.7, "heal", "all")],
+        ..Pretence::default()
+    };
+    let text = text(&pretence);
+    let told = text.split_once("After each fault").unwrap().1.replace("\n    ", " ");
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains("kill r0")).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    for line in lines {
+        assert!(line.contains("at 1.00 s: no reply for 50"), "{line}");
+        assert!(
+            line.contains("no commit for 50") && line.contains("no execution for 50"),
+            "{line}"
+        );
+    }
+    let root = tempfile::tempdir().unwrap();
+    let value = json(&pretence.write(root.path())).unwrap();
+    let gaps = value["gaps"].as_array().unwrap();
+    let of = |what: &'static str| {
+        gaps.iter().filter(move |gap| gap["what"] == what && gap["event"] == "kill")
+    };
+    assert!(of("reply").all(|gap| gap["gap_ms"].as_f64().unwrap() > 500.0));
+    assert_eq!(of("commit").count(), 3 * 2, "of each protocol, at those that live");
+}
+
+#[test]
+fn a_warning_names_whom_it_is_about_in_each_protocol() {
+    fn killed(who: &str) -> measure::Finding {
+        measure::Finding {
+            severity: measure::Severity::Warning,
+            text: format!("killed as planned, and left out of what is compared: {who}"),
+            advice: "see events.csv for the moment".to_owned(),
+        }
+    }
+    fn pretence(spoil: fn(&measure::Identity, &mut measure::RunFacts)) -> Pretence {
+        Pretence { conflicts: vec![0.0], spoil, ..Pretence::default() }
+    }
+    let differing = text(&pretence(|identity, facts| {
+        let who = if identity.protocol == "multi-paxos" { "r0" } else { "r2" };
+        facts.findings.push(killed(who));
+    }));
+    let warning = differing.split_once("warning:").unwrap().1.replace("\n    ", " ");
+    let expected = "compared: r2 in Paxos and EPaxos, r0 in Multi-Paxos (9 runs): see events.csv";
+    assert!(warning.contains(expected), "{differing}");
+    let alike = text(&pretence(|_, facts| facts.findings.push(killed("r1"))));
+    let warning = alike.split_once("warning:").unwrap().1.replace("\n    ", " ");
+    assert!(warning.contains("compared: r1 (9 runs, first Paxos"), "{alike}");
+}

@@ -123,11 +123,9 @@ fn findings(
         find(Severity::Invalid, format!("the run failed: {error}"), "look at the replicas' logs");
     }
     for killed in killed.iter() {
-        let cpu = if record.server_cpu_s.is_some() { "" } else { "; its CPU time is not known" };
-        let text = format!(
-            "replica {} was killed as planned, and is left out of what is compared{cpu}",
-            killed.0
-        );
+        let cpu = if record.server_cpu_s.is_some() { "" } else { ", its CPU time not known" };
+        let text =
+            format!("killed as planned, and left out of what is compared{cpu}: r{}", killed.0);
         find(Severity::Warning, text, "see events.csv for the moment");
     }
     for loss in load.losses.iter().filter(|_| stop.is_none()) {

@@ -244,7 +244,7 @@ impl Phases<'_> {
             let down: Vec<String> = faults.down.iter().map(|replica| replica.to_string()).collect();
             seen.findings.push(Finding {
                 severity: Severity::Warning,
-                text: format!("{} stayed down and was not compared", down.join(" ")),
+                text: format!("stayed down, and was not compared: {}", down.join(" ")),
                 advice: "restart it in the fault plan to compare all".to_owned(),
             });
         }

@@ -57,6 +57,11 @@ pub(crate) fn look(protocols: &[String], protocol: &str) -> Look {
     LOOKS[index % LOOKS.len()]
 }
 
+/// The look of the site at this place, where the lines are sites.
+pub(crate) fn look_of_site(place: usize) -> Look {
+    LOOKS[place % LOOKS.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,7 @@ pub(crate) struct Panel {
     pub(crate) lines: Vec<Line>,
     pub(crate) bars: Vec<Bar>,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) shades: Vec<Shade>,
 }
 
 /// A line with markers and error bars.
@@ -74,10 +75,19 @@ pub(crate) struct Rule {
     pub(crate) label: String,
 }
 
+/// A stretch of the horizontal axis during which something lasted.
+#[derive(Clone, Debug)]
+pub(crate) struct Shade {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    /// Empty where it is said in another panel.
+    pub(crate) label: String,
+}
+
 impl Panel {
     pub(crate) fn new(title: &str, x: Axis, y: Axis) -> Self {
-        let (lines, bars, rules) = (Vec::new(), Vec::new(), Vec::new());
-        Self { title: title.to_owned(), x, y, lines, bars, rules }
+        let (lines, bars, rules, shades) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { title: title.to_owned(), x, y, lines, bars, rules, shades }
     }
 
     /// Whether anything would be seen.

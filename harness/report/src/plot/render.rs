@@ -9,7 +9,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::axis::{Axis, Tick};
 use super::canvas::{Canvas, Drawn, Lift, Place, Text};
 use super::look::Look;
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel};
+use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Shade};
 
 const WIDTH: f64 = 1800.0;
 const EDGE: f64 = 30.0;
@@ -34,6 +34,8 @@ const FOOTER_SIZE: f64 = 34.0;
 const INK: RGBColor = RGBColor(30, 30, 30);
 const PALE: RGBColor = RGBColor(222, 222, 222);
 const GREY: RGBColor = RGBColor(95, 95, 95);
+/// Between the protocols' colours, and light on a grey printout.
+const SHADE: RGBColor = RGBColor(205, 170, 90);
 const LINE_WIDTH: u32 = 6;
 
 /// The plot's rectangle in pixels.
@@ -148,8 +150,10 @@ fn draw_panel<DB: DrawingBackend>(
         let set = Text { vertical: VPos::Center, ..Text::new(LABEL_SIZE, INK) };
         canvas.text(&panel.title, (frame.left, top - PANEL_TITLE_HEIGHT * 0.42), set)?;
     }
+    draw_shades(canvas, panel, frame)?;
     draw_y_axis(canvas, panel, frame)?;
     draw_x_axis(canvas, panel, frame)?;
+    draw_shade_labels(canvas, panel, frame)?;
     draw_rules(canvas, panel, frame)?;
     panel.lines.iter().try_for_each(|line| draw_band(canvas, panel, frame, line))?;
     panel.bars.iter().try_for_each(|bar| draw_bar(canvas, panel, frame, bar))?;
@@ -204,6 +208,42 @@ fn draw_x_axis<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, panel: &Panel, frame
     let middle = f64::midpoint(frame.left, frame.right);
     let y = frame.bottom + TICKS_HEIGHT + AXIS_LABEL_HEIGHT * 0.45;
     canvas.text(&panel.x.label, (middle, y), set)
+}
+
+/// Shades what lasted, the darker the more of it there is at once, with a line where it began.
+fn draw_shades<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, panel: &Panel, frame: Frame) -> Drawn {
+    for shade in &panel.shades {
+        let (left, right) = ends(panel, frame, shade);
+        let outline =
+            [(left, frame.top), (right, frame.top), (right, frame.bottom), (left, frame.bottom)];
+        canvas.area(&outline, SHADE.mix(0.28))?;
+        canvas.line(&[(left, frame.top), (left, frame.bottom)], SHADE, 3)?;
+    }
+    Ok(())
+}
+
+/// Says at its upper left end what lasted. Two that would touch: the second is said further down, a third not at all.
+fn draw_shade_labels<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    frame: Frame,
+) -> Drawn {
+    let set = Text { horizontal: HPos::Right, upright: true, ..Text::new(NOTE_SIZE, GREY) };
+    let mut free_from = [f64::NEG_INFINITY; 2];
+    for shade in panel.shades.iter().filter(|shade| !shade.label.is_empty()) {
+        let x = ends(panel, frame, shade).0 + 24.0;
+        let Some(row) = free_from.iter().position(|free| x >= *free) else { continue };
+        let down = if row == 0 { 8.0 } else { (frame.bottom - frame.top) * 0.5 };
+        canvas.text(&shade.label, (x, frame.top + down), set)?;
+        free_from[row] = x + NOTE_SIZE * 1.15;
+    }
+    Ok(())
+}
+
+/// Where a shade begins and ends on the canvas.
+fn ends(panel: &Panel, frame: Frame, shade: &Shade) -> (f64, f64) {
+    let within = |x: f64| frame.across(&panel.x, x).clamp(frame.left, frame.right);
+    (within(shade.from), within(shade.to))
 }
 
 fn draw_rules<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, panel: &Panel, frame: Frame) -> Drawn {

@@ -1,81 +1,271 @@
-//! Throughput over time, the faults marked.
+//! What happened over time: throughput and latencies, with the times during which a fault lasted shaded.
+//!
+//! Throughput is always drawn; the latencies, and every site by itself, where there were faults.
 
 use measure::{ALL, TimeseriesRow};
 
 use super::axis::{Axis, Scale, Tick, nice_step, steps};
-use super::look::look;
-use super::model::{Figure, Line, Mark, Panel, Rule};
+use super::look::{Look, display_name, look, look_of_site};
+use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Shade};
 use super::sweep::{entries, paged};
 use crate::cell::Cell;
 use crate::numbers::{Spread, short};
 use crate::results::{Point, Results};
+use crate::windows::makes_windows;
 
 /// Markers along a line, so that it is known in grey.
 const MARKERS: usize = 6;
 
+/// A column of `timeseries.csv`.
+struct What {
+    label: &'static str,
+    is_rate: bool,
+    figure: fn(&TimeseriesRow) -> Option<f64>,
+}
+
+const THROUGHPUT: What = What { label: "throughput (ops/s)", is_rate: true, figure: rate };
+
+/// The figures of each kind of latency, by the file's name, with the panels of each point.
+const LATENCIES: [(&str, &str, [What; 2]); 3] = [
+    (
+        "latency-over-time",
+        "Client latency over time",
+        [
+            What { label: "p50 latency", is_rate: false, figure: |row| row.latency_us_p50 },
+            What { label: "p99 latency", is_rate: false, figure: |row| row.latency_us_p99 },
+        ],
+    ),
+    (
+        "commit-latency-over-time",
+        "Commit latency over time",
+        [
+            What { label: "p50 commit", is_rate: false, figure: |row| row.commit_us_p50 },
+            What { label: "p99 commit", is_rate: false, figure: |row| row.commit_us_p99 },
+        ],
+    ),
+    (
+        "execution-latency-over-time",
+        "Execution latency over time",
+        [
+            What { label: "p50 execution", is_rate: false, figure: |row| row.execute_us_p50 },
+            What { label: "p99 execution", is_rate: false, figure: |row| row.execute_us_p99 },
+        ],
+    ),
+];
+
+/// What is drawn of every site.
+const OF_SITES: [What; 4] = [
+    What { label: "ops/s", is_rate: true, figure: rate },
+    What { label: "p50 latency", is_rate: false, figure: |row| row.latency_us_p50 },
+    What { label: "p50 commit", is_rate: false, figure: |row| row.commit_us_p50 },
+    What { label: "p50 execution", is_rate: false, figure: |row| row.execute_us_p50 },
+];
+
+/// One line to be: which rows of the file it is of.
+struct Of<'a> {
+    protocol: &'a str,
+    point: &'a Point,
+    site: &'a str,
+    look: Look,
+}
+
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
-    let panels = results.points.iter().map(|point| panel(results, point)).collect();
-    let title = "Throughput over time";
-    paged(results, "throughput-over-time", title, &entries(results), panels)
+    let panels = results.points.iter().map(|point| overall(results, point, &THROUGHPUT)).collect();
+    let legend = entries(results);
+    let mut figures =
+        paged(results, "throughput-over-time", "Throughput over time", &legend, panels);
+    if !results.events.iter().any(makes_windows) {
+        return figures;
+    }
+    for (stem, title, whats) in &LATENCIES {
+        let panels = results.points.iter().flat_map(|point| {
+            let [usual, tail] = whats.each_ref().map(|what| overall(results, point, what));
+            [Some(usual), Some(tail).filter(has_enough)]
+        });
+        let panels = panels.flatten();
+        figures.extend(paged(results, stem, title, &legend, panels.collect()));
+    }
+    for protocol in &results.protocols {
+        let pages: Vec<&Point> = results.points.iter().collect();
+        for (page, point) in (1..).zip(&pages) {
+            let page = (pages.len() > 1).then_some(page);
+            figures.extend(of_sites(results, point, protocol, page));
+        }
+    }
+    figures
 }
 
-fn panel(results: &Results, point: &Point) -> Panel {
-    let lines: Vec<Line> = results
-        .protocols
-        .iter()
-        .filter_map(|protocol| {
-            let cell = results.cell(&point.text, protocol)?;
-            Some(line(results, point, protocol, &cell))
-        })
-        .collect();
+/// Whether more is seen than a few buckets: those right after a silence have enough samples for a tail, others not.
+fn has_enough(panel: &Panel) -> bool {
+    const BUCKETS_MIN: usize = 10;
+    panel.lines.iter().map(|line| line.points.len()).sum::<usize>() >= BUCKETS_MIN
+}
+
+/// A panel with a line per protocol, of all sites together.
+fn overall(results: &Results, point: &Point, what: &What) -> Panel {
+    let of = |protocol| Of { protocol, point, site: ALL, look: look(&results.protocols, protocol) };
+    let lines = results.protocols.iter().map(|protocol| of(protocol));
+    let lines: Vec<Line> = lines.flat_map(|of| segments(results, &of, what)).collect();
+    panel(results, (point, None), &results.label(point, None), what, lines)
+}
+
+/// A figure with a line per site, of one protocol at one point.
+fn of_sites(
+    results: &Results,
+    point: &Point,
+    protocol: &str,
+    page: Option<usize>,
+) -> Option<Figure> {
+    let sites = sites(results, point, protocol);
+    let entry = |(place, site): (usize, &&str)| Entry {
+        label: if site.parse::<u32>().is_ok() {
+            format!("site {site}")
+        } else {
+            (*site).to_owned()
+        },
+        look: look_of_site(place),
+    };
+    let legend: Vec<Entry> = sites.iter().enumerate().map(entry).collect();
+    let mut panels: Vec<Panel> = Vec::new();
+    for what in &OF_SITES {
+        let lines = sites.iter().enumerate().flat_map(|(place, site)| {
+            let of = Of { protocol, point, site, look: look_of_site(place) };
+            segments(results, &of, what)
+        });
+        panels.push(panel(results, (point, Some(protocol)), "", what, lines.collect()));
+    }
+    panels.retain(|panel| !panel.is_empty());
+    // Said once, under the last of them; the faults at the first.
+    let last = panels.len().checked_sub(1)?;
+    panels[..last].iter_mut().for_each(|panel| panel.x.label.clear());
+    for panel in &mut panels[1..] {
+        panel.shades.iter_mut().for_each(|shade| shade.label.clear());
+    }
+    let label = match results.label(point, None) {
+        label if label.is_empty() => String::new(),
+        label => format!(", {label}"),
+    };
+    let page = page.map(|page| format!("-{page}")).unwrap_or_default();
+    let mut figure = Figure {
+        stem: format!("sites-over-time-{protocol}{page}"),
+        title: format!("{} at each site{label}", display_name(protocol)),
+        legend,
+        panels,
+        footer: Vec::new(),
+    };
+    figure.footer = results.footer(figure.has_spread(), figure.has_invalid());
+    Some(figure)
+}
+
+/// The sites of a protocol's runs at a point, in the order of the file.
+fn sites<'a>(results: &'a Results, point: &Point, protocol: &str) -> Vec<&'a str> {
+    let mut sites: Vec<&str> = Vec::new();
+    for row in &results.timeseries {
+        let ours = row.protocol == protocol && row.point == point.text && row.site != ALL;
+        if ours && !sites.contains(&row.site.as_str()) {
+            sites.push(&row.site);
+        }
+    }
+    sites
+}
+
+fn panel(
+    results: &Results,
+    (point, protocol): (&Point, Option<&str>),
+    title: &str,
+    what: &What,
+    lines: Vec<Line>,
+) -> Panel {
     let marks = || lines.iter().flat_map(|line| &line.points);
-    let end_s = marks().map(|mark| mark.x).fold(0.0, f64::max);
-    let y = Axis::from_zero("throughput (ops/s)", marks().map(|mark| mark.high));
-    let rules = rules(results, point, end_s);
-    Panel { lines, rules, ..Panel::new(&results.label(point, None), time_axis(end_s), y) }
+    let end_s = end_s(results, point);
+    let y = match what.is_rate {
+        true => Axis::from_zero(what.label, marks().map(|mark| mark.high)),
+        false => Axis::durations(what.label, marks().flat_map(|mark| [mark.low, mark.high])),
+    };
+    let windows = results.windows(&point.text, protocol, end_s);
+    let shades = windows
+        .into_iter()
+        .map(|window| Shade { from: window.from_s, to: window.to_s, label: window.label })
+        .collect();
+    let rules = rules(results, point, protocol, end_s);
+    Panel { lines, rules, shades, ..Panel::new(title, time_axis(end_s), y) }
 }
 
-/// The median over the repetitions, bucket by bucket, with the spread as a band.
-fn line(results: &Results, point: &Point, protocol: &str, cell: &Cell<'_>) -> Line {
+/// The median over the repetitions, bucket by bucket, with the spread as a band: a line for every stretch of time in
+/// which there are figures.
+fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
+    let Some(cell) = results.cell(&of.point.text, of.protocol) else { return Vec::new() };
+    let buckets = buckets(results, of, &cell, what.figure);
+    let marker_every = buckets.len().div_ceil(MARKERS).max(1);
+    let mut segments: Vec<Vec<Mark>> = Vec::new();
+    let mut next_ms = None;
+    for (t_ms, values) in buckets {
+        let Some(spread) = Spread::of(values) else { continue };
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+        let x = (t_ms as f64 + 50.0) / 1e3;
+        let valid = cell.is_valid();
+        let mark = Mark { x, y: spread.median, low: spread.low, high: spread.high, valid };
+        match segments.last_mut() {
+            Some(segment) if next_ms == Some(t_ms) => segment.push(mark),
+            _ => segments.push(vec![mark]),
+        }
+        next_ms = Some(t_ms + measure::BUCKET_MS);
+    }
+    let line = |points: Vec<Mark>| {
+        // A stretch of one bucket has no line: its marker is all that is seen.
+        let marker_every = if points.len() == 1 { 1 } else { marker_every };
+        Line { look: of.look, points, joined: true, band: true, marker_every }
+    };
+    segments.into_iter().map(line).collect()
+}
+
+/// Every bucket that has figures, with those of all repetitions that count.
+fn buckets(
+    results: &Results,
+    of: &Of<'_>,
+    cell: &Cell<'_>,
+    figure: fn(&TimeseriesRow) -> Option<f64>,
+) -> Vec<(u64, Vec<f64>)> {
     let counts = |row: &&TimeseriesRow| {
-        row.site == ALL
-            && row.protocol == protocol
-            && row.point == point.text
+        row.site == of.site
+            && row.protocol == of.protocol
+            && row.point == of.point.text
             && cell.rows.iter().any(|run| run.repetition == row.repetition)
     };
     let mut buckets: Vec<(u64, Vec<f64>)> = Vec::new();
     for row in results.timeseries.iter().filter(counts) {
-        #[expect(clippy::cast_precision_loss, reason = "operations in a tenth of a second")]
-        let rate = row.operations as f64 * 10.0;
+        let Some(value) = figure(row) else { continue };
         match buckets.binary_search_by_key(&row.t_ms, |(t_ms, _)| *t_ms) {
-            Ok(index) => buckets[index].1.push(rate),
-            Err(index) => buckets.insert(index, (row.t_ms, vec![rate])),
+            Ok(index) => buckets[index].1.push(value),
+            Err(index) => buckets.insert(index, (row.t_ms, vec![value])),
         }
     }
-    let points: Vec<Mark> = buckets
-        .into_iter()
-        .filter_map(|(t_ms, rates)| {
-            let spread = Spread::of(rates)?;
-            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
-            let x = (t_ms as f64 + 50.0) / 1e3;
-            let valid = cell.is_valid();
-            Some(Mark { x, y: spread.median, low: spread.low, high: spread.high, valid })
-        })
-        .collect();
-    let marker_every = points.len().div_ceil(MARKERS);
-    Line {
-        look: look(&results.protocols, protocol),
-        points,
-        joined: true,
-        band: true,
-        marker_every,
-    }
+    buckets
 }
 
-/// What happened at this point, said once for all protocols and repetitions where it was planned alike.
-fn rules(results: &Results, point: &Point, end_s: f64) -> Vec<Rule> {
+fn rate(row: &TimeseriesRow) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "operations in a tenth of a second")]
+    let rate = row.operations as f64 * 10.0;
+    Some(rate)
+}
+
+/// Where the time axis of a point ends, the same for every figure of it.
+fn end_s(results: &Results, point: &Point) -> f64 {
+    let rows = results.timeseries.iter().filter(|row| row.point == point.text);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
+    let end_s = rows.map(|row| row.t_ms + measure::BUCKET_MS).max().unwrap_or(0) as f64 / 1e3;
+    end_s
+}
+
+/// What happened at a moment and is no fault that lasts, said once for all protocols and repetitions where it was alike.
+fn rules(results: &Results, point: &Point, protocol: Option<&str>, end_s: f64) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
-    for event in results.events.iter().filter(|event| event.point == point.text) {
+    let ours = |event: &&measure::EventRow| {
+        event.point == point.text
+            && protocol.is_none_or(|protocol| protocol == event.protocol)
+            && !makes_windows(event)
+    };
+    for event in results.events.iter().filter(ours) {
         let seen = |rule: &Rule| {
             rule.label == event.event && (rule.x - event.t_s).abs() < 0.02 * end_s.max(1.0)
         };
@@ -87,7 +277,7 @@ fn rules(results: &Results, point: &Point, end_s: f64) -> Vec<Rule> {
 }
 
 fn time_axis(end_s: f64) -> Axis {
-    let high = if end_s > 0.0 { end_s + 0.05 } else { 1.0 };
+    let high = if end_s > 0.0 { end_s } else { 1.0 };
     let ticks = steps(nice_step(high / 6.0), high).map(|at| Tick { at, label: short(at) });
     let ticks = ticks.collect();
     Axis { label: "time (s)".to_owned(), scale: Scale::Linear, low: 0.0, high, ticks }

@@ -3,12 +3,14 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use measure::{
     Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,
-    ResultsDir, Role, RunFacts, RunRecord, Silences, SiteRecord, Versions, judge,
+    ResultsDir, Role, RunFacts, RunRecord, Series, SeriesRecorder, Silences, SiteRecord, Versions,
+    judge,
 };
 
 /// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
@@ -44,6 +46,8 @@ pub(crate) struct Pretence {
     /// Changes facts before they are judged.
     pub(crate) spoil: fn(&Identity, &mut RunFacts),
     pub(crate) events: Vec<Event>,
+    /// Seconds in which nothing is answered, committed or executed.
+    pub(crate) silent: Range<f64>,
 }
 
 impl Default for Pretence {
@@ -60,6 +64,7 @@ impl Default for Pretence {
             complete: true,
             spoil: |_, _| {},
             events: vec![],
+            silent: 0.0..0.0,
         }
     }
 }
@@ -158,15 +163,21 @@ impl Pretence {
                 (at_ns, operation, whole(behaviour.latency_ns(&mut noise)))
             })
             .collect();
+        #[expect(clippy::cast_precision_loss, reason = "times of a test")]
+        answers.retain(|(at_ns, ..)| !self.silent.contains(&(*at_ns as f64 / 1e9)));
         answers.sort_unstable();
         let mut replies = Silences::default();
-        for (at_ns, operation, latency_ns) in answers {
+        for (at_ns, operation, latency_ns) in answers.iter().copied() {
             let site = usize::try_from(operation).expect("small") % sites.len();
             sites[site].record(at_ns, operation % 10 == 0, latency_ns, latency_ns * 9 / 10);
             replies.mark(at_ns);
         }
         let replicas = (0..identity.replicas)
-            .map(|replica| behaviour.report(&identity, replica, operations, &mut noise))
+            .map(|replica| {
+                let mut report = behaviour.report(&identity, replica, operations, &mut noise);
+                report.series = series(&answers, elapsed);
+                report
+            })
             .collect();
         let mut facts = RunFacts {
             mode: identity.mode,
@@ -203,6 +214,18 @@ impl Pretence {
             identity,
         }
     }
+}
+
+/// What a replica did over time that committed and executed whatever was answered, a moment before.
+fn series(answers: &[(u64, u64, u64)], elapsed: Duration) -> Series {
+    let mut recorder = SeriesRecorder::default();
+    for (at_ns, _, latency_ns) in answers {
+        recorder.commit_seen(*at_ns);
+        recorder.committed(*at_ns, latency_ns / 2);
+        recorder.execution_seen(*at_ns);
+        recorder.executed(*at_ns, latency_ns / 2, at_ns.saturating_sub(1_000));
+    }
+    recorder.series(whole(elapsed.as_secs_f64() * 1e9))
 }
 
 /// How a protocol behaves at a point.
