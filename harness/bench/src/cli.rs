@@ -287,6 +287,9 @@ pub(crate) struct NodeArguments {
     /// The directory that is this replica's alone, made if need be; with --durability memory nothing is kept there.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    /// For tests: how long a log may be, in bytes, before a snapshot takes its place.
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) log_bytes_kept: Option<u64>,
     /// The configuration of the protocol's core as JSON; absent, the defaults for as many replicas as peers.
     #[arg(long, value_name = "JSON")]
     pub(crate) config: Option<String>,

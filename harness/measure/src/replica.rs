@@ -55,6 +55,12 @@ pub struct ReplicaCounters {
     pub queue_depth_sum: u64,
     /// How often the input queue was looked at.
     pub queue_depth_samples: u64,
+    /// Records handed over to be made durable; none with durability "memory".
+    pub records_written: u64,
+    /// Their bytes.
+    pub record_bytes_written: u64,
+    /// The writes that they were grouped into, each of them one sync where durability is "fsync".
+    pub writes: u64,
 }
 
 /// Digests of a replica at rest. Opaque: equal or not is all that is asked of them.
@@ -112,6 +118,9 @@ impl ReplicaCounters {
             queue_depth_max: self.queue_depth_max,
             queue_depth_sum: less(self.queue_depth_sum, earlier.queue_depth_sum),
             queue_depth_samples: less(self.queue_depth_samples, earlier.queue_depth_samples),
+            records_written: less(self.records_written, earlier.records_written),
+            record_bytes_written: less(self.record_bytes_written, earlier.record_bytes_written),
+            writes: less(self.writes, earlier.writes),
         }
     }
 
@@ -120,6 +129,12 @@ impl ReplicaCounters {
     pub fn queue_depth_mean(&self) -> Option<f64> {
         (self.queue_depth_samples > 0)
             .then(|| self.queue_depth_sum as f64 / self.queue_depth_samples as f64)
+    }
+
+    /// Mean number of records in one write; `None` if nothing was written.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio of counts")]
+    pub fn records_per_write(&self) -> Option<f64> {
+        (self.writes > 0).then(|| self.records_written as f64 / self.writes as f64)
     }
 }
 

@@ -5,10 +5,15 @@
 //! of them are carried out together, in the order in which the core asked for them.
 //!
 //! **Invariants.** A request is proposed only if it is neither pending here nor applied. A reply leaves only after the
-//! execution of its request. Effects are carried out only in [`Engine::flush`], in the core's order. Durability is "memory":
-//! records are dropped, and a replica that died does not come back under its identity.
+//! execution of its request. Effects are carried out only in [`Engine::flush`], in the core's order. An engine with a
+//! journal collects there what must be durable: whoever owns the engine takes it with [`Engine::take_work`], and lets
+//! nothing of what the flush put out leave before that is done. One without drops every record, which is durability
+//! "memory": a replica that died does not come back under its identity.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use measure::{ReplicaReport, Role, StateDigest};
 use protocols::{
@@ -23,10 +28,12 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::{
+    NodeError,
     frame::append_value_frame,
     meters::Meters,
+    storage::{Durability, Journal, Past, Work},
     timers::Timers,
-    wire::{Refusal, ReplicaStatus, Reply},
+    wire::{Refusal, ReplicaStatus, Reply, StorageStatus},
 };
 
 /// A client's connection, numbered by whoever accepted it; numbers are never used again.
@@ -78,6 +85,10 @@ pub struct Engine<R: Replica> {
     answers: Vec<(ConnectionId, Reply)>,
     /// States asked for by the core, until they are handed back.
     captured: Vec<Arc<[u8]>>,
+    /// What is to be durable; none with durability "memory".
+    journal: Option<Journal>,
+    /// What is said of it.
+    storage: StorageStatus,
     encoded: Vec<u8>,
     inputs: u64,
     commits: u64,
@@ -88,19 +99,51 @@ pub struct Engine<R: Replica> {
 }
 
 impl<R: Replica> Engine<R> {
-    /// A new replica, started; `seed` is where its timers' draws come from.
+    /// A new replica, started, that records nothing; `seed` is where its timers' draws come from.
     pub fn new(id: ReplicaId, config: &Config, seed: u64) -> Self {
+        Self::start(id, config, seed, R::recover(id, config, None, []), Kv::default())
+    }
+
+    /// The replica that left `past`, started again. It goes on recording into `journal`.
+    ///
+    /// # Errors
+    /// If something was recorded that this program does not understand.
+    pub fn recover(
+        id: ReplicaId,
+        config: &Config,
+        seed: u64,
+        past: &Past,
+        journal: Journal,
+    ) -> Result<Self, NodeError> {
+        let kv = match &past.snapshot {
+            Some(snapshot) => Kv::restore(&snapshot.machine).map_err(|error| {
+                NodeError::new(error.to_string()).context(past.path().display())
+            })?,
+            None => Kv::default(),
+        };
+        let mut records = past.records();
+        let core = R::recover(id, config, past.snapshot.as_ref(), &mut records);
+        let replayed = records.finish()?;
+        let mut engine = Self::start(id, config, seed, core, kv);
+        engine.journal = Some(journal);
+        engine.storage.records_replayed = replayed;
+        Ok(engine)
+    }
+
+    fn start(id: ReplicaId, config: &Config, seed: u64, core: R, kv: Kv) -> Self {
         let mut engine = Self {
             id,
             replicas: config.replicas,
-            core: R::recover(id, config, None, []),
-            kv: Kv::default(),
+            core,
+            kv,
             effects: Effects::default(),
             timers: Timers::new(seed),
             pending: FxHashMap::default(),
             pending_of: FxHashMap::default(),
             answers: Vec::new(),
             captured: Vec::new(),
+            journal: None,
+            storage: StorageStatus::default(),
             encoded: Vec::new(),
             inputs: 0,
             commits: 0,
@@ -111,6 +154,12 @@ impl<R: Replica> Engine<R> {
         };
         engine.step(Input::Start);
         engine
+    }
+
+    /// Takes note, for whoever asks, of what is kept and how long it took to become what was recorded.
+    pub(crate) fn began(&mut self, durability: Durability, recovery: Duration) {
+        self.storage.durability = durability;
+        self.storage.recovery = recovery;
     }
 
     /// Takes a frame that `from` sent.
@@ -182,11 +231,14 @@ impl<R: Replica> Engine<R> {
             for effect in effects.drain() {
                 self.carry_out(effect, now, output);
             }
-            if self.captured.is_empty() {
+            if !self.captured.is_empty() {
+                for state in self.captured.drain(..) {
+                    self.core.step(Input::Captured(state), &mut effects);
+                }
+            } else if self.journal.as_ref().is_some_and(Journal::is_long) {
+                self.core.step(Input::Checkpoint(self.kv.snapshot().into()), &mut effects);
+            } else {
                 break;
-            }
-            for state in self.captured.drain(..) {
-                self.core.step(Input::Captured(state), &mut effects);
             }
             self.core.step(Input::Flush, &mut effects);
         }
@@ -195,6 +247,19 @@ impl<R: Replica> Engine<R> {
             self.meters.counters.client_replies += 1;
             output.reply(connection, &reply);
         }
+    }
+
+    /// Takes out what must be durable before anything leaves that was put out since the last time; none if there is nothing.
+    pub fn take_work(&mut self) -> Option<Work> {
+        let work = self.journal.as_mut()?.take()?;
+        let counters = &mut self.meters.counters;
+        counters.records_written += u64::from(work.records);
+        counters.record_bytes_written += work.frames.len() as u64;
+        counters.writes += 1;
+        self.storage.records_written += u64::from(work.records);
+        self.storage.writes += 1;
+        self.storage.snapshots_written += u64::from(work.snapshot.is_some());
+        Some(work)
     }
 
     /// How many requests of `connection` are pending.
@@ -248,7 +313,13 @@ impl<R: Replica> Engine<R> {
             peers_connected: 0,
             messages_dropped: self.dropped,
             rss_bytes: measure::rss_bytes(),
+            storage: self.storage_status(),
         }
+    }
+
+    fn storage_status(&self) -> StorageStatus {
+        let (log_bytes, snapshot_bytes) = self.journal.as_ref().map_or((0, 0), Journal::bytes);
+        StorageStatus { log_bytes, snapshot_bytes, ..self.storage.clone() }
     }
 
     /// The keys of bucket `bucket` of `buckets`.
@@ -288,8 +359,11 @@ impl<R: Replica> Engine<R> {
 
     fn carry_out(&mut self, effect: Effect<R>, now: Instant, output: &mut impl Output) {
         match effect {
-            // Durability "memory": what the core itself remembers is all that there is.
-            Effect::Persist(_) | Effect::Checkpoint(_) => {}
+            Effect::Persist(record) => {
+                if let Some(journal) = &mut self.journal {
+                    journal.record(&record);
+                }
+            }
             Effect::Send { to, message } => self.send(to, &message, output),
             Effect::SetTimer { timer, after } => self.timers.set(timer, now, after),
             Effect::CancelTimer(timer) => self.timers.cancel(timer),
@@ -298,7 +372,18 @@ impl<R: Replica> Engine<R> {
             }
             Effect::Execute { batch, .. } => self.execute(&batch, now, output),
             Effect::Capture => self.captured.push(self.kv.snapshot().into()),
-            Effect::Install(snapshot) => self.install(&snapshot),
+            Effect::Install(snapshot) => {
+                self.install(&snapshot);
+                self.keep(snapshot);
+            }
+            Effect::Checkpoint(snapshot) => self.keep(snapshot),
+        }
+    }
+
+    /// A state in place of all that was recorded: what is needed beyond it is recorded right behind this.
+    fn keep(&mut self, snapshot: Snapshot) {
+        if let Some(journal) = &mut self.journal {
+            journal.replace(snapshot);
         }
     }
 

@@ -38,6 +38,9 @@ pub struct Options {
     /// The directory that is this replica's alone, made if need be. Nothing is kept there with [`Durability::Memory`],
     /// which needs none.
     pub data: Option<PathBuf>,
+    /// For tests: a log longer than this, in bytes, gets a snapshot in its place, and a segment of it a successor. None: as
+    /// long as is good.
+    pub log_bytes_kept: Option<u64>,
     /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
     /// (the kernel watches the thread). None: live on alone.
     pub parent: Option<i32>,
@@ -126,6 +129,7 @@ mod tests {
             credentials: directory.path().to_owned(),
             durability: Durability::Memory,
             data: None,
+            log_bytes_kept: None,
             parent: None,
             network: None,
         };

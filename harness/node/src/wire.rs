@@ -15,7 +15,7 @@ use protocols::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::emulator::NetworkChange;
+use crate::{emulator::NetworkChange, storage::Durability};
 
 /// What a replica says first. Both sides must be of one mind about the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,4 +143,27 @@ pub struct ReplicaStatus {
     pub messages_dropped: u64,
     /// Resident memory in bytes; absent where the host does not tell.
     pub rss_bytes: Option<u64>,
+    /// What is kept on disk.
+    pub storage: StorageStatus,
+}
+
+/// What a replica keeps on disk, and what it came back with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageStatus {
+    /// What its records outlive.
+    pub durability: Durability,
+    /// Bytes of the log behind the last snapshot.
+    pub log_bytes: u64,
+    /// Bytes of that snapshot; 0 if there is none.
+    pub snapshot_bytes: u64,
+    /// Records written since the process started.
+    pub records_written: u64,
+    /// The writes that they were grouped into, each of them one sync where durability is "fsync".
+    pub writes: u64,
+    /// Snapshots written since then.
+    pub snapshots_written: u64,
+    /// Records replayed when the process started.
+    pub records_replayed: u64,
+    /// How long it took then to read what was there and to become the replica that had recorded it.
+    pub recovery: Duration,
 }

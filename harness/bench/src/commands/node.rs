@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
         credentials: arguments.credentials,
         durability: arguments.durability,
         data: arguments.data,
+        log_bytes_kept: arguments.log_bytes_kept,
         parent: arguments.parent,
         network,
     };

@@ -167,5 +167,9 @@ const fn counted(counters: &Counters) -> ReplicaCounters {
         queue_depth_max: counters.queue_max,
         queue_depth_sum: counters.queue_sum,
         queue_depth_samples: counters.queue_looks,
+        // A simulated replica's records are a list in memory.
+        records_written: 0,
+        record_bytes_written: 0,
+        writes: 0,
     }
 }

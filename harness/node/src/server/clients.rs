@@ -70,9 +70,9 @@ fn step_all<R: Replica>(
     let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
     while let Some(frame) = buffer.next_frame().map_err(|error| bad(&error))? {
         node.engine.on_client_frame(client, frame, now).map_err(|error| bad(&error))?;
-        node.stepped = true;
+        node.turn.stepped = true;
     }
-    if node.stepped {
+    if node.turn.stepped {
         node.wake_flush();
     }
     Ok(())

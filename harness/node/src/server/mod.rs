@@ -12,13 +12,19 @@ mod operators;
 mod outputs;
 mod peers;
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc, task::Waker, time::Duration};
+use std::{
+    cell::RefCell,
+    net::SocketAddr,
+    rc::Rc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 use protocols::{Replica, ReplicaId};
 use quinn::{RecvStream, VarInt};
 use tokio::{sync::Notify, task::JoinSet};
 
-use self::outputs::Outputs;
+use self::{flush::Turn, outputs::Outputs};
 use crate::{
     NodeError,
     emulator::{NetworkPlan, slow::Slow, socket::Place},
@@ -27,7 +33,7 @@ use crate::{
     identity::{Identity, Role},
     log::Log,
     replica_process::Options,
-    storage::{self, Directory, Durability, Owner, Peers},
+    storage::{self, Disk, Durability, Helper, Journal, Owner, Past, Peers, Writer},
     transport::Transport,
     wire::PeerHello,
 };
@@ -57,9 +63,9 @@ mod close_code {
 struct Node<R: Replica> {
     engine: Engine<R>,
     outputs: Outputs,
+    disk: Disk,
     slow: Slow,
-    /// Was the engine stepped since the last flush?
-    stepped: bool,
+    turn: Turn,
     /// The flush task's.
     flush: Option<Waker>,
 }
@@ -67,7 +73,7 @@ struct Node<R: Replica> {
 impl<R: Replica> Node<R> {
     /// The engine was stepped: what it asks for is carried out soon.
     fn wake_flush(&mut self) {
-        self.stepped = true;
+        self.turn.stepped = true;
         if let Some(waker) = &self.flush {
             waker.wake_by_ref();
         }
@@ -131,11 +137,6 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
     let patience = HELLO_TIMEOUT + 4 * round_trip_max.unwrap_or_default();
     let log = Log::new(options.id);
     let replicas = options.config.replicas;
-    let directory = data_directory::<R>(options, &identity.cluster)?;
-    let (incarnation, met) = match &directory {
-        Some(directory) => (directory.incarnation(), directory.peers()?),
-        None => (storage::new_incarnation(), Peers::in_memory(replicas)),
-    };
     log.line(format_args!(
         "one of {} replicas of {}, runs {} on {}",
         replicas,
@@ -143,12 +144,15 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         R::PROTOCOL,
         options.listen
     ));
+    let Beginning { incarnation, met, engine, disk } =
+        begin::<R>(options, &identity.cluster, seed, &log)?;
     let draws_seed = options.network.as_ref().map_or(seed, |network| network.seed);
     let node = Node {
-        engine: Engine::<R>::new(options.id, &options.config, seed),
+        engine,
         outputs: Outputs::new(options.id, replicas, draws_seed, log.clone()),
+        disk,
         slow: Slow::new(),
-        stepped: true,
+        turn: Turn::first(),
         flush: None,
     };
     let shared = Rc::new(Context {
@@ -164,7 +168,6 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         stop: Notify::new(),
         failure: RefCell::default(),
     });
-    let _kept = directory;
     let end = CloseOnDrop(shared.transport.endpoint.clone());
     let result = run(&shared).await;
     drop(end);
@@ -172,20 +175,55 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
     result
 }
 
-/// The data directory, where the durability asks for one.
-fn data_directory<R: Replica>(
+/// A replica as it begins: anew, or as what it had recorded.
+struct Beginning<R: Replica> {
+    incarnation: u64,
+    met: Peers,
+    engine: Engine<R>,
+    disk: Disk,
+}
+
+fn begin<R: Replica>(
     options: &Options,
     cluster: &str,
-) -> Result<Option<Directory>, NodeError> {
+    seed: u64,
+    log: &Log,
+) -> Result<Beginning<R>, NodeError> {
+    let (id, config) = (options.id, options.config);
     let data = options.data.as_ref().filter(|_| options.durability != Durability::Memory);
-    let Some(data) = data else { return Ok(None) };
-    let owner = Owner {
-        cluster: cluster.to_owned(),
-        replica: options.id,
-        protocol: R::PROTOCOL,
-        config: options.config,
+    let Some(data) = data else {
+        return Ok(Beginning {
+            incarnation: storage::new_incarnation(),
+            met: Peers::in_memory(config.replicas),
+            engine: Engine::new(id, &config, seed),
+            disk: Disk::Absent,
+        });
     };
-    Directory::open(data, owner).map(Some)
+    let start = Instant::now();
+    let owner = Owner { cluster: cluster.to_owned(), replica: id, protocol: R::PROTOCOL, config };
+    let past = Past::read(data, owner)?;
+    past.remarks.iter().for_each(|remark| log.line(remark));
+    let journal = Journal::new(&past, options.log_bytes_kept);
+    let mut engine = Engine::recover(id, &config, seed, &past, journal)?;
+    let recovery = start.elapsed();
+    engine.began(options.durability, recovery);
+    let replayed = engine.status().storage.records_replayed;
+    let (incarnation, met) = (past.directory.incarnation(), past.directory.peers()?);
+    log.line(format_args!(
+        "incarnation {incarnation:016x}, durability {}: replayed {replayed} records{} in {:.1} ms from {}",
+        options.durability,
+        if past.snapshot.is_some() { " behind a snapshot" } else { "" },
+        recovery.as_secs_f64() * 1e3,
+        data.display()
+    ));
+    let synced = options.durability == Durability::Fsync;
+    let writer = Writer::new(past, synced, options.log_bytes_kept)?;
+    let disk = if synced {
+        Disk::Synced(Helper::start(writer)?)
+    } else {
+        Disk::Buffered { writer: Box::new(writer), failure: None }
+    };
+    Ok(Beginning { incarnation, met, engine, disk })
 }
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {

@@ -6,7 +6,7 @@ use protocols::{ReplicaId, ReplicaSet};
 use quinn::Connection;
 use rustc_hash::FxHashMap;
 
-use super::close_code;
+use super::{close_code, flush::Outlet};
 use crate::{
     emulator::messages::Messages,
     engine::{ConnectionId, Output},
@@ -121,26 +121,6 @@ impl Outputs {
             client.reader = Some(reader.clone());
         }
     }
-
-    /// Writes all that the streams take. A failed stream is its reader's to notice: both end with the connection.
-    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) {
-        // What is due late is lost if its receiver has gone, as what was under way on its link is.
-        while let Some((to, frame)) = self.messages.next_due(cx) {
-            self.put(to, &frame);
-        }
-        for peer in self.peers.iter_mut().flatten() {
-            let _: Poll<_> = peer.outbox.poll_write(cx);
-        }
-        for client in self.clients.values_mut() {
-            let _: Poll<_> = client.outbox.poll_write(cx);
-            if client.outbox.unsent_bytes() > UNSENT_BYTES_MAX {
-                client.connection.close(close_code::NOT_READING, b"replies are not read");
-            }
-            if let Some(reader) = client.reader.take() {
-                reader.wake();
-            }
-        }
-    }
 }
 
 impl Outputs {
@@ -179,6 +159,28 @@ impl Output for Outputs {
         if let Some(client) = self.clients.get_mut(&connection) {
             append_value_frame(&mut client.outbox.bytes, reply)
                 .expect("a value is far shorter than a frame may be");
+        }
+    }
+}
+
+impl Outlet for Outputs {
+    /// Writes all that the streams take. A failed stream is its reader's to notice: both end with the connection.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        // What is due late is lost if its receiver has gone, as what was under way on its link is.
+        while let Some((to, frame)) = self.messages.next_due(cx) {
+            self.put(to, &frame);
+        }
+        for peer in self.peers.iter_mut().flatten() {
+            let _: Poll<_> = peer.outbox.poll_write(cx);
+        }
+        for client in self.clients.values_mut() {
+            let _: Poll<_> = client.outbox.poll_write(cx);
+            if client.outbox.unsent_bytes() > UNSENT_BYTES_MAX {
+                client.connection.close(close_code::NOT_READING, b"replies are not read");
+            }
+            if let Some(reader) = client.reader.take() {
+                reader.wake();
+            }
         }
     }
 }

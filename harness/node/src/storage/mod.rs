@@ -7,13 +7,36 @@
 //! | `lock` | nothing: the process that works here keeps it locked, and the kernel unlocks it with its death |
 //! | `manifest` | whose directory this is, its incarnation, and which of the other files are to be read |
 //! | `peers` | the incarnations of the other replicas, as far as they were met |
+//! | `log-<n>` | the records from number `n` on, in base 16: a segment of the log |
+//! | `snapshot-<n>` | the state that the records before number `n` led to, or a state that took their place |
+//!
+//! The way of a record: the core asks for it with `Effect::Persist`, the engine's [`Journal`] encodes it, and once a drain
+//! has been carried out, everything of it is one [`Work`], which the [`Writer`] writes at once, with one sync. Until that is
+//! done nothing leaves that was asked for behind it. The way back: [`Past`] checks every file, then the core is made from
+//! the snapshot and the records.
+//!
+//! **What may be wrong, and what comes of it.** The very end of the last segment may be torn, because the process or the
+//! machine died while it was written; nothing relied on it, and it is cut. Anything else that is missing or is not as it was
+//! written ends the start with the file and the offset, and nothing is applied: a replica that has forgotten a promise
+//! is worse than one that is dead. [`record`] says how the two are told apart.
+//!
+//! **What switches.** Only the manifest decides which files count, and it is replaced at once, after all that it names has
+//! been written. A snapshot and the records behind it come into force together.
 //!
 //! An *incarnation* is a number drawn when a directory is first used, or, without a directory, when the process starts.
 //! Replicas greet each other with it and remember it, so that one that came back without what it had promised is noticed:
 //! its votes would count a second time.
 
 mod directory;
+mod header;
+mod journal;
+mod past;
+mod peers;
+pub mod record;
 mod sheet;
+mod snapshot;
+mod store;
+mod writer;
 
 use std::{
     fmt,
@@ -23,7 +46,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::directory::{Directory, Owner, Peers, Strange};
+pub use self::{
+    directory::{Directory, Owner},
+    journal::Journal,
+    past::{Past, Records},
+    writer::{Work, Writer},
+};
+pub(crate) use self::{
+    peers::{Peers, Strange},
+    store::{Disk, Helper, Store},
+};
 
 /// What a replica's records outlive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

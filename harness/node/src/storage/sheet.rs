@@ -14,6 +14,8 @@ use crate::NodeError;
 /// What the first line says; counted up whenever any file of a data directory changes its form.
 const FORMAT: &str = "paxos-lab-data 1";
 const CHECKSUM: &str = "checksum ";
+/// How the name of a file ends that is not finished yet.
+pub(super) const UNFINISHED: &str = ".new";
 
 /// Replaces the file `name` of `directory` at once: whoever reads it sees the old lines or the new ones. With `synced` it
 /// is on disk when this returns.
@@ -38,7 +40,7 @@ pub(super) fn put_in_place(
     pieces: &[&[u8]],
     synced: bool,
 ) -> Result<(), NodeError> {
-    let (path, temporary) = (directory.join(name), directory.join(format!("{name}.new")));
+    let (path, temporary) = (directory.join(name), directory.join(format!("{name}{UNFINISHED}")));
     let written = || -> io::Result<()> {
         let mut file = File::create(&temporary)?;
         for piece in pieces {

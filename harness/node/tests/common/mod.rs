@@ -37,6 +37,7 @@ pub(crate) struct Cluster {
     pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) directory: tempfile::TempDir,
     pub(crate) durability: Durability,
+    pub(crate) log_bytes_kept: Option<u64>,
     config: Config,
     replicas: Vec<Option<JoinHandle<Result<(), NodeError>>>>,
 }
@@ -50,6 +51,7 @@ impl Cluster {
             addresses: free_addresses(replicas).unwrap(),
             directory,
             durability: Durability::Memory,
+            log_bytes_kept: None,
             config: Config::new(replicas),
             replicas: (0..replicas).map(|_| None).collect(),
         }
@@ -72,6 +74,7 @@ impl Cluster {
             credentials: self.credentials(),
             durability: self.durability,
             data: Some(self.data(id)),
+            log_bytes_kept: self.log_bytes_kept,
             parent: None,
             network: None,
         }

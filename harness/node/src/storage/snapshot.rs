@@ -1,0 +1,72 @@
+//! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 · both · checksum u64`. The
+//! checksum covers everything before it.
+
+use std::{fs, io::ErrorKind, path::Path};
+
+use protocols::Snapshot;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use super::{
+    directory::{Directory, snapshot_name},
+    header::Kind,
+    sheet::{self, damaged},
+};
+use crate::NodeError;
+
+/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many bytes it took.
+pub(super) fn write(
+    directory: &Directory,
+    snapshot: &Snapshot,
+    next: u64,
+    synced: bool,
+) -> Result<u64, NodeError> {
+    let mut head = directory.header(next).encode(Kind::Snapshot);
+    for part in [&snapshot.machine, &snapshot.core] {
+        head.extend_from_slice(&(part.len() as u64).to_le_bytes());
+    }
+    let pieces = [&head, &snapshot.machine[..], &snapshot.core[..]];
+    let mut hash = Xxh3Default::new();
+    pieces.iter().for_each(|piece| hash.update(piece));
+    let checksum = hash.digest().to_le_bytes();
+    let [head, machine, core] = pieces;
+    sheet::put_in_place(
+        directory.path(),
+        &snapshot_name(next),
+        &[head, machine, core, &checksum],
+        synced,
+    )?;
+    Ok((head.len() + machine.len() + core.len() + checksum.len()) as u64)
+}
+
+/// Reads the snapshot behind which record `next` comes.
+pub(super) fn read(directory: &Directory, next: u64) -> Result<Snapshot, NodeError> {
+    let path = directory.snapshot(next);
+    let bytes = read_file(&path)?;
+    let start = directory.header(next).expect(Kind::Snapshot, &path, &bytes)?;
+    decode(&bytes, start).ok_or_else(|| {
+        damaged(&path, format_args!("is not as it was written: damage behind offset {start}"))
+    })
+}
+
+fn decode(bytes: &[u8], start: usize) -> Option<Snapshot> {
+    let (covered, checksum) = bytes.split_last_chunk::<8>()?;
+    let mut hash = Xxh3Default::new();
+    hash.update(covered);
+    if hash.digest().to_le_bytes() != *checksum {
+        return None;
+    }
+    let (machine_length, rest) = covered[start..].split_first_chunk::<8>()?;
+    let (core_length, rest) = rest.split_first_chunk::<8>()?;
+    let machine_length = usize::try_from(u64::from_le_bytes(*machine_length)).ok()?;
+    let (machine, core) = rest.split_at_checked(machine_length)?;
+    let whole = u64::from_le_bytes(*core_length) == core.len() as u64;
+    whole.then(|| Snapshot { machine: machine.into(), core: core.into() })
+}
+
+/// The whole of a file that must be there.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, NodeError> {
+    fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => damaged(path, "is missing"),
+        _ => NodeError::file(path, "read", &error),
+    })
+}
