@@ -17,6 +17,8 @@ impl RunRecord {
             timeseries: self.timeseries_rows(),
             events: self.event_rows(),
             gaps: self.gap_rows(),
+            kept: self.kept_row(),
+            recoveries: self.recovery_rows(),
             verdicts: self.verdict_rows(),
         }
     }

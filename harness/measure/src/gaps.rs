@@ -224,6 +224,8 @@ mod tests {
             server_cpu_s: None,
             client_cpu_s: None,
             events,
+            recoveries: Vec::new(),
+            kept: None,
             verdict: Verdict::default(),
         }
     }

@@ -12,6 +12,7 @@ use crate::error::MeasureError;
 use crate::files::{Table, columns};
 use crate::histogram::Histogram;
 use crate::hlog::{HistogramKind, file_safe, hlog_file_name, write_hlog};
+use crate::kept::{KeptRow, RecoveryRow};
 use crate::manifest::Manifest;
 use crate::rows::{
     CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
@@ -31,6 +32,8 @@ pub struct ResultsDir {
     timeseries: Table,
     events: Table,
     gaps: Table,
+    kept: Table,
+    recoveries: Table,
     verdicts: Table,
     distributions: BTreeMap<(String, String, String), Distribution>,
 }
@@ -74,6 +77,8 @@ impl ResultsDir {
             timeseries: Table::create::<TimeseriesRow>(&path)?,
             events: Table::create::<EventRow>(&path)?,
             gaps: Table::create::<GapRow>(&path)?,
+            kept: Table::create::<KeptRow>(&path)?,
+            recoveries: Table::create::<RecoveryRow>(&path)?,
             verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
             path,
@@ -106,6 +111,8 @@ impl ResultsDir {
         self.timeseries.append(&rows.timeseries)?;
         self.events.append(&rows.events)?;
         self.gaps.append(&rows.gaps)?;
+        self.kept.append(rows.kept.as_slice())?;
+        self.recoveries.append(&rows.recoveries)?;
         // Last, since a reader takes a row here for a run that is all there.
         self.summary.append_summary(&rows.summary)?;
         self.merge_distribution(run);

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::histogram::Histogram;
+use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
 use crate::replica::ReplicaReport;
 use crate::rows::{
     EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
@@ -109,6 +110,10 @@ pub struct RunRecord {
     pub client_cpu_s: Option<f64>,
     /// Faults and the like, in order.
     pub events: Vec<Event>,
+    /// The replicas that were started again, in order.
+    pub recoveries: Vec<Recovery>,
+    /// What became of the acknowledged writes; `None` if nobody looked.
+    pub kept: Option<Kept>,
     /// Whether this run may be quoted.
     pub verdict: Verdict,
 }
@@ -128,6 +133,10 @@ pub struct RunRows {
     pub events: Vec<EventRow>,
     /// For `gaps.csv`.
     pub gaps: Vec<GapRow>,
+    /// For `kept.csv`.
+    pub kept: Option<KeptRow>,
+    /// For `recoveries.csv`.
+    pub recoveries: Vec<RecoveryRow>,
     /// For `verdicts.csv`.
     pub verdicts: Vec<VerdictRow>,
 }
@@ -190,6 +199,28 @@ impl SiteRecord {
 }
 
 impl RunRecord {
+    /// A run in which nothing happened.
+    #[cfg(test)]
+    pub(crate) fn empty_for_tests() -> Self {
+        Self {
+            identity: Identity::default(),
+            started: SystemTime::UNIX_EPOCH,
+            elapsed: Duration::ZERO,
+            offered_ops_per_s: None,
+            has_fast_path: false,
+            sites: Vec::new(),
+            replies: Silences::default(),
+            replicas: Vec::new(),
+            ended: Vec::new(),
+            server_cpu_s: None,
+            client_cpu_s: None,
+            events: Vec::new(),
+            recoveries: Vec::new(),
+            kept: None,
+            verdict: Verdict::default(),
+        }
+    }
+
     /// Operations that were answered.
     pub fn operations(&self) -> u64 {
         self.sites.iter().map(|site| site.reads.latency.len() + site.writes.latency.len()).sum()

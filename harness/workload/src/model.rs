@@ -85,6 +85,17 @@ pub enum Durability {
     Fsync,
 }
 
+impl Durability {
+    /// The name in files and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Buffered => "buffered",
+            Self::Fsync => "fsync",
+        }
+    }
+}
+
 /// The servers.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cluster {

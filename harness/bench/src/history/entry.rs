@@ -9,6 +9,11 @@ use protocols::{ClientId, RequestNumber};
 /// In place of a client: what was read is nothing that a client of this run writes. Its number says which such value.
 const STRANGE: u32 = u32::MAX;
 
+/// What an entry is, below its key.
+const KIND_BITS: u32 = 2;
+const READ: u32 = 1;
+const CLOSING: u32 = 2;
+
 /// A written value by its writer: the client in the upper half, the index of its write in the lower. 0 for none, as both
 /// count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,25 +79,38 @@ impl Entry {
     /// A put of `value`.
     pub(super) fn write(key: u32, client: ClientId, value: Value, times: (u64, u64)) -> Self {
         let (invoke, returned) = times;
-        Self { invoke, returned, value, client: short(client.0), key_and_kind: key << 1 }
+        Self { invoke, returned, value, client: short(client.0), key_and_kind: key << KIND_BITS }
     }
 
-    /// A get that saw `value`.
-    pub(super) fn read(key: u32, client: ClientId, value: Value, times: (u64, u64)) -> Self {
+    /// A get that saw `value`; a closing one was asked of one replica when the load was over.
+    pub(super) fn read(
+        key: u32,
+        client: ClientId,
+        value: Value,
+        times: (u64, u64),
+        closing: bool,
+    ) -> Self {
         let (invoke, returned) = times;
-        Self { invoke, returned, value, client: short(client.0), key_and_kind: key << 1 | 1 }
+        let kind = if closing { READ | CLOSING } else { READ };
+        let key_and_kind = key << KIND_BITS | kind;
+        Self { invoke, returned, value, client: short(client.0), key_and_kind }
     }
 
     /// The put that must have written what this get saw, if it was among those left out, which all ended by `until`.
     pub(super) fn left_out(&self, until: u64) -> Self {
         let (client, _) = self.value.parts();
-        let key_and_kind = self.key_and_kind & !1;
+        let key_and_kind = self.key() << KIND_BITS;
         Self { invoke: 0, returned: until, value: self.value, client, key_and_kind }
     }
 
     /// On which key.
     pub(super) const fn key(&self) -> u32 {
-        self.key_and_kind >> 1
+        self.key_and_kind >> KIND_BITS
+    }
+
+    /// Is it a closing read?
+    pub(super) const fn is_closing(&self) -> bool {
+        self.key_and_kind & CLOSING != 0
     }
 
     /// Is it known by when it had taken effect?
@@ -132,7 +150,7 @@ impl Access for Entry {
     }
 
     fn is_read(&self) -> bool {
-        self.key_and_kind & 1 == 1
+        self.key_and_kind & READ != 0
     }
 
     fn invoke(&self) -> u64 {

@@ -10,12 +10,12 @@ use std::{
 use check::{
     Operation, Witness,
     formats::json,
-    register::{self, Access},
+    register::{self, ABSENT, Access},
 };
 use measure::{Checked, Linearizable, RunFacts};
 use rustc_hash::FxHashSet;
 
-use super::{Recorder, entry::Entry};
+use super::{Recorder, entry::Entry, recorder::Writes};
 
 /// Chosen: many times what the longest record takes; it ends what could otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +30,10 @@ pub(crate) struct Judged {
     /// Why it is not linearizable, or why nobody knows; empty if it is.
     pub(crate) reason: String,
     pub(crate) witness: Option<Witness>,
+    /// How many writes there were.
+    pub(crate) writes: Writes,
+    /// Acknowledged writes that closing reads at some replica did not show, nor anything written after them.
+    pub(crate) lost: u64,
     /// By key.
     recorder: Recorder,
 }
@@ -62,7 +66,10 @@ impl Recorder {
             checked.keys += 1;
             witness = self.witness(of_key);
         }
+        let by_key = entries.chunk_by(|one, other| one.key() == other.key());
+        let lost = by_key.map(lost).sum();
         self.entries = entries;
+        let writes = self.writes;
         let (linearizable, reason) = match &witness {
             Some(witness) => (Linearizable::False, said(witness)),
             None if !in_time => {
@@ -74,7 +81,7 @@ impl Recorder {
             }
             None => (Linearizable::True, String::new()),
         };
-        Judged { linearizable, checked, reason, witness, recorder: self }
+        Judged { linearizable, checked, reason, witness, writes, lost, recorder: self }
     }
 
     /// What contradicts itself among all operations of one key.
@@ -106,6 +113,23 @@ impl Recorder {
     fn operation(&self, entry: &Entry) -> Operation {
         entry.operation(&self.keys[entry.key() as usize].name, &self.strange)
     }
+}
+
+/// How many acknowledged writes of one key the closing read lacks that lacks the most: they began after the end of the one
+/// whose value it saw. Of a value without a known writer nobody can say what it lacks; the history's verdict does.
+fn lost(of_key: &[Entry]) -> u64 {
+    let writes = || of_key.iter().filter(|entry| !entry.is_read());
+    let lacks = |read: &Entry| {
+        let since = match read.value() {
+            ABSENT => Some(0),
+            value => writes().find(|write| write.value() == value).map(Entry::returned),
+        };
+        let is_lost = |write: &&Entry| {
+            since.is_some_and(|since| write.invoke() > since) && write.returned() < read.invoke()
+        };
+        writes().filter(is_lost).count() as u64
+    };
+    of_key.iter().filter(|entry| entry.is_closing()).map(lacks).max().unwrap_or(0)
 }
 
 /// The witness in a sentence, with its key.

@@ -22,5 +22,5 @@ mod tests;
 
 pub(crate) use self::{
     judged::Judged,
-    recorder::{Invoked, Recorder},
+    recorder::{Invoked, Recorder, Writes},
 };

@@ -55,6 +55,15 @@ struct Thinning {
     leave_out: (u32, u64),
 }
 
+/// How many writes there were, those included that are not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writes {
+    /// Their clients were told that they took effect.
+    pub(crate) acknowledged: u64,
+    /// Nobody knows whether they took effect.
+    pub(crate) unknown: u64,
+}
+
 /// The history of a run, as far as it is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
@@ -66,6 +75,7 @@ pub(crate) struct Recorder {
     pub(super) strange: Vec<Vec<u8>>,
     clock: u64,
     pub(super) begun: u64,
+    pub(super) writes: Writes,
     entries_max: usize,
     thinning: Option<Thinning>,
 }
@@ -86,6 +96,7 @@ impl Recorder {
             strange: Vec::new(),
             clock: 0,
             begun: 0,
+            writes: Writes::default(),
             entries_max,
             thinning: None,
         }
@@ -106,14 +117,15 @@ impl Recorder {
         Invoked { key: number, at }
     }
 
-    /// A request of `client` was answered with `outcome` at `now_ns`.
+    /// A request of `client` was answered with `outcome` at `now_ns`. A closing read was asked of one replica after the load.
     pub(crate) fn answered(
         &mut self,
         invoked: Invoked,
         (client, number): (ClientId, RequestNumber),
         outcome: &Outcome,
-        now_ns: u64,
+        (now_ns, closing): (u64, bool),
     ) {
+        self.writes.acknowledged += u64::from(!number.is_read());
         let times = (invoked.at, self.stamp(now_ns));
         if !self.end(invoked) {
             return;
@@ -124,7 +136,7 @@ impl Recorder {
                 Outcome::Value(Some(value)) => self.value(value),
                 other => self.strange(format!("{other:?}").into_bytes()),
             };
-            Entry::read(invoked.key, client, value, times)
+            Entry::read(invoked.key, client, value, times, closing)
         } else {
             Entry::write(invoked.key, client, Value::written(client, number.index()), times)
         };
@@ -137,6 +149,7 @@ impl Recorder {
         invoked: Invoked,
         (client, number): (ClientId, RequestNumber),
     ) {
+        self.writes.unknown += u64::from(!number.is_read());
         // A read without an answer says nothing.
         if self.end(invoked) && !number.is_read() {
             let value = Value::written(client, number.index());

@@ -113,7 +113,7 @@ impl Script {
         if let Some(Request { number, invoked, outcome, .. }) = self.clients[place].take() {
             let outcome = outcome.expect("it was applied");
             let id = (Self::client(place), number);
-            self.recorder.answered(invoked, id, &outcome, self.now_ns);
+            self.recorder.answered(invoked, id, &outcome, (self.now_ns, false));
         }
     }
 

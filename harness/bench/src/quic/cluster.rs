@@ -1,244 +1,29 @@
-//! The replica processes of one run, and the operator's lines to them.
-//!
-//! **Invariant:** a process that was started here is gone when its [`Processes`] is: killed and reaped on drop, and tied
-//! by the kernel to this process' life in case nothing is dropped.
+//! A cluster of replica processes that is up, and the operator's lines to it.
 
-use std::{
-    fs::{self, File},
-    io,
-    net::SocketAddr,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::TimeValLike,
-};
+use measure::ReplicaReport;
 use node::{
     client::{Connector, Session},
     control::{Control, Operator},
     identity::{Identity, Role},
-    transport::free_addresses,
+    wire::ReplicaStatus,
 };
-use protocols::{Config, Protocol, ReplicaId};
+use protocols::{Protocol, ReplicaId, ReplicaSet};
 
-use super::{join_all, link::Door};
+use super::{
+    join_all,
+    link::Door,
+    processes::{Death, Processes, Spec},
+};
 
 /// Chosen: many times what a loaded machine needs to start a handful of processes.
 const UP_TIMEOUT: Duration = Duration::from_secs(15);
 const UP_POLL: Duration = Duration::from_millis(5);
 /// Between looking for a port and binding it another process may take it.
 const PORT_ATTEMPTS: u32 = 3;
-/// Chosen: a replica answers before it stops, and then needs as long as its farewell.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-const EXIT_POLL: Duration = Duration::from_millis(2);
-/// How much of a log are a process' last words.
-const LAST_WORDS_LINES: usize = 3;
-const LAST_WORDS_CHARS: usize = 400;
-
-/// What the replicas of a run are told.
-#[derive(Clone, Debug)]
-pub(super) struct Spec<'a> {
-    pub(super) protocol: Protocol,
-    pub(super) config: Config,
-    /// The directory with the credentials of at least so many replicas.
-    pub(super) credentials: &'a Path,
-    pub(super) logs: &'a Path,
-    /// How the logs' names begin.
-    pub(super) stem: String,
-}
-
-/// The processes of one cluster.
-#[derive(Debug)]
-pub(super) struct Processes {
-    replicas: Vec<Process>,
-}
-
-#[derive(Debug)]
-struct Process {
-    id: ReplicaId,
-    child: Child,
-    address: SocketAddr,
-    log: PathBuf,
-    /// Its CPU time when the measuring began.
-    used_before_ns: Option<u64>,
-    killed: Option<Killed>,
-}
-
-/// What is known of a process that was killed on purpose.
-#[derive(Clone, Copy, Debug)]
-enum Killed {
-    /// Its end has not been seen yet.
-    Dying,
-    /// All of its CPU time, if the system told.
-    Reaped { cpu_ns: Option<u64> },
-}
-
-/// A process that ended by itself.
-#[derive(Clone, Debug)]
-pub(crate) struct Death {
-    /// Which, how, and its last words.
-    pub(crate) text: String,
-    /// Was a port that it needed taken?
-    pub(crate) port_taken: bool,
-}
-
-impl Processes {
-    /// Starts the replicas on free ports.
-    ///
-    /// # Errors
-    /// If a process cannot be started or a log cannot be written.
-    fn spawn(spec: &Spec<'_>) -> io::Result<Self> {
-        let addresses = free_addresses(spec.config.replicas)?;
-        let mut processes = Self { replicas: Vec::new() };
-        for id in ReplicaId::all(spec.config.replicas) {
-            processes.replicas.push(Process::spawn(spec, id, &addresses)?);
-        }
-        Ok(processes)
-    }
-
-    /// Kills `replica`: it ends at once, with nothing said or written.
-    pub(super) fn kill(&mut self, replica: ReplicaId) {
-        let process = &mut self.replicas[replica.index()];
-        // It fails only if the process has ended already.
-        let _ = process.child.kill();
-        process.killed = Some(Killed::Dying);
-    }
-
-    /// Takes note of the CPU time of every process, by number, when the measuring began.
-    pub(super) fn used_before(&mut self, cpu_ns: impl Iterator<Item = Option<u64>>) {
-        for (process, cpu_ns) in self.replicas.iter_mut().zip(cpu_ns) {
-            process.used_before_ns = cpu_ns;
-        }
-    }
-
-    /// The CPU time that those used since then that were killed, seconds; none if that is not known of one.
-    pub(super) fn killed_cpu_s(&mut self) -> Option<f64> {
-        let killed = self.replicas.iter_mut().filter(|process| process.killed.is_some());
-        let ns: Option<u64> = killed
-            .map(|process| {
-                process.reap();
-                match process.killed {
-                    Some(Killed::Reaped { cpu_ns }) => {
-                        Some(cpu_ns?.saturating_sub(process.used_before_ns?))
-                    }
-                    _ => None,
-                }
-            })
-            .sum();
-        #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
-        ns.map(|ns| ns as f64 / 1e9)
-    }
-
-    /// The first process found that has ended unasked, if any.
-    pub(super) fn death(&mut self) -> Option<Death> {
-        self.replicas.iter_mut().find_map(Process::death)
-    }
-
-    /// Ends every process: asks those that `lines` lead to, kills those that do not go.
-    pub(super) async fn shut_down(mut self, lines: Vec<Control>) {
-        let asked = lines.into_iter().map(Control::shut_down);
-        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
-        // Whoever does not answer is killed below.
-        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, join_all(asked)).await;
-        while Instant::now() < deadline && self.replicas.iter_mut().any(Process::is_running) {
-            tokio::time::sleep(EXIT_POLL).await;
-        }
-    }
-}
-
-impl Process {
-    fn spawn(spec: &Spec<'_>, id: ReplicaId, addresses: &[SocketAddr]) -> io::Result<Self> {
-        let log = spec.logs.join(format!("{}-replica{}.log", spec.stem, id.0));
-        let out = File::create(&log)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", log.display())))?;
-        let address = addresses[id.index()];
-        let peers: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        let config = serde_json::to_string(&spec.config)
-            .expect("a configuration is plain numbers and names");
-        let child = Command::new(std::env::current_exe()?)
-            .arg("node")
-            .args(["--id", &id.0.to_string()])
-            .args(["--protocol", spec.protocol.name()])
-            .args(["--listen", &address.to_string()])
-            .args(["--peers", &peers.join(",")])
-            .args(["--config", &config])
-            .args(["--parent", &std::process::id().to_string()])
-            .arg("--credentials")
-            .arg(spec.credentials)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out)
-            // A group of its own: Ctrl-C reaches this program alone, which then ends its replicas in order.
-            .process_group(0)
-            .spawn()?;
-        Ok(Self { id, child, address, log, used_before_ns: None, killed: None })
-    }
-
-    fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Sees the end of a process that was killed. The system adds up the CPU time of children whose end was seen: what this
-    /// adds is the child's.
-    fn reap(&mut self) {
-        if !matches!(self.killed, Some(Killed::Dying)) {
-            return;
-        }
-        let before_ns = children_cpu_ns();
-        if let Ok(Some(_)) = self.child.try_wait() {
-            let cpu_ns = children_cpu_ns().zip(before_ns).map(|(after, before)| after - before);
-            self.killed = Some(Killed::Reaped { cpu_ns });
-        }
-    }
-
-    fn death(&mut self) -> Option<Death> {
-        if self.killed.is_some() {
-            self.reap();
-            return None;
-        }
-        let status = self.child.try_wait().ok()??;
-        let log = fs::read(&self.log).unwrap_or_default();
-        let words = last_words(&String::from_utf8_lossy(&log));
-        Some(Death {
-            text: format!(
-                "replica {} ended by itself ({status}); its last words: {words} ({})",
-                self.id.0,
-                self.log.display()
-            ),
-            port_taken: words.contains("cannot bind UDP"),
-        })
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only if it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// CPU time of all children whose end was seen.
-fn children_cpu_ns() -> Option<u64> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
-    let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
-    u64::try_from(ns).ok()
-}
-
-/// The last lines of a log, as one line.
-pub(crate) fn last_words(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines[lines.len().saturating_sub(LAST_WORDS_LINES)..].join(" | ");
-    match last.char_indices().rev().nth(LAST_WORDS_CHARS) {
-        _ if last.is_empty() => "none".to_owned(),
-        Some((cut, _)) => format!("\"…{}\"", &last[cut..]),
-        None => format!("\"{last}\""),
-    }
-}
+/// Chosen: who has not said by then how things stand is not counted.
+const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A cluster that is up: every replica is connected with every other, and a leader is known where there is one.
 #[derive(Debug)]
@@ -253,27 +38,102 @@ pub(super) struct Cluster {
 }
 
 /// Where the operator is, who has a line to each replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Desk {
     operator: Operator,
     addresses: Vec<SocketAddr>,
 }
 
 impl Desk {
-    /// Opens again those of `lines` that are lost: a replica that stood still for a while has given them up.
+    /// A new line to `replica`.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub(super) async fn open(&self, replica: ReplicaId) -> Result<Control, node::NodeError> {
+        self.operator.connect(replica, self.addresses[replica.index()]).await
+    }
+
+    /// Makes `lines` those to `replicas`, by number. Lost ones are opened again: a replica that stood still for a while has
+    /// given them up.
     ///
     /// # Errors
     /// If a replica does not answer.
-    pub(super) async fn mend(&self, lines: &mut [Control]) -> Result<(), String> {
-        for line in lines {
-            if line.status().await.is_err() {
-                let replica = line.replica();
-                let opened = self.operator.connect(replica, self.addresses[replica.index()]).await;
-                *line = opened.map_err(|error| error.to_string())?;
+    pub(super) async fn mend(
+        &self,
+        lines: &mut Vec<Control>,
+        replicas: ReplicaSet,
+    ) -> Result<(), String> {
+        let mut had = std::mem::take(lines);
+        let mended = replicas.iter().map(|replica| {
+            let line = had.iter().position(|line| line.replica() == replica);
+            let line = line.map(|at| had.swap_remove(at));
+            async move {
+                if let Some(mut line) = line
+                    && line.status().await.is_ok()
+                {
+                    return Ok(line);
+                }
+                self.open(replica).await
             }
-        }
+        });
+        *lines = collected(join_all(mended).await)?;
         Ok(())
     }
+
+    /// What `replicas` say of themselves now. Who does not say so soon is left out, and has no line any more.
+    pub(super) async fn look(&self, lines: &mut Vec<Control>, replicas: ReplicaSet) -> Look {
+        let mut had = std::mem::take(lines);
+        let asked = replicas.iter().map(|replica| {
+            let line = had.iter().position(|line| line.replica() == replica);
+            let line = line.map(|at| had.swap_remove(at));
+            let answer = async move {
+                // One of a life before is lost.
+                let (mut line, status) = match status(line).await {
+                    Some(answered) => answered,
+                    None => status(self.open(replica).await.ok()).await?,
+                };
+                let report = line.report().await.ok()?;
+                Some((line, status.core.leader, report))
+            };
+            async { tokio::time::timeout(LOOK_TIMEOUT, answer).await.ok()? }
+        });
+        let mut look = Look::default();
+        let mut leaders = Vec::new();
+        for (line, leader, report) in join_all(asked).await.into_iter().flatten() {
+            lines.push(line);
+            leaders.push(leader);
+            look.reports.push(report);
+        }
+        look.leader = most_named(leaders.into_iter());
+        look
+    }
+
+    /// How many replicas there are.
+    pub(super) fn replicas(&self) -> usize {
+        self.addresses.len()
+    }
+}
+
+/// What replicas say of themselves at some moment.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    /// Whom most take for the leader.
+    pub(super) leader: Option<ReplicaId>,
+    pub(super) reports: Vec<ReplicaReport>,
+}
+
+async fn status(line: Option<Control>) -> Option<(Control, ReplicaStatus)> {
+    let mut line = line?;
+    let status = line.status().await.ok()?;
+    Some((line, status))
+}
+
+/// Whom most replicas take for the leader, by what they said.
+fn most_named(leaders: impl Iterator<Item = Option<ReplicaId>>) -> Option<ReplicaId> {
+    let mut named: Vec<ReplicaId> = leaders.flatten().collect();
+    named.sort_unstable();
+    let groups = named.chunk_by(|one, other| one == other);
+    groups.max_by_key(|group| group.len()).map(|group| group[0])
 }
 
 /// What leads to the replicas of a cluster.
@@ -309,8 +169,7 @@ enum Down {
 }
 
 async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Ways, Down> {
-    let places: Vec<_> =
-        processes.replicas.iter().map(|process| (process.id, process.address)).collect();
+    let places = processes.places();
     let died = async {
         loop {
             if let Some(death) = processes.death() {
@@ -382,10 +241,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_words_are_one_bounded_line() {
-        assert_eq!(last_words(""), "none");
-        assert_eq!(last_words("a\n\nb\nc\n  d\n"), "\"b | c | d\"");
-        let words = last_words(&"é".repeat(1_000));
-        assert_eq!(words.chars().count(), LAST_WORDS_CHARS + 4, "{words}");
+    fn the_leader_is_whom_most_name() {
+        let named = |leaders: &[u8]| {
+            let name = |&leader: &u8| (leader < 9).then_some(ReplicaId(leader));
+            most_named(leaders.iter().map(name))
+        };
+        assert_eq!(named(&[9, 9, 9]), None);
+        assert_eq!(named(&[2, 9, 9]), Some(ReplicaId(2)));
+        assert_eq!(named(&[0, 1, 1]), Some(ReplicaId(1)));
     }
 }

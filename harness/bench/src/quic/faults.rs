@@ -1,84 +1,288 @@
-//! What a workload's fault plan does to real processes: it kills them.
+//! What a workload's fault plan does to real processes, as `crate::sim::faults` does it to simulated ones.
 //!
-//! A killed replica is dead as planned: nobody waits for it, its clients ask the next one at once, as clients on the same
-//! host do whose connection is reset, and it is left out of what is compared at the end.
+//! A killed replica is dead as planned: nobody waits for it, and its clients ask the next one at once, as clients on the same
+//! host do whose connection is reset. Once it is started again they ask it again, and it is compared with the others. Nothing
+//! here waits for a replica while the load goes on, but for the end of a process that is to be started again.
 
-use measure::{Event, ReplicaReport};
-use node::control::Control;
+use std::time::{Duration, Instant};
+
+use measure::{Event, Recovery, ReplicaReport};
 use protocols::{ReplicaId, ReplicaSet};
-use workload::{Strike, Victims, fault::Action};
+use tokio::{
+    sync::{oneshot, watch},
+    time::sleep,
+};
+use workload::{
+    Strike, Victims,
+    fault::{Action, Target},
+};
 
-use super::{cluster::Processes, generator::Load};
+use super::{
+    attendant::Attendant,
+    cluster::{Desk, Look},
+    generator::Load,
+    network::Network,
+    processes::Processes,
+};
+
+/// Chosen: longer than the replay of any log that a run can write.
+const END_TIMEOUT: Duration = Duration::from_secs(20);
+const END_POLL: Duration = Duration::from_millis(2);
 
 /// The faults of one run as they happen.
 #[derive(Debug)]
 pub(super) struct Faults {
+    desk: Desk,
     victims: Victims,
-    pub(super) killed: ReplicaSet,
+    events: Vec<Event>,
     /// What those reported last that were killed.
-    pub(super) ended: Vec<ReplicaReport>,
-    pub(super) events: Vec<Event>,
+    ended: Vec<ReplicaReport>,
+    network: watch::Sender<Network>,
+    /// Of the life of each replica that is up or on its way; none before the network changes and of who is down.
+    attendants: Vec<Attendant>,
+    /// In the order of [`Load::returns`].
+    restarts: Vec<Restart>,
+}
+
+/// A replica that was started again.
+#[derive(Clone, Copy, Debug)]
+struct Restart {
+    replica: ReplicaId,
+    at_s: f64,
+    /// How long it took until it was up, as far as is known.
+    up: Option<Duration>,
+    /// It was killed once more.
+    over: bool,
 }
 
 impl Faults {
     /// Nothing has happened yet in the run with this seed.
-    pub(super) fn new(run_seed: u64) -> Self {
+    pub(super) fn new(desk: &Desk, run_seed: u64) -> Self {
         Self {
+            desk: desk.clone(),
             victims: Victims::new(run_seed),
-            killed: ReplicaSet::EMPTY,
-            ended: Vec::new(),
             events: Vec::new(),
+            ended: Vec::new(),
+            network: watch::Sender::new(Network::new(desk.replicas())),
+            attendants: Vec::new(),
+            restarts: Vec::new(),
         }
     }
 
-    /// `strike` happens now. `leader` is whom the replicas take for it, `reports` what they said of themselves just before.
-    pub(super) fn strike(
+    /// `strike` happens now. `look` is what the replicas said just before, as far as the strike depends on it.
+    ///
+    /// # Errors
+    /// If it cannot be carried out.
+    pub(super) async fn strike(
         &mut self,
         strike: &Strike<'_>,
-        leader: Option<ReplicaId>,
-        reports: Vec<ReplicaReport>,
-        (processes, lines, load): (&mut Processes, &mut Vec<Control>, &mut Load),
-    ) {
-        let Action::Kill(target) = strike.action else {
-            unreachable!("other faults are refused before anything is started")
-        };
-        let living: ReplicaSet = lines.iter().map(Control::replica).collect();
-        let struck = self.victims.resolve(*target, living, leader);
+        look: Look,
+        (processes, load): (&mut Processes, &mut Load),
+    ) -> Result<(), String> {
+        let action = strike.action;
+        let target = action.target();
+        let struck = target.and_then(|target| self.victim(action, target, look.leader, processes));
+        if let (Action::Restart(_), Some(restarted)) = (action, struck) {
+            load.drive_while(processes.restart(restarted)).await?;
+        }
+        let at_s = load.since_begin_s();
+        self.events.push(Event {
+            t_s: at_s,
+            event: action.name().to_owned(),
+            detail: action.detail(struck),
+        });
+        match (action, struck) {
+            (Action::Kill(_), Some(killed)) => {
+                processes.kill(killed);
+                load.close(killed);
+                self.killed(killed, look.reports);
+            }
+            (Action::Restart(_), Some(restarted)) => self.restarted(restarted, at_s, load),
+            (Action::Pause(_), Some(paused)) => processes.pause(paused),
+            (Action::Resume(_), Some(resumed)) => processes.resume(resumed),
+            _ => self.change_network(load, processes, |network| network.take(action)),
+        }
+        Ok(())
+    }
+
+    /// Ends whatever can be ended, so that the replicas can come to rest: who was killed stays down.
+    pub(super) fn end(&mut self, processes: &mut Processes, load: &Load) {
+        if self.events.is_empty() {
+            return;
+        }
+        for paused in processes.paused().iter() {
+            processes.resume(paused);
+        }
+        if !self.attendants.is_empty() {
+            self.change_network(load, processes, |network| {
+                network.end();
+                true
+            });
+        }
+        let down: Vec<String> =
+            processes.down().iter().map(|replica| replica.to_string()).collect();
+        let mut detail = "so that the replicas can be compared".to_owned();
+        if !down.is_empty() {
+            detail.push_str(&format!("; down stays {}", down.join(" ")));
+        }
         self.events.push(Event {
             t_s: load.since_begin_s(),
-            event: strike.action.name().to_owned(),
-            detail: strike.action.detail(struck),
+            event: "faults-end".to_owned(),
+            detail,
         });
-        let Some(killed) = struck else { return };
-        processes.kill(killed);
-        lines.retain(|line| line.replica() != killed);
-        load.close(killed);
-        self.killed.insert(killed);
-        let its = |report: &ReplicaReport| report.replica == u32::from(killed.0);
-        self.ended.extend(reports.into_iter().filter(its));
     }
-}
 
-/// Whom most replicas take for the leader, by what they said.
-pub(super) fn most_named(leaders: impl Iterator<Item = Option<ReplicaId>>) -> Option<ReplicaId> {
-    let mut named: Vec<ReplicaId> = leaders.flatten().collect();
-    named.sort_unstable();
-    let groups = named.chunk_by(|one, other| one == other);
-    groups.max_by_key(|group| group.len()).map(|group| group[0])
-}
+    /// Waits until every replica that lives is up and knows how the network is.
+    ///
+    /// # Errors
+    /// If one does not come up, or refused a change.
+    pub(super) async fn ended(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + END_TIMEOUT;
+        let version = self.network.borrow().version;
+        loop {
+            let mut late = None;
+            for attendant in &self.attendants {
+                if !attendant.has_told(version)? {
+                    late = Some(attendant.replica);
+                }
+            }
+            let Some(late) = late else { break };
+            if Instant::now() >= deadline {
+                let timeout_s = END_TIMEOUT.as_secs();
+                let late = late.0;
+                return Err(format!(
+                    "replica {late} did not answer within {timeout_s} s of the last fault"
+                ));
+            }
+            sleep(END_POLL).await;
+        }
+        Ok(())
+    }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Who was started again.
+    pub(super) fn restarted_ones(&self) -> ReplicaSet {
+        self.restarts.iter().map(|restart| restart.replica).collect()
+    }
 
-    #[test]
-    fn the_leader_is_whom_most_name() {
-        let named = |leaders: &[u8]| {
-            let name = |&leader: &u8| (leader < 9).then_some(ReplicaId(leader));
-            most_named(leaders.iter().map(name))
+    /// The report of a replica, with when its life began.
+    pub(super) fn dated(&self, mut report: ReplicaReport) -> ReplicaReport {
+        let its = |restart: &&Restart| u32::from(restart.replica.0) == report.replica;
+        if let Some(restart) = self.restarts.iter().rev().find(its) {
+            let began = Duration::from_secs_f64(
+                restart.at_s + restart.up.unwrap_or_default().as_secs_f64(),
+            );
+            report.series.begins_ns = u64::try_from(began.as_nanos()).unwrap_or(u64::MAX);
+        }
+        report
+    }
+
+    /// What those reported last that were killed.
+    pub(super) fn ended_reports(&mut self) -> Vec<ReplicaReport> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// What happened, and how those came back that were started again.
+    pub(super) fn into_events(mut self, load: &Load) -> (Vec<Event>, Vec<Recovery>) {
+        self.note_ups();
+        let returns = self.restarts.iter().zip(&load.returns);
+        let recoveries: Vec<Recovery> = returns
+            .map(|(restart, returned)| Recovery {
+                replica: u32::from(restart.replica.0),
+                restarted_s: restart.at_s,
+                up: restart.up,
+                first_reply: returned.first_reply(),
+            })
+            .collect();
+        self.events.extend(recoveries.iter().filter_map(back));
+        (self.events, recoveries)
+    }
+
+    fn victim(
+        &mut self,
+        action: &Action,
+        target: Target,
+        leader: Option<ReplicaId>,
+        processes: &Processes,
+    ) -> Option<ReplicaId> {
+        let candidates = match action {
+            Action::Restart(_) => processes.down(),
+            Action::Resume(_) => processes.paused(),
+            _ => processes.running(),
         };
-        assert_eq!(named(&[9, 9, 9]), None);
-        assert_eq!(named(&[2, 9, 9]), Some(ReplicaId(2)));
-        assert_eq!(named(&[0, 1, 1]), Some(ReplicaId(1)));
+        self.victims.resolve(target, candidates, leader)
     }
+
+    /// `replica` was killed; `reports` are what all said of themselves just before.
+    fn killed(&mut self, replica: ReplicaId, reports: Vec<ReplicaReport>) {
+        self.note_ups();
+        let its = |report: &ReplicaReport| report.replica == u32::from(replica.0);
+        let last: Vec<ReplicaReport> =
+            reports.into_iter().filter(its).map(|report| self.dated(report)).collect();
+        self.ended.extend(last);
+        self.attendants.retain(|attendant| attendant.replica != replica);
+        for restart in self.restarts.iter_mut().filter(|restart| restart.replica == replica) {
+            restart.over = true;
+        }
+    }
+
+    fn restarted(&mut self, replica: ReplicaId, at_s: f64, load: &mut Load) {
+        let (let_in, is_up) = oneshot::channel();
+        let wanted = self.network.subscribe();
+        self.attendants.push(Attendant::of_next_life(&self.desk, replica, wanted, let_in));
+        self.restarts.push(Restart { replica, at_s, up: None, over: false });
+        load.reopen(replica, is_up);
+    }
+
+    /// Takes note of how long those took that are up by now.
+    fn note_ups(&mut self) {
+        for restart in self.restarts.iter_mut().filter(|restart| !restart.over) {
+            let its = |attendant: &&Attendant| attendant.replica == restart.replica;
+            restart.up = self.attendants.iter().find(its).and_then(Attendant::up).or(restart.up);
+        }
+    }
+
+    /// Changes the network, for the clients at once and for the replicas as soon as each can be told.
+    fn change_network(
+        &mut self,
+        load: &Load,
+        processes: &Processes,
+        change: impl FnOnce(&mut Network) -> bool,
+    ) {
+        let before = self.network.borrow().clone();
+        let mut network = before.clone();
+        if !change(&mut network) {
+            return;
+        }
+        for change in network.changes_since(&before, None) {
+            load.change_network(&change);
+        }
+        self.network.send_replace(network);
+        for replica in ReplicaId::all(self.desk.replicas()) {
+            let is_attended = self.attendants.iter().any(|attendant| attendant.replica == replica);
+            if !is_attended && !processes.down().contains(replica) {
+                let wanted = self.network.subscribe();
+                self.attendants.push(Attendant::of_first_life(&self.desk, replica, wanted));
+            }
+        }
+    }
+}
+
+/// The event that a replica is back, if it is.
+fn back(recovery: &Recovery) -> Option<Event> {
+    let up = recovery.up?;
+    let (back, first_reply) = match recovery.first_reply {
+        Some(after) => {
+            (after, format!("first reply to a client after {:.1} ms", after.as_secs_f64() * 1e3))
+        }
+        None => (up, "no reply to a client".to_owned()),
+    };
+    Some(Event {
+        t_s: recovery.restarted_s + back.as_secs_f64(),
+        event: "back".to_owned(),
+        detail: format!(
+            "r{}: up and its log replayed after {:.1} ms, {first_reply}",
+            recovery.replica,
+            up.as_secs_f64() * 1e3
+        ),
+    })
 }

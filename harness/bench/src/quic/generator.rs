@@ -12,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{alarm::Alarm, client::Session, wire::Reply};
-use protocols::{ReplicaId, Request};
+use node::{alarm::Alarm, client::Session, emulator::NetworkChange, wire::Reply};
+use protocols::{ReplicaId, ReplicaSet, Request};
+use tokio::sync::oneshot;
 use workload::Run;
 
 use super::{
@@ -44,6 +45,23 @@ pub(super) struct Loss {
     pub(super) mended_ns: Option<u64>,
 }
 
+/// A replica that was started again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Return {
+    replica: ReplicaId,
+    at_ns: u64,
+    first_reply_ns: Option<u64>,
+    /// It was killed once more.
+    over: bool,
+}
+
+impl Return {
+    /// From the restart to its first reply to a client, if there was one in this life.
+    pub(super) fn first_reply(&self) -> Option<Duration> {
+        self.first_reply_ns.map(|reply_ns| Duration::from_nanos(reply_ns - self.at_ns))
+    }
+}
+
 /// The load of one run.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -56,6 +74,8 @@ pub(super) struct Load {
     /// Closing reads that were not answered.
     pub(super) closing_unanswered: u64,
     pub(super) losses: Vec<Loss>,
+    /// The replicas that were started again, in the order of time.
+    pub(super) returns: Vec<Return>,
     /// Clients that may send their next request.
     ready: Vec<usize>,
     alarm: Alarm,
@@ -88,6 +108,7 @@ impl Load {
             tamper: Tamper::asked_for(),
             closing_unanswered: 0,
             losses: Vec::new(),
+            returns: Vec::new(),
             ready: Vec::new(),
             alarm: Alarm::new()?,
             start,
@@ -144,7 +165,24 @@ impl Load {
     pub(super) fn close(&mut self, replica: ReplicaId) {
         let asked = self.asked_of(replica);
         self.links[replica.index()].close();
+        for returned in self.returns.iter_mut().filter(|returned| returned.replica == replica) {
+            returned.over = true;
+        }
         self.ask_again(asked);
+    }
+
+    /// The network between the clients and the replicas changes.
+    pub(super) fn change_network(&self, change: &NetworkChange) {
+        for link in &self.links {
+            link.change_network(change);
+        }
+    }
+
+    /// `replica` was started again: its clients ask it again once `is_up` tells that it is up.
+    pub(super) fn reopen(&mut self, replica: ReplicaId, is_up: oneshot::Receiver<()>) {
+        let at_ns = self.now_ns();
+        self.returns.push(Return { replica, at_ns, first_reply_ns: None, over: false });
+        self.links[replica.index()].reopen(is_up);
     }
 
     /// Lets the load go on until `deadline`.
@@ -199,15 +237,19 @@ impl Load {
         }
     }
 
-    /// Reads every checked key at every replica with a session, and waits for the answers, at most so long: whatever the
-    /// last write of a key was, every replica must show it.
-    pub(super) async fn read_back(&mut self, timeout: Duration) {
+    /// Reads every checked key at each of `replicas`, and waits for the answers, at most so long: whatever the last write of
+    /// a key was, every replica must show it. First it waits, as long, for the sessions that are lost.
+    pub(super) async fn read_back(&mut self, replicas: ReplicaSet, timeout: Duration) {
+        self.have_sessions(replicas, timeout).await;
         let keys = self.history.checked_keys(READ_BACK_KEYS_MAX);
         let now_ns = self.now_ns();
-        let Self { links, clients, history, .. } = self;
-        for (site, link) in links.iter_mut().enumerate() {
-            let Some(session) = &mut link.session else { continue };
-            let to = ReplicaId::from_index(site);
+        let Self { links, clients, history, closing_unanswered, .. } = self;
+        for to in replicas.iter() {
+            let site = to.index();
+            let Some(session) = &mut links[site].session else {
+                *closing_unanswered += keys.len() as u64;
+                continue;
+            };
             let place = clients.place(site, 0);
             for keys in keys.chunks(READ_BACK_BATCH) {
                 clients.read_back(place, (to, keys), now_ns, history, |requests| {
@@ -218,13 +260,29 @@ impl Load {
         self.drain(timeout).await;
     }
 
+    /// Waits until there is a session with each of `replicas`, at most so long.
+    async fn have_sessions(&mut self, replicas: ReplicaSet, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let all = |links: &[Link]| {
+            replicas.iter().all(|replica| links[replica.index()].session.is_some())
+        };
+        poll_fn(|cx| {
+            if all(&self.links) || Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            let stepped = self.step(cx, deadline);
+            if all(&self.links) { Poll::Ready(()) } else { stepped }
+        })
+        .await;
+    }
+
     /// One wake. Ready when `deadline` has passed.
     fn step(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         loop {
             let now = Instant::now();
             let now_ns = nanoseconds(now.saturating_duration_since(self.start));
             self.read_replies(cx, now_ns);
-            self.reopen(cx, now_ns);
+            self.take_opened(cx, now_ns);
             let next_send = if self.issuing { self.issue(now_ns) } else { None };
             if now >= self.next_sweep {
                 self.next_sweep = now + self.sweep_every;
@@ -249,7 +307,11 @@ impl Load {
                 let Some(session) = &mut links[place].session else { break };
                 let mut seen = Seen { clients, tally, history, tamper, ready };
                 let on_reply = |reply| seen.on_reply(reply, now_ns);
-                match session.poll_replies(cx, on_reply) {
+                let replied = session.poll_replies(cx, on_reply);
+                if matches!(replied, Poll::Ready(Ok(_))) {
+                    self.note_return(place, now_ns);
+                }
+                match replied {
                     Poll::Pending => break,
                     // There may be more: come back as soon as the others had their turn.
                     Poll::Ready(Ok(_)) if read == READS_PER_WAKE => cx.waker().wake_by_ref(),
@@ -257,6 +319,16 @@ impl Load {
                     Poll::Ready(Err(error)) => self.lose(place, now_ns, &error),
                 }
             }
+        }
+    }
+
+    /// The replica of this place replied: if it was started again and this is its first reply since, that is noted.
+    fn note_return(&mut self, place: usize, now_ns: u64) {
+        let is_first = |returned: &&mut Return| {
+            returned.replica.index() == place && !returned.over && returned.first_reply_ns.is_none()
+        };
+        if let Some(returned) = self.returns.iter_mut().find(is_first) {
+            returned.first_reply_ns = Some(now_ns);
         }
     }
 
@@ -295,10 +367,11 @@ impl Load {
     }
 
     /// Takes in the sessions that are there again.
-    fn reopen(&mut self, cx: &mut Context<'_>, now_ns: u64) {
+    fn take_opened(&mut self, cx: &mut Context<'_>, now_ns: u64) {
         for (place, link) in self.links.iter_mut().enumerate() {
             if link.poll_opened(cx) {
-                let of_it = |loss: &&mut Loss| loss.replica.index() == place;
+                let of_it =
+                    |loss: &&mut Loss| loss.replica.index() == place && loss.mended_ns.is_none();
                 if let Some(loss) = self.losses.iter_mut().rev().find(of_it) {
                     loss.mended_ns = Some(now_ns);
                 }
@@ -391,7 +464,8 @@ impl Seen<'_> {
         let pending = closed.pending;
         match self.tamper.with(&pending, answer) {
             Ok(outcome) => {
-                self.history.answered(pending.invoked, (client, number), &outcome, now_ns);
+                let times = (now_ns, pending.closing);
+                self.history.answered(pending.invoked, (client, number), &outcome, times);
                 self.tally.answered(closed.site, number.is_read(), &pending, now_ns);
             }
             Err(_) => {

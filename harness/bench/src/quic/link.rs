@@ -12,8 +12,10 @@ use std::{
 use node::{
     NodeError,
     client::{Connector, Session},
+    emulator::NetworkChange,
 };
 use protocols::ReplicaId;
+use tokio::sync::oneshot;
 
 /// Chosen: a session is opened again soon at first, and seldom enough to cost nothing if nobody is there.
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
@@ -35,7 +37,7 @@ pub(crate) struct Link {
     pub(crate) session: Option<Session>,
     opening: Option<Opening>,
     back_off: Duration,
-    /// The replica was killed: nobody will be there again.
+    /// The replica was killed: nobody is there.
     closed: bool,
 }
 
@@ -79,11 +81,30 @@ impl Link {
         had_one
     }
 
-    /// The replica is gone for good.
+    /// The replica is gone.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         self.opening = None;
         self.session = None;
+    }
+
+    /// The ways of the clients who dial here change.
+    pub(super) fn change_network(&self, change: &NetworkChange) {
+        self.door.connector.network(change);
+    }
+
+    /// The replica was started again; `is_up` tells when it can be asked.
+    pub(super) fn reopen(&mut self, is_up: oneshot::Receiver<()>) {
+        let door = self.door.clone();
+        self.closed = false;
+        self.back_off = BACK_OFF_MIN;
+        self.opening = Some(Opening(Box::pin(async move {
+            if is_up.await.is_err() {
+                // Nobody waits any more for it to be up: the run ends, or it was killed and this link is closed.
+                std::future::pending::<()>().await;
+            }
+            door.connector.connect(door.replica, door.address).await
+        })));
     }
 
     /// True once, when there is a session again.

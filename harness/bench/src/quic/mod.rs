@@ -1,39 +1,49 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
-//! [`cluster`] starts and ends the processes, [`faults`] kills some, [`generator`] is the load over its [`link`]s, [`rest`]
+//! [`processes`] are started and ended, [`cluster`] waits until they are one and has lines to them. [`faults`] strike: what
+//! they make of the [`network`] an [`attendant`] of each replica tells it. [`generator`] is the load over its [`link`]s, [`rest`]
 //! compares the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its
 //! time. [`tamper`] falsifies answers for tests, in builds with debug assertions alone.
 
+mod attendant;
 mod cluster;
 mod faults;
 mod generator;
 pub(crate) mod link;
+mod network;
+mod processes;
 mod record;
 mod rest;
 mod tamper;
 mod watch;
 
 use std::{
+    fs,
     future::{Future, poll_fn},
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
 use measure::{ReplicaReport, RunRecord};
-use node::control::Control;
-use workload::{Run, Workload};
+use node::{control::Control, storage::Durability};
+use protocols::{ReplicaId, ReplicaSet};
+use workload::{
+    Run, Strike, Workload,
+    fault::{Action, Target},
+};
 
 use self::{
-    cluster::{Cluster, Desk, Spec},
+    cluster::{Cluster, Desk, Look},
     faults::Faults,
     generator::Load,
+    processes::Spec,
     record::{Clocks, Seen},
     watch::Watch,
 };
 pub(crate) use self::{
-    cluster::{Death, last_words},
+    processes::{Death, last_words},
     watch::Stop,
 };
 use crate::{interrupt::Interrupt, load, progress::Progress};
@@ -73,15 +83,22 @@ pub(crate) async fn run(
     interrupt: &mut Interrupt,
     progress: &Progress,
 ) -> Ended {
+    let unmeasured = |stop| Ended { record: None, stop: Some(stop), witness: None };
     let stem = load::stem(run);
+    let data = match setting.data_of(&stem) {
+        Ok(data) => data,
+        Err(error) => return unmeasured(Stop::Failed(error)),
+    };
     let spec = Spec {
         protocol: run.protocol,
         config: setting.workload.config(&run.point),
         credentials: setting.credentials,
         logs: setting.logs,
         stem: stem.clone(),
+        durability: durability(setting.workload.cluster.durability),
+        data: data.as_deref(),
+        network: network::plan(setting.workload, run),
     };
-    let unmeasured = |stop| Ended { record: None, stop: Some(stop), witness: None };
     let cluster = tokio::select! {
         biased;
         signal = interrupt.raised() => return unmeasured(Stop::Interrupted(signal)),
@@ -117,7 +134,43 @@ pub(crate) async fn run(
     }
     let stop = seen.stop.clone();
     let witness = judged.witness.as_ref().map(ToString::to_string);
-    Ended { record: Some(record::record(run, load, &judged, seen)), stop, witness }
+    let record = record::record(run, load, &judged, seen);
+    if let Some(data) = data {
+        put_away(&data, record.verdict.is_violation() || matches!(stop, Some(Stop::Died(_))));
+    }
+    Ended { record: Some(record), stop, witness }
+}
+
+impl Setting<'_> {
+    /// A fresh directory for what the replicas of a run keep; none if they keep nothing.
+    fn data_of(&self, stem: &str) -> Result<Option<PathBuf>, String> {
+        if self.workload.cluster.durability == workload::Durability::Memory {
+            return Ok(None);
+        }
+        let data = self.results.join("data").join(stem);
+        fs::create_dir_all(&data).map_err(|error| format!("{}: {error}", data.display()))?;
+        Ok(Some(data))
+    }
+}
+
+/// Removes what the replicas kept, unless it is evidence.
+fn put_away(data: &Path, is_evidence: bool) {
+    if is_evidence {
+        eprintln!("bench: what the replicas had on disk is kept in {}", data.display());
+    } else if let Err(error) = fs::remove_dir_all(data) {
+        eprintln!("bench: {} is not removed: {error}", data.display());
+    } else if let Some(all) = data.parent() {
+        // It fails while there is evidence of another run in it.
+        let _ = fs::remove_dir(all);
+    }
+}
+
+const fn durability(durability: workload::Durability) -> Durability {
+    match durability {
+        workload::Durability::Memory => Durability::Memory,
+        workload::Durability::Buffered => Durability::Buffered,
+        workload::Durability::Fsync => Durability::Fsync,
+    }
 }
 
 /// The phases of a run on a cluster that is up.
@@ -143,7 +196,7 @@ impl Phases<'_> {
         self.warm_up(&mut load, lines, watch).await?;
         let (started, before) = (SystemTime::now(), Clocks::now());
         load.begin_window();
-        let mut faults = Faults::new(self.run.seed);
+        let mut faults = Faults::new(self.desk, self.run.seed);
         let mut stop = self.measure(&mut load, lines, watch, &mut faults).await.err();
         load.end_window();
         let after = Clocks::now();
@@ -153,13 +206,21 @@ impl Phases<'_> {
             before,
             after,
             replicas: Vec::new(),
-            ended: faults.ended,
-            killed: faults.killed,
+            ended: faults.ended_reports(),
+            killed: watch.processes.down(),
             killed_cpu_s: None,
-            faults: faults.events,
+            restarted: faults.restarted_ones(),
+            faults: Vec::new(),
+            recoveries: Vec::new(),
             agreement: None,
+            durability: self.setting.workload.cluster.durability,
             stop: None,
         };
+        faults.end(watch.processes, &load);
+        if stop.is_none() {
+            let ended = async { load.drive_while(faults.ended()).await };
+            stop = watch.over("ending the faults", ended).await.err();
+        }
         if stop.is_none() {
             stop = self.settle(&mut load, lines, watch, &mut seen).await.err();
         }
@@ -170,6 +231,9 @@ impl Phases<'_> {
         if stop.is_some() {
             load.abandon();
         }
+        let dated = |report| faults.dated(report);
+        seen.replicas = std::mem::take(&mut seen.replicas).into_iter().map(dated).collect();
+        (seen.faults, seen.recoveries) = faults.into_events(&load);
         seen.stop = stop;
         Ok((load, seen))
     }
@@ -210,19 +274,10 @@ impl Phases<'_> {
     ) -> Result<(), Stop> {
         let begin = Instant::now();
         for strike in self.setting.workload.strikes() {
-            let leader = async {
-                load.drive_until(begin + Duration::from_nanos(strike.at_ns)).await;
-                load.drive_while(self.desk.mend(lines)).await?;
-                let asked = join_all(lines.iter_mut().map(Control::status));
-                let statuses = cluster::collected(load.drive_while(asked).await)?;
-                // Whoever is killed cannot be asked any more what it did until then.
-                let asked = join_all(lines.iter_mut().map(Control::report));
-                let reports = cluster::collected(load.drive_while(asked).await)?;
-                let leader = faults::most_named(statuses.iter().map(|status| status.core.leader));
-                Ok((leader, reports))
-            };
-            let (leader, reports) = watch.over("measuring", leader).await?;
-            faults.strike(&strike, leader, reports, (watch.processes, lines, load));
+            let at = begin + Duration::from_nanos(strike.at_ns);
+            let look = self.look_at(at, &strike, load, lines, watch).await?;
+            let struck = faults.strike(&strike, look, (watch.processes, load)).await;
+            struck.map_err(Stop::Failed)?;
         }
         let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
         let rest = async {
@@ -232,25 +287,52 @@ impl Phases<'_> {
         watch.over("measuring", rest).await
     }
 
+    /// Lets the load go on until `strike` is due; then, if the strike depends on it, what the replicas say: whom they take for
+    /// the leader, and what they did until then, since whoever is killed cannot be asked any more.
+    async fn look_at(
+        &self,
+        at: Instant,
+        strike: &Strike<'_>,
+        load: &mut Load,
+        lines: &mut Vec<Control>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Look, Stop> {
+        let asked = watch.processes.running();
+        let depends = matches!(strike.action, Action::Kill(_))
+            || strike.action.target() == Some(Target::Leader);
+        let look = async {
+            load.drive_until(at).await;
+            if !depends {
+                return Ok(Look::default());
+            }
+            Ok(load.drive_while(self.desk.look(lines, asked)).await)
+        };
+        watch.over("measuring", look).await
+    }
+
     /// After the window: the replicas report, what is outstanding is answered, the last values are read back, the
     /// replicas are compared.
     async fn settle(
         &self,
         load: &mut Load,
-        lines: &mut [Control],
+        lines: &mut Vec<Control>,
         watch: &mut Watch<'_>,
         seen: &mut Seen,
     ) -> Result<(), Stop> {
+        let living = ReplicaId::all(self.run.point.replicas)
+            .filter(|replica| !seen.killed.contains(*replica))
+            .collect::<ReplicaSet>();
         let reports = async {
-            load.drive_while(self.desk.mend(lines)).await?;
+            load.drive_while(self.desk.mend(lines, living)).await?;
             let reports = join_all(lines.iter_mut().map(Control::report));
             seen.replicas = cluster::collected(load.drive_while(reports).await)?;
             load.drain(self.client_timeout).await;
-            load.read_back(self.client_timeout * 2).await;
+            load.read_back(living, self.client_timeout * 2).await;
             Ok(())
         };
         watch.over("draining", reports).await?;
-        let agreement = watch.over("comparing the replicas", rest::compare(lines)).await?;
+        let agreement =
+            watch.over("comparing the replicas", rest::compare(lines, seen.restarted)).await?;
         if agreement.agree == Some(false) {
             let written = rest::write_evidence(&agreement, lines, self.evidence);
             // The verdict stands without it.

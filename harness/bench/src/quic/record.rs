@@ -3,14 +3,15 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, HostCpu, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge,
+    Event, Finding, HostCpu, Kept, Limits, Recovery, ReplicaReport, RunFacts, RunRecord, Severity,
+    judge,
 };
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
 use protocols::{Protocol, ReplicaSet};
-use workload::{Driver, Mode, Run};
+use workload::{Driver, Durability, Mode, Run};
 
 use super::{generator::Load, rest::Agreement, watch::Stop};
 use crate::{history::Judged, load::identity};
@@ -40,14 +41,20 @@ pub(super) struct Seen {
     pub(super) replicas: Vec<ReplicaReport>,
     /// What those reported last that were killed.
     pub(super) ended: Vec<ReplicaReport>,
-    /// Those that the fault plan killed.
+    /// Those that the fault plan killed and did not start again.
     pub(super) killed: ReplicaSet,
-    /// The CPU time that these used in the window, seconds, if it is known of all.
+    /// The CPU time that all lives used in the window that were killed, seconds, if it is known of all.
     pub(super) killed_cpu_s: Option<f64>,
+    /// Those that it started again.
+    pub(super) restarted: ReplicaSet,
     /// The faults as they happened.
     pub(super) faults: Vec<Event>,
+    /// How those came back that were started again.
+    pub(super) recoveries: Vec<Recovery>,
     /// None if the run ended before its time.
     pub(super) agreement: Option<Agreement>,
+    /// What the replicas' records survive.
+    pub(super) durability: Durability,
     pub(super) stop: Option<Stop>,
 }
 
@@ -76,6 +83,10 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         server_cpu_s,
         client_cpu_s,
         events: Vec::new(),
+        recoveries: seen.recoveries,
+        // Whoever did not come to rest may lack what it has yet to execute.
+        kept: (seen.agreement.as_ref().filter(|agreement| agreement.agree.is_some()))
+            .map(|agreement| kept(agreement, judged, seen.durability)),
         verdict: measure::Verdict::default(),
     };
     record.events = events(&load, seen.faults, &seen.stop, seen.elapsed);
@@ -106,6 +117,18 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
     record
 }
 
+/// What became of the acknowledged writes, as the replicas' own counts and the closing reads show it.
+fn kept(agreement: &Agreement, judged: &Judged, durability: Durability) -> Kept {
+    let (lost, twice, differing) = agreement.kept(judged.writes);
+    Kept {
+        durability: durability.name().to_owned(),
+        acknowledged: judged.writes.acknowledged,
+        lost: lost.max(judged.lost),
+        twice,
+        differing,
+    }
+}
+
 /// What the rules of [`measure::judge`] do not see.
 fn findings(
     record: &RunRecord,
@@ -119,6 +142,14 @@ fn findings(
     let mut find = |severity, text: String, advice: &str| {
         findings.push(Finding { severity, text, advice: advice.to_owned() });
     };
+    if let Some(Kept { lost: lost @ 1.., acknowledged, .. }) = record.kept {
+        let text = format!("{lost} of {acknowledged} acknowledged writes are lost");
+        find(Severity::Violation, text, "keep the results directory: it is the evidence");
+    }
+    if let Some(Kept { twice: twice @ 1.., .. }) = record.kept {
+        let text = format!("a replica applied {twice} writes more than clients asked for");
+        find(Severity::Violation, text, "keep the results directory: it is the evidence");
+    }
     if let Some(Stop::Failed(error)) = stop {
         find(Severity::Invalid, format!("the run failed: {error}"), "look at the replicas' logs");
     }

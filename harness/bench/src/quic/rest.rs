@@ -8,10 +8,11 @@ use std::{
 
 use measure::{Finding, Severity};
 use node::{control::Control, wire::ReplicaStatus};
-use protocols::{ReplicaId, kv::KeyDigest};
+use protocols::{ReplicaId, ReplicaSet, kv::KeyDigest};
 use serde_json::{Value, json};
 
 use super::{cluster::collected, join_all, tamper::Tamper};
+use crate::history::Writes;
 
 /// Chosen: an overloaded cluster works off what it has taken on; beyond this it is not coming to rest.
 const REST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,11 +34,34 @@ pub(super) struct Agreement {
     statuses: Vec<ReplicaStatus>,
 }
 
-/// Lets the cluster come to rest and compares states, orders of execution and decisions.
+impl Agreement {
+    /// Acknowledged writes that a replica lacks, those that one applied although nobody asked for so many, and replicas in
+    /// another state than most: each replica says how many writes it applied.
+    pub(super) fn kept(&self, writes: Writes) -> (u64, u64, u64) {
+        let most = |of: fn(&ReplicaStatus, Writes) -> u64| {
+            self.statuses.iter().map(|status| of(status, writes)).max().unwrap_or(0)
+        };
+        let lost = most(|status, writes| writes.acknowledged.saturating_sub(status.digest.writes));
+        let twice = most(|status, writes| {
+            status.digest.writes.saturating_sub(writes.acknowledged + writes.unknown)
+        });
+        let alike = |one: &ReplicaStatus| {
+            self.statuses.iter().filter(|other| other.digest == one.digest).count()
+        };
+        let most_alike = self.statuses.iter().map(alike).max().unwrap_or(0);
+        (lost, twice, (self.statuses.len() - most_alike) as u64)
+    }
+}
+
+/// Lets the cluster come to rest and compares states, orders of execution and decisions. `restarted` have seen only a part
+/// of the commits in their last life.
 ///
 /// # Errors
 /// If a line is lost.
-pub(super) async fn compare(lines: &mut [Control]) -> Result<Agreement, String> {
+pub(super) async fn compare(
+    lines: &mut [Control],
+    restarted: ReplicaSet,
+) -> Result<Agreement, String> {
     let deadline = Instant::now() + REST_TIMEOUT;
     loop {
         let mut statuses = collected(join_all(lines.iter_mut().map(Control::status)).await)?;
@@ -45,20 +69,24 @@ pub(super) async fn compare(lines: &mut [Control]) -> Result<Agreement, String> 
         let settled = statuses.iter().all(is_at_rest) && same_state(&statuses);
         if settled || Instant::now() >= deadline {
             let replicas: Vec<ReplicaId> = lines.iter().map(Control::replica).collect();
-            return Ok(judge(&replicas, statuses));
+            return Ok(judge(&replicas, restarted, statuses));
         }
         tokio::time::sleep(REST_POLL).await;
     }
 }
 
 /// Judges what the living replicas say last.
-fn judge(replicas: &[ReplicaId], statuses: Vec<ReplicaStatus>) -> Agreement {
+fn judge(replicas: &[ReplicaId], restarted: ReplicaSet, statuses: Vec<ReplicaStatus>) -> Agreement {
+    let of_one_life = || {
+        let seen = replicas.iter().zip(&statuses);
+        seen.filter(|(replica, _)| !restarted.contains(**replica)).map(|(_, status)| status)
+    };
     let finding = |severity, text: String, advice: &str| {
         Some(Finding { severity, text, advice: advice.to_owned() })
     };
     let busy: Vec<String> = replicas.iter().zip(&statuses).filter_map(at_work).collect();
     let (agree, finding) = match (same_state(&statuses), busy.is_empty()) {
-        _ if decided_differently(&statuses) => {
+        _ if decided_differently(of_one_life()) => {
             let text = "the replicas committed different instances".to_owned();
             (Some(false), finding(Severity::Violation, text, "the evidence is in the results"))
         }
@@ -102,7 +130,8 @@ fn same_state(statuses: &[ReplicaStatus]) -> bool {
 }
 
 /// Whether replicas that saw the same number of commits, each with its own eyes, saw different ones.
-fn decided_differently(statuses: &[ReplicaStatus]) -> bool {
+fn decided_differently<'a>(statuses: impl Iterator<Item = &'a ReplicaStatus>) -> bool {
+    let statuses: Vec<&ReplicaStatus> = statuses.collect();
     let complete = statuses.iter().all(|status| status.core.installs == 0)
         && statuses.windows(2).all(|pair| pair[0].commits == pair[1].commits);
     complete && statuses.windows(2).any(|pair| pair[0].commit_digest != pair[1].commit_digest)
@@ -202,7 +231,7 @@ mod tests {
     /// The verdict of these replicas, and how much is said about it.
     fn check(statuses: &[ReplicaStatus], agree: Option<bool>, severity: Option<Severity>) {
         let replicas: Vec<ReplicaId> = ReplicaId::all(statuses.len()).collect();
-        let agreement = judge(&replicas, statuses.to_vec());
+        let agreement = judge(&replicas, ReplicaSet::EMPTY, statuses.to_vec());
         assert_eq!(agreement.agree, agree, "{statuses:?}");
         assert_eq!(agreement.finding.map(|finding| finding.severity), severity, "{statuses:?}");
     }
@@ -224,6 +253,34 @@ mod tests {
         let mut installed = other;
         installed.core.installs = 1;
         check(&[status(1, 0), installed], Some(true), None);
+    }
+
+    #[test]
+    fn what_a_restarted_replica_saw_decided_is_only_a_part() {
+        let other = ReplicaStatus { commit_digest: 2, ..status(1, 0) };
+        let statuses = vec![status(1, 0), other, status(1, 0)];
+        let replicas: Vec<ReplicaId> = ReplicaId::all(3).collect();
+        let agree = |restarted| judge(&replicas, restarted, statuses.clone()).agree;
+        assert_eq!(agree(ReplicaSet::EMPTY), Some(false));
+        assert_eq!(agree(std::iter::once(ReplicaId(1)).collect()), Some(true));
+    }
+
+    #[test]
+    fn what_the_replicas_applied_is_held_against_what_was_acknowledged() {
+        let kept = |applied: &[u64], acknowledged, unknown| {
+            let status = |writes: &u64| {
+                let digest = Digest { writes: *writes, ..Digest::default() };
+                ReplicaStatus { digest, ..ReplicaStatus::default() }
+            };
+            let statuses: Vec<_> = applied.iter().map(status).collect();
+            let replicas: Vec<ReplicaId> = ReplicaId::all(statuses.len()).collect();
+            let agreement = judge(&replicas, ReplicaSet::EMPTY, statuses);
+            agreement.kept(Writes { acknowledged, unknown })
+        };
+        assert_eq!(kept(&[9, 9, 9], 9, 0), (0, 0, 0));
+        assert_eq!(kept(&[9, 9, 9], 7, 2), (0, 0, 0), "both unknown ones took effect");
+        assert_eq!(kept(&[9, 9, 9], 7, 1), (0, 1, 0));
+        assert_eq!(kept(&[9, 6, 9], 9, 3), (3, 0, 1));
     }
 
     #[test]

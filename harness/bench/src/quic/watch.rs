@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use super::cluster::Processes;
+use super::processes::Processes;
 use crate::{interrupt::Interrupt, progress::Progress};
 
 /// How often the processes are looked at.

@@ -236,7 +236,8 @@ impl Load {
     fn take_answer(&mut self, handle: Handle, outcome: &Outcome, now_ns: u64) -> bool {
         let Some(closed) = self.clients.close(handle) else { return false };
         let id = (client_id(handle.client), handle.number);
-        self.history.answered(closed.pending.invoked, id, outcome, now_ns);
+        let closing = closed.pending.closing;
+        self.history.answered(closed.pending.invoked, id, outcome, (now_ns, closing));
         self.tally.answered(closed.site, handle.number.is_read(), &closed.pending, now_ns);
         true
     }

@@ -49,6 +49,8 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
         // A simulated replica that died can still be asked.
         ended: Vec::new(),
         events: seen.events,
+        recoveries: Vec::new(),
+        kept: None,
         verdict: measure::Verdict::default(),
     };
     let mut findings = seen.findings;

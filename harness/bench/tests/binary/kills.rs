@@ -78,6 +78,30 @@ fn epaxos_goes_on_without_a_replica_and_what_that_led() {
 }
 
 #[test]
+fn what_the_plan_pauses_goes_on_at_the_latest_when_the_faults_end() {
+    let (without_kill, _) = KILL.split_once("[[faults]]").unwrap();
+    // The last one is for the end of the window to resume.
+    let faults = "faults = [{ at_s = 0.5, pause = \"leader\" }, { at_s = 1.0, resume = \"leader\" }, \
+                  { at_s = 3.9, pause = 1 }]\n";
+    let (name, rest) = without_kill.split_once("repetitions").unwrap();
+    let place = Place::new(&format!("{name}{faults}repetitions{rest}"));
+    let ended = place.bench(&["run", "w.toml", "--set", "protocols=[\"multi-paxos\"]"]);
+    assert_ran(&place, &ended);
+    let results = place.results();
+    let row = &rows(&results.join("summary.csv"))[0];
+    assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
+    assert_eq!(rows(&results.join("replicas.csv")).len(), 3, "all are there");
+    let events: Vec<String> =
+        rows(&results.join("events.csv")).iter().map(|row| cell(row, "event").to_owned()).collect();
+    assert_eq!(events, ["pause", "resume", "pause", "faults-end"]);
+    let kept = &rows(&results.join("kept.csv"))[0];
+    assert_ne!(cell(kept, "acknowledged_checked"), "0");
+    for column in ["acknowledged_lost", "applied_twice", "differing_digests", "restarts"] {
+        assert_eq!(cell(kept, column), "0", "{column}");
+    }
+}
+
+#[test]
 fn a_replica_that_stood_still_is_asked_again() {
     let (without_kill, _) = KILL.split_once("[[faults]]").unwrap();
     let place = Place::new(&without_kill.replace("duration_s = 4", "duration_s = 9"));

@@ -210,6 +210,8 @@ impl Pretence {
             server_cpu_s: Some(1.4 * self.seconds / behaviour.economy),
             client_cpu_s: Some(0.4 * self.seconds),
             events: self.events.clone(),
+            recoveries: vec![],
+            kept: None,
             verdict: judge(&facts, &Limits::default()),
             identity,
         }

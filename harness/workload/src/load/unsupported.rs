@@ -5,7 +5,7 @@ use toml::Value;
 use crate::{
     error::LoadError,
     fault::{Action, Layer},
-    model::{Driver, Durability, Workload},
+    model::{Driver, Workload},
 };
 
 const USE_SIM: &str = "use --driver sim";
@@ -14,8 +14,7 @@ impl Workload {
     /// What this workload asks for and its driver does not carry out, the first of it; none if all is carried out.
     ///
     /// A driver calls this before it starts anything, so that no key is read and then ignored. The simulator carries out
-    /// everything but losses and duplicates of packets, of which it has none. Real processes keep their records in
-    /// memory, stand on the bare loopback, and can be killed.
+    /// everything but losses and duplicates of packets, of which it has none. Real processes stand on the bare loopback.
     pub fn unsupported(&self) -> Option<LoadError> {
         match self.cluster.driver {
             Driver::Sim => self.unsupported_fault(|action| match action {
@@ -30,28 +29,8 @@ impl Workload {
                 }
                 _ => None,
             }),
-            Driver::Quic => {
-                self.unsupported_durability().or_else(|| self.unsupported_network()).or_else(|| {
-                    self.unsupported_fault(|action| match action {
-                        Action::Kill(_) => None,
-                        other => Some((
-                            other.key(),
-                            format!("driver \"quic\" carries out kill only: {USE_SIM}"),
-                        )),
-                    })
-                })
-            }
+            Driver::Quic => self.unsupported_network(),
         }
-    }
-
-    fn unsupported_durability(&self) -> Option<LoadError> {
-        let name = match self.cluster.durability {
-            Durability::Memory => return None,
-            Durability::Buffered => "buffered",
-            Durability::Fsync => "fsync",
-        };
-        let remedy = format!("driver \"quic\" offers \"memory\" only: {USE_SIM}");
-        Some(self.origin.error("cluster.durability", Some(&Value::String(name.to_owned())), remedy))
     }
 
     fn unsupported_network(&self) -> Option<LoadError> {
