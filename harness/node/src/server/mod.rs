@@ -201,14 +201,15 @@ fn begin<R: Replica>(
     };
     let start = Instant::now();
     let owner = Owner { cluster: cluster.to_owned(), replica: id, protocol: R::PROTOCOL, config };
-    let past = Past::read(data, owner)?;
+    let mut past = Past::read(data, owner)?;
     past.remarks.iter().for_each(|remark| log.line(remark));
     let journal = Journal::new(&past, options.log_bytes_kept);
     let mut engine = Engine::recover(id, &config, seed, &past, journal)?;
     let recovery = start.elapsed();
     engine.began(options.durability, recovery);
     let replayed = engine.status().storage.records_replayed;
-    let (incarnation, met) = (past.directory.incarnation(), past.directory.peers()?);
+    let incarnation = past.directory.incarnation();
+    let met = std::mem::replace(&mut past.peers, Peers::in_memory(0));
     log.line(format_args!(
         "incarnation {incarnation:016x}, durability {}: replayed {replayed} records{} in {:.1} ms from {}",
         options.durability,

@@ -119,7 +119,7 @@ impl Directory {
     ///
     /// # Errors
     /// If they cannot be read.
-    pub(crate) fn peers(&self) -> Result<Peers, NodeError> {
+    pub(super) fn peers(&self) -> Result<Peers, NodeError> {
         Peers::read(&self.path, self.owner.config.replicas)
     }
 

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     directory::{Directory, Files, Owner, log_name},
     header::Kind,
+    peers::Peers,
     record::{self, Extent, HEADER_BYTES, Rest},
     sheet::damaged,
     snapshot::{self, read_file},
@@ -25,6 +26,7 @@ pub struct Past {
     pub next: u64,
     /// What had to be said about it.
     pub remarks: Vec<String>,
+    pub(crate) peers: Peers,
     pub(super) files: Files,
     pub(super) snapshot_bytes: u64,
     segments: Vec<Segment>,
@@ -46,6 +48,7 @@ impl Past {
     /// If the directory is another's, or in use, or something in it is missing or not as it was written.
     pub fn read(path: &Path, owner: Owner) -> Result<Self, NodeError> {
         let (directory, files) = Directory::open(path, owner)?;
+        let peers = directory.peers()?;
         let mut remarks: Vec<String> = directory
             .remove_others(&files)?
             .iter()
@@ -67,7 +70,7 @@ impl Past {
             segments.push(segment.0);
         }
         let snapshot_bytes = snapshot_bytes as u64;
-        Ok(Self { directory, snapshot, next, remarks, files, snapshot_bytes, segments })
+        Ok(Self { directory, snapshot, next, remarks, peers, files, snapshot_bytes, segments })
     }
 
     /// Where it is kept.

@@ -109,3 +109,76 @@ impl Writer {
         self.directory.switch_to(&self.files, self.synced)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use protocols::{Config, Protocol, ReplicaId};
+
+    use super::*;
+    use crate::storage::{Journal, Owner};
+
+    fn past(directory: &std::path::Path) -> Past {
+        let owner = Owner {
+            cluster: "c".to_owned(),
+            replica: ReplicaId(1),
+            protocol: Protocol::Paxos,
+            config: Config::new(3),
+        };
+        Past::read(directory, owner).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_told_with_the_file_and_what_was_written_before_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = past(directory.path());
+        let mut journal = Journal::new(&before, None);
+        let mut writer = Writer::new(before, true, None).unwrap();
+        journal.record(&1_u64);
+        writer.write(&journal.take().unwrap()).unwrap();
+        // The device that takes nothing.
+        writer.log = File::options().append(true).open("/dev/full").unwrap();
+        journal.record(&2_u64);
+        let error = writer.write(&journal.take().unwrap()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the replica ends, since it cannot keep its promises: "),
+            "{error}"
+        );
+        assert!(error.contains("log-0000000000000001: cannot write: No space left"), "{error}");
+        drop(writer);
+        let after = past(directory.path());
+        assert_eq!(after.records::<u64>().collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn after_a_death_at_any_step_of_a_switch_the_old_files_count_or_the_new_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = past(directory.path());
+        let mut journal = Journal::new(&before, None);
+        let mut writer = Writer::new(before, true, None).unwrap();
+        journal.record(&1_u64);
+        writer.write(&journal.take().unwrap()).unwrap();
+        let snapshot = Snapshot { machine: [7; 9].into(), core: [8; 3].into() };
+        // All is written, and the manifest is not switched: the old files count.
+        snapshot::write(&writer.directory, &snapshot, 2, true).unwrap();
+        writer.directory.make_log(2, &[], true).unwrap();
+        std::fs::write(directory.path().join("manifest.new"), "half a mani").unwrap();
+        drop(writer);
+        let again = past(directory.path());
+        assert_eq!(again.snapshot, None);
+        assert_eq!(again.records::<u64>().collect::<Vec<_>>(), [1]);
+        assert_eq!(again.remarks.len(), 3, "{:?}", again.remarks);
+        // It is switched, and the old files are not removed: the new ones count.
+        let mut journal = Journal::new(&again, None);
+        let mut writer = Writer::new(again, true, None).unwrap();
+        let old = std::fs::read(writer.directory.log(1)).unwrap();
+        journal.replace(snapshot.clone());
+        journal.record(&2_u64);
+        writer.write(&journal.take().unwrap()).unwrap();
+        std::fs::write(writer.directory.log(1), old).unwrap();
+        drop(writer);
+        let last = past(directory.path());
+        assert_eq!(last.snapshot, Some(snapshot));
+        assert_eq!(last.records::<u64>().collect::<Vec<_>>(), [2]);
+        assert_eq!(last.remarks.len(), 1, "{:?}", last.remarks);
+    }
+}

@@ -1,0 +1,293 @@
+//! A data directory on its own: what comes back of what was written, what is cut, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use node::storage::{Journal, Owner, Past, Writer};
+use protocols::{Config, Protocol, ReplicaId, Snapshot};
+use tempfile::TempDir;
+
+/// Small enough that a few writes fill a segment.
+const SEGMENT_BYTES: u64 = 150;
+
+fn owner() -> Owner {
+    Owner {
+        cluster: "cluster-1".to_owned(),
+        replica: ReplicaId(1),
+        protocol: Protocol::Paxos,
+        config: Config::new(3),
+    }
+}
+
+fn open(directory: &Path) -> Result<Past, String> {
+    Past::read(directory, owner()).map_err(|error| error.to_string())
+}
+
+/// The records are strings, so that they differ in length.
+fn records(past: &Past) -> Vec<String> {
+    let mut records = past.records();
+    let all = records.by_ref().collect();
+    records.finish().unwrap();
+    all
+}
+
+fn numbered(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("record {number} {}", "x".repeat(number % 7))).collect()
+}
+
+/// Writes `groups`, each in one write, behind what is in `directory`.
+fn write(directory: &Path, groups: &[&[String]]) {
+    let past = open(directory).unwrap();
+    let mut journal = Journal::new(&past, None);
+    let mut writer = Writer::new(past, false, Some(SEGMENT_BYTES)).unwrap();
+    for group in groups {
+        group.iter().for_each(|record| journal.record(record));
+        writer.write(&journal.take().unwrap()).unwrap();
+    }
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot { machine: b"the machine's state".as_slice().into(), core: [1, 2, 3].into() }
+}
+
+/// A directory with a snapshot and three segments behind it, in which ten records stand, the last alone in its write.
+fn filled() -> (TempDir, Vec<String>) {
+    let directory = tempfile::tempdir().unwrap();
+    let all = numbered(0..10);
+    write(directory.path(), &[&numbered(90..95)]);
+    {
+        let past = open(directory.path()).unwrap();
+        let mut journal = Journal::new(&past, None);
+        let mut writer = Writer::new(past, false, Some(SEGMENT_BYTES)).unwrap();
+        journal.replace(snapshot());
+        all[..2].iter().for_each(|record| journal.record(record));
+        writer.write(&journal.take().unwrap()).unwrap();
+    }
+    write(directory.path(), &[&all[2..4], &all[4..6], &all[6..8], &all[8..9], &all[9..]]);
+    assert_eq!(logs(directory.path()).len(), 3, "{:?}", names(directory.path()));
+    (directory, all)
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn logs(directory: &Path) -> Vec<PathBuf> {
+    let names = names(directory).into_iter().filter(|name| name.starts_with("log-"));
+    names.map(|name| directory.join(name)).collect()
+}
+
+/// The directory after something was done to a copy of it.
+fn copy(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in names(directory) {
+        fs::copy(directory.join(&name), copy.path().join(&name)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn what_was_written_comes_back_in_order_behind_the_snapshot() {
+    let (directory, all) = filled();
+    let past = open(directory.path()).unwrap();
+    assert_eq!(past.snapshot, Some(snapshot()));
+    assert_eq!(records(&past), all);
+    assert_eq!(past.remarks, Vec::<String>::new());
+    let incarnation = past.directory.incarnation();
+    drop(past);
+    write(directory.path(), &[&numbered(10..12)]);
+    let past = open(directory.path()).unwrap();
+    assert_eq!(records(&past), numbered(0..12));
+    assert_eq!(past.directory.incarnation(), incarnation);
+    let other = tempfile::tempdir().unwrap();
+    assert_ne!(open(other.path()).unwrap().directory.incarnation(), incarnation);
+}
+
+#[test]
+fn a_tail_torn_at_any_byte_is_cut_and_the_log_goes_on() {
+    let (directory, all) = filled();
+    let last = logs(directory.path()).pop().unwrap();
+    let whole = fs::read(&last).unwrap();
+    let frame = 20 + 1 + all[9].len();
+    for left in 1..frame {
+        let copy = copy(directory.path());
+        let torn = copy.path().join(last.file_name().unwrap());
+        fs::write(&torn, &whole[..whole.len() - left]).unwrap();
+        let past = open(copy.path()).unwrap();
+        assert_eq!(records(&past), all[..9], "{left} bytes less");
+        let said = format!("cut {} bytes at offset {}", frame - left, whole.len() - frame);
+        assert!(past.remarks[0].contains(&said), "{:?}", past.remarks);
+        drop(past);
+        write(copy.path(), &[&all[9..]]);
+        assert_eq!(records(&open(copy.path()).unwrap()), all);
+    }
+}
+
+/// Every byte of every file has one of its bits flipped: heads, lengths, positions, numbers, checksums and payloads of the
+/// first, the middle and the last segment, the snapshot, and the sheets.
+#[test]
+fn a_flipped_bit_is_refused_by_file_and_offset_except_in_what_may_be_a_torn_tail() {
+    let (directory, all) = filled();
+    let last = logs(directory.path()).pop().unwrap();
+    let last_record = fs::read(&last).unwrap().len() - (20 + 1 + all[9].len());
+    let (mut refused, mut cut) = (0, 0);
+    for name in names(directory.path()).into_iter().filter(|name| name != "lock") {
+        let whole = fs::read(directory.path().join(&name)).unwrap();
+        for at in 0..whole.len() {
+            let copy = copy(directory.path());
+            let path = copy.path().join(&name);
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            fs::write(&path, flipped).unwrap();
+            let is_tail = path.file_name() == last.file_name() && at >= last_record;
+            match open(copy.path()) {
+                Ok(past) => {
+                    assert!(is_tail, "{name}, byte {at} was not noticed");
+                    assert_eq!(records(&past), all[..9]);
+                    assert_eq!(past.remarks.len(), 1);
+                    cut += 1;
+                }
+                Err(error) => {
+                    assert!(!is_tail, "{name}, byte {at}: {error}");
+                    assert!(error.starts_with(&path.display().to_string()), "{name}: {error}");
+                    assert_eq!(error.lines().count(), 1, "{error}");
+                    let in_pieces = !["manifest", "peers"].contains(&name.as_str());
+                    assert!(!in_pieces || error.contains("offset "), "{name}, byte {at}: {error}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(refused > 500 && cut == 20 + 1 + all[9].len(), "{refused} {cut}");
+}
+
+#[test]
+fn a_segment_that_is_not_the_last_may_not_be_short() {
+    let (directory, _) = filled();
+    for log in &logs(directory.path())[..2] {
+        let whole = fs::read(log).unwrap();
+        for left in [1, 15, 40] {
+            let copy = copy(directory.path());
+            let path = copy.path().join(log.file_name().unwrap());
+            fs::write(&path, &whole[..whole.len() - left]).unwrap();
+            let error = open(copy.path()).unwrap_err();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            assert!(error.contains("is not as it was written"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_file_is_refused_by_name() {
+    let (directory, _) = filled();
+    let needed: Vec<String> =
+        names(directory.path()).into_iter().filter(|name| name != "lock").collect();
+    assert_eq!(needed.len(), 6, "{needed:?}");
+    for name in needed {
+        let copy = copy(directory.path());
+        let path = copy.path().join(&name);
+        fs::remove_file(&path).unwrap();
+        let error = open(copy.path()).unwrap_err();
+        let expected = format!("{}: is missing; nothing was applied", path.display());
+        assert!(error.starts_with(&expected), "{error}");
+        assert!(!path.exists(), "nothing is made in its place");
+    }
+}
+
+#[test]
+fn a_file_of_another_life_or_place_is_refused() {
+    let (directory, _) = filled();
+    let (other, _) = filled();
+    for name in names(directory.path()).iter().filter(|name| name.contains('-')) {
+        let copy = copy(directory.path());
+        fs::copy(other.path().join(name), copy.path().join(name)).unwrap();
+        let error = open(copy.path()).unwrap_err();
+        assert!(error.contains(name) && error.contains("belongs to r1 of cluster-1"), "{error}");
+    }
+    let copy = copy(directory.path());
+    let logs = logs(copy.path());
+    fs::copy(&logs[0], &logs[1]).unwrap();
+    let error = open(copy.path()).unwrap_err();
+    assert!(error.contains(&logs[1].display().to_string()), "{error}");
+}
+
+#[test]
+fn whose_it_is_and_in_which_format_must_fit() {
+    let (directory, _) = filled();
+    type Change = fn(&mut Owner);
+    let changes: [(Change, &str); 5] = [
+        (
+            |owner| owner.cluster = "cluster-2".to_owned(),
+            "cluster cluster-1, not of cluster cluster-2",
+        ),
+        (|owner| owner.replica = ReplicaId(2), "replica 1, not of replica 2"),
+        (|owner| owner.protocol = Protocol::EPaxos, "protocol paxos, not of protocol epaxos"),
+        (|owner| owner.config.replicas = 5, "replicas 3, not of replicas 5"),
+        (
+            |owner| owner.config.fast_quorum = protocols::config::FastQuorum::Simple,
+            "fast-quorum optimized, not of fast-quorum simple",
+        ),
+    ];
+    for (change, expected) in changes {
+        let mut other = owner();
+        change(&mut other);
+        let error = Past::read(directory.path(), other).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let manifest = directory.path().join("manifest");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replace("paxos-lab-data 1", "paxos-lab-data 2")).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    assert!(
+        error.contains("format \"paxos-lab-data 2\"") && error.contains("use the program"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_record_of_another_kind_is_refused_with_its_offset() {
+    let (directory, _) = filled();
+    let past = open(directory.path()).unwrap();
+    let mut records = past.records::<(u64, u64, u64, u64)>();
+    assert_eq!(records.by_ref().count(), 0);
+    let error = records.finish().unwrap_err().to_string();
+    assert!(
+        error.contains("is no record of this program's") && error.contains("offset"),
+        "{error}"
+    );
+}
+
+#[test]
+fn two_at_once_are_one_too_many() {
+    let (directory, all) = filled();
+    let past = open(directory.path()).unwrap();
+    let error = open(directory.path()).unwrap_err();
+    let expected = format!("process {} works in this directory", std::process::id());
+    assert!(error.contains(&expected), "{error}");
+    drop(past);
+    assert_eq!(records(&open(directory.path()).unwrap()), all);
+}
+
+#[test]
+fn a_first_use_that_was_cut_short_begins_again_and_anything_else_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["lock", "peers", "peers.new", "log-0000000000000001"] {
+        fs::write(directory.path().join(name), "").unwrap();
+    }
+    drop(open(directory.path()).unwrap());
+    write(directory.path(), &[&numbered(0..3)]);
+    assert_eq!(records(&open(directory.path()).unwrap()), numbered(0..3));
+    let strange = tempfile::tempdir().unwrap();
+    fs::write(strange.path().join("thesis.txt"), "all my work").unwrap();
+    let error = open(strange.path()).unwrap_err();
+    assert!(error.contains("manifest: is missing"), "{error}");
+    assert_eq!(names(strange.path()), ["lock", "thesis.txt"]);
+}
