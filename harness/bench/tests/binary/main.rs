@@ -7,6 +7,10 @@ mod between_sites;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
+mod client;
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod endings;
@@ -22,6 +26,8 @@ mod runs;
 mod simulated;
 #[cfg(test)]
 mod soak;
+#[cfg(test)]
+mod standing;
 #[cfg(debug_assertions)]
 #[cfg(test)]
 mod violations;

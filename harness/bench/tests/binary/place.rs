@@ -106,6 +106,10 @@ impl Running {
         i32::try_from(self.child.id()).unwrap()
     }
 
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// Waits for the end, and for nothing of it to be left running.
     pub(crate) fn end(mut self) -> Ended {
         // What it prints is far shorter than a pipe holds, but for completion scripts, which are read as they come.

@@ -1,0 +1,198 @@
+//! `bench client`: what a user does with a cluster, and what becomes of commands while replicas die.
+
+use crate::{place::Ended, standing::Standing};
+
+#[test]
+fn as_a_new_user_would() {
+    let standing = Standing::none();
+    let told = standing.done(&["cluster", "up", "-n", "3", "--protocol", "epaxos"]);
+    assert!(told.starts_with("3 replicas of epaxos (durability buffered) are up"), "{told}");
+    assert!(told.contains("\n  bench client put 114 514\n"), "{told}");
+    let told = standing.done(&["client", "put", "114", "514"]);
+    assert!(told.starts_with("ok (replica 0, "), "{told}");
+    for server in ["0", "1", "2"] {
+        assert_eq!(standing.done(&["client", "get", "114", "--server", server]), "514\n");
+    }
+    let all = standing.done(&["client", "get", "114", "--server", "all"]);
+    assert_eq!(all, "replica 0: 514\nreplica 1: 514\nreplica 2: 514\n");
+    assert_eq!(standing.done(&["client", "put-get", "k", "grün -1"]), "grün -1\n");
+    assert_eq!(standing.done(&["client", "get", "114", "k"]), "514\ngrün -1\n");
+    let absent = standing.bench(&["client", "get", "nothing"]);
+    assert_eq!((absent.code, absent.stdout.as_str()), (Some(1), ""));
+    assert_eq!(absent.stderr, "bench: get \"nothing\": there is no such key\n");
+
+    let probe = standing.done(&["client", "probe"]);
+    assert_eq!(probe.lines().count(), 4, "{probe}");
+    assert_eq!(probe.matches("epaxos").count(), 3, "{probe}");
+    assert!(!probe.contains("down"), "{probe}");
+    let batch =
+        "client batch-put -N 1000 --keys 1000 --pipeline 10000 --random-key --random-server";
+    let batch: Vec<&str> = batch.split(' ').collect();
+    let summary = standing.done(&batch);
+    assert!(summary.starts_with("1000 of 1000 puts done in "), "{summary}");
+    for part in ["key-0 … key-999", "p50", "p90", "p99", "max", "retried  none", "seed"] {
+        assert!(summary.contains(part), "{part} in {summary}");
+    }
+    standing.settle();
+    standing.down();
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_one_line() {
+    let standing = Standing::up(&["--durability", "memory"]);
+    let long = "k".repeat(5_000);
+    let cases: [(&[&str], &str); 10] = [
+        (&["client", "get", &long], "has 5000 bytes: at most 4096"),
+        (&["client", "put", &long, "v"], "has 5000 bytes: at most 4096"),
+        (&["client", "get", "k", "--server", "3"], "--server 3: there is no such replica"),
+        (&["client", "get", "k", "--server", "one"], "must be a replica's number, or all"),
+        (&["client", "get", "k", "--timeout", "0"], "must be above 0 and at most 3600 seconds"),
+        (&["client", "get"], "required arguments were not provided: <KEY>"),
+        (&["client", "batch-put", "--value-bytes", "2000000"], "must be 16 to 1048576"),
+        (&["client", "batch-put", "--pipeline", "0"], "must be 1 to 16384"),
+        (&["client", "batch-put", "--keys", "0"], "0 is not in 1.."),
+        (&["client", "batch-put", "-N", "x"], "invalid digit"),
+    ];
+    for (command, expected) in cases {
+        standing.refused(2, command, expected);
+    }
+    standing.down();
+}
+
+#[test]
+fn large_values_come_back_whole_from_every_replica() {
+    let standing = Standing::up(&["--protocol", "paxos", "--durability", "memory"]);
+    let batch = "client batch-put -N 20 --keys 10 --pipeline 7 --value-bytes 1048576 --server all";
+    let batch: Vec<&str> = batch.split(' ').collect();
+    standing.done(&batch);
+    let value = standing.place.path().join("value");
+    let out = std::fs::File::create(&value).unwrap();
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_bench"))
+        .args(["client", "get", "key-7"])
+        .current_dir(standing.place.path())
+        .stdout(out)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let text = std::fs::read_to_string(&value).unwrap();
+    assert_eq!(text.len(), (1 << 20) + 1);
+    assert!(text.starts_with("0000") && text.trim_end().parse::<u64>().unwrap() % 10 == 7);
+    standing.settle();
+    std::fs::remove_file(value).unwrap();
+    standing.down();
+}
+
+#[test]
+fn without_a_majority_nothing_hangs_and_nothing_is_claimed() {
+    let standing = Standing::up(&["--protocol", "multi-paxos", "--durability", "memory"]);
+    standing.done(&["client", "put", "k", "1"]);
+    standing.done(&["cluster", "kill", "0"]);
+    let told = standing.done(&["client", "put", "k", "2", "--server", "0"]);
+    assert!(told.starts_with("ok (replica 1"), "the next one answered: {told}");
+    let all = standing.bench(&["client", "get", "k", "--server", "all"]);
+    assert_eq!((all.code, all.stdout.as_str()), (Some(1), "replica 1: 2\nreplica 2: 2\n"));
+    assert!(all.stderr.contains("replica 0 is dead"), "{}", all.stderr);
+    let probe = standing.bench(&["client", "probe"]);
+    assert_eq!(probe.code, Some(1));
+    assert!(probe.stdout.contains("dead"), "{}", probe.stdout);
+    standing.done(&["cluster", "kill", "1"]);
+    let put = ["client", "put", "k", "3", "--timeout", "1"];
+    standing.refused(1, &put, "put \"k\": no answer within 1 s: it may have happened");
+    standing.refused(1, &["client", "get", "k", "--timeout", "1"], "no answer within 1 s");
+    let batch = ["client", "batch-put", "-N", "5", "--timeout", "1"];
+    let Ended { code, stdout, .. } = standing.bench(&batch);
+    assert_eq!(code, Some(1));
+    assert!(stdout.starts_with("0 of 5 puts done"), "{stdout}");
+    assert!(stdout.contains("unknown  5, each of which may have happened"), "{stdout}");
+    standing.down();
+}
+
+#[test]
+fn a_minority_that_is_cut_off_answers_nothing_until_it_is_healed() {
+    let standing = Standing::up(&["--durability", "memory"]);
+    let told = standing.done(&["cluster", "partition", "0|1,2"]);
+    assert!(told.starts_with("replica 0 | replicas 1 and 2 no longer hear each other"), "{told}");
+    // What is not answered may still happen, after the end of the partition too: it is of a key of its own.
+    let alone = |server: &'static str, key: &'static str| {
+        ["client", "put", key, "1", "--server", server, "--max-retry", "0", "--timeout", "1.5"]
+    };
+    standing.refused(1, &alone("0", "lost"), "put \"lost\": no answer within 1.5 s: it may have");
+    standing.done(&alone("1", "k"));
+    let status = standing.bench(&["cluster", "status"]);
+    assert!(status.stdout.contains("Cut off: 0→1 0→2 1→0 2→0"), "{}", status.stdout);
+    assert_eq!(standing.done(&["cluster", "heal"]), "every partition has ended\n");
+    assert_eq!(standing.done(&["cluster", "heal"]), "no replica was cut off\n");
+    standing.done(&["client", "put", "k", "2", "--server", "0"]);
+    assert_eq!(standing.done(&["client", "get", "k", "--server", "2"]), "2\n");
+    standing.settle();
+    standing.down();
+}
+
+/// Every put, at whatever replica it was asked for, while one is killed with SIGKILL and started again.
+fn puts_survive_a_kill(protocol: &str) {
+    const PUTS: usize = 12_000;
+    let standing = Standing::up(&["--protocol", protocol]);
+    let puts = PUTS.to_string();
+    let mut batch = vec!["client", "batch-put", "-N", &puts, "--keys", &puts, "--pipeline", "4"];
+    batch.extend(["--random-server", "--timeout", "30", "--max-retry", "20"]);
+    let mut running = standing.start(&batch);
+    crate::place::wait_for("the first puts", || {
+        let first = standing.bench(&["client", "get", "key-100"]);
+        (first.code == Some(0)).then_some(())
+    });
+    assert!(running.is_running(), "the puts were over too soon");
+    standing.done(&["cluster", "kill", "0"]);
+    assert!(running.is_running(), "the puts were over too soon");
+    let told = standing.done(&["cluster", "restart", "0"]);
+    assert!(told.starts_with("replica 0 is back after "), "{told}");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
+    assert!(ended.stdout.starts_with(&format!("{PUTS} of {PUTS} puts done")), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("retried  none"), "{}", ended.stdout);
+
+    let keys: Vec<String> = (0..PUTS).step_by(97).map(|key| format!("key-{key}")).collect();
+    let expected: String = (0..PUTS).step_by(97).map(|key| format!("{key:016}\n")).collect();
+    for server in ["0", "1", "2"] {
+        let mut get = vec!["client", "get", "--server", server];
+        get.extend(keys.iter().map(String::as_str));
+        assert_eq!(standing.done(&get), expected, "replica {server}");
+    }
+    // Equal digests: what the sample does not show is the same everywhere, and no put was applied twice.
+    standing.settle();
+    let status = standing.done(&["cluster", "status"]);
+    assert_eq!(status.lines().filter(|line| line.contains("  equal  ")).count(), 3, "{status}");
+    standing.down();
+}
+
+#[test]
+fn paxos_loses_and_repeats_nothing_when_a_replica_is_killed_and_comes_back() {
+    puts_survive_a_kill("paxos");
+}
+
+#[test]
+fn multi_paxos_loses_and_repeats_nothing_when_its_leader_is_killed_and_comes_back() {
+    puts_survive_a_kill("multi-paxos");
+}
+
+#[test]
+fn epaxos_loses_and_repeats_nothing_when_a_replica_is_killed_and_comes_back() {
+    puts_survive_a_kill("epaxos");
+}
+
+#[test]
+fn a_durable_cluster_is_started_again_with_what_it_held() {
+    let standing = Standing::up(&["--durability", "fsync", "--protocol", "multi-paxos"]);
+    standing.done(&["client", "put", "k", "kept"]);
+    standing.settle();
+    standing.done(&["cluster", "down", "--keep"]);
+    let status = standing.bench(&["cluster", "status"]);
+    assert!(status.stdout.contains("The cluster was stopped"), "{}", status.stdout);
+    standing.done(&["cluster", "up"]);
+    let all = standing.done(&["client", "get", "k", "--server", "all"]);
+    assert_eq!(all, "replica 0: kept\nreplica 1: kept\nreplica 2: kept\n");
+    standing.done(&["cluster", "kill", "0", "1", "2"]);
+    let told = standing.done(&["cluster", "up"]);
+    assert!(told.contains("are up again, which had died"), "{told}");
+    assert_eq!(standing.done(&["client", "get", "k"]), "kept\n");
+    standing.down();
+}
