@@ -132,14 +132,21 @@ impl Starting {
                 tokio::time::sleep(UP_POLL).await;
             }
         };
-        tokio::select! {
+        let result = tokio::select! {
             biased;
             death = died => Err(Down::Died(death)),
             signal = interrupt.raised() => Err(Down::Other(format!("interrupted ({signal})"))),
-            up = tokio::time::timeout(UP_TIMEOUT, up) => up.map_err(|_| Down::Other(format!(
-                "the replicas are not connected after {} s",
-                UP_TIMEOUT.as_secs(),
-            ))),
+            up = tokio::time::timeout(UP_TIMEOUT, up) => up.map_err(|_| {
+                Down::Other(format!("not connected after {} s", UP_TIMEOUT.as_secs()))
+            }),
+        };
+        match result {
+            Err(Down::Other(text)) => {
+                let words = self.0.iter().map(Started::words);
+                let words = words.collect::<Vec<_>>().join("; ");
+                Err(Down::Other(format!("{text}: the replicas' last words: {words}")))
+            }
+            other => other,
         }
     }
 }
@@ -205,13 +212,7 @@ impl Started {
 
     fn death(&mut self) -> Option<Death> {
         let status = self.child.try_wait().ok()??;
-        let mut log = Vec::new();
-        // Without a log there are no last words.
-        let _ = File::open(&self.log).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.log_from))?;
-            file.read_to_end(&mut log)
-        });
-        let words = last_words(&String::from_utf8_lossy(&log));
+        let words = self.words();
         Some(Death {
             text: format!(
                 "replica {} ended by itself ({status}); its last words: {words}",
@@ -219,6 +220,17 @@ impl Started {
             ),
             port_taken: words.contains("cannot bind UDP"),
         })
+    }
+
+    /// What it logged last.
+    fn words(&self) -> String {
+        let mut log = Vec::new();
+        // Without a log there are no last words.
+        let _ = File::open(&self.log).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.log_from))?;
+            file.read_to_end(&mut log)
+        });
+        last_words(&String::from_utf8_lossy(&log))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use measure::Histogram;
 use protocols::{Outcome, ReplicaId};
 
@@ -198,9 +198,13 @@ fn bar(arguments: &BatchArguments) -> ProgressBar {
         ProgressDrawTarget::stderr_with_hz(10)
     };
     let bar = ProgressBar::with_draw_target(Some(arguments.puts), target);
-    let style =
-        ProgressStyle::with_template("{wide_bar} {pos}/{len}  {per_sec}  {eta} left  {msg}")
-            .expect("the template is a constant");
+    let rate = |state: &ProgressState, out: &mut dyn Write| {
+        // A line of a progress bar that cannot be drawn is no loss.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    };
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len}  {rate}  {eta} left  {msg}")
+        .expect("the template is a constant")
+        .with_key("rate", rate);
     bar.set_style(style.progress_chars("━╸─"));
     bar
 }

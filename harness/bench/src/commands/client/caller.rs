@@ -208,7 +208,9 @@ impl Caller {
     /// May another one begin? Of a session's results only so many are kept: the oldest unanswered write holds them all.
     pub(super) fn has_room(&self) -> bool {
         let span = self.writes_begun + 1 - self.unanswered_from();
-        let sessions = self.ways.iter().filter_map(|way| way.link.session.as_ref());
+        // What a silent replica does not take keeps nothing from the others.
+        let ways = self.ways.iter().filter(|way| !way.silent);
+        let sessions = ways.filter_map(|way| way.link.session.as_ref());
         span < OUTCOMES_MAX as u64
             && sessions.map(Session::unsent_bytes).sum::<usize>() < UNSENT_BYTES_MAX
     }
@@ -234,7 +236,7 @@ impl Caller {
         number
     }
 
-    /// Waits until at least one command has ended; gives all that have.
+    /// Waits until at least one command has ended, and gives all that have; if there is none to wait for, for a moment.
     pub(super) async fn next(&mut self) -> Vec<Ended> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -247,15 +249,16 @@ impl Caller {
                 self.send_waiting(place);
             }
         }
+        let mut idle = false;
         while self.sweep.poll_tick(cx).is_ready() {
             self.sweep(Instant::now());
+            idle = self.outstanding() == 0;
         }
         self.flush(cx);
-        if self.ended.is_empty() {
-            Poll::Pending
-        } else {
-            Poll::Ready(std::mem::take(&mut self.ended))
+        if self.ended.is_empty() && !idle {
+            return Poll::Pending;
         }
+        Poll::Ready(std::mem::take(&mut self.ended))
     }
 
     fn read_replies(&mut self, cx: &mut Context<'_>) {

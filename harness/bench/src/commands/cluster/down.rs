@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{block_on, typed};
+use super::{block_on, mebibytes, typed};
 use crate::{
     cli::cluster::DownArguments,
     exit::Failure,
@@ -35,8 +35,8 @@ pub(super) fn run(directory: &Directory, arguments: &DownArguments) -> Result<Ex
         text.push_str(&format!(" and kept {root}: `{up}` starts the cluster again\n"));
     } else {
         let removed = directory.remove(&lock)?;
-        let kibibytes = removed.bytes.div_ceil(1 << 10);
-        text.push_str(&format!(" and removed {root} ({kibibytes} KiB: data, logs, keys)"));
+        let size = mebibytes(removed.bytes);
+        text.push_str(&format!(" and removed {root} ({size} of data, logs and keys)"));
         text.push_str(if removed.whole { "\n" } else { ", but for what others put there\n" });
     }
     output::print(&text)?;

@@ -99,6 +99,13 @@ fn prospects(description: &Description) -> String {
     }
 }
 
+/// A size for people.
+fn mebibytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "to be read by people")]
+    let mebibytes = bytes as f64 / f64::from(1 << 20);
+    format!("{mebibytes:.1} MiB")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

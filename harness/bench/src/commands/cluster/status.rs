@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use node::wire::ReplicaStatus;
 use protocols::{ReplicaId, kv::Digest};
 
-use super::{block_on, prospects, typed};
+use super::{block_on, mebibytes, prospects, typed};
 use crate::{
     exit::{self, Failure},
     output,
@@ -186,10 +186,4 @@ fn notes(directory: &Directory, description: &Description, seen: &[Seen]) -> Vec
         ));
     }
     notes
-}
-
-fn mebibytes(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "to be read by people")]
-    let mebibytes = bytes as f64 / f64::from(1 << 20);
-    format!("{mebibytes:.1} MiB")
 }

@@ -15,7 +15,7 @@ use crate::{
         Description, Directory, Lock,
         lines::Lines,
         process::boot_id,
-        start::{self, Down, Starting},
+        start::{self, Starting},
     },
 };
 
@@ -192,11 +192,6 @@ fn start_all(
                     attempt += 1;
                     drop(starting);
                     start::replace_taken(&mut description.addresses)?;
-                }
-                Err(Down::Other(text)) => {
-                    let logs = directory.log(ReplicaId(0));
-                    let logs = logs.parent().unwrap_or(&logs).display().to_string();
-                    return Err(Failure::failed(format!("{text}: their logs were in {logs}")));
                 }
                 Err(down) => return Err(Failure::failed(down)),
             }
