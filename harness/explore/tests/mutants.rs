@@ -48,6 +48,8 @@ fn mutants_of_paxos_are_found() {
     all_found::<Paxos>(&[
         (Mutant::AcceptedIgnored, "two"),
         (Mutant::PromiseIgnored, "two"),
+        (Mutant::SnapshotWithoutPromises, "checkpoint"),
+        (Mutant::SnapshotWithoutOpen, "checkpoint"),
         (Mutant::NoSessionTable, "repeated"),
     ]);
 }
@@ -58,6 +60,8 @@ fn mutants_of_multi_paxos_are_found() {
         (Mutant::AcceptedIgnored, "two-elections"),
         (Mutant::PromiseIgnored, "election"),
         (Mutant::CommitOverOldBallot, "gap"),
+        (Mutant::SnapshotWithoutPromises, "checkpoint"),
+        (Mutant::SnapshotWithoutOpen, "checkpoint"),
         (Mutant::NoSessionTable, "repeated"),
     ]);
 }
@@ -72,6 +76,7 @@ fn mutants_of_epaxos_are_found() {
         (Mutant::AcceptInsteadOfWaiting, "two-waiting"),
         (Mutant::FastCommitUnpersisted, "crash"),
         (Mutant::CollectedAsNone, "snapshot"),
+        (Mutant::SnapshotWithoutOpen, "checkpoint"),
         (Mutant::RecomputedDependencies, "repeated-messages"),
         (Mutant::NoSessionTable, "repeated"),
     ]);

@@ -1,6 +1,7 @@
 //! Multi-Paxos, one test per thing that implementations got wrong: single cores fed by hand, and small clusters in
 //! virtual time with the messages that matter held back.
 
+mod checkpoint;
 mod faults;
 mod phases;
 mod stale;

@@ -73,6 +73,16 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
         )
         .at_most(6_000_000),
         Setup::plain(
+            "checkpoint",
+            "a checkpoint, then a crash, also midway in it, a restart from it alone and a recovery",
+            3,
+            2,
+            Bounds { crashes: 1, midway: true, restarts: 1, checkpoints: 1, ..ORDERED }
+                .with_timers(ROW, 1),
+            RECOVERED.with(Mark::Checkpointed).with(Mark::Midway).with(Mark::Restarted),
+        )
+        .at_most(4_000_000),
+        Setup::plain(
             "repeated-messages",
             "a message delivered again, and a recovery, at any time",
             3,

@@ -69,6 +69,16 @@ pub(crate) fn all() -> Vec<Setup<MultiPaxos>> {
             changed.with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(6_000_000),
+        Setup::plain(
+            "checkpoint",
+            "a checkpoint, then a crash, also midway in it, a restart from it alone and an election",
+            3,
+            1,
+            Bounds { crashes: 1, midway: true, restarts: 1, checkpoints: 1, ..ordered }
+                .with_timers(ELECTION, 1),
+            changed.with(Mark::Checkpointed).with(Mark::Midway).with(Mark::Restarted),
+        )
+        .at_most(4_000_000),
         repeated(ordered, decided.with(Mark::Repeated)),
         snapshot(),
     ]

@@ -67,6 +67,15 @@ pub(crate) fn all() -> Vec<Setup<Paxos>> {
             preempted.with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(6_000_000),
+        Setup::plain(
+            "checkpoint",
+            "a checkpoint, then a crash, also midway in it, and a restart from it alone",
+            3,
+            2,
+            Bounds { crashes: 1, midway: true, restarts: 1, checkpoints: 1, ..ordered },
+            preempted.with(Mark::Checkpointed).with(Mark::Midway).with(Mark::Restarted),
+        )
+        .at_most(4_000_000),
         repeated_in_a_window(ordered, decided.with(Mark::Repeated)),
         snapshot(),
     ]
