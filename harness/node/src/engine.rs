@@ -29,6 +29,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::{
     NodeError,
+    failpoint::{self, Failpoint},
     frame::append_value_frame,
     meters::Meters,
     storage::{Durability, Journal, Past, Work},
@@ -236,6 +237,7 @@ impl<R: Replica> Engine<R> {
                     self.core.step(Input::Captured(state), &mut effects);
                 }
             } else if self.journal.as_ref().is_some_and(Journal::is_long) {
+                failpoint::pass(Failpoint::Checkpoint);
                 self.core.step(Input::Checkpoint(self.kv.snapshot().into()), &mut effects);
             } else {
                 break;
@@ -360,6 +362,7 @@ impl<R: Replica> Engine<R> {
     fn carry_out(&mut self, effect: Effect<R>, now: Instant, output: &mut impl Output) {
         match effect {
             Effect::Persist(record) => {
+                failpoint::pass(Failpoint::Record);
                 if let Some(journal) = &mut self.journal {
                     journal.record(&record);
                 }
@@ -373,10 +376,15 @@ impl<R: Replica> Engine<R> {
             Effect::Execute { batch, .. } => self.execute(&batch, now, output),
             Effect::Capture => self.captured.push(self.kv.snapshot().into()),
             Effect::Install(snapshot) => {
+                failpoint::pass(Failpoint::Install);
                 self.install(&snapshot);
                 self.keep(snapshot);
+                failpoint::pass(Failpoint::Installed);
             }
-            Effect::Checkpoint(snapshot) => self.keep(snapshot),
+            Effect::Checkpoint(snapshot) => {
+                self.keep(snapshot);
+                failpoint::pass(Failpoint::Checkpointed);
+            }
         }
     }
 
@@ -432,7 +440,9 @@ impl<R: Replica> Engine<R> {
     fn execute(&mut self, batch: &Batch, now: Instant, output: &mut impl Output) {
         self.meters.execution_seen(now);
         for request in batch.requests() {
+            failpoint::pass(Failpoint::Execute);
             let outcome = self.kv.apply(&request);
+            failpoint::pass(Failpoint::Executed);
             self.executed += 1;
             self.meters.counters.commands_executed += 1;
             let Some(pending) = self.pending.remove(&(request.client, request.number)) else {

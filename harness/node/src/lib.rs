@@ -17,6 +17,7 @@ pub mod control;
 pub mod emulator;
 pub mod engine;
 mod error;
+pub mod failpoint;
 pub mod frame;
 pub mod identity;
 mod log;

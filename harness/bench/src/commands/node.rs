@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use nix::unistd::setsid;
 use node::{
     emulator::NetworkPlan,
+    failpoint,
     replica_process::{self, Options},
     storage::Durability,
 };
@@ -47,6 +48,7 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
     if let Some(plan) = &network {
         plan.check(replicas).map_err(|error| Failure::usage(format!("--network: {error}")))?;
     }
+    failpoint::asked_for().map_err(Failure::usage)?;
     let options = Options {
         id: ReplicaId(arguments.id),
         protocol: arguments.protocol,

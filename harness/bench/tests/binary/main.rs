@@ -16,8 +16,14 @@ mod commands;
 mod endings;
 #[cfg(test)]
 mod explore;
+#[cfg(debug_assertions)]
+#[cfg(test)]
+mod failpoints;
 #[cfg(test)]
 mod kills;
+#[cfg(debug_assertions)]
+#[cfg(test)]
+mod nodes;
 #[cfg(test)]
 mod place;
 #[cfg(test)]

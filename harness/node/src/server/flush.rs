@@ -16,6 +16,7 @@ use super::{Node, Shared};
 use crate::{
     NodeError,
     engine::{Engine, Output},
+    failpoint::{self, Failpoint},
     storage::Store,
 };
 
@@ -92,8 +93,15 @@ impl Turn {
         loop {
             ready!(disk.poll_idle(cx))?;
             let stepped = std::mem::take(&mut self.stepped);
-            if std::mem::take(&mut self.unwritten) || !stepped {
+            let unwritten = std::mem::take(&mut self.unwritten);
+            if unwritten {
+                failpoint::pass(Failpoint::Send);
+            }
+            if unwritten || !stepped {
                 outlet.write(cx);
+            }
+            if unwritten {
+                failpoint::pass(Failpoint::Sent);
             }
             if !stepped {
                 return Poll::Ready(Ok(()));

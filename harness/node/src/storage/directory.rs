@@ -14,7 +14,10 @@ use super::{
     peers::{PEERS_FILE, Peers},
     sheet::{self, Sheet},
 };
-use crate::NodeError;
+use crate::{
+    NodeError,
+    failpoint::{self, Failpoint},
+};
 
 const LOCK_FILE: &str = "lock";
 const MANIFEST_FILE: &str = "manifest";
@@ -151,6 +154,7 @@ impl Directory {
     /// Says from now on that `files` count, and removes the others.
     pub(super) fn switch_to(&self, files: &Files, synced: bool) -> Result<(), NodeError> {
         self.write_manifest(files, synced)?;
+        failpoint::pass(Failpoint::ManifestSwitched);
         self.remove_others(files).map(drop)
     }
 
@@ -166,6 +170,7 @@ impl Directory {
         for name in &removed {
             let path = self.path.join(name);
             fs::remove_file(&path).map_err(|error| NodeError::file(&path, "remove", &error))?;
+            failpoint::pass(Failpoint::FileRemoved);
         }
         Ok(removed)
     }

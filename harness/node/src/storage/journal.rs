@@ -16,6 +16,9 @@ pub struct Journal {
     /// The frames behind the last snapshot, those not taken yet included.
     log_bytes: u64,
     snapshot_bytes: u64,
+    /// Of the log, what the core recorded again beside the snapshot: it can be longer than the snapshot, and a new one would
+    /// not make it shorter.
+    again_bytes: u64,
     log_bytes_kept: u64,
 }
 
@@ -28,6 +31,7 @@ impl Journal {
             snapshot: None,
             log_bytes: past.log_bytes(),
             snapshot_bytes: past.snapshot_bytes,
+            again_bytes: 0,
             log_bytes_kept: log_bytes_kept.unwrap_or(LOG_BYTES_KEPT),
         }
     }
@@ -41,13 +45,14 @@ impl Journal {
     /// recorded before it stays, which does no harm.
     pub fn replace(&mut self, snapshot: Snapshot) {
         self.snapshot_bytes = (snapshot.machine.len() + snapshot.core.len()) as u64;
-        self.log_bytes = 0;
+        (self.log_bytes, self.again_bytes) = (0, 0);
         self.snapshot = Some(snapshot);
     }
 
     /// Is the log so long that a snapshot should take its place?
     pub fn is_long(&self) -> bool {
-        self.log_bytes > self.log_bytes_kept.max(2 * self.snapshot_bytes)
+        let grown = self.log_bytes - self.again_bytes;
+        grown > self.log_bytes_kept.max(2 * (self.snapshot_bytes + self.again_bytes))
     }
 
     /// The length of the log behind the last snapshot, and of that.
@@ -63,6 +68,9 @@ impl Journal {
         }
         let (frames, records) = self.frames.take();
         self.log_bytes += frames.len() as u64;
+        if self.snapshot.is_some() {
+            self.again_bytes = self.log_bytes;
+        }
         let first = self.frames.next() - u64::from(records);
         Some(Work { snapshot: self.snapshot.take(), first, records, frames })
     }

@@ -9,7 +9,10 @@ use std::{
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::NodeError;
+use crate::{
+    NodeError,
+    failpoint::{self, Failpoint},
+};
 
 /// What the first line says; counted up whenever any file of a data directory changes its form.
 const FORMAT: &str = "paxos-lab-data 1";
@@ -49,7 +52,9 @@ pub(super) fn put_in_place(
         if synced {
             file.sync_all()?;
         }
+        failpoint::pass(Failpoint::FileWritten);
         fs::rename(&temporary, &path)?;
+        failpoint::pass(Failpoint::FileNamed);
         if synced { sync_directory(directory) } else { Ok(()) }
     };
     written().map_err(|error| NodeError::file(&path, "write", &error))

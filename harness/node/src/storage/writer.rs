@@ -10,7 +10,10 @@ use super::{
     past::Past,
     snapshot,
 };
-use crate::NodeError;
+use crate::{
+    NodeError,
+    failpoint::{self, Failpoint},
+};
 
 /// Chosen: a segment that has grown longer than this gets a successor. It is short enough to be copied or looked at, and long
 /// enough that the three syncs of a change of segments do not matter.
@@ -75,7 +78,10 @@ impl Writer {
     }
 
     fn append(&mut self, frames: &[u8]) -> Result<(), NodeError> {
+        failpoint::pass(Failpoint::LogWrite);
+        failpoint::tear(Failpoint::LogTorn, frames, |half| drop(self.log.write_all(half)));
         let written = self.log.write_all(frames).and_then(|()| {
+            failpoint::pass(Failpoint::LogWritten);
             // The length of the file is part of what this syncs.
             if self.synced { self.log.sync_data() } else { Ok(()) }
         });
@@ -84,6 +90,7 @@ impl Writer {
             NodeError::file(&path, "write", &error)
                 .context("the replica ends, since it cannot keep its promises")
         })?;
+        failpoint::pass(Failpoint::LogSynced);
         self.log_bytes += frames.len() as u64;
         Ok(())
     }
@@ -91,6 +98,7 @@ impl Writer {
     fn begin_segment(&mut self, work: &Work) -> Result<(), NodeError> {
         (self.log, self.log_bytes) =
             self.directory.make_log(work.first, &work.frames, self.synced)?;
+        failpoint::pass(Failpoint::SegmentMade);
         self.files.logs.push(work.first);
         self.directory.switch_to(&self.files, self.synced)
     }
@@ -103,7 +111,9 @@ impl Writer {
     /// Nothing before the snapshot counts once the manifest says so, and the manifest says so when all is there.
     fn write_snapshot(&mut self, snapshot: &Snapshot, work: &Work) -> Result<(), NodeError> {
         let next = work.first;
+        failpoint::pass(Failpoint::SnapshotWrite);
         snapshot::write(&self.directory, snapshot, next, self.synced)?;
+        failpoint::pass(Failpoint::SnapshotWritten);
         (self.log, self.log_bytes) = self.directory.make_log(next, &work.frames, self.synced)?;
         self.files = Files { snapshot: Some(next), logs: vec![next] };
         self.directory.switch_to(&self.files, self.synced)
