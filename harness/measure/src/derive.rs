@@ -1,6 +1,7 @@
 //! From a record to its rows: the one place where a figure in a file is computed.
 
 use crate::histogram::Histogram;
+use crate::network::{NetworkReport, NetworkRow};
 use crate::replica::ReplicaReport;
 use crate::rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
 use crate::run::{OperationRecord, RunRecord, RunRows};
@@ -19,6 +20,7 @@ impl RunRecord {
             gaps: self.gap_rows(),
             kept: self.kept_row(),
             recoveries: self.recovery_rows(),
+            networks: self.network_rows(),
             verdicts: self.verdict_rows(),
         }
     }
@@ -236,6 +238,13 @@ impl RunRecord {
                 detail: event.detail.clone(),
             })
             .collect()
+    }
+
+    fn network_rows(&self) -> Vec<NetworkRow> {
+        let of = |(process, report): &(String, NetworkReport)| {
+            NetworkRow::of(&self.identity, process, report)
+        };
+        self.networks.iter().flat_map(of).collect()
     }
 
     fn verdict_rows(&self) -> Vec<VerdictRow> {

@@ -226,6 +226,7 @@ mod tests {
             events,
             recoveries: Vec::new(),
             kept: None,
+            networks: Vec::new(),
             verdict: Verdict::default(),
         }
     }

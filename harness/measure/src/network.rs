@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::CsvRow;
+use crate::run::Identity;
 use crate::verdict::{Finding, Severity};
 
 /// One layer, packets or messages, as one process impaired it. Only what passed a link that was impaired is counted.
@@ -155,6 +157,11 @@ impl SlowReport {
 }
 
 impl NetworkReport {
+    /// Was anything done at all?
+    pub const fn is_used(&self) -> bool {
+        self.packets.is_used() || self.messages.is_used() || self.slow.cpu_ns > 0
+    }
+
     /// What happened between `earlier` and now.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
@@ -162,6 +169,96 @@ impl NetworkReport {
             packets: self.packets.since(&earlier.packets),
             messages: self.messages.since(&earlier.messages),
             slow: self.slow.since(&earlier.slow),
+        }
+    }
+}
+
+/// A row of `network.csv`: what one process did on purpose to the network of a run, on one layer, or to itself. Nothing
+/// was impaired in a run that has no rows here. `layer` is `packet`, under QUIC, `message`, above it, or `process`, for its
+/// pace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as the fields of `LayerReport` and `SlowReport`")]
+pub struct NetworkRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub repetition: u32,
+    pub process: String,
+    pub layer: String,
+    pub seen: u64,
+    pub cut: u64,
+    pub lost_asked: f64,
+    pub lost: u64,
+    pub doubled_asked: f64,
+    pub doubled: u64,
+    pub held_back_asked: f64,
+    pub held_back: u64,
+    pub delayed: u64,
+    pub delay_asked_ns: u64,
+    pub delay_ns: u64,
+    pub overflowed: u64,
+    pub slow_factor_asked: Option<f64>,
+    pub slow_factor: Option<f64>,
+}
+
+impl CsvRow for NetworkRow {
+    const FILE: &'static str = "network.csv";
+}
+
+impl NetworkRow {
+    /// The rows of what `process` did in the run `identity`.
+    pub(crate) fn of(identity: &Identity, process: &str, report: &NetworkReport) -> Vec<Self> {
+        let row = |layer: &str| Self {
+            protocol: identity.protocol.clone(),
+            driver: identity.driver.clone(),
+            point: identity.point.clone(),
+            repetition: identity.repetition,
+            process: process.to_owned(),
+            layer: layer.to_owned(),
+            ..Self::default()
+        };
+        let rounded = |value: f64| (value * 1e3).round() / 1e3;
+        let of_layer = |(layer, report): (&str, &LayerReport)| Self {
+            seen: report.seen,
+            cut: report.cut,
+            lost_asked: rounded(report.lost_asked),
+            lost: report.lost,
+            doubled_asked: rounded(report.doubled_asked),
+            doubled: report.doubled,
+            held_back_asked: rounded(report.held_back_asked),
+            held_back: report.held_back,
+            delayed: report.delayed,
+            delay_asked_ns: report.delay_asked_ns,
+            delay_ns: report.delay_ns,
+            overflowed: report.overflowed,
+            ..row(layer)
+        };
+        let layers = [("packet", &report.packets), ("message", &report.messages)];
+        let used = layers.into_iter().filter(|(_, layer)| layer.is_used());
+        let mut rows: Vec<Self> = used.map(of_layer).collect();
+        rows.extend(report.slow.factors().map(|(asked, had)| Self {
+            slow_factor_asked: Some(rounded(asked)),
+            slow_factor: Some(rounded(had)),
+            ..row("process")
+        }));
+        rows
+    }
+
+    /// The figures of a layer.
+    pub fn layer_report(&self) -> LayerReport {
+        LayerReport {
+            seen: self.seen,
+            cut: self.cut,
+            lost_asked: self.lost_asked,
+            lost: self.lost,
+            doubled_asked: self.doubled_asked,
+            doubled: self.doubled,
+            held_back_asked: self.held_back_asked,
+            held_back: self.held_back,
+            delayed: self.delayed,
+            delay_asked_ns: self.delay_asked_ns,
+            delay_ns: self.delay_ns,
+            overflowed: self.overflowed,
         }
     }
 }
@@ -312,6 +409,19 @@ mod tests {
             network_findings(&[("replica 2".to_owned(), report)]).len()
         };
         assert_eq!((of(600), of(679), of(690), of(500)), (0, 0, 1, 1));
+    }
+
+    #[test]
+    fn rows_name_the_layer_and_hold_what_a_report_does() {
+        let packets = LayerReport { seen: 7, lost: 2, lost_asked: 2.5, ..LayerReport::default() };
+        let slow = SlowReport { cpu_ns: 10, still_asked_ns: 30, still_ns: 31 };
+        let report = NetworkReport { packets, slow, ..NetworkReport::default() };
+        let rows = NetworkRow::of(&Identity::default(), "replica 1", &report);
+        let layers: Vec<&str> = rows.iter().map(|row| row.layer.as_str()).collect();
+        assert_eq!(layers, ["packet", "process"]);
+        assert_eq!(rows[0].layer_report(), packets);
+        assert_eq!((rows[1].slow_factor_asked, rows[1].slow_factor), (Some(4.0), Some(4.1)));
+        assert!(NetworkRow::of(&Identity::default(), "x", &NetworkReport::default()).is_empty());
     }
 
     #[test]

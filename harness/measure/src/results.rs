@@ -14,6 +14,7 @@ use crate::histogram::Histogram;
 use crate::hlog::{HistogramKind, file_safe, hlog_file_name, write_hlog};
 use crate::kept::{KeptRow, RecoveryRow};
 use crate::manifest::Manifest;
+use crate::network::NetworkRow;
 use crate::rows::{
     CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
@@ -34,6 +35,7 @@ pub struct ResultsDir {
     gaps: Table,
     kept: Table,
     recoveries: Table,
+    networks: Table,
     verdicts: Table,
     distributions: BTreeMap<(String, String, String), Distribution>,
 }
@@ -79,6 +81,7 @@ impl ResultsDir {
             gaps: Table::create::<GapRow>(&path)?,
             kept: Table::create::<KeptRow>(&path)?,
             recoveries: Table::create::<RecoveryRow>(&path)?,
+            networks: Table::create::<NetworkRow>(&path)?,
             verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
             path,
@@ -106,6 +109,7 @@ impl ResultsDir {
         let rows = run.rows();
         self.write_histograms(run)?;
         self.verdicts.append(&rows.verdicts)?;
+        self.networks.append(&rows.networks)?;
         self.latency.append(&rows.latency)?;
         self.replicas.append(&rows.replicas)?;
         self.timeseries.append(&rows.timeseries)?;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::histogram::Histogram;
 use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
+use crate::network::{NetworkReport, NetworkRow};
 use crate::replica::ReplicaReport;
 use crate::rows::{
     EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
@@ -114,6 +115,8 @@ pub struct RunRecord {
     pub recoveries: Vec<Recovery>,
     /// What became of the acknowledged writes; `None` if nobody looked.
     pub kept: Option<Kept>,
+    /// What was done on purpose to the network, and to replicas' pace, by the name of whoever did it.
+    pub networks: Vec<(String, NetworkReport)>,
     /// Whether this run may be quoted.
     pub verdict: Verdict,
 }
@@ -137,6 +140,8 @@ pub struct RunRows {
     pub kept: Option<KeptRow>,
     /// For `recoveries.csv`.
     pub recoveries: Vec<RecoveryRow>,
+    /// For `network.csv`.
+    pub networks: Vec<NetworkRow>,
     /// For `verdicts.csv`.
     pub verdicts: Vec<VerdictRow>,
 }

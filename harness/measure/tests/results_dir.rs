@@ -77,6 +77,7 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
         events: vec![Event { t_s: 0.5, event: "kill".into(), detail: "replica 0, \"bye\"".into() }],
         recoveries: vec![],
         kept: None,
+        networks: Vec::new(),
         verdict: judge(&facts, &measure::Limits::default()),
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use measure::{
-    CdfRow, CsvRow, EventRow, GapRow, Manifest, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
-    read_rows, read_summary,
+    CdfRow, CsvRow, EventRow, GapRow, Manifest, NetworkRow, ReplicaRow, SummaryRow, TimeseriesRow,
+    VerdictRow, read_rows, read_summary,
 };
 
 use crate::error::ReportError;
@@ -22,6 +22,8 @@ pub(crate) struct Results {
     pub(crate) gaps: Vec<GapRow>,
     pub(crate) verdicts: Vec<VerdictRow>,
     pub(crate) cdf: Vec<CdfRow>,
+    /// Empty, too, for results of versions that did not impair networks.
+    pub(crate) networks: Vec<NetworkRow>,
     /// In the order in which they first ran.
     pub(crate) protocols: Vec<String>,
     /// In the order in which they first ran.
@@ -55,6 +57,7 @@ impl Results {
             return Err(ReportError::Empty { path: dir.to_owned() });
         }
         let dimensions = dimensions(&summary);
+        let has_networks = dir.join(<NetworkRow as CsvRow>::FILE).exists();
         Ok(Self {
             manifest: Manifest::read(dir)?,
             replicas: read_rows(dir)?,
@@ -63,6 +66,7 @@ impl Results {
             gaps: if dir.join(GapRow::FILE).exists() { read_rows(dir)? } else { Vec::new() },
             verdicts: read_rows(dir)?,
             cdf: read_rows(dir)?,
+            networks: if has_networks { read_rows(dir)? } else { Vec::new() },
             protocols: distinct(summary.iter().map(|row| row.protocol.clone())),
             points: points(&summary, &dimensions),
             dimensions,

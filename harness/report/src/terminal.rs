@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style as Paint};
-use measure::{Role, Severity, SummaryRow};
+use measure::{LayerReport, Role, Severity, SummaryRow};
 
 use crate::cell::{Busiest, Cell};
 use crate::error::ReportError;
@@ -45,6 +45,7 @@ pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
     text.push_str(&key(&results, colour));
     text.push_str(&comparisons(&results, colour));
     text.push_str(&gaps(&results, colour));
+    text.push_str(&network(&results, colour));
     text.push('\n');
     text.push_str(&verdict(&results, colour));
     for warning in results.warnings() {
@@ -237,6 +238,34 @@ fn gaps(results: &Results, colour: bool) -> String {
         }
     }
     text
+}
+
+/// What was done to the network on purpose, by layer, over all runs; nothing if nothing was.
+fn network(results: &Results, colour: bool) -> String {
+    let mut lines = String::new();
+    for (layer, name) in
+        [("packet", "Packets, under QUIC"), ("message", "Messages between replicas, above QUIC")]
+    {
+        let mut all = LayerReport::default();
+        let rows = results.networks.iter().filter(|row| row.layer == layer);
+        rows.for_each(|row| all.add(&row.layer_report()));
+        let words = all.in_words();
+        if !words.is_empty() {
+            lines.push_str(&fold(&format!("  {name}: {words}."), 4));
+        }
+    }
+    for row in &results.networks {
+        if let (Some(asked), Some(had)) = (row.slow_factor_asked, row.slow_factor) {
+            let (protocol, process) = (display_name(&row.protocol), &row.process);
+            let text =
+                format!("  {protocol}, {process}: {had:.2} times its CPU time ({asked:.2} asked).");
+            lines.push_str(&fold(&text, 4));
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("\n{}\n{lines}", painted("Emulated network", BOLD, colour))
 }
 
 fn sentence(results: &Results, comparison: &Comparison) -> String {

@@ -78,8 +78,8 @@ pub struct Slow {
     pub factor: f64,
 }
 
-/// Worse links.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+/// Worse links. The simulator carries out the first three, on all links.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Links {
     /// Share that is lost, 0..=1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +90,21 @@ pub struct Links {
     /// Added one way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<f64>,
+    /// The most that is added beyond that, uniformly drawn from 0 on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter_ms: Option<f64>,
+    /// Share that is held back for later ones to overtake, 0..=1. Of packets only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reorder_rate: Option<f64>,
+    /// What goes one way of each link in a second; 0 is no limit. Of packets only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth_mbit_per_s: Option<f64>,
+    /// Only what these send; none is everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Vec<ReplicaId>>,
+    /// Only to these; none is everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<Vec<ReplicaId>>,
     /// What is lost, doubled or delayed.
     pub layer: Layer,
 }

@@ -58,6 +58,11 @@ pub(crate) const FAULT_KEYS: &[&str] = &[
     "loss_rate",
     "duplicate_rate",
     "delay_ms",
+    "jitter_ms",
+    "reorder_rate",
+    "bandwidth_mbit_per_s",
+    "from",
+    "to",
     "layer",
 ];
 
@@ -217,7 +222,13 @@ mod tests {
         for key in FAULT_KEYS {
             let rest = match *key {
                 "at_s" => "",
-                "loss_rate" | "duplicate_rate" | "delay_ms" => "at_s = 1, layer = \"packet\",",
+                "loss_rate"
+                | "duplicate_rate"
+                | "delay_ms"
+                | "jitter_ms"
+                | "reorder_rate"
+                | "bandwidth_mbit_per_s" => "at_s = 1, layer = \"packet\",",
+                "from" | "to" => "at_s = 1, loss_rate = 0, layer = \"packet\",",
                 "layer" => "at_s = 1, loss_rate = 0,",
                 _ => "at_s = 1,",
             };

@@ -50,7 +50,9 @@ impl Workload {
     /// fault plan's largest delay included, both ways. Zero on the bare loopback.
     pub fn round_trip_max(&self) -> Duration {
         let delay_ms = |fault: &Fault| match &fault.action {
-            Action::Links(links) => links.delay_ms,
+            Action::Links(links) => {
+                Some(links.delay_ms.unwrap_or(0.0) + links.jitter_ms.unwrap_or(0.0))
+            }
             _ => None,
         };
         let delay_ms_max = self.faults.iter().filter_map(delay_ms).fold(0.0, f64::max);
@@ -141,7 +143,10 @@ impl Action {
         match self {
             Self::Links(links) if links.loss_rate.is_some() => "loss_rate",
             Self::Links(links) if links.duplicate_rate.is_some() => "duplicate_rate",
-            Self::Links(_) => "delay_ms",
+            Self::Links(links) if links.delay_ms.is_some() => "delay_ms",
+            Self::Links(links) if links.jitter_ms.is_some() => "jitter_ms",
+            Self::Links(links) if links.reorder_rate.is_some() => "reorder_rate",
+            Self::Links(_) => "bandwidth_mbit_per_s",
             other => other.name(),
         }
     }
@@ -213,9 +218,20 @@ impl fmt::Display for crate::fault::Links {
         let parts = [
             share(self.loss_rate, "lost"),
             share(self.duplicate_rate, "twice"),
+            share(self.reorder_rate, "held back"),
             self.delay_ms.map(|delay_ms| format!("{delay_ms} ms longer")),
+            self.jitter_ms.map(|jitter_ms| format!("up to {jitter_ms} ms longer")),
+            self.bandwidth_mbit_per_s.map(|mbit_per_s| match mbit_per_s {
+                0.0 => "no limit of bandwidth".to_owned(),
+                mbit_per_s => format!("{mbit_per_s} Mbit/s"),
+            }),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
-        write!(f, "{}, layer {}", parts.join(", "), self.layer.name())
+        let ends = [("from", &self.from), ("to", &self.to)].map(|(word, replicas)| {
+            let replicas = replicas.iter().flatten().map(|replica| format!(" {replica}"));
+            let list: String = replicas.collect();
+            if list.is_empty() { list } else { format!(" {word}{list}") }
+        });
+        write!(f, "{}{}, layer {}", parts.join(", "), ends.concat(), self.layer.name())
     }
 }

@@ -247,7 +247,7 @@ fn faults() {
     entry(
         "at_s = 1",
         "kill: nothing is done here: add kill, restart, pause, resume, partition, heal, slow or \
-         loss_rate, duplicate_rate, delay_ms",
+         loss_rate, duplicate_rate, delay_ms, jitter_ms, reorder_rate, bandwidth_mbit_per_s",
     );
     entry(
         "at_s = 1\nkill = 0\npause = 1",
@@ -269,7 +269,29 @@ fn faults() {
     entry("at_s = 1\nloss_rate = 10\nlayer = \"packet\"", "loss_rate = 10: must be within 0..=1");
     entry(
         "at_s = 1\nkill = 0\nlayer = \"packet\"",
-        "layer = \"packet\": goes with loss_rate, duplicate_rate, delay_ms only, not with kill: remove it",
+        "layer = \"packet\": goes with loss_rate, duplicate_rate, delay_ms, jitter_ms, reorder_rate, \
+         bandwidth_mbit_per_s only, not with kill: remove it",
+    );
+    entry(
+        "at_s = 1\nfrom = [0]",
+        "from = [0]: nothing is done here: add kill, restart, pause, resume, partition, heal, \
+         slow or loss_rate, duplicate_rate, delay_ms, jitter_ms, reorder_rate, bandwidth_mbit_per_s",
+    );
+    entry(
+        "at_s = 1\nreorder_rate = 0.1\nlayer = \"message\"",
+        "reorder_rate = 0.1: is of packets only: use layer = \"packet\"",
+    );
+    entry(
+        "at_s = 1\nbandwidth_mbit_per_s = 0.001\nlayer = \"packet\"",
+        "bandwidth_mbit_per_s = 0.001: must be 0, for no limit, or at least 0.01",
+    );
+    entry(
+        "at_s = 1\nloss_rate = 0.1\nto = [7]\nlayer = \"packet\"",
+        "to = [7]: there is no replica 7: use 0 to 2",
+    );
+    entry(
+        "at_s = 1\nloss_rate = 0.1\nfrom = [1, 1]\nlayer = \"packet\"",
+        "from = [1, 1]: replica 1 is named twice: name it once",
     );
     entry("at_s = 1\nslow = 2", "slow = 2: must be written as { replica = 0, factor = 4 }");
     entry(
@@ -387,16 +409,29 @@ fn what_a_driver_does_not_carry_out() {
         assert_eq!(error, expected);
     };
     check(
-        "network.topology = { name = \"mine\", source = \"x\", sites = [\"a\", \"b\", \"c\"], \
-         round_trip_ms = { a-b = 1, a-c = 1, b-c = 1 } }",
-        "x.toml: network.topology = \"mine\": driver \"quic\" runs on the bare loopback only: use --driver sim",
-    );
-    check(
         "cluster.driver = \"sim\"\nfaults = [{ at_s = 1, delay_ms = 3, duplicate_rate = 0.1, layer = \"packet\" }]",
         "x.toml: faults[0].layer = \"packet\": driver \"sim\" has no packets: use layer = \"message\"",
     );
+    for (fault, shown) in [
+        ("jitter_ms = 2", "jitter_ms = 2.0"),
+        ("reorder_rate = 0.1", "reorder_rate = 0.1"),
+        ("bandwidth_mbit_per_s = 10", "bandwidth_mbit_per_s = 10.0"),
+        ("delay_ms = 1, from = [0]", "from = [0]"),
+        ("delay_ms = 1, to = [1, 2]", "to = [1, 2]"),
+    ] {
+        check(
+            &format!(
+                "cluster.driver = \"sim\"\nfaults = [{{ at_s = 1, {fault}, layer = \"packet\" }}]"
+            ),
+            &format!(
+                "x.toml: faults[0].{shown}: driver \"sim\" does not carry it out: use --driver quic"
+            ),
+        );
+    }
     for carried_out in [
         "",
+        "network.topology = { name = \"mine\", source = \"x\", sites = [\"a\", \"b\", \"c\"], \
+         round_trip_ms = { a-b = 1, a-c = 1, b-c = 1 } }",
         "cluster.driver = \"sim\"\ncluster.durability = \"buffered\"\nfaults = [{ at_s = 1, restart = 0 }]",
         "cluster.driver = \"sim\"\nfaults = [{ at_s = 1, delay_ms = 3, layer = \"packet\" }]",
         "faults = [{ at_s = 1, kill = \"leader\" }, { at_s = 2, kill = 2 }]\ncluster.replicas = 5",

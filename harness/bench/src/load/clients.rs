@@ -161,6 +161,11 @@ impl Clients {
         site * self.per_site + client
     }
 
+    /// The site of the client at `place`.
+    pub(crate) const fn site(&self, place: usize) -> usize {
+        place / self.per_site
+    }
+
     /// How many requests are outstanding.
     pub(crate) const fn outstanding(&self) -> usize {
         self.outstanding

@@ -10,7 +10,7 @@ use std::{
 use node::{NodeError, control::Control};
 use protocols::ReplicaId;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::watch,
     task::{JoinHandle, spawn_local},
     time::{sleep, timeout},
 };
@@ -66,7 +66,7 @@ impl Attendant {
         desk: &Desk,
         replica: ReplicaId,
         wanted: watch::Receiver<Network>,
-        let_in: oneshot::Sender<()>,
+        let_in: watch::Sender<bool>,
     ) -> Self {
         let known = Rc::new(Known::default());
         let (start, seen, desk) = (Instant::now(), Rc::clone(&known), desk.clone());
@@ -74,7 +74,7 @@ impl Attendant {
             wait_until_up(&desk, replica).await;
             seen.up.set(Some(start.elapsed()));
             // The load may have ended.
-            let _ = let_in.send(());
+            let _ = let_in.send(true);
             tell(desk, replica, wanted, seen).await;
         });
         Self { replica, known, task }

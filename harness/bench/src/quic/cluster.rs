@@ -6,6 +6,7 @@ use measure::ReplicaReport;
 use node::{
     client::{Connector, Session},
     control::{Control, Operator},
+    emulator::NetworkPlan,
     identity::{Identity, Role},
     wire::ReplicaStatus,
 };
@@ -19,6 +20,8 @@ use super::{
 
 /// Chosen: many times what a loaded machine needs to start a handful of processes.
 const UP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Chosen: between far sites, as many round trips more; connecting and electing take a handful.
+const UP_ROUND_TRIPS: u32 = 20;
 const UP_POLL: Duration = Duration::from_millis(5);
 /// Between looking for a port and binding it another process may take it.
 const PORT_ATTEMPTS: u32 = 3;
@@ -33,7 +36,7 @@ pub(super) struct Cluster {
     pub(super) lines: Vec<Control>,
     /// What opens a line again.
     pub(super) desk: Desk,
-    /// A session with each replica, by number, and where to open it again.
+    /// A session with each replica, by number, and where to open it again; in an emulated network from each site.
     pub(super) sessions: Vec<(Door, Session)>,
 }
 
@@ -178,7 +181,9 @@ async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Way
             tokio::time::sleep(UP_POLL).await;
         }
     };
-    let up = tokio::time::timeout(UP_TIMEOUT, connect(spec, &places));
+    let round_trip_max = spec.network.as_ref().map(NetworkPlan::round_trip_max);
+    let patience = UP_TIMEOUT + UP_ROUND_TRIPS * round_trip_max.unwrap_or_default();
+    let up = tokio::time::timeout(patience, connect(spec, &places));
     tokio::select! {
         biased;
         death = died => Err(Down::Died(death)),
@@ -186,7 +191,7 @@ async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Way
             Ok(up) => up.map_err(Down::Other),
             Err(_) => Err(Down::Other(format!(
                 "the replicas are not up after {} s: see their logs in {}",
-                UP_TIMEOUT.as_secs(),
+                patience.as_secs(),
                 spec.logs.display()
             ))),
         },
@@ -197,7 +202,6 @@ async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Way
 async fn connect(spec: &Spec<'_>, places: &[(ReplicaId, SocketAddr)]) -> Result<Ways, String> {
     let identity = |role| Identity::load(spec.credentials, role).map_err(|error| error.to_string());
     let operator = Operator::new(&identity(Role::Operator)?).map_err(|error| error.to_string())?;
-    let connector = Connector::new(&identity(Role::Client)?).map_err(|error| error.to_string())?;
     let mut lines = join_all(places.iter().map(async |(id, address)| {
         loop {
             // Nobody answers before the process is up; whoever limits the wait is further out.
@@ -211,15 +215,37 @@ async fn connect(spec: &Spec<'_>, places: &[(ReplicaId, SocketAddr)]) -> Result<
     while !are_connected(spec.protocol, &mut lines).await? {
         tokio::time::sleep(UP_POLL).await;
     }
-    let sessions = join_all(places.iter().map(|(id, address)| connector.connect(*id, *address)));
-    let doors = places.iter().map(|(replica, address)| Door {
-        connector: connector.clone(),
-        replica: *replica,
-        address: *address,
-    });
-    let addresses = places.iter().map(|(_, address)| *address).collect();
-    let sessions = doors.zip(collected(sessions.await)?).collect();
+    let addresses: Vec<SocketAddr> = places.iter().map(|(_, address)| *address).collect();
+    let connectors = connectors(spec, &identity(Role::Client)?, &addresses)?;
+    let doors: Vec<Door> = connectors
+        .iter()
+        .flat_map(|connector| {
+            places.iter().map(|(replica, address)| Door {
+                connector: connector.clone(),
+                replica: *replica,
+                address: *address,
+            })
+        })
+        .collect();
+    let sessions =
+        join_all(doors.iter().map(|door| door.connector.connect(door.replica, door.address))).await;
+    let sessions = doors.into_iter().zip(collected(sessions)?).collect();
     Ok((lines, Desk { operator, addresses }, sessions))
+}
+
+/// Who dials for the clients: one for all, or one at each site of an emulated network.
+fn connectors(
+    spec: &Spec<'_>,
+    client: &Identity,
+    addresses: &[SocketAddr],
+) -> Result<Vec<Connector>, String> {
+    let connectors: Result<Vec<Connector>, _> = match &spec.network {
+        None => Connector::new(client).map(|connector| vec![connector]),
+        Some(plan) => ReplicaId::all(addresses.len())
+            .map(|site| Connector::at_site(client, plan, site, addresses))
+            .collect(),
+    };
+    connectors.map_err(|error| error.to_string())
 }
 
 async fn are_connected(protocol: Protocol, lines: &mut [Control]) -> Result<bool, String> {

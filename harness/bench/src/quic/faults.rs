@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 
 use measure::{Event, Recovery, ReplicaReport};
 use protocols::{ReplicaId, ReplicaSet};
-use tokio::{
-    sync::{oneshot, watch},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 use workload::{
     Strike, Victims,
     fault::{Action, Target},
@@ -226,11 +223,11 @@ impl Faults {
     }
 
     fn restarted(&mut self, replica: ReplicaId, at_s: f64, load: &mut Load) {
-        let (let_in, is_up) = oneshot::channel();
+        let (let_in, is_up) = watch::channel(false);
         let wanted = self.network.subscribe();
         self.attendants.push(Attendant::of_next_life(&self.desk, replica, wanted, let_in));
         self.restarts.push(Restart { replica, at_s, up: None, over: false });
-        load.reopen(replica, is_up);
+        load.reopen(replica, &is_up);
     }
 
     /// Takes note of how long those took that are up by now.

@@ -12,12 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use measure::NetworkReport;
 use node::{alarm::Alarm, client::Session, emulator::NetworkChange, wire::Reply};
 use protocols::{ReplicaId, ReplicaSet, Request};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use workload::Run;
 
 use super::{
+    grid::Grid,
     link::{Door, Link},
     tamper::Tamper,
 };
@@ -39,6 +41,8 @@ const UNSENT_BYTES_MAX: usize = 256 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Loss {
     pub(super) replica: ReplicaId,
+    /// Which link it was.
+    place: usize,
     pub(super) at_ns: u64,
     pub(super) reason: String,
     /// When there was one again.
@@ -65,7 +69,9 @@ impl Return {
 /// The load of one run.
 #[derive(Debug)]
 pub(super) struct Load {
+    /// By the site from which they lead, if sites are told apart, then by replica.
     links: Vec<Link>,
+    grid: Grid,
     clients: Clients,
     pace: Pace,
     pub(super) tally: Tally,
@@ -76,6 +82,8 @@ pub(super) struct Load {
     pub(super) losses: Vec<Loss>,
     /// The replicas that were started again, in the order of time.
     pub(super) returns: Vec<Return>,
+    /// What was done to packets in the measured window, by site; empty on the bare loopback.
+    pub(super) networks: Vec<NetworkReport>,
     /// Clients that may send their next request.
     ready: Vec<usize>,
     alarm: Alarm,
@@ -86,7 +94,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The clients of `run` over one session with each replica; nothing is sent yet.
+    /// The clients of `run` over one session with each replica, or one from each site with each; nothing is sent yet.
     ///
     /// # Errors
     /// If the system has no timer left.
@@ -99,7 +107,10 @@ impl Load {
         let timeout_ns = u64::try_from(client_timeout.as_nanos()).unwrap_or(u64::MAX);
         let start = Instant::now();
         let sweep_every = (client_timeout / SWEEPS_PER_TIMEOUT).max(Duration::from_millis(1));
+        let grid = Grid::new(run.point.replicas, sessions.len());
         Ok(Self {
+            grid,
+            networks: Vec::new(),
             links: sessions.into_iter().map(|(door, session)| Link::new(door, session)).collect(),
             clients: Clients::new(&run.point, run.seed, timeout_ns),
             pace: Pace::new(&run.point, run.seed),
@@ -133,6 +144,17 @@ impl Load {
     pub(super) fn begin_window(&mut self) {
         let now_ns = self.now_ns();
         self.tally.begin(now_ns);
+        self.rows().for_each(|row| row[0].connector().begin_measuring());
+    }
+
+    /// The network between the sites of the clients and the replicas changes.
+    pub(super) fn change_network(&self, change: &NetworkChange) {
+        self.rows().for_each(|row| row[0].connector().network(change));
+    }
+
+    /// The links from each site; on the bare loopback all sites share theirs.
+    fn rows(&self) -> impl Iterator<Item = &[Link]> {
+        self.links.chunks(self.grid.replicas)
     }
 
     /// The measured window ends, and so does the sending: what is outstanding may still be answered.
@@ -148,6 +170,9 @@ impl Load {
             }
         }
         self.tally.end(now_ns);
+        if self.grid.tells_sites_apart() {
+            self.networks = self.rows().map(|row| row[0].connector().network_report()).collect();
+        }
         self.issuing = false;
     }
 
@@ -163,26 +188,22 @@ impl Load {
 
     /// `replica` was killed: its clients ask the next one, at once.
     pub(super) fn close(&mut self, replica: ReplicaId) {
-        let asked = self.asked_of(replica);
-        self.links[replica.index()].close();
+        let places: Vec<usize> = self.grid.places_of(replica).collect();
+        let asked: Vec<Handle> = places.iter().flat_map(|place| self.asked_over(*place)).collect();
+        places.into_iter().for_each(|place| self.links[place].close());
         for returned in self.returns.iter_mut().filter(|returned| returned.replica == replica) {
             returned.over = true;
         }
         self.ask_again(asked);
     }
 
-    /// The network between the clients and the replicas changes.
-    pub(super) fn change_network(&self, change: &NetworkChange) {
-        for link in &self.links {
-            link.change_network(change);
-        }
-    }
-
     /// `replica` was started again: its clients ask it again once `is_up` tells that it is up.
-    pub(super) fn reopen(&mut self, replica: ReplicaId, is_up: oneshot::Receiver<()>) {
+    pub(super) fn reopen(&mut self, replica: ReplicaId, is_up: &watch::Receiver<bool>) {
         let at_ns = self.now_ns();
         self.returns.push(Return { replica, at_ns, first_reply_ns: None, over: false });
-        self.links[replica.index()].reopen(is_up);
+        for place in self.grid.places_of(replica) {
+            self.links[place].reopen(is_up.clone());
+        }
     }
 
     /// Lets the load go on until `deadline`.
@@ -243,10 +264,10 @@ impl Load {
         self.have_sessions(replicas, timeout).await;
         let keys = self.history.checked_keys(READ_BACK_KEYS_MAX);
         let now_ns = self.now_ns();
-        let Self { links, clients, history, closing_unanswered, .. } = self;
+        let Self { links, grid, clients, history, closing_unanswered, .. } = self;
         for to in replicas.iter() {
             let site = to.index();
-            let Some(session) = &mut links[site].session else {
+            let Some(session) = &mut links[grid.place(site, to)].session else {
                 *closing_unanswered += keys.len() as u64;
                 continue;
             };
@@ -263,8 +284,10 @@ impl Load {
     /// Waits until there is a session with each of `replicas`, at most so long.
     async fn have_sessions(&mut self, replicas: ReplicaSet, timeout: Duration) {
         let deadline = Instant::now() + timeout;
+        let grid = self.grid;
         let all = |links: &[Link]| {
-            replicas.iter().all(|replica| links[replica.index()].session.is_some())
+            let mut at_home = replicas.iter().map(|to| grid.place(to.index(), to));
+            at_home.all(|place| links[place].session.is_some())
         };
         poll_fn(|cx| {
             if all(&self.links) || Instant::now() >= deadline {
@@ -324,8 +347,9 @@ impl Load {
 
     /// The replica of this place replied: if it was started again and this is its first reply since, that is noted.
     fn note_return(&mut self, place: usize, now_ns: u64) {
+        let replica = self.grid.replica(place);
         let is_first = |returned: &&mut Return| {
-            returned.replica.index() == place && !returned.over && returned.first_reply_ns.is_none()
+            returned.replica == replica && !returned.over && returned.first_reply_ns.is_none()
         };
         if let Some(returned) = self.returns.iter_mut().find(is_first) {
             returned.first_reply_ns = Some(now_ns);
@@ -334,44 +358,51 @@ impl Load {
 
     /// The session with the replica of this place is lost: what was asked there is asked of the next one, at once.
     fn lose(&mut self, place: usize, at_ns: u64, error: &node::NodeError) {
-        let replica = ReplicaId::from_index(place);
-        let asked = self.asked_of(replica);
+        let replica = self.grid.replica(place);
+        let asked = self.asked_over(place);
         if self.links[place].lose() {
             let reason = error.to_string();
-            self.losses.push(Loss { replica, at_ns, reason, mended_ns: None });
+            self.losses.push(Loss { replica, place, at_ns, reason, mended_ns: None });
         }
         self.ask_again(asked);
     }
 
-    /// What goes over the session with `replica`: what was asked of it, and of those before it that have none.
-    fn asked_of(&self, replica: ReplicaId) -> Vec<Handle> {
-        let at = replica.index();
-        let (before, from) = self.links.split_at(at);
+    /// What goes over the session of the link at `place`: what was asked of its replica, and of those before it that have
+    /// none.
+    fn asked_over(&self, place: usize) -> Vec<Handle> {
+        let at = self.grid.replica(place).index();
+        let links = &self.links[self.grid.row(place)];
+        let (before, from) = links.split_at(at);
         let without =
             |links: &[Link]| links.iter().rev().take_while(|link| link.session.is_none()).count();
         let mut count = without(before);
         if count == before.len() {
             count += without(&from[1..]);
         }
-        let all = self.links.len();
+        let all = links.len();
         let asked = (0..=count).map(|back| ReplicaId::from_index((at + all - back) % all));
-        asked.flat_map(|replica| self.clients.asked_of(replica)).collect()
+        let is_here = |handle: &Handle| self.grid.is_from(place, self.clients.site(handle.client));
+        asked.flat_map(|replica| self.clients.asked_of(replica)).filter(is_here).collect()
     }
 
     fn ask_again(&mut self, asked: Vec<Handle>) {
         let now_ns = self.now_ns();
         for handle in asked {
-            let links = &mut self.links;
-            self.clients.again(handle, now_ns, |to, request| send(links, to, request));
+            self.send_again(handle, now_ns);
         }
+    }
+
+    fn send_again(&mut self, handle: Handle, now_ns: u64) {
+        let row = self.grid.row_of_site(self.clients.site(handle.client));
+        let links = &mut self.links[row];
+        self.clients.again(handle, now_ns, |to, request| send(links, to, request));
     }
 
     /// Takes in the sessions that are there again.
     fn take_opened(&mut self, cx: &mut Context<'_>, now_ns: u64) {
         for (place, link) in self.links.iter_mut().enumerate() {
             if link.poll_opened(cx) {
-                let of_it =
-                    |loss: &&mut Loss| loss.replica.index() == place && loss.mended_ns.is_none();
+                let of_it = |loss: &&mut Loss| loss.place == place && loss.mended_ns.is_none();
                 if let Some(loss) = self.losses.iter_mut().rev().find(of_it) {
                     loss.mended_ns = Some(now_ns);
                 }
@@ -381,9 +412,10 @@ impl Load {
 
     /// Sends what is to be sent by now; returns when the next request is due, if that is known.
     fn issue(&mut self, now_ns: u64) -> Option<u64> {
-        let Self { links, clients, pace, tally, history, ready, .. } = self;
+        let Self { links, grid, clients, pace, tally, history, ready, .. } = self;
         let Pace::Schedule(sites) = pace else {
             for place in ready.drain(..) {
+                let links = &mut links[grid.row_of_site(clients.site(place))];
                 let send = |to, request: &Request<'_>| send(links, to, request);
                 clients.issue(place, (now_ns, now_ns), history, send);
             }
@@ -396,6 +428,7 @@ impl Load {
                 let place = clients.place(site, next.client);
                 tally.offer(next.at_ns);
                 tally.sent(next.at_ns, now_ns);
+                let links = &mut links[grid.row_of_site(site)];
                 let send = |to, request: &Request<'_>| send(links, to, request);
                 clients.issue(place, (next.at_ns, now_ns), history, send);
                 *next = arrivals.next_send();
@@ -409,10 +442,7 @@ impl Load {
     fn sweep(&mut self, now_ns: u64) {
         for overdue in self.clients.overdue(now_ns, SENDS_MAX) {
             match overdue {
-                Overdue::Again(handle) => {
-                    let links = &mut self.links;
-                    self.clients.again(handle, now_ns, |to, request| send(links, to, request));
-                }
+                Overdue::Again(handle) => self.send_again(handle, now_ns),
                 Overdue::GiveUp(handle) => {
                     self.give_up(handle, now_ns);
                     self.ready.push(handle.client);

@@ -12,10 +12,9 @@ use std::{
 use node::{
     NodeError,
     client::{Connector, Session},
-    emulator::NetworkChange,
 };
 use protocols::ReplicaId;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// Chosen: a session is opened again soon at first, and seldom enough to cost nothing if nobody is there.
 const BACK_OFF_MIN: Duration = Duration::from_millis(20);
@@ -51,6 +50,11 @@ impl fmt::Debug for Opening {
 }
 
 impl Link {
+    /// Who dials.
+    pub(super) const fn connector(&self) -> &Connector {
+        &self.door.connector
+    }
+
     /// A link that has a session.
     pub(crate) fn new(door: Door, session: Session) -> Self {
         Self { door, session: Some(session), opening: None, back_off: BACK_OFF_MIN, closed: false }
@@ -88,18 +92,13 @@ impl Link {
         self.session = None;
     }
 
-    /// The ways of the clients who dial here change.
-    pub(super) fn change_network(&self, change: &NetworkChange) {
-        self.door.connector.network(change);
-    }
-
     /// The replica was started again; `is_up` tells when it can be asked.
-    pub(super) fn reopen(&mut self, is_up: oneshot::Receiver<()>) {
+    pub(super) fn reopen(&mut self, mut is_up: watch::Receiver<bool>) {
         let door = self.door.clone();
         self.closed = false;
         self.back_off = BACK_OFF_MIN;
         self.opening = Some(Opening(Box::pin(async move {
-            if is_up.await.is_err() {
+            if is_up.wait_for(|up| *up).await.is_err() {
                 // Nobody waits any more for it to be up: the run ends, or it was killed and this link is closed.
                 std::future::pending::<()>().await;
             }

@@ -1,14 +1,15 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
 //! [`processes`] are started and ended, [`cluster`] waits until they are one and has lines to them. [`faults`] strike: what
-//! they make of the [`network`] an [`attendant`] of each replica tells it. [`generator`] is the load over its [`link`]s, [`rest`]
-//! compares the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its
+//! they make of the [`network`] an [`attendant`] of each replica tells it. [`generator`] is the load over its [`link`]s, in the order of
+//! their [`grid`], [`rest`] compares the replicas afterwards, [`record`] makes the run's record and verdict of it all, [`watch`] ends it before its
 //! time. [`tamper`] falsifies answers for tests, in builds with debug assertions alone.
 
 mod attendant;
 mod cluster;
 mod faults;
 mod generator;
+mod grid;
 pub(crate) mod link;
 mod network;
 mod processes;

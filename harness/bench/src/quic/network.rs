@@ -1,5 +1,6 @@
 //! How a fault plan has made the network by some moment, and what to tell somebody who knows how it was before.
 
+use measure::{NetworkReport, ReplicaReport, SiteRecord};
 use node::emulator::{Layer, LinkChange, NetworkChange, NetworkPlan};
 use protocols::{ReplicaId, ReplicaSet};
 use workload::{
@@ -14,30 +15,16 @@ pub(super) struct Network {
     pub(super) version: u64,
     /// Who is not heard by whom, sorted.
     blocked: Vec<(ReplicaId, ReplicaId)>,
-    packets: Worse,
-    messages: Worse,
+    /// How links were made worse, and better again, in the order of time: what one change does not name stays as it was.
+    links: Vec<LinkChange>,
     /// How many times its CPU time each replica takes.
     slow: Vec<f64>,
-}
-
-/// How much worse every link is.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Worse {
-    loss_rate: f64,
-    duplicate_rate: f64,
-    delay_ns: u64,
 }
 
 impl Network {
     /// Nothing was changed yet.
     pub(super) fn new(replicas: usize) -> Self {
-        Self {
-            version: 0,
-            blocked: Vec::new(),
-            packets: Worse::default(),
-            messages: Worse::default(),
-            slow: vec![1.0; replicas],
-        }
+        Self { version: 0, blocked: Vec::new(), links: Vec::new(), slow: vec![1.0; replicas] }
     }
 
     /// Takes `action` in; is it one that changes the network, or a replica's pace?
@@ -52,10 +39,7 @@ impl Network {
             }
             Action::Heal => self.blocked.clear(),
             Action::Slow(slow) => self.slow[slow.replica.index()] = slow.factor,
-            Action::Links(links) => match links.layer {
-                fault::Layer::Packet => self.packets.take(links),
-                fault::Layer::Message => self.messages.take(links),
-            },
+            Action::Links(links) => self.links.push(of_links(links, self.slow.len())),
             Action::Kill(_) | Action::Restart(_) | Action::Pause(_) | Action::Resume(_) => {
                 return false;
             }
@@ -66,7 +50,14 @@ impl Network {
 
     /// Every change ends.
     pub(super) fn end(&mut self) {
-        *self = Self { version: self.version + 1, ..Self::new(self.slow.len()) };
+        self.version += 1;
+        self.blocked.clear();
+        self.slow.fill(1.0);
+        let undone = NetworkChange::ends(self.slow.len());
+        self.links.extend(undone.into_iter().filter_map(|change| match change {
+            NetworkChange::Links(links) => Some(links),
+            _ => None,
+        }));
     }
 
     /// What to tell `replica`, or the clients, who know of all changes up to `before`.
@@ -85,13 +76,8 @@ impl Network {
         if !blocked.is_empty() {
             changes.push(NetworkChange::Partition { blocked });
         }
-        let replicas = self.slow.len();
-        if self.packets != before.packets {
-            changes.push(self.packets.change(Layer::Packet, replicas));
-        }
-        if self.messages != before.messages {
-            changes.push(self.messages.change(Layer::Message, replicas));
-        }
+        let news = self.links.get(before.links.len()..).unwrap_or_default();
+        changes.extend(news.iter().cloned().map(NetworkChange::Links));
         if let Some(replica) = replica {
             let factor = self.slow[replica.index()];
             if factor.to_bits() != before.slow[replica.index()].to_bits() {
@@ -110,35 +96,63 @@ impl Network {
     }
 }
 
-impl Worse {
-    /// What is not named stays as it was.
-    fn take(&mut self, links: &Links) {
-        self.loss_rate = links.loss_rate.unwrap_or(self.loss_rate);
-        self.duplicate_rate = links.duplicate_rate.unwrap_or(self.duplicate_rate);
-        self.delay_ns = links.delay_ms.map_or(self.delay_ns, nanoseconds);
-    }
-
-    fn change(&self, layer: Layer, replicas: usize) -> NetworkChange {
-        NetworkChange::Links(LinkChange {
-            loss_rate: Some(self.loss_rate),
-            duplicate_rate: Some(self.duplicate_rate),
-            delay_ns: Some(self.delay_ns),
-            ..LinkChange::of_all(layer, replicas)
-        })
-    }
-}
-
-/// What the network of `run` is like when it begins; none if no fault changes the fate of packets.
+/// The network that `run` begins with; none if it needs no other than the bare loopback.
 pub(super) fn plan(workload: &Workload, run: &Run) -> Option<NetworkPlan> {
+    let replicas = run.point.replicas;
+    let sites = workload.sites(replicas);
     let is_of_packets = |action: &Action| match action {
         Action::Partition(_) => true,
         Action::Links(links) => links.layer == fault::Layer::Packet,
         _ => false,
     };
-    workload.faults.iter().any(|fault| is_of_packets(&fault.action)).then(|| NetworkPlan {
-        round_trip_ns_max: u64::try_from(workload.round_trip_max().as_nanos()).unwrap_or(u64::MAX),
-        ..NetworkPlan::flat(run.point.replicas, run.seed)
-    })
+    let is_changed = workload.faults.iter().any(|fault| is_of_packets(&fault.action));
+    if sites.is_none() && !is_changed {
+        return None;
+    }
+    let mut plan = NetworkPlan::flat(replicas, run.seed);
+    if let Some(sites) = sites {
+        (plan.one_way_ns, plan.jitter_ns) = (sites.one_way_ns, sites.jitter_ns);
+    }
+    plan.round_trip_ns_max =
+        u64::try_from(workload.round_trip_max().as_nanos()).unwrap_or(u64::MAX);
+    Some(plan)
+}
+
+fn of_links(links: &Links, replicas: usize) -> LinkChange {
+    let layer = match links.layer {
+        fault::Layer::Packet => Layer::Packet,
+        fault::Layer::Message => Layer::Message,
+    };
+    let mut change = LinkChange::of_all(layer, replicas);
+    let set = |ids: &Option<Vec<ReplicaId>>, all: ReplicaSet| {
+        ids.as_ref().map_or(all, |ids| ids.iter().copied().collect())
+    };
+    change.from = set(&links.from, change.from);
+    change.to = set(&links.to, change.to);
+    change.loss_rate = links.loss_rate;
+    change.duplicate_rate = links.duplicate_rate;
+    change.delay_ns = links.delay_ms.map(nanoseconds);
+    change.jitter_ns = links.jitter_ms.map(nanoseconds);
+    change.reorder_rate = links.reorder_rate;
+    change.bytes_per_s = links.bandwidth_mbit_per_s.map(|mbit_per_s| match mbit_per_s {
+        0.0 => f64::INFINITY,
+        mbit_per_s => mbit_per_s * 1e6 / 8.0,
+    });
+    change
+}
+
+/// What was done on purpose in a run, by the name of whoever did it.
+pub(super) fn reports(
+    replicas: &[ReplicaReport],
+    sites: &[SiteRecord],
+    of_sites: &[NetworkReport],
+) -> Vec<(String, NetworkReport)> {
+    let of_replicas =
+        replicas.iter().map(|report| (format!("replica {}", report.replica), report.network));
+    let of_clients = of_sites.iter().zip(sites);
+    let of_clients =
+        of_clients.map(|(report, site)| (format!("the clients at site {}", site.site), *report));
+    of_replicas.chain(of_clients).filter(|(_, report)| report.is_used()).collect()
 }
 
 fn set(replicas: &[ReplicaId]) -> ReplicaSet {
@@ -154,7 +168,7 @@ fn nanoseconds(ms: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use workload::fault::{Layer as FaultLayer, Slow};
+    use workload::fault::Slow;
 
     use super::*;
 
@@ -197,22 +211,29 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fault_of_links_does_not_name_stays_as_it_was() {
-        let mut network = Network::new(3);
-        let links = |loss_rate, delay_ms| {
-            Action::Links(Links {
-                loss_rate,
-                duplicate_rate: None,
-                delay_ms,
-                layer: FaultLayer::Message,
-            })
+    fn what_a_fault_of_links_says_is_told_in_order_and_keeps_its_units() {
+        let (mut network, fresh) = (Network::new(3), Network::new(3));
+        let workload = workload(
+            "faults = [{ at_s = 1, loss_rate = 0.1, layer = \"message\" }, \
+             { at_s = 1, delay_ms = 1.5, jitter_ms = 0.25, bandwidth_mbit_per_s = 8, reorder_rate = 0.1, \
+             from = [0], to = [1, 2], layer = \"packet\" }]",
+        );
+        assert!(workload.faults.iter().all(|fault| network.take(&fault.action)));
+        let changes = network.changes_since(&fresh, None);
+        let [NetworkChange::Links(lossy), NetworkChange::Links(slow)] = changes.as_slice() else {
+            panic!("{changes:?}")
         };
-        network.take(&links(Some(0.1), None));
-        network.take(&links(None, Some(2.5)));
-        let changes = network.changes_since(&Network::new(3), None);
-        let [NetworkChange::Links(change)] = changes.as_slice() else { panic!("{changes:?}") };
-        assert_eq!((change.loss_rate, change.delay_ns), (Some(0.1), Some(2_500_000)));
-        assert_eq!(change.layer, Layer::Message);
+        assert_eq!(
+            (lossy.loss_rate, lossy.delay_ns, lossy.layer),
+            (Some(0.1), None, Layer::Message)
+        );
+        assert_eq!((slow.delay_ns, slow.jitter_ns), (Some(1_500_000), Some(250_000)));
+        assert_eq!((slow.bytes_per_s, slow.reorder_rate), (Some(1e6), Some(0.1)));
+        assert_eq!((slow.from, slow.to.len()), (ReplicaSet::only(ReplicaId(0)), 2));
+        let before = network.clone();
+        network.end();
+        let ends = network.changes_since(&before, None);
+        assert_eq!(ends.len(), 2, "packets and messages fare well again: {ends:?}");
     }
 
     #[test]
@@ -229,5 +250,31 @@ mod tests {
         assert_eq!(network.changes_since(&before, Some(ReplicaId(1))), normal);
         assert!(network.version > before.version);
         assert!(!network.take(&Action::Kill(fault::Target::Random)));
+    }
+
+    fn workload(rest: &str) -> Workload {
+        Workload::parse("x.toml", &format!("name = \"x\"\n{rest}"), &[]).unwrap()
+    }
+
+    fn plan_of(rest: &str) -> Option<NetworkPlan> {
+        let workload = workload(rest);
+        plan(&workload, &workload::Plan::new(&workload).runs[0])
+    }
+
+    #[test]
+    fn a_network_is_emulated_only_where_packets_are_to_fare_otherwise() {
+        assert!(plan_of("").is_none());
+        assert!(plan_of("faults = [{ at_s = 1, kill = 0 }]").is_none());
+        let message = "faults = [{ at_s = 1, loss_rate = 0.1, layer = \"message\" }]";
+        assert!(plan_of(message).is_none());
+        assert!(plan_of("faults = [{ at_s = 1, slow = { replica = 0, factor = 2 } }]").is_none());
+        let cut = plan_of("faults = [{ at_s = 1, partition = [[0], [1, 2]] }]").unwrap();
+        assert_eq!(cut.one_way_ns, vec![vec![0; 3]; 3]);
+        let far = "faults = [{ at_s = 1, delay_ms = 500, layer = \"packet\" }]\n[network]\n\
+            topology = { source = \"x\", sites = [\"A\", \"B\", \"C\"], jitter_ms = 1, \
+            round_trip_ms = { A-B = 10, A-C = 20, B-C = 30 } }";
+        let far = plan_of(far).unwrap();
+        assert_eq!((far.one_way_ns[0][1], far.jitter_ns[0][1]), (5_000_000, 1_000_000));
+        assert!(far.round_trip_ns_max >= 1_032_000_000, "{far:?}");
     }
 }

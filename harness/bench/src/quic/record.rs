@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use measure::{
     Event, Finding, HostCpu, Kept, Limits, Recovery, ReplicaReport, RunFacts, RunRecord, Severity,
-    judge,
+    judge, network_findings,
 };
 use nix::sys::{
     resource::{UsageWho, getrusage},
@@ -13,7 +13,7 @@ use nix::sys::{
 use protocols::{Protocol, ReplicaSet};
 use workload::{Driver, Durability, Mode, Run};
 
-use super::{generator::Load, rest::Agreement, watch::Stop};
+use super::{generator::Load, network, rest::Agreement, watch::Stop};
 use crate::{history::Judged, load::identity};
 
 /// The host's and this process' CPU clocks at one moment.
@@ -87,8 +87,10 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         // Whoever did not come to rest may lack what it has yet to execute.
         kept: (seen.agreement.as_ref().filter(|agreement| agreement.agree.is_some()))
             .map(|agreement| kept(agreement, judged, seen.durability)),
+        networks: Vec::new(),
         verdict: measure::Verdict::default(),
     };
+    record.networks = network::reports(&record.replicas, &record.sites, &load.networks);
     record.events = events(&load, seen.faults, &seen.stop, seen.elapsed);
     let host = seen.after.host.zip(seen.before.host);
     let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
@@ -139,6 +141,7 @@ fn findings(
 ) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         agreement.and_then(|agreement| agreement.finding).into_iter().collect();
+    findings.extend(network_findings(&record.networks));
     let mut find = |severity, text: String, advice: &str| {
         findings.push(Finding { severity, text, advice: advice.to_owned() });
     };

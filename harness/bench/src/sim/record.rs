@@ -51,6 +51,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
         events: seen.events,
         recoveries: Vec::new(),
         kept: None,
+        networks: Vec::new(),
         verdict: measure::Verdict::default(),
     };
     let mut findings = seen.findings;

@@ -212,6 +212,7 @@ impl Pretence {
             events: self.events.clone(),
             recoveries: vec![],
             kept: None,
+            networks: Vec::new(),
             verdict: judge(&facts, &Limits::default()),
             identity,
         }

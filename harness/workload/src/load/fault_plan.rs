@@ -39,6 +39,13 @@ fn fault(document: &Document, workload: &Workload, index: usize) -> Result<(), L
     let smallest = replicas_min(workload);
     if let Some(replica) = named.iter().find(|replica| replica.index() >= smallest) {
         let remedy = format!("there is no replica {}: use 0 to {}", replica.0, smallest - 1);
+        let key = match &fault.action {
+            Action::Links(links) if links.from.iter().flatten().any(|from| from == replica) => {
+                "from"
+            }
+            Action::Links(_) => "to",
+            _ => key,
+        };
         return refuse(key, remedy);
     }
     if matches!(fault.action, Action::Restart(_))
@@ -138,6 +145,7 @@ fn replicas_of(action: &Action) -> Vec<ReplicaId> {
             from.iter().chain(to).copied().collect()
         }
         Action::Slow(slow) => vec![slow.replica],
+        Action::Links(links) => links.from.iter().chain(&links.to).flatten().copied().collect(),
         other => match other.target() {
             Some(Target::Replica(replica)) => vec![replica],
             _ => Vec::new(),

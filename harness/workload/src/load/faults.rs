@@ -16,7 +16,18 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// The keys of which an entry holds exactly one, link faults aside.
 const ACTION_KEYS: &[&str] = &["kill", "restart", "pause", "resume", "partition", "heal", "slow"];
 /// The keys of a link fault, of which an entry holds one or more, and `layer`.
-const LINK_KEYS: &[&str] = &["loss_rate", "duplicate_rate", "delay_ms"];
+const LINK_KEYS: &[&str] = &[
+    "loss_rate",
+    "duplicate_rate",
+    "delay_ms",
+    "jitter_ms",
+    "reorder_rate",
+    "bandwidth_mbit_per_s",
+];
+/// What goes with them only.
+const LINK_ONLY_KEYS: &[&str] = &["layer", "from", "to"];
+/// Those that only packets know.
+const PACKET_KEYS: &[&str] = &["reorder_rate", "bandwidth_mbit_per_s"];
 
 pub(super) fn plan(document: &Document) -> Result<Vec<Fault>, LoadError> {
     let list = match document.value("faults") {
@@ -76,21 +87,27 @@ impl Entry<'_> {
     fn action(&self) -> Result<Action, LoadError> {
         let actions: Vec<&str> = ACTION_KEYS.iter().copied().filter(|key| self.has(key)).collect();
         let worse_links = LINK_KEYS.iter().find(|key| self.has(key));
+        let link_only = LINK_ONLY_KEYS.iter().copied().find(|key| self.has(key));
         match (actions.as_slice(), worse_links) {
             ([], Some(_)) => self.links(),
             ([], None) => Err(self.error(
-                if self.has("layer") { "layer" } else { "kill" },
+                link_only.unwrap_or("kill"),
                 format!(
                     "nothing is done here: add {} or {}",
                     ACTION_KEYS.join(", "),
                     LINK_KEYS.join(", ")
                 ),
             )),
-            ([action], None) if self.has("layer") => Err(self.error(
-                "layer",
-                format!("goes with {} only, not with {action}: remove it", LINK_KEYS.join(", ")),
-            )),
-            ([action], None) => self.single(action),
+            ([action], None) => match link_only {
+                Some(key) => Err(self.error(
+                    key,
+                    format!(
+                        "goes with {} only, not with {action}: remove it",
+                        LINK_KEYS.join(", ")
+                    ),
+                )),
+                None => self.single(action),
+            },
             ([_, second, ..], _) => {
                 Err(self.error(second, "one action per entry: move it to a [[faults]] of its own"))
             }
@@ -143,10 +160,18 @@ impl Entry<'_> {
         let layer = self.one("layer", layers)?.ok_or_else(|| {
             self.error("layer", "missing: add layer = \"packet\" or layer = \"message\"")
         })?;
+        if let (Layer::Message, Some(key)) = (layer, PACKET_KEYS.iter().find(|key| self.has(key))) {
+            return Err(self.error(key, "is of packets only: use layer = \"packet\""));
+        }
         Ok(Action::Links(Links {
             loss_rate: self.one("loss_rate", number(0.0..=1.0))?,
             duplicate_rate: self.one("duplicate_rate", number(0.0..=1.0))?,
             delay_ms: self.one("delay_ms", number(0.0..=SECONDS_MAX * 1e3))?,
+            jitter_ms: self.one("jitter_ms", number(0.0..=SECONDS_MAX * 1e3))?,
+            reorder_rate: self.one("reorder_rate", number(0.0..=1.0))?,
+            bandwidth_mbit_per_s: self.one("bandwidth_mbit_per_s", bandwidth)?,
+            from: self.one("from", listed)?,
+            to: self.one("to", listed)?,
             layer,
         }))
     }
@@ -183,6 +208,29 @@ fn partition(value: &Value) -> Result<Partition, String> {
         },
         _ => Err(FORM.to_owned()),
     }
+}
+
+/// A slower link than this is as good as cut, and is asked for as a partition.
+fn bandwidth(value: &Value) -> Result<f64, String> {
+    match number(0.0..=1e6)(value)? {
+        mbit_per_s if mbit_per_s > 0.0 && mbit_per_s < 0.01 => {
+            Err("must be 0, for no limit, or at least 0.01".to_owned())
+        }
+        mbit_per_s => Ok(mbit_per_s),
+    }
+}
+
+/// Replicas, none twice.
+fn listed(value: &Value) -> Result<Vec<ReplicaId>, String> {
+    const FORM: &str = "must be an array of replicas' numbers, such as [0, 1]";
+    let replicas = match value {
+        Value::Array(list) if !list.is_empty() => {
+            list.iter().map(replica_id).collect::<Result<Vec<_>, _>>()?
+        }
+        _ => return Err(FORM.to_owned()),
+    };
+    distinct(replicas.iter())?;
+    Ok(replicas)
 }
 
 fn group(value: &Value) -> Result<Vec<ReplicaId>, String> {
