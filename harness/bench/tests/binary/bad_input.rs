@@ -43,7 +43,7 @@ fn workload_files() {
 
 #[test]
 fn what_no_driver_carries_out_yet() {
-    refused_file("[[faults]]\nat_s = 1\npause = 0", "driver \"quic\" carries out kill only");
+    refused_file("[[faults]]\nat_s = 1\npause = 0", "driver \"quic\" does not carry it out");
     refused_file("[cluster]\ndurability = \"fsync\"", "use --driver sim");
 }
 
