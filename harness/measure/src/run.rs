@@ -222,6 +222,7 @@ impl RunRecord {
             events: Vec::new(),
             recoveries: Vec::new(),
             kept: None,
+            networks: Vec::new(),
             verdict: Verdict::default(),
         }
     }
