@@ -42,9 +42,10 @@ fn workload_files() {
 }
 
 #[test]
-fn what_no_driver_carries_out_yet() {
-    refused_file("[[faults]]\nat_s = 1\npause = 0", "driver \"quic\" does not carry it out");
-    refused_file("[cluster]\ndurability = \"fsync\"", "use --driver sim");
+fn what_the_simulator_does_not_carry_out() {
+    let fault = "[cluster]\ndriver = \"sim\"\n[[faults]]\nat_s = 1\nlayer = \"packet\"\n";
+    refused_file(&format!("{fault}jitter_ms = 1"), "use --driver quic");
+    refused_file(&format!("{fault}loss_rate = 0.1"), "driver \"sim\" has no packets");
 }
 
 #[test]
