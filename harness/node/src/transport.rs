@@ -25,10 +25,13 @@ use std::{
 
 use protocols::ReplicaId;
 use quinn::{
-    AckFrequencyConfig, AsyncUdpSocket, ClientConfig, Connection, Endpoint, EndpointConfig,
-    IdleTimeout, MtuDiscoveryConfig, RecvStream, Runtime, SendStream, ServerConfig, TokioRuntime,
-    TransportConfig, VarInt, congestion::CubicConfig,
+    AckFrequencyConfig, AsyncUdpSocket, ClientConfig, Connection, ConnectionId,
+    ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, RecvStream,
+    Runtime, SendStream, ServerConfig, TokioRuntime, TransportConfig, VarInt,
+    congestion::CubicConfig,
 };
+
+use ring::hmac;
 
 use crate::{
     NodeError,
@@ -60,6 +63,9 @@ const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
 const INITIAL_WINDOW_BYTES: u64 = 4 << 20;
 /// Chosen: a handful of flow-control windows, so that a burst is queued by the kernel and not lost.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+
+/// As many as QUIC's implementation takes by itself.
+const CONNECTION_ID_BYTES: usize = 8;
 
 /// The largest datagram that path discovery looks for: what an Ethernet takes.
 const DATAGRAM_BYTES_MAX: u16 = 1452;
@@ -128,7 +134,10 @@ impl Transport {
             let (handle, emulated) = Emulator::new(socket, place).map_err(failed)?;
             (emulator, socket) = (Some(handle), emulated);
         }
-        let config = EndpointConfig::default();
+        let mut config = EndpointConfig::default();
+        if server.is_some() {
+            resets(&mut config, identity);
+        }
         let runtime = Arc::new(TokioRuntime);
         let mut endpoint =
             Endpoint::new_with_abstract_socket(config, server, socket, runtime).map_err(failed)?;
@@ -197,6 +206,33 @@ pub fn free_addresses(count: usize) -> io::Result<Vec<SocketAddr>> {
     let sockets: io::Result<Vec<_>> =
         (0..count).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))).collect();
     sockets?.iter().map(UdpSocket::local_addr).collect()
+}
+
+/// Lets a replica that was started again answer packets of connections of its last life with a reset that the other side
+/// believes, since the key is that of its identity: nobody then talks to the dead until the idle time is over.
+fn resets(config: &mut EndpointConfig, identity: &Identity) {
+    let of_identity = hmac::Key::new(hmac::HMAC_SHA256, identity.key.secret_der());
+    let secret = hmac::sign(&of_identity, b"stateless resets");
+    config.reset_key(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref())));
+    config.cid_generator(|| Box::new(ConnectionIds));
+}
+
+/// Draws connection ids, and takes any for one that an earlier life drew: the default drops packets that bear them.
+#[derive(Debug)]
+struct ConnectionIds;
+
+impl ConnectionIdGenerator for ConnectionIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        ConnectionId::new(&rand::random::<[u8; CONNECTION_ID_BYTES]>())
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 fn socket(address: SocketAddr) -> io::Result<UdpSocket> {

@@ -74,14 +74,14 @@ pub(crate) fn positive(max: f64) -> impl Fn(&Value) -> Result<f64, String> {
     }
 }
 
-/// `[a-z0-9-]+`.
+/// `[a-z0-9.-]+`, and no dot at its beginning.
 pub(crate) fn name(value: &Value) -> Result<String, String> {
     let text = value.as_str().ok_or_else(|| mismatch("a string", value))?;
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if !text.is_empty() && text.chars().all(fits) {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !text.is_empty() && !text.starts_with('.') && text.chars().all(fits) {
         return Ok(text.to_owned());
     }
-    Err("must be made of lower-case letters, digits and hyphens".to_owned())
+    Err("must be made of lower-case letters, digits, hyphens and dots".to_owned())
 }
 
 /// One of some names.

@@ -10,13 +10,13 @@
 //! # Keys and their defaults
 //! | key | default | values |
 //! |---|---|---|
-//! | `name` | – (required) | `[a-z0-9-]+` |
+//! | `name` | – (required) | `[a-z0-9.-]+` |
 //! | `protocols` | all three | `"paxos"`, `"multi-paxos"`, `"epaxos"` |
 //! | `repetitions` | 3 | 1..=1000 |
 //! | `seed` | 42 | from 0 |
 //! | `cluster.driver` | `"quic"` | `"quic"`, `"sim"` |
 //! | `cluster.replicas` ⇄ | 3 | odd, 3..=51 |
-//! | `cluster.durability` | `"memory"` | `"memory"`, `"buffered"`, `"fsync"` |
+//! | `cluster.durability` ⇄ | `"memory"` | `"memory"`, `"buffered"`, `"fsync"` |
 //! | `cluster.leader` | 0 | below every `replicas` |
 //! | `epaxos.variant` | `"star"` | `"star"` |
 //! | `epaxos.fast_quorum` ⇄ | `"optimized"` | `"optimized"`, `"simple"` |

@@ -24,7 +24,7 @@ pub struct Workload {
     pub question: Option<String>,
     #[serde(skip)]
     pub(crate) origin: Origin,
-    /// Names the results directory: `[a-z0-9-]+`.
+    /// Names the results directory: `[a-z0-9.-]+`.
     pub name: String,
     /// What is compared; no duplicates, never empty.
     pub protocols: Vec<Protocol>,
@@ -104,7 +104,7 @@ pub struct Cluster {
     /// N: odd, 3 to 51. A site per replica.
     pub replicas: Sweep<usize>,
     /// What records survive.
-    pub durability: Durability,
+    pub durability: Sweep<Durability>,
     /// Multi-Paxos' first leader.
     pub leader: ReplicaId,
 }

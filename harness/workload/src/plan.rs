@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocols::{Config, Protocol, ReplicaId, config::FastQuorum};
 
 use crate::{
-    model::{Arrival, Keys, Mode, Routing, Workload},
+    model::{Arrival, Durability, Keys, Mode, Routing, Workload},
     seed,
     sweep::{Canonical, Sweep},
 };
@@ -20,6 +20,8 @@ pub(crate) const RUNS_MAX: usize = 100_000;
 pub struct Point {
     /// N.
     pub replicas: usize,
+    /// What records survive.
+    pub durability: Durability,
     /// Multi-Paxos' first leader.
     pub leader: ReplicaId,
     /// EPaxos' fast quorum.
@@ -65,9 +67,9 @@ impl Point {
         }
     }
 
-    /// What is offered, which does not depend on how a protocol is set up.
+    /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
     fn offered(&self) -> String {
-        self.text(|key| key != "fast_quorum")
+        self.text(|key| !["fast_quorum", "durability"].contains(&key))
     }
 
     fn text(&self, wanted: impl Fn(&str) -> bool) -> String {
@@ -158,7 +160,7 @@ impl Workload {
     }
 
     /// Every sweepable key with how many values it has, in the order of the names.
-    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 8] {
+    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 9] {
         let rates = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => conflict_rate.values().len(),
             Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
@@ -166,6 +168,7 @@ impl Workload {
         [
             ("clients_per_site", self.load.clients_per_site.values().len()),
             ("conflict_rate", rates),
+            ("durability", self.cluster.durability.values().len()),
             ("fast_quorum", self.epaxos.fast_quorum.values().len()),
             ("rate_ops_per_s", self.load.rate_ops_per_s.values().len()),
             ("replicas", self.cluster.replicas.values().len()),
@@ -191,6 +194,7 @@ impl Workload {
         let replicas = digits.next("replicas", &self.cluster.replicas);
         let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
         let fast_quorum = digits.next("fast_quorum", &self.epaxos.fast_quorum);
+        let durability = digits.next("durability", &self.cluster.durability);
         let keys = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => {
                 Keys::Conflict { conflict_rate: digits.next("conflict_rate", conflict_rate) }
@@ -209,6 +213,7 @@ impl Workload {
         }
         Some(Point {
             replicas,
+            durability,
             leader: self.cluster.leader,
             fast_quorum,
             mode: self.load.mode,

@@ -3,6 +3,8 @@
 use protocols::config::FastQuorum;
 use serde::Serialize;
 
+use crate::model::Durability;
+
 /// What the file gives for a sweepable key. A list of one is still a sweep: it gets a column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -48,6 +50,12 @@ canonical_by_display!(f64, usize);
 impl Canonical for FastQuorum {
     fn canonical(&self) -> String {
         fast_quorum_name(*self).to_owned()
+    }
+}
+
+impl Canonical for Durability {
+    fn canonical(&self) -> String {
+        self.name().to_owned()
     }
 }
 

@@ -29,7 +29,7 @@ fn the_file_itself() {
     check_whole(
         "name = \"Two words\"",
         &[],
-        "x.toml: name = \"Two words\": must be made of lower-case letters, digits and hyphens",
+        "x.toml: name = \"Two words\": must be made of lower-case letters, digits, hyphens and dots",
     );
 }
 

@@ -133,8 +133,8 @@ fn names_and_paths() {
     );
     assert_eq!(
         given("\"../secret\"").unwrap_err(),
-        "x.toml: network.topology = \"../secret\": must be made of lower-case letters, digits and hyphens; a file of \
-         your own ends in .toml"
+        "x.toml: network.topology = \"../secret\": must be made of lower-case letters, digits, hyphens and dots; a \
+         file of your own ends in .toml"
     );
     let error = given("\"my/sites.toml\"").unwrap_err();
     assert!(

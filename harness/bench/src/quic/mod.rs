@@ -86,7 +86,7 @@ pub(crate) async fn run(
 ) -> Ended {
     let unmeasured = |stop| Ended { record: None, stop: Some(stop), witness: None };
     let stem = load::stem(run);
-    let data = match setting.data_of(&stem) {
+    let data = match setting.data_of(run, &stem) {
         Ok(data) => data,
         Err(error) => return unmeasured(Stop::Failed(error)),
     };
@@ -96,7 +96,7 @@ pub(crate) async fn run(
         credentials: setting.credentials,
         logs: setting.logs,
         stem: stem.clone(),
-        durability: durability(setting.workload.cluster.durability),
+        durability: durability(run.point.durability),
         data: data.as_deref(),
         network: network::plan(setting.workload, run),
     };
@@ -144,8 +144,8 @@ pub(crate) async fn run(
 
 impl Setting<'_> {
     /// A fresh directory for what the replicas of a run keep; none if they keep nothing.
-    fn data_of(&self, stem: &str) -> Result<Option<PathBuf>, String> {
-        if self.workload.cluster.durability == workload::Durability::Memory {
+    fn data_of(&self, run: &Run, stem: &str) -> Result<Option<PathBuf>, String> {
+        if run.point.durability == workload::Durability::Memory {
             return Ok(None);
         }
         let data = self.results.join("data").join(stem);
@@ -214,7 +214,7 @@ impl Phases<'_> {
             faults: Vec::new(),
             recoveries: Vec::new(),
             agreement: None,
-            durability: self.setting.workload.cluster.durability,
+            durability: self.run.point.durability,
             stop: None,
         };
         faults.end(watch.processes, &load);

@@ -49,7 +49,7 @@ fn fault(document: &Document, workload: &Workload, index: usize) -> Result<(), L
         return refuse(key, remedy);
     }
     if matches!(fault.action, Action::Restart(_))
-        && workload.cluster.durability == Durability::Memory
+        && workload.cluster.durability.values().contains(&Durability::Memory)
     {
         return refuse(
             key,

@@ -93,7 +93,9 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
     Ok(Cluster {
         driver: document.one("cluster.driver", driver)?.unwrap_or(Driver::Quic),
         replicas,
-        durability: document.one("cluster.durability", durability)?.unwrap_or(Durability::Memory),
+        durability: document
+            .sweep("cluster.durability", durability)?
+            .unwrap_or(Sweep::One(Durability::Memory)),
         leader: ReplicaId::from_index(leader),
     })
 }
