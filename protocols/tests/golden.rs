@@ -36,6 +36,8 @@ macro_rules! scripts {
 }
 
 scripts!(epaxos, EPaxos:
+    a_checkpoint_collects_nothing,
+    a_checkpoint_keeps_its_promise,
     a_collected_instance_is_not_none,
     a_crash_between_persist_and_reply,
     a_cycle_does_not_reorder_what_was_answered,
@@ -61,6 +63,7 @@ scripts!(epaxos, EPaxos:
     sutra_trace,
 );
 scripts!(multi_paxos, MultiPaxos:
+    a_checkpoint_keeps_its_promise,
     a_crash_between_persist_and_reply,
     a_gap_between_constrained_slots,
     a_stale_leaders_read,
@@ -69,6 +72,7 @@ scripts!(multi_paxos, MultiPaxos:
     two_leaders,
 );
 scripts!(paxos, Paxos:
+    a_checkpoint_keeps_its_promise,
     a_crash_between_persist_and_reply,
     a_proposer_that_dies_in_phase_1,
     a_proposer_that_dies_in_phase_2,

@@ -30,8 +30,14 @@ const SEEDS_MAX: u64 = 2_000;
 /// other for ever, while the replicas that could end it stay down: the soak mends everything in the end. The third needs a
 /// Validate that arrives twice, the second time when its recovery is over, and then another recovery without the others that
 /// took part; the fourth an owner's Accept that a whole recovery overtakes; the last seven replicas, of which an owner and the
-/// right three are away at once. That is about one seed in a thousand, and one in a few hundred.
-const BEYOND_THE_SOAK: [(Mutant, Protocol); 5] = [
+/// right three are away at once. That is about one seed in a thousand, and one in a few hundred. A promise that a checkpoint
+/// forgets matters if its replica restarts between the promise and the acceptance that follows it within a round trip; logs that
+/// a checkpoint collects, if two replicas have each dropped what the other lacks and those that lack nothing stay down.
+const BEYOND_THE_SOAK: [(Mutant, Protocol); 9] = [
+    (Mutant::SnapshotWithoutPromises, Protocol::Paxos),
+    (Mutant::SnapshotWithoutPromises, Protocol::MultiPaxos),
+    (Mutant::SnapshotWithoutPromises, Protocol::EPaxos),
+    (Mutant::CheckpointCollects, Protocol::EPaxos),
     (Mutant::AnyMatching, Protocol::EPaxos),
     (Mutant::NoRowOwnerRule, Protocol::EPaxos),
     (Mutant::NoPhaseGuard, Protocol::EPaxos),

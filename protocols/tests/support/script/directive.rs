@@ -54,6 +54,7 @@ pub fn carry_out<R: Words>(
         ["crash", ref replicas @ ..] => each(replicas, |replica| {
             net.crash(replica);
         }),
+        ["checkpoint", ref replicas @ ..] => each(replicas, |replica| net.checkpoint(replica)),
         ["restart", ref replicas @ ..] => each(replicas, |replica| {
             if !net.lives(replica) {
                 net.start(replica);

@@ -150,6 +150,12 @@ impl<R: Words> Net<R> {
         self.flight.retain(|envelope| envelope.to != replica);
     }
 
+    /// Gives a replica its state, to forget what led there; nothing if it is down.
+    pub fn checkpoint(&mut self, replica: u8) {
+        let machine = self.node(replica).kv.snapshot();
+        self.step(replica, Input::Checkpoint(machine.into()), Cut::Whole);
+    }
+
     pub fn propose(&mut self, replica: u8, batch: Batch, cut: Cut) {
         let node = self.node_mut(replica);
         if let Some(outcome) = node.kv.answered(&batch.requests().next().expect("a request")) {
@@ -241,7 +247,13 @@ impl<R: Words> Net<R> {
                 }
                 node.snapshot = Some(snapshot);
             }
-            Effect::Checkpoint(snapshot) => self.node_mut(replica).snapshot = Some(snapshot),
+            Effect::Checkpoint(snapshot) => {
+                self.tell(format!("r{replica} has a checkpoint"));
+                let node = self.node_mut(replica);
+                node.snapshot = Some(snapshot);
+                // Nothing is cut short here: what comes behind it is as durable.
+                node.records.clear();
+            }
         }
     }
 
