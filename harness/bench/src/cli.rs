@@ -279,8 +279,11 @@ pub(crate) struct NodeArguments {
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', required = true)]
     pub(crate) peers: Vec<SocketAddr>,
     /// The directory with the cluster's certificates and this replica's key.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) credentials: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "insecure")]
+    pub(crate) credentials: Option<PathBuf>,
+    /// Verify nobody: whoever reaches the port can read and write everything, and be a replica. For trying things out.
+    #[arg(long, conflicts_with = "credentials")]
+    pub(crate) insecure: bool,
     /// What the replica's records outlive: memory (nothing), buffered (the process), fsync (a power cut).
     #[arg(long, value_name = "NAME", default_value_t = Durability::Memory)]
     pub(crate) durability: Durability,

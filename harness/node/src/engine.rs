@@ -305,6 +305,7 @@ impl<R: Replica> Engine<R> {
     /// How things stand, as far as the engine knows.
     pub fn status(&self) -> ReplicaStatus {
         ReplicaStatus {
+            is_insecure: false,
             incarnation: 0,
             core: self.core.status(),
             digest: self.kv.digest(),

@@ -17,13 +17,18 @@ const READ_BYTES: usize = 128 << 10;
 /// Chosen: a buffer that a long frame made larger than this is given back once the frame is taken.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
-/// A frame's length that is beyond [`FRAME_BYTES_MAX`].
+/// A frame's length that is beyond its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameTooLong(pub usize);
+pub struct FrameTooLong {
+    /// The length.
+    pub length: usize,
+    /// The limit: [`FRAME_BYTES_MAX`] or less.
+    pub limit: usize,
+}
 
 impl fmt::Display for FrameTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "frame of {} bytes: at most {FRAME_BYTES_MAX}", self.0)
+        write!(f, "frame of {} bytes: at most {}", self.length, self.limit)
     }
 }
 
@@ -66,13 +71,21 @@ impl FrameBuffer {
     /// # Errors
     /// If its length is beyond the limit. The stream is of no use any more.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameTooLong> {
+        self.next_frame_within(FRAME_BYTES_MAX)
+    }
+
+    /// The same of a sender whose frames have a lower limit.
+    ///
+    /// # Errors
+    /// If its length is beyond `limit`. The stream is of no use any more.
+    pub fn next_frame_within(&mut self, limit: usize) -> Result<Option<&[u8]>, FrameTooLong> {
         let received = &self.bytes[self.start..self.end];
         let Some((header, rest)) = received.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
         };
         let length = u32::from_le_bytes(*header) as usize;
-        if length > FRAME_BYTES_MAX {
-            return Err(FrameTooLong(length));
+        if length > limit {
+            return Err(FrameTooLong { length, limit });
         }
         if rest.len() < length {
             return Ok(None);
@@ -103,7 +116,7 @@ pub fn append_frame(
         }
         _ => {
             bytes.truncate(header);
-            Err(FrameTooLong(length))
+            Err(FrameTooLong { length, limit: FRAME_BYTES_MAX })
         }
     }
 }
@@ -214,11 +227,18 @@ mod tests {
         let claimed = FRAME_BYTES_MAX + 1;
         buffer.room()[..4].copy_from_slice(&claimed.to_le_bytes()[..4]);
         buffer.filled(4);
-        assert_eq!(buffer.next_frame(), Err(FrameTooLong(claimed)));
+        assert_eq!(
+            buffer.next_frame(),
+            Err(FrameTooLong { length: claimed, limit: FRAME_BYTES_MAX })
+        );
         let mut buffer = FrameBuffer::default();
         buffer.room()[..4].copy_from_slice(&FRAME_BYTES_MAX.to_le_bytes()[..4]);
         buffer.filled(4);
         assert_eq!(buffer.next_frame(), Ok(None));
+        assert_eq!(
+            buffer.next_frame_within(99),
+            Err(FrameTooLong { length: FRAME_BYTES_MAX, limit: 99 })
+        );
         assert_eq!(buffer.room().len() + 4, room, "no room is made for bytes that did not come");
     }
 
@@ -227,7 +247,7 @@ mod tests {
         let mut wire = vec![1, 2, 3];
         let long = vec![0; FRAME_BYTES_MAX + 1];
         let error = append_frame(&mut wire, |bytes| bytes.extend_from_slice(&long)).unwrap_err();
-        assert_eq!(error, FrameTooLong(long.len()));
+        assert_eq!(error, FrameTooLong { length: long.len(), limit: FRAME_BYTES_MAX });
         assert_eq!(wire, [1, 2, 3]);
     }
 }

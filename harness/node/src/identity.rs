@@ -4,6 +4,9 @@
 //! `operator.cluster-…`. Whoever dials a replica checks that the certificate shown names that replica; whoever is dialed
 //! derives from the certificate alone what the other side may do. The authority's key signs the certificates when the
 //! directory is made and is then forgotten: nobody can be added to a cluster later.
+//!
+//! An *insecure* identity has no authority: a certificate of its own making names its role, and it believes whatever
+//! names others show. It is for trying things out on one's own machine, and only what is asked for by that name has it.
 
 use std::{
     fmt, fs,
@@ -18,12 +21,14 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 
 use crate::NodeError;
 
 const AUTHORITY_FILE: &str = "authority.pem";
 const CLUSTER_FILE: &str = "cluster";
+/// The cluster of everybody who verifies nobody.
+const INSECURE_CLUSTER: &str = "insecure";
 
 /// What the holder of a certificate may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,7 +77,8 @@ pub struct Identity {
     pub role: Role,
     /// The cluster's name.
     pub cluster: String,
-    pub(crate) authority: CertificateDer<'static>,
+    /// None: nobody is verified.
+    pub(crate) authority: Option<CertificateDer<'static>>,
     pub(crate) certificate: CertificateDer<'static>,
     pub(crate) key: PrivateKeyDer<'static>,
 }
@@ -89,10 +95,34 @@ impl Identity {
         Ok(Self {
             role,
             cluster: cluster.trim().to_owned(),
-            authority: load_pem(&directory.join(AUTHORITY_FILE))?,
+            authority: Some(load_pem(&directory.join(AUTHORITY_FILE))?),
             certificate: load_pem(&certificate_file(directory, role))?,
             key: load_pem(&key_file(directory, role))?,
         })
+    }
+}
+
+impl Identity {
+    /// An identity that anybody can make: of `role` by its own word, and believing everybody's. The traffic is encrypted
+    /// all the same.
+    ///
+    /// # Errors
+    /// If no key can be made.
+    pub fn insecure(role: Role) -> Result<Self, NodeError> {
+        let make = || {
+            let key = KeyPair::generate()?;
+            let params = certificate_params(role, INSECURE_CLUSTER)?;
+            Ok((params.self_signed(&key)?.der().clone(), key.serialize_der()))
+        };
+        let (certificate, key) = make().map_err(certificate_error)?;
+        let key = PrivatePkcs8KeyDer::from(key).into();
+        let cluster = INSECURE_CLUSTER.to_owned();
+        Ok(Self { role, cluster, authority: None, certificate, key })
+    }
+
+    /// Is nobody verified?
+    pub fn is_insecure(&self) -> bool {
+        self.authority.is_none()
     }
 }
 
@@ -143,6 +173,13 @@ fn issue(
     role: Role,
     cluster: &str,
 ) -> Result<(String, String), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let params = certificate_params(role, cluster)?;
+    Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+}
+
+/// What a certificate of `role` says.
+fn certificate_params(role: Role, cluster: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(vec![role.name(cluster)])?;
     params.distinguished_name.push(DnType::CommonName, format!("{role} of {cluster}"));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -150,8 +187,7 @@ fn issue(
     if let Role::Replica(_) = role {
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
     }
-    let key = KeyPair::generate()?;
-    Ok((params.signed_by(&key, issuer)?.pem(), key.serialize_pem()))
+    Ok(params)
 }
 
 /// A name that tells this cluster from others on the same machine; it need not be secret.

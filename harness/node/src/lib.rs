@@ -20,6 +20,7 @@ mod error;
 pub mod failpoint;
 pub mod frame;
 pub mod identity;
+pub mod limits;
 mod log;
 mod meters;
 mod outbox;

@@ -31,8 +31,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the replicas listen, by number; the own one is not used.
     pub peers: Vec<SocketAddr>,
-    /// The directory that [`crate::identity::create`] filled.
-    pub credentials: PathBuf,
+    /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is believed.
+    pub credentials: Option<PathBuf>,
     /// What its records outlive.
     pub durability: Durability,
     /// The directory that is this replica's alone, made if need be. Nothing is kept there with [`Durability::Memory`],
@@ -126,7 +126,7 @@ mod tests {
             config: Config::new(3),
             listen: any,
             peers: vec![any; 3],
-            credentials: directory.path().to_owned(),
+            credentials: Some(directory.path().to_owned()),
             durability: Durability::Memory,
             data: None,
             log_bytes_kept: None,
@@ -152,7 +152,7 @@ mod tests {
         crate::identity::create(directory.path(), 3).unwrap();
         let busy = refused(|options| {
             options.listen = taken.local_addr().unwrap();
-            options.credentials = directory.path().to_owned();
+            options.credentials = Some(directory.path().to_owned());
         });
         assert!(busy.contains("cannot bind UDP 127.0.0.1:"), "{busy}");
     }

@@ -42,11 +42,10 @@ use crate::{
     },
     frame::append_value_frame,
     identity::{Identity, Role},
+    limits::{IDLE_TIMEOUT, STREAMS_MAX},
     tls,
 };
 
-/// Chosen: a silent connection is given up after this; several keep-alives fit in.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEP_ALIVE: Duration = Duration::from_millis(400);
 /// Chosen: the first retransmission of a handshake comes after three times this, which is what a peer that is not up
 /// yet costs.
@@ -66,6 +65,9 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// As many as QUIC's implementation takes by itself.
 const CONNECTION_ID_BYTES: usize = 8;
+/// Chosen: so many may have knocked and not been looked at, each with so many bytes kept; the acceptor looks at once.
+const INCOMING_MAX: usize = 256;
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
 
 /// The largest datagram that path discovery looks for: what an Ethernet takes.
 const DATAGRAM_BYTES_MAX: u16 = 1452;
@@ -99,6 +101,10 @@ impl Transport {
         let mut config = ServerConfig::with_crypto(crypto);
         config.transport_config(Arc::new(transport_config(place.map(|place| place.plan))));
         config.migration(false);
+        config
+            .max_incoming(INCOMING_MAX)
+            .incoming_buffer_size(INCOMING_BYTES_MAX)
+            .incoming_buffer_size_total(INCOMING_BYTES_MAX * INCOMING_MAX as u64);
         Self::new(identity, address, Some(config), place)
     }
 
@@ -262,7 +268,7 @@ fn transport_config(network: Option<&NetworkPlan>) -> TransportConfig {
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .initial_rtt(INITIAL_RTT.max(first_round_trip))
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))

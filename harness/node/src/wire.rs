@@ -122,6 +122,8 @@ pub struct PeerLink {
 /// How things stand at one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaStatus {
+    /// Does the replica believe whoever comes? What it says is then worth as much.
+    pub is_insecure: bool,
     /// Which beginning of the replica this is.
     pub incarnation: u64,
     /// The core, seen from outside.

@@ -1,27 +1,41 @@
 //! Incoming connections: who it is decides what the connection is for.
 
+use std::future::IntoFuture;
+
 use protocols::Replica;
 use quinn::Incoming;
+use tokio::time::timeout;
 
-use super::{Ended, Shared, clients, close_code, operators, peers};
+use super::{Ended, Shared, clients, close_code, guests::Place, operators, peers};
 use crate::{identity::Role, tls, transport::Link};
 
-/// Serves one incoming connection until it ends.
-pub(super) async fn serve<R: Replica>(shared: Shared<R>, incoming: Incoming) {
+/// Serves one incoming connection, which has this place unless it is another replica's, until it ends.
+pub(super) async fn serve<R: Replica>(
+    shared: Shared<R>,
+    incoming: Incoming,
+    mut place: Option<Place>,
+) {
     let address = incoming.remote_address();
-    let connection = match incoming.await {
-        Ok(connection) => connection,
-        Err(error) => {
+    let connection = match timeout(shared.patience, incoming.into_future()).await {
+        Ok(Ok(connection)) => connection,
+        Err(_) => {
+            let text = format_args!("{address} was refused: its handshake takes too long");
+            return shared.log.repeated("handshake too long", text);
+        }
+        Ok(Err(error)) => {
             let text = format_args!("{address} was refused: {error}");
             return shared.log.repeated("handshake failed", text);
         }
     };
+    if let Some(place) = &mut place {
+        place.proven();
+    }
     let Some(role) = tls::role_of(&connection, &shared.cluster, shared.peers.len()) else {
         let text = format_args!("{address} was refused: its certificate names no role here");
         shared.log.repeated("no role", text);
         return connection.close(close_code::REFUSED, b"the certificate names no role here");
     };
-    let opened = tokio::time::timeout(shared.patience, connection.accept_bi()).await;
+    let opened = timeout(shared.patience, connection.accept_bi()).await;
     let ended = match opened {
         Ok(Ok((send, receive))) => {
             let link = Link { connection: connection.clone(), send, receive };

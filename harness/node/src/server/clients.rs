@@ -2,19 +2,17 @@
 
 use std::{future::poll_fn, task::Poll, time::Instant};
 
-use protocols::Replica;
+use protocols::{Replica, command::BATCH_BYTES_MAX};
 
 use super::{Ended, Shared, close_code, read_hello, read_more};
 use crate::{
-    engine::ConnectionId, frame::FrameBuffer, outbox::Outbox, transport::Link, wire::ClientHello,
+    engine::ConnectionId,
+    frame::FrameBuffer,
+    limits::{PENDING_MAX, PENDING_PER_CONNECTION_MAX},
+    outbox::Outbox,
+    transport::Link,
+    wire::ClientHello,
 };
-
-/// Chosen: so many requests of one connection may be pending; beyond it no more are read until some are answered, and
-/// QUIC's flow control stops the client. At about 100 bytes each this is what one connection may cost.
-const PENDING_PER_CONNECTION_MAX: usize = 1 << 14;
-/// Chosen: the same for all connections together, those that are gone included. With what one read may bring beyond it,
-/// this stays below the 65,536 batches that a core keeps for later before it drops one, so that none is ever dropped.
-const PENDING_MAX: usize = 1 << 15;
 
 /// Serves one client until its connection ends.
 pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
@@ -68,7 +66,9 @@ fn step_all<R: Replica>(
     let node = &mut *shared.node.borrow_mut();
     let now = Instant::now();
     let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
-    while let Some(frame) = buffer.next_frame().map_err(|error| bad(&error))? {
+    while let Some(frame) =
+        buffer.next_frame_within(BATCH_BYTES_MAX).map_err(|error| bad(&error))?
+    {
         node.engine.on_client_frame(client, frame, now).map_err(|error| bad(&error))?;
         node.turn.stepped = true;
     }

@@ -7,6 +7,7 @@
 mod accept;
 mod clients;
 mod flush;
+mod guests;
 mod network;
 mod operators;
 mod outputs;
@@ -21,16 +22,21 @@ use std::{
 };
 
 use protocols::{Replica, ReplicaId};
-use quinn::{RecvStream, VarInt};
+use quinn::{Incoming, RecvStream, VarInt};
 use tokio::{sync::Notify, task::JoinSet};
 
-use self::{flush::Turn, outputs::Outputs};
+use self::{
+    flush::Turn,
+    guests::{Admission, Guests},
+    outputs::Outputs,
+};
 use crate::{
     NodeError,
     emulator::{NetworkPlan, slow::Slow, socket::Place},
     engine::Engine,
     frame::FrameBuffer,
     identity::{Identity, Role},
+    limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
     log::Log,
     replica_process::Options,
     storage::{self, Disk, Durability, Helper, Journal, Owner, Past, Peers, Writer},
@@ -38,8 +44,9 @@ use crate::{
     wire::PeerHello,
 };
 
-/// Chosen: long enough for any handshake, short enough that idle connections do not gather.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+/// Said at the start of a replica that verifies nobody, and worth saying wherever its figures are shown.
+const INSECURE_WARNING: &str = "WARNING: --insecure: nobody is verified: whoever reaches this port can read and write \
+    everything, and be a replica";
 
 /// Why a connection was closed, for the other side.
 mod close_code {
@@ -86,6 +93,8 @@ struct Context<R: Replica> {
     transport: Transport,
     id: ReplicaId,
     cluster: String,
+    /// Is whoever comes believed?
+    is_insecure: bool,
     peers: Vec<SocketAddr>,
     incarnation: u64,
     /// Who the other replicas are.
@@ -125,7 +134,11 @@ type Shared<R> = Rc<Context<R>>;
 /// # Errors
 /// If the credentials cannot be loaded, the address cannot be bound, or the endpoint fails.
 pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<(), NodeError> {
-    let identity = Identity::load(&options.credentials, Role::Replica(options.id))?;
+    let role = Role::Replica(options.id);
+    let identity = match &options.credentials {
+        Some(credentials) => Identity::load(credentials, role)?,
+        None => Identity::insecure(role)?,
+    };
     let place = options.network.as_ref().map(|plan| Place {
         plan,
         site: options.id,
@@ -146,6 +159,9 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
     ));
     let Beginning { incarnation, met, engine, disk } =
         begin::<R>(options, &identity.cluster, seed, &log)?;
+    if identity.is_insecure() {
+        log.line(INSECURE_WARNING);
+    }
     let draws_seed = options.network.as_ref().map_or(seed, |network| network.seed);
     let node = Node {
         engine,
@@ -159,6 +175,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         node: RefCell::new(node),
         transport,
         id: options.id,
+        is_insecure: identity.is_insecure(),
         cluster: identity.cluster,
         peers: options.peers.clone(),
         incarnation,
@@ -229,6 +246,7 @@ fn begin<R: Replica>(
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
     let mut tasks = JoinSet::new();
+    let guests = Guests::default();
     tasks.spawn_local(flush::run(shared.clone()));
     for peer in ReplicaId::all(shared.peers.len()).filter(|peer| *peer > shared.id) {
         tasks.spawn_local(peers::keep_dialing(shared.clone(), peer));
@@ -239,7 +257,7 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
                 return shared.failure.borrow_mut().take().map_or(Ok(()), Err);
             }
             incoming = shared.transport.endpoint.accept() => match incoming {
-                Some(incoming) => drop(tasks.spawn_local(accept::serve(shared.clone(), incoming))),
+                Some(incoming) => receive(shared, &guests, incoming, &mut tasks),
                 None => return Err(NodeError::new("the QUIC endpoint failed")),
             },
             Some(ended) = tasks.join_next() => if let Err(error) = ended
@@ -247,6 +265,32 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
             {
                 std::panic::resume_unwind(panic);
             },
+        }
+    }
+}
+
+/// Somebody wants to connect.
+fn receive<R: Replica>(
+    shared: &Shared<R>,
+    guests: &Guests,
+    incoming: Incoming,
+    tasks: &mut JoinSet<()>,
+) {
+    let address = incoming.remote_address();
+    if shared.peers.contains(&address) {
+        tasks.spawn_local(accept::serve(shared.clone(), incoming, None));
+        return;
+    }
+    match guests.admit(address.ip(), incoming.remote_address_validated()) {
+        Admission::Admitted(place) => {
+            tasks.spawn_local(accept::serve(shared.clone(), incoming, Some(place)));
+        }
+        // It cannot fail: who has not proven its address may be asked to.
+        Admission::Prove => drop(incoming.retry()),
+        Admission::Refused => {
+            let text = format_args!("{address} was refused: there are connections enough");
+            shared.log.repeated("too many connections", text);
+            incoming.refuse();
         }
     }
 }
@@ -305,8 +349,9 @@ async fn read_hello<T: serde::de::DeserializeOwned>(
 ) -> Result<T, Ended> {
     let read = async {
         loop {
-            let frame =
-                buffer.next_frame().map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
+            let frame = buffer
+                .next_frame_within(HELLO_BYTES_MAX)
+                .map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
             if let Some(frame) = frame {
                 return postcard::from_bytes(frame).map_err(|_| {
                     Ended::fault(close_code::BAD_FRAME, "the first frame is no greeting")

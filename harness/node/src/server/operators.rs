@@ -7,6 +7,7 @@ use protocols::Replica;
 use super::{Ended, Shared, close_code, network, read_hello, read_more};
 use crate::{
     frame::{FrameBuffer, append_value_frame},
+    limits::CONTROL_BYTES_MAX,
     transport::Link,
     wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks},
 };
@@ -38,8 +39,9 @@ async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(
         return Err(Ended::fault(close_code::REFUSED, reason));
     }
     loop {
-        let frame =
-            buffer.next_frame().map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
+        let frame = buffer
+            .next_frame_within(CONTROL_BYTES_MAX)
+            .map_err(|error| Ended::fault(close_code::BAD_FRAME, error))?;
         let Some(frame) = frame else {
             read_more(&mut link.receive, &mut buffer).await?;
             continue;
@@ -73,6 +75,7 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
         }
         ControlRequest::Status => {
             let mut status = node.engine.status();
+            status.is_insecure = shared.is_insecure;
             status.incarnation = shared.incarnation;
             status.peers_connected = node.outputs.peers_connected() as u64;
             ControlReply::Status(Box::new(status))

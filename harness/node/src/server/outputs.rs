@@ -11,16 +11,11 @@ use crate::{
     emulator::messages::Messages,
     engine::{ConnectionId, Output},
     frame::append_value_frame,
+    limits::{UNREAD_REPLY_BYTES_MAX, UNSENT_BYTES_MAX},
     log::Log,
     outbox::Outbox,
     wire::{PeerLink, Reply},
 };
-
-/// Chosen: what a peer or client that does not read may cost, beside what QUIC keeps for it. A peer's further messages
-/// are dropped, which its protocol makes good; a client is disconnected.
-const UNSENT_BYTES_MAX: usize = 64 << 20;
-/// Chosen: beyond this many bytes of unread replies no further requests of the client are read.
-const UNREAD_REPLY_BYTES_MAX: usize = 4 << 20;
 
 /// Where everything goes that leaves the replica.
 #[derive(Debug)]

@@ -71,7 +71,7 @@ impl Cluster {
             config: self.config,
             listen: self.addresses[id.index()],
             peers: self.addresses.clone(),
-            credentials: self.credentials(),
+            credentials: Some(self.credentials()),
             durability: self.durability,
             data: Some(self.data(id)),
             log_bytes_kept: self.log_bytes_kept,
