@@ -61,7 +61,13 @@ async fn put_all(
 ) {
     let mut draw = Draw(seed);
     let mut begun = 0;
+    let mut heard = Instant::now();
     while begun < arguments.puts || caller.outstanding() > 0 {
+        if heard.elapsed() >= setting.policy.timeout {
+            // Nobody has answered for as long as one command may take: the others would fare no better.
+            tally.not_sent += arguments.puts - begun;
+            begun = arguments.puts;
+        }
         while begun < arguments.puts
             && caller.outstanding() < arguments.pipeline
             && caller.has_room()
@@ -70,6 +76,9 @@ async fn put_all(
             begun += 1;
         }
         for ended in caller.next().await {
+            if let End::Answered(_) = ended.end {
+                heard = Instant::now();
+            }
             tally.count(&ended);
         }
         bar.set_position(tally.ended());
