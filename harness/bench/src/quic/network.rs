@@ -53,11 +53,16 @@ impl Network {
         self.version += 1;
         self.blocked.clear();
         self.slow.fill(1.0);
+        // A layer that nothing was done to stays untouched: there may be no emulated network at all.
         let undone = NetworkChange::ends(self.slow.len());
-        self.links.extend(undone.into_iter().filter_map(|change| match change {
+        let undone = undone.into_iter().filter_map(|change| match change {
             NetworkChange::Links(links) => Some(links),
             _ => None,
-        }));
+        });
+        let is_changed =
+            |undone: &LinkChange| self.links.iter().any(|change| change.layer == undone.layer);
+        let undone: Vec<LinkChange> = undone.filter(is_changed).collect();
+        self.links.extend(undone);
     }
 
     /// What to tell `replica`, or the clients, who know of all changes up to `before`.
@@ -234,6 +239,9 @@ mod tests {
         network.end();
         let ends = network.changes_since(&before, None);
         assert_eq!(ends.len(), 2, "packets and messages fare well again: {ends:?}");
+        let mut untouched = Network::new(3);
+        untouched.end();
+        assert_eq!(untouched.changes_since(&fresh, Some(ReplicaId(0))), []);
     }
 
     #[test]

@@ -101,6 +101,49 @@ fn what_the_plan_pauses_goes_on_at_the_latest_when_the_faults_end() {
     }
 }
 
+/// Every replica in turn is killed and comes back, with what it had written, and nothing that was acknowledged is lost.
+fn comes_back(protocol: &str) {
+    let (without_kill, _) = KILL.split_once("[[faults]]").unwrap();
+    let (name, rest) = without_kill.split_once("repetitions").unwrap();
+    let faults = "faults = [{ at_s = 0.3, every_s = 1.2, kill = \"random\" }, \
+                  { at_s = 0.9, every_s = 1.2, restart = \"random\" }]\n\
+                  cluster.durability = \"buffered\"\n";
+    let place = Place::new(&format!("{name}{faults}repetitions{rest}"));
+    let protocols = format!("protocols=[\"{protocol}\"]");
+    let ended =
+        place.bench(&["run", "w.toml", "--set", &protocols, "--set", "load.duration_s=3.6"]);
+    assert_ran(&place, &ended);
+    let results = place.results();
+    let row = &rows(&results.join("summary.csv"))[0];
+    assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
+    assert!(cell(row, "server_cpu_s").parse::<f64>().unwrap() > 0.0, "of all lives");
+    let kept = &rows(&results.join("kept.csv"))[0];
+    assert_eq!((cell(kept, "durability"), cell(kept, "restarts")), ("buffered", "3"));
+    assert_ne!(cell(kept, "acknowledged_checked"), "0");
+    for column in ["acknowledged_lost", "applied_twice", "differing_digests"] {
+        assert_eq!(cell(kept, column), "0", "{column}");
+    }
+    let recoveries = rows(&results.join("recoveries.csv"));
+    assert!(recoveries.iter().all(|recovery| !cell(recovery, "up_ms").is_empty()));
+    assert_eq!(rows(&results.join("replicas.csv")).len(), 3, "all are there again");
+    assert!(!results.join("data").exists(), "a clean run leaves no data directories");
+}
+
+#[test]
+fn paxos_replicas_come_back_with_what_they_had() {
+    comes_back("paxos");
+}
+
+#[test]
+fn multi_paxos_replicas_come_back_with_what_they_had() {
+    comes_back("multi-paxos");
+}
+
+#[test]
+fn epaxos_replicas_come_back_with_what_they_had() {
+    comes_back("epaxos");
+}
+
 #[test]
 fn a_replica_that_stood_still_is_asked_again() {
     let (without_kill, _) = KILL.split_once("[[faults]]").unwrap();
