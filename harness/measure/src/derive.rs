@@ -139,6 +139,7 @@ impl RunRecord {
     fn replica_row(&self, report: &ReplicaReport) -> ReplicaRow {
         let id = &self.identity;
         let counters = &report.counters;
+        let with_log = |count: u64| (counters.writes > 0).then_some(count);
         let with_fast_path = |count: u64| self.has_fast_path.then_some(count);
         #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
         let cpu_s = report.cpu_ns.map(|cpu_ns| rounded(cpu_ns as f64 / 1e9));
@@ -170,6 +171,9 @@ impl RunRecord {
             commit_us_p99: percentile(&report.commit, 99.0),
             execute_us_p50: percentile(&report.execute, 50.0),
             execute_us_p99: percentile(&report.execute, 99.0),
+            records_written: with_log(counters.records_written),
+            record_bytes_written: with_log(counters.record_bytes_written),
+            records_per_write: counters.records_per_write().map(rounded),
         }
     }
 

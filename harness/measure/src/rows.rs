@@ -86,7 +86,8 @@ pub struct LatencyRow {
 }
 
 /// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
-/// per protocol message.
+/// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
+/// write is one sync. Results of older versions do not have it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
 pub struct ReplicaRow {
@@ -117,6 +118,12 @@ pub struct ReplicaRow {
     pub commit_us_p99: Option<f64>,
     pub execute_us_p50: Option<f64>,
     pub execute_us_p99: Option<f64>,
+    #[serde(default)]
+    pub records_written: Option<u64>,
+    #[serde(default)]
+    pub record_bytes_written: Option<u64>,
+    #[serde(default)]
+    pub records_per_write: Option<f64>,
 }
 
 /// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring. Operations are
@@ -240,6 +247,8 @@ impl CsvRow for LatencyRow {
 }
 impl CsvRow for ReplicaRow {
     const FILE: &'static str = "replicas.csv";
+    const NEWER: &'static [&'static str] =
+        &["records_written", "record_bytes_written", "records_per_write"];
 }
 impl CsvRow for TimeseriesRow {
     const FILE: &'static str = "timeseries.csv";
