@@ -92,7 +92,7 @@ fn windows(events: &[&EventRow], end_s: f64) -> Vec<Window> {
         if void(event) || event.t_s > end_s {
             continue;
         }
-        let whom = event.detail.split_whitespace().next().unwrap_or_default();
+        let whom = whom(event);
         let mut close = |kind: &str, of: Option<&str>| {
             open.retain_mut(|open| {
                 let ends = (kind.is_empty() || open.window.kind == kind)
@@ -107,8 +107,7 @@ fn windows(events: &[&EventRow], end_s: f64) -> Vec<Window> {
         match event.event.as_str() {
             // A replica that is restarted is down until it is back, if the file says when that was.
             "restart" => {
-                let back =
-                    |later: &&EventRow| later.event == "back" && later.detail.starts_with(whom);
+                let back = |later: &&EventRow| later.event == "back" && self::whom(later) == whom;
                 if !events[place..].iter().any(back) {
                     close("kill", Some(whom));
                 }
@@ -140,6 +139,11 @@ fn windows(events: &[&EventRow], end_s: f64) -> Vec<Window> {
     closed.retain(|window| window.to_s > 0.0);
     closed.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
     closed
+}
+
+/// The first word of what an event says, `r0` of `r0: up again`.
+fn whom(event: &EventRow) -> &str {
+    event.detail.split_whitespace().next().unwrap_or_default().trim_end_matches(':')
 }
 
 fn opened(event: &EventRow, kind: &str, of: &str, end_s: f64) -> Open {
@@ -212,8 +216,12 @@ mod tests {
         let restarted = (4.0, "restart", "r0");
         assert_eq!(of(&[killed, restarted]), [window(2.0, 4.0, "kill r0")]);
         let other = (3.0, "restart", "r1");
-        let back = (4.5, "back", "r0 after 500 ms");
+        let back =
+            (4.5, "back", "r0: up and its log replayed after 500.0 ms, no reply to a client");
         assert_eq!(of(&[killed, other, restarted, back]), [window(2.0, 4.5, "kill r0")]);
+        let other =
+            (4.2, "back", "r01: up and its log replayed after 1.0 ms, no reply to a client");
+        assert_eq!(of(&[killed, other, back]), [window(2.0, 4.5, "kill r0")], "not it");
         let nobody = (5.0, "kill", "nobody to strike (target: random)");
         assert_eq!(of(&[nobody]), []);
     }
