@@ -1,6 +1,12 @@
 //! Congestion control for emulated networks: none. The window stays what it is, so that what is lost on purpose is sent
-//! again and nothing else slows down: a controller would take a loss of 10 % for a full network, shrink its window to two
-//! packets, and what was measured would be the controller.
+//! again and nothing else slows down: a controller takes losses for a full network, and what was measured would be the
+//! controller. Chosen by measuring three replicas 10 ms apart that order 40 times 100 kB, each when the last is answered:
+//!
+//! | packets lost | none | 1 % | 10 % |
+//! |---|---|---|---|
+//! | fixed, as here | 1.3 s | 1.4 s | 2.6 s |
+//! | BBR | 1.6 s | 2.4 s | 3.6 s |
+//! | Cubic, as on the bare loopback | 1.2 s | 2.9 s | 18.4 s |
 
 use std::{any::Any, sync::Arc, time::Instant};
 

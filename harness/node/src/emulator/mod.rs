@@ -159,6 +159,15 @@ impl LinkChange {
             bytes_per_s: None,
         }
     }
+
+    /// Is anything of it worse than nothing?
+    fn impairs(&self) -> bool {
+        let rates = [self.loss_rate, self.duplicate_rate, self.reorder_rate];
+        let delays_ns = [self.delay_ns, self.jitter_ns];
+        rates.into_iter().flatten().any(|rate| rate > 0.0)
+            || delays_ns.into_iter().flatten().any(|ns| ns > 0)
+            || self.bytes_per_s.is_some_and(f64::is_finite)
+    }
 }
 
 impl NetworkChange {
@@ -200,12 +209,13 @@ impl NetworkChange {
         ]
     }
 
-    /// Does it take an emulated network, so that a replica that runs without one cannot carry it out?
-    pub fn is_of_packets(&self) -> bool {
+    /// Does it impair packets, so that a replica that runs without an emulated network cannot carry it out? There is nothing
+    /// to undo in such a replica, so that a change that only makes packets fare well again is none.
+    pub fn impairs_packets(&self) -> bool {
         match self {
-            Self::Partition { .. } | Self::Heal => true,
-            Self::Links(change) => change.layer == Layer::Packet,
-            Self::Slow { .. } => false,
+            Self::Partition { blocked } => !blocked.is_empty(),
+            Self::Links(change) => change.layer == Layer::Packet && change.impairs(),
+            Self::Heal | Self::Slow { .. } => false,
         }
     }
 }
@@ -229,6 +239,17 @@ mod tests {
         assert_eq!(blocked(split), [(0, 1), (0, 2), (1, 0), (2, 0)]);
         let one_way = NetworkChange::one_way(set(&[0, 1]), set(&[1, 2]));
         assert_eq!(blocked(one_way), [(0, 1), (0, 2), (1, 2)]);
+    }
+
+    #[test]
+    fn what_only_undoes_takes_no_emulated_network() {
+        assert!(NetworkChange::ends(3).iter().all(|change| !change.impairs_packets()));
+        let mut links = LinkChange::of_all(Layer::Packet, 3);
+        links.jitter_ns = Some(1);
+        assert!(NetworkChange::Links(links.clone()).impairs_packets());
+        links.layer = Layer::Message;
+        assert!(!NetworkChange::Links(links).impairs_packets());
+        assert!(NetworkChange::one_way(set(&[0]), set(&[1])).impairs_packets());
     }
 
     #[test]

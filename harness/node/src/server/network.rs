@@ -21,8 +21,7 @@ pub(super) fn change<R: Replica>(
     }
     match &context.transport.emulator {
         Some(emulator) => emulator.change(change),
-        // Without partitions everything is healed.
-        None if change.is_of_packets() && *change != NetworkChange::Heal => {
+        None if change.impairs_packets() => {
             return Err("it runs without an emulated network: start it with --network".to_owned());
         }
         None => {}
