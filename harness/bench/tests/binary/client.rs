@@ -1,5 +1,10 @@
 //! `bench client`: what a user does with a cluster, and what becomes of commands while replicas die.
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
 use crate::{place::Ended, standing::Standing};
 
 #[test]
@@ -104,6 +109,40 @@ fn without_a_majority_nothing_hangs_and_nothing_is_claimed() {
     assert_eq!(code, Some(1));
     assert!(stdout.starts_with("0 of 5 puts done"), "{stdout}");
     assert!(stdout.contains("unknown  5, each of which may have happened"), "{stdout}");
+    standing.down();
+}
+
+#[test]
+fn replicas_that_all_stand_still_hang_no_client() {
+    let standing = Standing::up(&["--durability", "memory"]);
+    let all: Vec<Pid> = (0..3).map(|replica| Pid::from_raw(standing.process(replica))).collect();
+    for pid in &all {
+        kill(*pid, Signal::SIGSTOP).unwrap();
+    }
+    let put = ["client", "put", "k", "1", "--timeout", "1"];
+    standing.refused(1, &put, "no replica could be reached within 1 s: it did not happen");
+    let batch = "client batch-put -N 30 --value-bytes 1048576 --random-server --timeout 1";
+    let Ended { code, stdout, .. } = standing.bench(&batch.split(' ').collect::<Vec<_>>());
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("not sent 30, which did not happen"), "{stdout}");
+    for pid in all {
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
+    assert_eq!(standing.bench(&["client", "get", "k"]).code, Some(1), "it did not happen");
+    // Paused in the midst of large puts: what is on its way is unknown, and the rest is held back.
+    // As long as a pipe holds, for the sake of the reader below.
+    let batch = "client batch-put -N 20000 --value-bytes 60000 --random-server --timeout 3";
+    let running = standing.start(&batch.split(' ').collect::<Vec<_>>());
+    crate::place::wait_for("the first puts", || {
+        let first = standing.bench(&["client", "get", "key-3"]);
+        (first.code == Some(0)).then_some(())
+    });
+    for replica in 0..3 {
+        kill(Pid::from_raw(standing.process(replica)), Signal::SIGSTOP).unwrap();
+    }
+    let ended = running.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stdout.contains("unknown  "), "{}", ended.stdout);
     standing.down();
 }
 
