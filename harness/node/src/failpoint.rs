@@ -1,6 +1,6 @@
 //! Places where a replica process dies at once, as by `kill -9`, so that tests see it come back from there.
 //!
-//! Only a build with debug assertions has them; in any other [`pass`] is nothing, whatever is asked for. The environment
+//! Only a build with debug assertions has them; in any other `pass` is nothing, whatever is asked for. The environment
 //! variable `BENCH_FAILPOINT` asks for one, as `<name>:<n>`: the process dies when it comes there for the n-th time. Nothing
 //! is flushed, nobody is told; one line on standard error says that it happened.
 

@@ -2,9 +2,9 @@
 //! the emulation of it.
 //!
 //! There are two layers, and results name the one that was used. **Packets** are the datagrams under QUIC: a socket of
-//! its own kind ([`socket`]) delays, loses, doubles, holds back and cuts off each on its own, and QUIC hides losses
-//! and doubles from the protocols, at the price of time. **Messages** are the protocols' own, above QUIC ([`messages`]):
-//! what is lost or doubled there the protocols see themselves. Beside them a replica can be slowed ([`slow`]).
+//! its own kind (`socket`) delays, loses, doubles, holds back and cuts off each on its own, and QUIC hides losses
+//! and doubles from the protocols, at the price of time. **Messages** are the protocols' own, above QUIC (`messages`):
+//! what is lost or doubled there the protocols see themselves. Beside them a replica can be slowed (`slow`).
 //!
 //! Every replica impairs what it sends to the others, and each site's clients impair both what they send and what they
 //! receive, so that a change is told to all of them. An operator's line is never impaired.
