@@ -182,7 +182,8 @@ fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
         "seed=7",
         "protocols=[\"epaxos\"]",
         "timeouts.client_ms=250.5",
-        "network.topology=ec2-2013",
+        "cluster.driver=sim",
+        "faults=[{ at_s = 1, loss_rate = 0.1, layer = \"packet\" }]",
     ]
     .into_iter()
     .map(|text| Override::parse(text).unwrap())
@@ -193,7 +194,7 @@ fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
     assert_eq!(workload.load.rate_ops_per_s.values(), [1000.0, 2000.0]);
     assert_eq!(workload.timeouts.client_ms, Some(250.5));
     let error = workload.unsupported().unwrap().to_string();
-    assert!(error.starts_with("--set: network.topology = \"ec2-2013\": "), "{error}");
+    assert!(error.starts_with("--set: faults[0].layer = \"packet\": "), "{error}");
 }
 
 #[test]
