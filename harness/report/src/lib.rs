@@ -12,6 +12,7 @@ mod cell;
 mod error;
 mod gaps;
 mod json;
+mod kept;
 mod numbers;
 mod plot;
 mod results;

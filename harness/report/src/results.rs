@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use measure::{
-    CdfRow, CsvRow, EventRow, GapRow, Manifest, NetworkRow, ReplicaRow, SummaryRow, TimeseriesRow,
-    VerdictRow, read_rows, read_summary,
+    CdfRow, CsvRow, EventRow, GapRow, KeptRow, Manifest, NetworkRow, RecoveryRow, ReplicaRow,
+    SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
 };
 
 use crate::error::ReportError;
@@ -24,6 +24,9 @@ pub(crate) struct Results {
     pub(crate) cdf: Vec<CdfRow>,
     /// Empty, too, for results of versions that did not impair networks.
     pub(crate) networks: Vec<NetworkRow>,
+    /// What became of acknowledged writes, and restarts; none in results of older versions.
+    pub(crate) kept: Vec<KeptRow>,
+    pub(crate) recoveries: Vec<RecoveryRow>,
     /// In the order in which they first ran.
     pub(crate) protocols: Vec<String>,
     /// In the order in which they first ran.
@@ -58,6 +61,7 @@ impl Results {
         }
         let dimensions = dimensions(&summary);
         let has_networks = dir.join(<NetworkRow as CsvRow>::FILE).exists();
+        let has_kept = dir.join(KeptRow::FILE).exists() && dir.join(RecoveryRow::FILE).exists();
         Ok(Self {
             manifest: Manifest::read(dir)?,
             replicas: read_rows(dir)?,
@@ -67,6 +71,8 @@ impl Results {
             verdicts: read_rows(dir)?,
             cdf: read_rows(dir)?,
             networks: if has_networks { read_rows(dir)? } else { Vec::new() },
+            kept: if has_kept { read_rows(dir)? } else { Vec::new() },
+            recoveries: if has_kept { read_rows(dir)? } else { Vec::new() },
             protocols: distinct(summary.iter().map(|row| row.protocol.clone())),
             points: points(&summary, &dimensions),
             dimensions,

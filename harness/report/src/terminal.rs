@@ -46,6 +46,7 @@ pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
     text.push_str(&comparisons(&results, colour));
     text.push_str(&gaps(&results, colour));
     text.push_str(&network(&results, colour));
+    text.push_str(&kept(&results, colour));
     text.push('\n');
     text.push_str(&verdict(&results, colour));
     for warning in results.warnings() {
@@ -273,6 +274,17 @@ fn sentence(results: &Results, comparison: &Comparison) -> String {
         label if label.is_empty() => format!("  {}", comparison.text()),
         label => format!("  At {label}: {}", comparison.text()),
     }
+}
+
+/// What became of acknowledged writes, and how replicas came back.
+fn kept(results: &Results, colour: bool) -> String {
+    let lines = results.kept_lines();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}\n", painted("Kept", BOLD, colour));
+    lines.iter().for_each(|line| text.push_str(&fold(&format!("  {line}"), 4)));
+    text
 }
 
 fn verdict(results: &Results, colour: bool) -> String {

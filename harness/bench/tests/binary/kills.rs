@@ -123,6 +123,9 @@ fn comes_back(protocol: &str) {
     for column in ["acknowledged_lost", "applied_twice", "differing_digests"] {
         assert_eq!(cell(kept, column), "0", "{column}");
     }
+    let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("(durability buffered): 0 lost, 0 applied twice; 0 differing"), "{said}");
+    assert!(said.contains(": 3 restarts; up and replayed after"), "{said}");
     let recoveries = rows(&results.join("recoveries.csv"));
     assert!(recoveries.iter().all(|recovery| !cell(recovery, "up_ms").is_empty()));
     assert_eq!(rows(&results.join("replicas.csv")).len(), 3, "all are there again");
