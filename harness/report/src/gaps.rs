@@ -11,7 +11,8 @@ const STRIKES_MAX: usize = 4;
 
 /// Chosen: at one of a few sites silences are this much longer by chance alone; beyond it the site is named.
 const SITE_RATIO: f64 = 4.0;
-/// Chosen: shorter waits are not worth a word.
+/// Chosen: shorter waits are not worth a word, and a fault after which nobody waited longer, since another struck at the same
+/// time, is not either.
 const WAIT_MS_MIN: f64 = 1.0;
 
 /// The silences after the faults of one protocol's runs at one point.
@@ -33,7 +34,8 @@ impl Results {
     /// worst is told.
     pub(crate) fn gap_sentences(&self, point: &Point) -> Vec<Gaps> {
         let of = |protocol: &String| {
-            let strikes = self.strikes(point, protocol);
+            let mut strikes = self.strikes(point, protocol);
+            strikes.retain(Strike::is_worth_a_word);
             let repeated = self.cell(&point.text, protocol).is_some_and(|cell| cell.rows.len() > 1);
             let mut worst: Vec<&Strike<'_>> = strikes.iter().collect();
             worst.sort_by(|a, b| b.cost_ms().total_cmp(&a.cost_ms()));
@@ -76,6 +78,10 @@ impl Strike<'_> {
         let own = self.rows[0];
         (own.repetition, own.t_s, &own.event, &own.detail)
             == (row.repetition, row.t_s, &row.event, &row.detail)
+    }
+
+    fn is_worth_a_word(&self) -> bool {
+        self.rows.iter().any(|row| row.gap_ms >= WAIT_MS_MIN)
     }
 
     /// Its place in time, among all repetitions.
