@@ -291,3 +291,25 @@ fn a_first_use_that_was_cut_short_begins_again_and_anything_else_is_left_alone()
     assert!(error.contains("manifest: is missing"), "{error}");
     assert_eq!(names(strange.path()), ["lock", "thesis.txt"]);
 }
+
+/// The peers are written by another thread than the log. A snapshot that removed their unfinished file ended the replica.
+#[test]
+fn a_snapshot_leaves_alone_what_else_is_being_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let past = open(directory.path()).unwrap();
+    let mut journal = Journal::new(&past, None);
+    let mut writer = Writer::new(past, false, Some(SEGMENT_BYTES)).unwrap();
+    for name in ["peers.new", "snapshot-00000000000000ff.new"] {
+        fs::write(directory.path().join(name), b"not finished").unwrap();
+    }
+    journal.replace(snapshot());
+    writer.write(&journal.take().unwrap()).unwrap();
+    let left = names(directory.path());
+    assert!(left.contains(&"peers.new".to_owned()), "{left:?}");
+    assert!(!left.iter().any(|name| name.starts_with("snapshot-") && name.ends_with(".new")));
+    drop(writer);
+    // Whoever begins a life writes nothing yet.
+    let past = open(directory.path()).unwrap();
+    assert_eq!(past.remarks.len(), 1, "{:?}", past.remarks);
+    assert!(!names(directory.path()).contains(&"peers.new".to_owned()));
+}

@@ -151,21 +151,32 @@ impl Directory {
         Ok((file, (header.len() + bytes.len()) as u64))
     }
 
-    /// Says from now on that `files` count, and removes the others.
+    /// Says from now on that `files` count, and removes the other logs and snapshots. What else is unfinished may be being
+    /// written at this very moment: the peers are another thread's.
     pub(super) fn switch_to(&self, files: &Files, synced: bool) -> Result<(), NodeError> {
         self.write_manifest(files, synced)?;
         failpoint::pass(Failpoint::ManifestSwitched);
-        self.remove_others(files).map(drop)
+        self.remove(files, |_| false).map(drop)
     }
 
-    /// Removes the logs and snapshots that `files` does not name, and what was never finished; returns their names.
+    /// At the beginning of a life: removes the logs and snapshots that `files` does not name, and what was never finished;
+    /// returns their names.
     pub(super) fn remove_others(&self, files: &Files) -> Result<Vec<String>, NodeError> {
+        self.remove(files, |name| name.ends_with(sheet::UNFINISHED))
+    }
+
+    /// Removes the logs and snapshots that `files` does not name, and what is `needless` beside them.
+    fn remove(
+        &self,
+        files: &Files,
+        needless: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, NodeError> {
         let logs = files.logs.iter().map(|first| log_name(*first));
         let kept: Vec<String> = logs.chain(files.snapshot.map(snapshot_name)).collect();
         let mut removed = self.names()?;
         removed.retain(|name| {
             let ours = [LOG, SNAPSHOT].iter().any(|kind| name.starts_with(&format!("{kind}-")));
-            name.ends_with(sheet::UNFINISHED) || (ours && !kept.contains(name))
+            needless(name) || (ours && !kept.contains(name))
         });
         for name in &removed {
             let path = self.path.join(name);
