@@ -48,8 +48,7 @@ struct Client {
 }
 
 impl Outputs {
-    /// No peer and no client yet.
-    /// Draws on purpose come from `seed`.
+    /// No peer and no client yet; draws on purpose come from `seed`.
     pub(super) fn new(own: ReplicaId, replicas: usize, seed: u64, log: Log) -> Self {
         let peers = (0..replicas).map(|_| None).collect();
         let messages = Messages::new(own, replicas, seed);
@@ -116,9 +115,7 @@ impl Outputs {
             client.reader = Some(reader.clone());
         }
     }
-}
 
-impl Outputs {
     /// Puts `frame` into the outbox of `to`; false if it is not connected or does not take what it is sent.
     fn put(&mut self, to: ReplicaId, frame: &[u8]) -> bool {
         let Some(peer) = &mut self.peers[to.index()] else { return false };
