@@ -223,6 +223,9 @@ impl RunRecord {
                     commit_us_p99: percentile(&commit, 99.0),
                     execute_us_p50: percentile(&execute, 50.0),
                     execute_us_p99: percentile(&execute, 99.0),
+                    latency_us_max: figures.latency_us_max.map(rounded),
+                    commit_us_max: commit.max_us().map(rounded),
+                    execute_us_max: execute.max_us().map(rounded),
                 }
             })
             .collect()

@@ -128,7 +128,7 @@ pub struct ReplicaRow {
 
 /// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring. Operations are
 /// those that the site's clients saw answered; commits and executions are of requests that were asked of the site's
-/// replica. Results of older versions do not have the latter.
+/// replica. Results of older versions lack the latter, and the largest latencies.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct TimeseriesRow {
@@ -154,6 +154,12 @@ pub struct TimeseriesRow {
     pub execute_us_p50: Option<f64>,
     #[serde(default)]
     pub execute_us_p99: Option<f64>,
+    #[serde(default)]
+    pub latency_us_max: Option<f64>,
+    #[serde(default)]
+    pub commit_us_max: Option<f64>,
+    #[serde(default)]
+    pub execute_us_max: Option<f64>,
 }
 
 /// A row of `gaps.csv`: the longest silence after a fault, which answers for it until `until_s`. `what` is of what:
@@ -259,6 +265,9 @@ impl CsvRow for TimeseriesRow {
         "commit_us_p99",
         "execute_us_p50",
         "execute_us_p99",
+        "latency_us_max",
+        "commit_us_max",
+        "execute_us_max",
     ];
 }
 impl CsvRow for GapRow {

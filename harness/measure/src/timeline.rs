@@ -34,6 +34,7 @@ pub(crate) struct BucketFigures {
     pub(crate) errors: u64,
     pub(crate) latency_us_p50: Option<f64>,
     pub(crate) latency_us_p99: Option<f64>,
+    pub(crate) latency_us_max: Option<f64>,
 }
 
 impl Timeline {
@@ -111,6 +112,7 @@ impl Bucket {
             errors: self.errors,
             latency_us_p50: latency.percentile_us(50.0),
             latency_us_p99: latency.percentile_us(99.0),
+            latency_us_max: latency.max_us(),
         }
     }
 
@@ -178,10 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn few_samples_give_no_percentile() {
+    fn few_samples_give_no_percentile_but_a_slowest() {
         let mut timeline = Timeline::new(Duration::from_millis(100));
-        (0..3).for_each(|_| timeline.record(0, 1_000));
+        (1..4).for_each(|step| timeline.record(0, step * 1_000_000));
         let figures = timeline.buckets()[0].figures();
         assert_eq!((figures.latency_us_p50, figures.latency_us_p99), (None, None));
+        assert!((figures.latency_us_max.unwrap() - 3_000.0).abs() < 60.0, "{figures:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! What the figures say in a sentence, and what a reader should be warned of.
 
+use std::collections::BTreeSet;
+
 use measure::{HOST_BOUND, Severity, SummaryRow};
 
 use crate::numbers::{Spread, digits3};
@@ -184,7 +186,7 @@ impl Results {
             }
         }
         let warning = |group: &Vec<&measure::VerdictRow>| {
-            let (first, count) = (group[0], group.len());
+            let first = group[0];
             if let Some(text) = told_apart(group) {
                 let (severity, advice) = (first.severity, first.advice.clone());
                 return Warning { severity, text, advice };
@@ -193,10 +195,10 @@ impl Results {
             let label =
                 point.map(|point| self.label(point, None)).filter(|label| !label.is_empty());
             let at = label.map(|label| format!(", {label}")).unwrap_or_default();
-            let runs = if count == 1 { "run" } else { "runs" };
             let text = format!(
-                "{} ({count} {runs}, first {}{at}, repetition {})",
+                "{} ({}, first {}{at}, repetition {})",
                 first.text,
+                how_often(group),
                 display_name(&first.protocol),
                 first.repetition
             );
@@ -220,6 +222,15 @@ impl Results {
     }
 }
 
+/// In how many runs, and how many times if a run has it more than once.
+fn how_often(group: &[&measure::VerdictRow]) -> String {
+    let runs: BTreeSet<_> =
+        group.iter().map(|row| (&row.protocol, &row.driver, &row.point, row.repetition)).collect();
+    let runs = runs.len();
+    let runs_text = format!("{runs} {}", if runs == 1 { "run" } else { "runs" });
+    if group.len() == runs { runs_text } else { format!("{} times in {runs_text}", group.len()) }
+}
+
 /// Findings that are alike but for whom they name after their last colon (who was killed, say), as one text that names
 /// each of them with the protocols it was in; none if they are equal or differ in more.
 fn told_apart(group: &[&measure::VerdictRow]) -> Option<String> {
@@ -241,5 +252,5 @@ fn told_apart(group: &[&measure::VerdictRow]) -> Option<String> {
         .into_iter()
         .map(|(who, protocols)| format!("{who} in {}", protocols.join(" and ")))
         .collect();
-    (named.len() > 1).then(|| format!("{said}: {} ({} runs)", named.join(", "), group.len()))
+    (named.len() > 1).then(|| format!("{said}: {} ({})", named.join(", "), how_often(group)))
 }

@@ -258,8 +258,13 @@ fn network(results: &Results, colour: bool) -> String {
     for row in &results.networks {
         if let (Some(asked), Some(had)) = (row.slow_factor_asked, row.slow_factor) {
             let (protocol, process) = (display_name(&row.protocol), &row.process);
-            let text =
-                format!("  {protocol}, {process}: {had:.2} times its CPU time ({asked:.2} asked).");
+            let point = results.points.iter().find(|point| point.text == row.point);
+            let label = point.map(|point| results.label(point, None));
+            let at = label.filter(|label| !label.is_empty());
+            let at = at.map_or_else(String::new, |label| format!(", {label}"));
+            let text = format!(
+                "  {protocol}{at}, {process}: {had:.2} times its CPU time ({asked:.2} asked)."
+            );
             lines.push_str(&fold(&text, 4));
         }
     }

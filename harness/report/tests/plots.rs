@@ -255,3 +255,24 @@ fn results_of_before_there_were_commits_over_time_are_drawn_without_them() {
     assert!(stems.iter().any(|stem| stem.starts_with("latency-over-time")), "{stems:?}");
     assert!(!stems.iter().any(|stem| stem.starts_with("commit-latency")), "{stems:?}");
 }
+
+#[test]
+fn where_a_tenth_of_a_second_has_too_few_replies_for_a_median_the_slowest_is_drawn() {
+    let event = Event { t_s: 1.0, event: "kill".to_owned(), detail: "r0".to_owned() };
+    let pretence = Pretence { name: "plots-sparse", events: vec![event], ..Pretence::default() };
+    let dir = drawn(&pretence);
+    assert!(!svg(&dir, "sites-over-time-epaxos-1").contains("slowest"));
+    let mut rows: Vec<measure::TimeseriesRow> = measure::read_rows(&dir).unwrap();
+    for row in &mut rows {
+        (row.latency_us_p50, row.commit_us_p50, row.execute_us_p50) = (None, None, None);
+    }
+    fs::remove_file(dir.join("timeseries.csv")).unwrap();
+    measure::write_rows(&dir, &rows).unwrap();
+    fs::remove_dir_all(dir.join("plots")).unwrap();
+    report::draw_all(&dir).unwrap();
+    let sites = svg(&dir, "sites-over-time-epaxos-1");
+    for part in ["slowest reply", "slowest commit", "slowest execution"] {
+        assert!(sites.contains(part), "{part}");
+    }
+    assert!(!sites.contains("p50"));
+}

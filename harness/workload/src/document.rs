@@ -13,17 +13,13 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The flag that gave `key` its value, else the file.
-    fn of(&self, key: &str) -> &str {
+    /// The flag that gave `key` its value; none if the file did.
+    pub(crate) fn flag_of(&self, key: &str) -> Option<&'static str> {
         let covers = |flag_key: &str| {
             key.strip_prefix(flag_key)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        self.flags
-            .iter()
-            .rev()
-            .find(|(flag_key, _)| covers(flag_key))
-            .map_or(&self.file, |(_, flag)| flag)
+        self.flags.iter().rev().find(|(flag_key, _)| covers(flag_key)).map(|(_, flag)| *flag)
     }
 
     /// An error about `key`.
@@ -33,7 +29,7 @@ impl Origin {
         value: Option<&Value>,
         remedy: impl Into<String>,
     ) -> LoadError {
-        LoadError::of_key(self.of(key), key, value, remedy)
+        LoadError::of_key(self.flag_of(key).unwrap_or(&self.file), key, value, remedy)
     }
 }
 

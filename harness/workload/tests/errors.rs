@@ -208,6 +208,17 @@ fn values_that_contradict_each_other() {
 
 #[test]
 fn costs_of_the_simulator() {
+    let driven = [Override::by_flag("--driver", "cluster.driver", "quic")];
+    let text = "name = \"x\"\n[cluster]\ndriver = \"sim\"\n[sim]\ncpu_us_per_message = 3";
+    let workload = Workload::parse("x.toml", text, &driven).unwrap();
+    assert_eq!(workload.sim, None, "the file's costs are the simulator's alone");
+    let [driven] = driven;
+    let both = [driven, Override::parse("sim.cpu_us_per_message=3").unwrap()];
+    let refused = Workload::parse("x.toml", text, &both).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("--set: sim.cpu_us_per_message = 3: goes with driver"),
+        "{refused}"
+    );
     check(
         "sim.cpu_us_per_message = 0",
         "x.toml: sim.cpu_us_per_message = 0: goes with driver \"sim\" only: remove [sim], or use --driver sim",

@@ -53,6 +53,10 @@ pub(crate) struct UpArguments {
     /// buffered, or what the cluster in the directory has.
     #[arg(long, value_name = "NAME")]
     pub(crate) durability: Option<Durability>,
+    /// Verify nobody: whoever reaches a replica's port can read and write everything, and be a replica. For trying things
+    /// out; every command for this cluster warns of it.
+    #[arg(long)]
+    pub(crate) insecure: bool,
     /// Replica 0 listens on this UDP port of the loopback, the others on those that follow; absent, on free ones.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: Option<u16>,

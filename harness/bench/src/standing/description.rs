@@ -20,6 +20,9 @@ pub(crate) struct Description {
     pub(crate) protocol: Protocol,
     /// What a replica's records outlive.
     pub(crate) durability: Durability,
+    /// Is nobody verified? Absent in files of before there was such a cluster.
+    #[serde(default)]
+    pub(crate) is_insecure: bool,
     /// Of every replica's core.
     pub(crate) config: Config,
     /// Where each replica listens, by number.
@@ -45,6 +48,7 @@ impl Description {
     pub(crate) fn new(
         protocol: Protocol,
         durability: Durability,
+        is_insecure: bool,
         config: Config,
         addresses: Vec<SocketAddr>,
     ) -> Self {
@@ -53,6 +57,7 @@ impl Description {
             version: VERSION,
             protocol,
             durability,
+            is_insecure,
             config,
             addresses,
             boot_id: boot_id(),
@@ -139,7 +144,8 @@ mod tests {
 
     fn description() -> Description {
         let address = SocketAddr::from(([127, 0, 0, 1], 7_000));
-        Description::new(Protocol::EPaxos, Durability::Fsync, Config::new(3), vec![address; 3])
+        let config = Config::new(3);
+        Description::new(Protocol::EPaxos, Durability::Fsync, false, config, vec![address; 3])
     }
 
     #[test]
@@ -148,6 +154,13 @@ mod tests {
         written.processes[1] = Some(Process { pid: 17, started_ticks: 4 });
         written.cut.push((ReplicaId(0), ReplicaId(2)));
         assert_eq!(Description::parse(&written.to_text()), Ok(written));
+    }
+
+    #[test]
+    fn a_file_that_does_not_say_so_is_of_a_secure_cluster() {
+        let text = description().to_text().replace("  \"is_insecure\": false,\n", "");
+        assert!(!text.contains("insecure"));
+        assert_eq!(Description::parse(&text), Ok(description()));
     }
 
     #[test]

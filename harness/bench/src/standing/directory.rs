@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use node::identity;
+use node::identity::{self, Identity, Role};
 use protocols::ReplicaId;
 
 use super::Description;
@@ -66,6 +66,23 @@ impl Directory {
     /// Where certificates and keys are.
     pub(crate) fn credentials(&self) -> PathBuf {
         self.root.join(CREDENTIALS)
+    }
+
+    /// Who a command is to the replicas of `description`.
+    ///
+    /// # Errors
+    /// If the credentials cannot be used.
+    pub(crate) fn identity(
+        &self,
+        description: &Description,
+        role: Role,
+    ) -> Result<Identity, Failure> {
+        let identity = if description.is_insecure {
+            Identity::insecure(role)
+        } else {
+            Identity::load(&self.credentials(), role)
+        };
+        identity.map_err(Failure::failed)
     }
 
     /// Where `replica` keeps what must survive it.
@@ -133,19 +150,23 @@ impl Directory {
         })
     }
 
-    /// Makes certificates and keys for `replicas`, and where the replicas log.
+    /// Makes certificates and keys for `replicas`, unless nobody is to be verified, and where the replicas log.
     ///
     /// # Errors
     /// If that is not possible.
-    pub(crate) fn furnish(&self, replicas: usize) -> Result<(), Failure> {
+    pub(crate) fn furnish(&self, replicas: usize, is_insecure: bool) -> Result<(), Failure> {
         let new = self.root.join(format!("{CREDENTIALS}{NEW}"));
         // Left behind by a command that was ended half-way.
         for leftover in [&new, &self.credentials()] {
             remove(leftover).map_err(|error| self.cannot("be cleared", &error))?;
         }
-        identity::create(&new, replicas).map_err(Failure::failed)?;
-        fs::rename(&new, self.credentials())
-            .and_then(|()| fs::create_dir_all(self.root.join(LOGS)))
+        let made = if is_insecure {
+            Ok(())
+        } else {
+            identity::create(&new, replicas).map_err(Failure::failed)?;
+            fs::rename(&new, self.credentials())
+        };
+        made.and_then(|()| fs::create_dir_all(self.root.join(LOGS)))
             .map_err(|error| self.cannot("be written", &error))
     }
 
@@ -334,9 +355,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let directory = Directory::new(place.path());
         let _lock = directory.lock_or_make("up").unwrap();
-        directory.furnish(3).unwrap();
+        directory.furnish(3, false).unwrap();
         let refused = format!("{:?}", directory.description().unwrap_err());
         assert!(refused.contains("a cluster was never finished here"), "{refused}");
-        directory.furnish(3).unwrap();
+        directory.furnish(3, false).unwrap();
     }
 }

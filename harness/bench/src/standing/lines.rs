@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use node::{
     control::{Control, Operator},
     emulator::NetworkChange,
-    identity::{Identity, Role},
+    identity::Role,
     wire::ReplicaStatus,
 };
 use protocols::{ReplicaId, ReplicaSet};
@@ -29,9 +29,8 @@ impl Lines {
     /// # Errors
     /// If the directory's credentials cannot be used.
     pub(crate) fn new(directory: &Directory, description: &Description) -> Result<Self, Failure> {
-        let identity = Identity::load(&directory.credentials(), Role::Operator);
-        let operator = identity.and_then(|identity| Operator::new(&identity));
-        let operator = operator.map_err(Failure::failed)?;
+        let identity = directory.identity(description, Role::Operator)?;
+        let operator = Operator::new(&identity).map_err(Failure::failed)?;
         Ok(Self { operator, addresses: description.addresses.clone() })
     }
 

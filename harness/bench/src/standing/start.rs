@@ -193,8 +193,6 @@ impl Started {
             .args(["--listen", &peers[id.index()]])
             .args(["--peers", &peers.join(",")])
             .args(["--config", &config])
-            .arg("--credentials")
-            .arg(directory.credentials())
             .args(["--durability", description.durability.name()])
             .args(["--network", &network])
             .arg("--detach")
@@ -203,6 +201,11 @@ impl Started {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err);
+        if description.is_insecure {
+            command.arg("--insecure");
+        } else {
+            command.arg("--credentials").arg(directory.credentials());
+        }
         if description.durability != Durability::Memory {
             command.arg("--data").arg(directory.replica(id));
         }

@@ -167,12 +167,13 @@ fn a_minority_that_is_cut_off_answers_nothing_until_it_is_healed() {
     standing.down();
 }
 
-/// Every put, at whatever replica it was asked for, while one is killed with SIGKILL and started again.
+/// Every put, at whatever replica it was asked for, while one is killed with SIGKILL and started again. So many are under way
+/// that none being at that one when it dies is out of the question.
 fn puts_survive_a_kill(protocol: &str) {
-    const PUTS: usize = 12_000;
+    const PUTS: usize = 30_000;
     let standing = Standing::up(&["--protocol", protocol]);
     let puts = PUTS.to_string();
-    let mut batch = vec!["client", "batch-put", "-N", &puts, "--keys", &puts, "--pipeline", "4"];
+    let mut batch = vec!["client", "batch-put", "-N", &puts, "--keys", &puts, "--pipeline", "24"];
     batch.extend(["--random-server", "--timeout", "30", "--max-retry", "20"]);
     let mut running = standing.start(&batch);
     crate::place::wait_for("the first puts", || {

@@ -56,6 +56,36 @@ fn what_makes_no_sense_is_refused_in_one_line() {
 }
 
 #[test]
+fn an_insecure_cluster_is_asked_for_and_every_command_warns_of_it() {
+    const WARNING: &str = "bench: warning: this cluster is insecure: nobody is verified, and whoever reaches a port of it can \
+        read and write everything\n";
+    let standing = Standing::none();
+    let warned = |arguments: &[&str]| {
+        let ended = standing.bench(arguments);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), WARNING), "{}", ended.stdout);
+        ended.stdout
+    };
+    warned(&["cluster", "up", "--insecure"]);
+    assert!(!standing.directory().join("credentials").exists(), "nobody asks for a certificate");
+    warned(&["client", "put", "k", "1"]);
+    assert_eq!(warned(&["client", "get", "k", "--server", "2"]), "1\n");
+    warned(&["client", "probe"]);
+    let status = warned(&["cluster", "status"]);
+    assert!(status.contains("durability buffered · INSECURE · "), "{status}");
+    standing.done(&["cluster", "down", "--keep"]);
+    warned(&["cluster", "up"]);
+    standing.down();
+    // A secure one does not become insecure, and is not taken for one.
+    standing.done(&["cluster", "up"]);
+    assert!(standing.directory().join("credentials").exists());
+    standing.done(&["cluster", "down", "--keep"]);
+    let expected =
+        "--insecure: the cluster in ./.bench-cluster is of replicas that verify everybody";
+    standing.refused(2, &["cluster", "up", "--insecure"], expected);
+    standing.down();
+}
+
+#[test]
 fn a_cluster_is_started_once_and_outlives_its_command() {
     let standing = Standing::up(&["--protocol", "multi-paxos", "--durability", "memory"]);
     assert_eq!(standing.processes().len(), 3);

@@ -25,41 +25,43 @@ struct What {
 
 const THROUGHPUT: What = What { label: "throughput (ops/s)", is_rate: true, figure: rate };
 
-/// The figures of each kind of latency, by the file's name, with the panels of each point.
-const LATENCIES: [(&str, &str, [What; 2]); 3] = [
-    (
-        "latency-over-time",
-        "Client latency over time",
-        [
-            What { label: "p50 latency", is_rate: false, figure: |row| row.latency_us_p50 },
-            What { label: "p99 latency", is_rate: false, figure: |row| row.latency_us_p99 },
-        ],
-    ),
-    (
-        "commit-latency-over-time",
-        "Commit latency over time",
-        [
-            What { label: "p50 commit", is_rate: false, figure: |row| row.commit_us_p50 },
-            What { label: "p99 commit", is_rate: false, figure: |row| row.commit_us_p99 },
-        ],
-    ),
-    (
-        "execution-latency-over-time",
-        "Execution latency over time",
-        [
-            What { label: "p50 execution", is_rate: false, figure: |row| row.execute_us_p50 },
-            What { label: "p99 execution", is_rate: false, figure: |row| row.execute_us_p99 },
-        ],
-    ),
+/// A kind of latency.
+struct Latency {
+    /// Of the file.
+    stem: &'static str,
+    title: &'static str,
+    usual: What,
+    tail: What,
+    /// Where there are too few samples in a bucket for a percentile.
+    slowest: What,
+}
+
+const LATENCIES: [Latency; 3] = [
+    Latency {
+        stem: "latency-over-time",
+        title: "Client latency over time",
+        usual: What::latency("p50 latency", |row| row.latency_us_p50),
+        tail: What::latency("p99 latency", |row| row.latency_us_p99),
+        slowest: What::latency("slowest reply", |row| row.latency_us_max),
+    },
+    Latency {
+        stem: "commit-latency-over-time",
+        title: "Commit latency over time",
+        usual: What::latency("p50 commit", |row| row.commit_us_p50),
+        tail: What::latency("p99 commit", |row| row.commit_us_p99),
+        slowest: What::latency("slowest commit", |row| row.commit_us_max),
+    },
+    Latency {
+        stem: "execution-latency-over-time",
+        title: "Execution latency over time",
+        usual: What::latency("p50 execution", |row| row.execute_us_p50),
+        tail: What::latency("p99 execution", |row| row.execute_us_p99),
+        slowest: What::latency("slowest execution", |row| row.execute_us_max),
+    },
 ];
 
-/// What is drawn of every site.
-const OF_SITES: [What; 4] = [
-    What { label: "ops/s", is_rate: true, figure: rate },
-    What { label: "p50 latency", is_rate: false, figure: |row| row.latency_us_p50 },
-    What { label: "p50 commit", is_rate: false, figure: |row| row.commit_us_p50 },
-    What { label: "p50 execution", is_rate: false, figure: |row| row.execute_us_p50 },
-];
+/// What is drawn of every site above its latencies.
+const OF_SITE: What = What { label: "ops/s", is_rate: true, figure: rate };
 
 /// One line to be: which rows of the file it is of.
 struct Of<'a> {
@@ -67,6 +69,29 @@ struct Of<'a> {
     point: &'a Point,
     site: &'a str,
     look: Look,
+}
+
+impl What {
+    const fn latency(label: &'static str, figure: fn(&TimeseriesRow) -> Option<f64>) -> Self {
+        Self { label, is_rate: false, figure }
+    }
+}
+
+impl Latency {
+    /// The median, unless most of the buckets of a protocol that have samples have too few for one.
+    fn drawn(&self, results: &Results, point: &Point, site: impl Fn(&str) -> bool) -> &What {
+        const WITH_MEDIAN_MIN: f64 = 0.25;
+        let rows = || results.timeseries.iter().filter(|row| row.point == point.text);
+        let is_sparse = results.protocols.iter().any(|protocol| {
+            let ours = || rows().filter(|row| row.protocol == *protocol && site(&row.site));
+            let some = ours().filter(|row| (self.slowest.figure)(row).is_some()).count();
+            let with_median = ours().filter(|row| (self.usual.figure)(row).is_some()).count();
+            #[expect(clippy::cast_precision_loss, reason = "tenths of seconds of a run")]
+            let share = with_median as f64 / some as f64;
+            some > 0 && share < WITH_MEDIAN_MIN
+        });
+        if is_sparse { &self.slowest } else { &self.usual }
+    }
 }
 
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
@@ -77,13 +102,14 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     if !results.events.iter().any(makes_windows) {
         return figures;
     }
-    for (stem, title, whats) in &LATENCIES {
+    for latency in &LATENCIES {
         let panels = results.points.iter().flat_map(|point| {
-            let [usual, tail] = whats.each_ref().map(|what| overall(results, point, what));
-            [Some(usual), Some(tail).filter(has_enough)]
+            let drawn = latency.drawn(results, point, |site| site == ALL);
+            let tail = overall(results, point, &latency.tail);
+            [Some(overall(results, point, drawn)), Some(tail).filter(has_enough)]
         });
         let panels = panels.flatten();
-        figures.extend(paged(results, stem, title, &legend, panels.collect()));
+        figures.extend(paged(results, latency.stem, latency.title, &legend, panels.collect()));
     }
     for protocol in &results.protocols {
         let pages: Vec<&Point> = results.points.iter().collect();
@@ -127,7 +153,9 @@ fn of_sites(
     };
     let legend: Vec<Entry> = sites.iter().enumerate().map(entry).collect();
     let mut panels: Vec<Panel> = Vec::new();
-    for what in &OF_SITES {
+    let latencies =
+        LATENCIES.iter().map(|latency| latency.drawn(results, point, |site| site != ALL));
+    for what in [&OF_SITE].into_iter().chain(latencies) {
         let lines = sites.iter().enumerate().flat_map(|(place, site)| {
             let of = Of { protocol, point, site, look: look_of_site(place) };
             segments(results, &of, what)
@@ -257,7 +285,8 @@ fn end_s(results: &Results, point: &Point) -> f64 {
     end_s
 }
 
-/// What happened at a moment and is no fault that lasts, said once for all protocols and repetitions where it was alike.
+/// What happened at a moment and is no fault that lasts, said once for all protocols and repetitions where it was alike; what
+/// happened at nearly one moment is one rule.
 fn rules(results: &Results, point: &Point, protocol: Option<&str>, end_s: f64) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     let ours = |event: &&measure::EventRow| {
@@ -266,11 +295,14 @@ fn rules(results: &Results, point: &Point, protocol: Option<&str>, end_s: f64) -
             && !makes_windows(event)
     };
     for event in results.events.iter().filter(ours) {
-        let seen = |rule: &Rule| {
-            rule.label == event.event && (rule.x - event.t_s).abs() < 0.02 * end_s.max(1.0)
-        };
-        if (0.0..=end_s).contains(&event.t_s) && !rules.iter().any(seen) {
-            rules.push(Rule { x: event.t_s, label: event.event.clone() });
+        if !(0.0..=end_s).contains(&event.t_s) {
+            continue;
+        }
+        let near = |rule: &&mut Rule| (rule.x - event.t_s).abs() < 0.02 * end_s.max(1.0);
+        match rules.iter_mut().find(near) {
+            Some(rule) if rule.label.split(", ").any(|label| label == event.event) => {}
+            Some(rule) => rule.label = format!("{}, {}", rule.label, event.event),
+            None => rules.push(Rule { x: event.t_s, label: event.event.clone() }),
         }
     }
     rules

@@ -2,7 +2,8 @@
 //!
 //! A command keeps its number however often it is sent, so that it takes effect once. It is sent again, to the next replica
 //! that answers, when its session breaks or its attempt's time is over, and given up when all of its time is: then it may
-//! have taken effect or not, unless it never left.
+//! have taken effect or not, unless it never left. A replica that answers other commands meanwhile is slow, and sending it
+//! all again elsewhere would only make it slower: a command waits longer for such a one, up to half of all its time.
 //!
 //! **Invariants.** No command outlives its time-out. A command that is asked of one replica alone is sent to no other.
 
@@ -15,7 +16,7 @@ use std::{
 
 use node::{
     client::{Connector, Session},
-    identity::{Identity, Role},
+    identity::Role,
     wire::{Refusal, Reply},
 };
 use protocols::{
@@ -131,6 +132,8 @@ struct Way {
     link: Link,
     /// Let an attempt's time pass without an answer, and has not been heard since.
     silent: bool,
+    /// When it answered last.
+    heard: Option<Instant>,
 }
 
 /// One client with all that it has outstanding.
@@ -156,9 +159,8 @@ impl Caller {
         id: ClientId,
         policy: Policy,
     ) -> Result<Self, Failure> {
-        let identity = Identity::load(&directory.credentials(), Role::Client);
-        let connector = identity.and_then(|identity| Connector::new(&identity));
-        let connector = connector.map_err(Failure::failed)?;
+        let identity = directory.identity(description, Role::Client)?;
+        let connector = Connector::new(&identity).map_err(Failure::failed)?;
         let ways = ReplicaId::all(description.replicas()).map(|replica| Way {
             link: Link::closed(Door {
                 connector: connector.clone(),
@@ -167,6 +169,7 @@ impl Caller {
             }),
             // Whoever is known to be dead is not waited for.
             silent: description.look(replica) != Sight::Running,
+            heard: None,
         });
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -267,7 +270,10 @@ impl Caller {
             while let Some(session) = &mut self.ways[place].link.session {
                 match session.poll_replies(cx, |reply| replies.push(reply)) {
                     Poll::Pending => break,
-                    Poll::Ready(Ok(_)) => self.ways[place].silent = false,
+                    Poll::Ready(Ok(_)) => {
+                        self.ways[place].silent = false;
+                        self.ways[place].heard = Some(Instant::now());
+                    }
                     Poll::Ready(Err(_)) => self.lose(place),
                 }
             }
@@ -317,6 +323,7 @@ impl Caller {
     }
 
     fn sweep(&mut self, now: Instant) {
+        let (timeout, attempt) = (self.policy.timeout, self.policy.attempt());
         for number in self.numbers(|open| open.ends <= now || open.attempt_ends <= now) {
             let Some(open) = self.open_mut(number) else { continue };
             if open.ends <= now {
@@ -324,8 +331,15 @@ impl Caller {
                 self.end(number, end, None);
                 continue;
             }
-            let at = open.at;
-            self.ways[at].silent = true;
+            let (at, half) = (open.at, open.begun + timeout / 2);
+            let heard = self.ways[at].heard;
+            if heard.is_some_and(|heard| now - heard < attempt) && now < half {
+                if let Some(open) = self.open_mut(number) {
+                    open.attempt_ends = (now + attempt).min(half);
+                }
+                continue;
+            }
+            self.ways[at].silent = heard.is_none_or(|heard| now - heard >= attempt);
             self.again(number, now);
         }
     }

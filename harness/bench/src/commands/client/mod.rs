@@ -15,7 +15,7 @@ use protocols::{ClientId, ReplicaId};
 use self::caller::{Caller, Policy};
 use crate::{
     cli::client::{ClientArguments, ClientCommand, Server},
-    commands::cluster::{block_on, named, typed},
+    commands::cluster::{block_on, named, typed, warn},
     exit::Failure,
     standing::{Description, Directory},
 };
@@ -49,6 +49,7 @@ impl Setting {
     fn new(arguments: &ClientArguments) -> Result<Self, Failure> {
         let directory = Directory::new(&arguments.data);
         let description = directory.description()?;
+        warn(description.is_insecure);
         let (running, alive) = (description.running(), description.alive());
         if alive.is_empty() {
             let root = directory.root().display();

@@ -169,7 +169,7 @@ mod tests {
     fn description() -> Description {
         let address = ([127, 0, 0, 1], 7_000).into();
         let addresses = vec![address; 5];
-        Description::new(Protocol::EPaxos, Durability::Memory, Config::new(5), addresses)
+        Description::new(Protocol::EPaxos, Durability::Memory, false, Config::new(5), addresses)
     }
 
     fn asked(groups: &[&str], from: &[u8], to: &[u8]) -> Result<(Vec<(u8, u8)>, String), String> {

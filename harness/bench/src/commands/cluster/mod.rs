@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::{
     cli::cluster::{ClusterArguments, ClusterCommand, DATA},
     exit::Failure,
-    standing::{Description, Directory},
+    standing::{Description, Directory, INSECURE_WARNING},
 };
 
 pub(crate) fn run(arguments: &ClusterArguments) -> Result<ExitCode, Failure> {
@@ -60,6 +60,13 @@ pub(super) fn named(
         set.insert(ReplicaId(*number));
     }
     Ok(set)
+}
+
+/// Says loudly, beside what is printed, that nobody is verified.
+pub(super) fn warn(is_insecure: bool) {
+    if is_insecure {
+        eprintln!("bench: {INSECURE_WARNING}");
+    }
 }
 
 /// How `bench client …` and `bench cluster …` are typed for this cluster.

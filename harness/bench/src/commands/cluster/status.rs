@@ -5,7 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use node::wire::ReplicaStatus;
 use protocols::{ReplicaId, kv::Digest};
 
-use super::{block_on, mebibytes, prospects, typed};
+use super::{block_on, mebibytes, prospects, typed, warn};
 use crate::{
     exit::{self, Failure},
     output,
@@ -19,6 +19,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 pub(super) fn run(directory: &Directory) -> Result<ExitCode, Failure> {
     let description = directory.description()?;
+    warn(description.is_insecure);
     let seen = block_on(look(directory, &description))?;
     let reference = seen.iter().filter_map(Seen::digest).max_by_key(|digest| digest.writes);
     let mut rows = vec![
@@ -29,10 +30,11 @@ pub(super) fn run(directory: &Directory) -> Result<ExitCode, Failure> {
         rows.push(replica.row(&description, reference));
     }
     let mut text = format!(
-        "{} · {} replicas · durability {} · {}\n\n",
+        "{} · {} replicas · durability {}{} · {}\n\n",
         description.protocol,
         description.replicas(),
         description.durability,
+        if description.is_insecure { " · INSECURE" } else { "" },
         directory.root().display()
     );
     text.push_str(&output::aligned(&rows));

@@ -5,7 +5,7 @@ use std::{fmt::Write, process::ExitCode};
 use node::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 
-use super::{block_on, list, typed};
+use super::{block_on, list, typed, warn};
 use crate::{
     cli::cluster::UpArguments,
     exit::Failure,
@@ -38,6 +38,7 @@ pub(super) fn run(directory: &Directory, arguments: &UpArguments) -> Result<Exit
 
 /// A new cluster. If it does not come up, nothing is left of it.
 fn anew(directory: &Directory, arguments: &UpArguments, lock: &Lock) -> Result<String, Failure> {
+    warn(arguments.insecure);
     let made = make(directory, arguments, lock);
     if made.is_err() && directory.remove(lock).is_err() {
         eprintln!("bench: {}: cannot be removed: remove it by hand", directory.root().display());
@@ -53,10 +54,12 @@ fn make(
 ) -> Result<Description, Failure> {
     let replicas = arguments.replicas.unwrap_or(REPLICAS);
     let addresses = start::addresses(replicas, arguments.base_port)?;
-    directory.furnish(replicas)?;
+    directory.furnish(replicas, arguments.insecure)?;
     let protocol = arguments.protocol.unwrap_or(PROTOCOL);
     let durability = arguments.durability.unwrap_or(DURABILITY);
-    let mut description = Description::new(protocol, durability, Config::new(replicas), addresses);
+    let config = Config::new(replicas);
+    let mut description =
+        Description::new(protocol, durability, arguments.insecure, config, addresses);
     start_all(directory, &mut description, arguments.base_port.is_none(), lock)?;
     Ok(description)
 }
@@ -71,6 +74,7 @@ fn again(
     check_alive(directory, &description)?;
     check_same(directory, &description, arguments)?;
     check_kept(directory, &description, arguments)?;
+    warn(description.is_insecure);
     let is_moved = match arguments.base_port {
         Some(base) => {
             let wanted = start::addresses(description.replicas(), Some(base))?;
@@ -136,6 +140,9 @@ fn check_same(
     {
         let is = format!("durability {}", description.durability);
         return differs(format!("--durability {durability}"), is);
+    }
+    if arguments.insecure && !description.is_insecure {
+        return differs("--insecure".to_owned(), "replicas that verify everybody".to_owned());
     }
     Ok(())
 }
