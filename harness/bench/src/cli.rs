@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Redraw every plot of a results directory from its CSV files.
     Plot(PlotArguments),
+    /// Hold results against figures that a paper published, and both against what the matrix of sites promises.
+    Published(PublishedArguments),
     /// Simulate hostile schedules, one per seed, and check each.
     Soak(SoakArguments),
     /// Simulate one seed of a soak again, with its trace.
@@ -111,6 +113,26 @@ pub(crate) enum Format {
 pub(crate) struct PlotArguments {
     /// The results directory, such as results/latest.
     pub(crate) results: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PublishedArguments {
+    /// The published figures, such as workloads/published/sosp13-fig4.toml.
+    pub(crate) figures: PathBuf,
+    /// Results directories; of several that have a value the first is taken.
+    #[arg(value_name = "RESULTS", required = true)]
+    pub(crate) results: Vec<PathBuf>,
+    /// How the table is written.
+    #[arg(long, value_enum, default_value_t = TableFormat::Text)]
+    pub(crate) format: TableFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TableFormat {
+    /// A table for people.
+    Text,
+    /// GitHub's Markdown.
+    Markdown,
 }
 
 #[derive(Args, Debug)]

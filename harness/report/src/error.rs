@@ -17,6 +17,13 @@ pub enum ReportError {
         /// What the drawing library or the file system said.
         what: String,
     },
+    /// A file of published figures is not what it should be, or has none of the runs at hand.
+    Published {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
     /// There is nothing to report: no run ended.
     Empty {
         /// The results directory.
@@ -34,7 +41,9 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read(error) => error.fmt(f),
-            Self::Draw { path, what } => write!(f, "{}: {what}", path.display()),
+            Self::Draw { path, what } | Self::Published { path, what } => {
+                write!(f, "{}: {what}", path.display())
+            }
             Self::Empty { path } => {
                 write!(f, "{}: no run ended, so there is nothing to report", path.display())
             }

@@ -9,6 +9,7 @@ pub(crate) mod explore;
 pub(crate) mod list;
 pub(crate) mod node;
 pub(crate) mod plot;
+pub(crate) mod published;
 pub(crate) mod replay;
 pub(crate) mod run;
 mod seeded;

@@ -29,6 +29,8 @@ mod nodes;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod published;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod simulated;
