@@ -324,7 +324,14 @@ impl<'a> Iterator for Requests<'a> {
         self.bytes = rest;
         Some(request)
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.left).expect("at most BATCH_COMMANDS_MAX");
+        (left, Some(left))
+    }
 }
+
+impl ExactSizeIterator for Requests<'_> {}
 
 /// The keys that a batch touches, each once; a key both read and written counts as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

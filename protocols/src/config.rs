@@ -26,6 +26,28 @@ pub enum FastQuorum {
     Simple,
 }
 
+/// Whether a driver joins clients' commands before it proposes them ([`crate::gather`]); a core does not look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Batching {
+    /// How many commands a batch may have; with 1 nothing is joined, and every batch is one that a client sent.
+    pub commands_max: usize,
+    /// How long a command waits at most for others. At zero only what is there at the same time is joined.
+    pub delay: Duration,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self { commands_max: 1, delay: Duration::ZERO }
+    }
+}
+
+impl Batching {
+    /// Is anything joined at all?
+    pub const fn is_on(&self) -> bool {
+        self.commands_max > 1
+    }
+}
+
 /// How long a replica waits before it does something about silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Timeouts {
@@ -67,6 +89,9 @@ pub struct Config {
     pub first_leader: ReplicaId,
     /// Timer ranges are derived from these.
     pub timeouts: Timeouts,
+    /// What the driver proposes at once.
+    #[serde(default)]
+    pub batching: Batching,
     /// Paxos: how many slots a proposer works on at once.
     pub paxos_window: usize,
     /// EPaxos: which variant.
@@ -90,6 +115,7 @@ impl Config {
             replicas,
             first_leader: ReplicaId(0),
             timeouts: Timeouts::default(),
+            batching: Batching::default(),
             paxos_window: 1,
             variant: Variant::default(),
             fast_quorum: FastQuorum::default(),

@@ -17,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod dependencies;
 pub mod epaxos;
+pub mod gather;
 pub mod id;
 pub mod key_map;
 pub mod kv;

@@ -20,7 +20,9 @@ use protocols::{
     Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica,
     ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot,
     command::BatchError,
+    config::Batching,
     dependencies::Dependencies,
+    gather::Gathered,
     kv::{KeyDigest, Kv},
 };
 use rustc_hash::FxHashMap;
@@ -82,6 +84,10 @@ pub struct Engine<R: Replica> {
     pending: FxHashMap<(ClientId, RequestNumber), Pending>,
     /// How many requests are pending for each connection that has some.
     pending_of: FxHashMap<ConnectionId, usize>,
+    batching: Batching,
+    gathered: Gathered,
+    /// Until when what is gathered waits for more.
+    gathered_until: Option<Instant>,
     /// Answers that need no execution, until the next flush.
     answers: Vec<(ConnectionId, Reply)>,
     /// States asked for by the core, until they are handed back.
@@ -141,6 +147,9 @@ impl<R: Replica> Engine<R> {
             timers: Timers::new(seed),
             pending: FxHashMap::default(),
             pending_of: FxHashMap::default(),
+            batching: config.batching,
+            gathered: Gathered::default(),
+            gathered_until: None,
             answers: Vec::new(),
             captured: Vec::new(),
             journal: None,
@@ -203,16 +212,44 @@ impl<R: Replica> Engine<R> {
         let whole = fresh.len() == requests;
         if whole {
             drop(fresh);
-            self.step(Input::Propose(batch));
+            self.gather(batch, now);
         } else if !fresh.is_empty() {
             let part = Batch::new(&fresh).expect("part of a batch is a batch");
-            self.step(Input::Propose(part));
+            self.gather(part, now);
         }
         Ok(())
     }
 
-    /// Steps every timer that ran out by `now`.
+    /// Proposes `batch`, or lets it wait for more.
+    fn gather(&mut self, batch: Batch, now: Instant) {
+        if !self.batching.is_on() {
+            return self.step(Input::Propose(batch));
+        }
+        let mut full: SmallVec<[Batch; 2]> = SmallVec::new();
+        self.gathered.add(&self.batching, batch, |batch| full.push(batch));
+        if self.gathered.is_empty() {
+            self.gathered_until = None;
+        } else if self.gathered_until.is_none() || !full.is_empty() {
+            // Whatever was closed to make room waited first.
+            self.gathered_until = Some(now + self.batching.delay);
+        }
+        full.into_iter().for_each(|batch| self.step(Input::Propose(batch)));
+    }
+
+    /// Proposes what has waited long enough by `now`.
+    fn propose_gathered(&mut self, now: Instant) {
+        if self.gathered_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.gathered_until = None;
+        if let Some(batch) = self.gathered.close() {
+            self.step(Input::Propose(batch));
+        }
+    }
+
+    /// Steps every timer that ran out by `now`, and proposes what has waited for more until then.
     pub fn on_time(&mut self, now: Instant) {
+        self.propose_gathered(now);
         while let Some(timer) = self.timers.expired(now) {
             self.step(Input::Timer(timer));
         }
@@ -220,11 +257,12 @@ impl<R: Replica> Engine<R> {
 
     /// When [`Engine::on_time`] has something to do next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next_deadline()
+        [self.timers.next_deadline(), self.gathered_until].into_iter().flatten().min()
     }
 
     /// Carries out, as of `now`, all that was asked for since the last time.
     pub fn flush(&mut self, now: Instant, output: &mut impl Output) {
+        self.propose_gathered(now);
         self.meters.drained(std::mem::take(&mut self.inputs));
         self.core.step(Input::Flush, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);

@@ -19,6 +19,7 @@ use protocols::{
     Batch, Config, Effect, Effects, Input, InstanceId, Outcome, Path, Protocol, Replica, ReplicaId,
     ReplicaSet, Request, Snapshot, Status,
     command::BatchError,
+    config::Batching,
     dependencies::Dependencies,
     epaxos::{self, EPaxos},
     kv::Kv,
@@ -295,4 +296,51 @@ fn a_message_that_names_an_unknown_replica_is_refused() {
     let frame = |message| postcard::to_stdvec(&message).expect("a vector takes every byte");
     assert_eq!(engine.on_peer_frame(ReplicaId(1), &frame(ask(2))), Ok(()));
     assert_eq!(engine.on_peer_frame(ReplicaId(1), &frame(ask(3))), Err(NotAMessage));
+}
+
+#[test]
+fn commands_wait_for_others_until_the_batch_is_full_or_the_first_has_waited() {
+    let delay = Duration::from_millis(5);
+    let mut config = Config::new(3);
+    config.batching = Batching { commands_max: 3, delay };
+    let mut engine: Engine<Toy> = Engine::new(LEADER, &config, 1);
+    let (mut kept, now) = (Kept::default(), Instant::now());
+    let timers = engine.next_deadline();
+    for index in 1..=4 {
+        engine.on_client_frame(7, &wire(&[put(1, index, b"k", b"v")]), now).unwrap();
+    }
+    engine.flush(now, &mut kept);
+    assert_eq!(stores(&kept), 1, "three of the four");
+    assert_eq!((engine.pending(), engine.pending_of(7)), (4, 4));
+    let deadline = timers.into_iter().chain([now + delay]).min();
+    assert_eq!(engine.next_deadline(), deadline);
+    // A retry of what waits is not a second command.
+    engine.on_client_frame(8, &wire(&[put(1, 4, b"k", b"v")]), now).unwrap();
+    let later = now + delay;
+    engine.flush(later - Duration::from_micros(1), &mut kept);
+    assert_eq!(stores(&kept), 1);
+    engine.on_time(later);
+    engine.flush(later, &mut kept);
+    assert_eq!(stores(&kept), 2);
+    for store in 1..=2 {
+        engine.on_peer_frame(FOLLOWER, &message(&Message::Stored(store))).unwrap();
+    }
+    engine.flush(later, &mut kept);
+    let answered: Vec<ConnectionId> = kept.replies.iter().map(|(to, _)| *to).collect();
+    assert_eq!(answered, [7, 7, 7, 8]);
+    assert_eq!(engine.report().counters.commits_slow, 2);
+    assert_eq!(engine.report().commit.len(), 4);
+}
+
+#[test]
+fn without_a_delay_what_is_there_at_a_flush_is_one_batch() {
+    let mut config = Config::new(3);
+    config.batching = Batching { commands_max: 1_000, delay: Duration::ZERO };
+    let mut engine: Engine<Toy> = Engine::new(LEADER, &config, 1);
+    let (mut kept, now) = (Kept::default(), Instant::now());
+    for index in 1..=20 {
+        engine.on_client_frame(7, &wire(&[put(1, index, b"k", b"v")]), now).unwrap();
+    }
+    engine.flush(now, &mut kept);
+    assert_eq!(stores(&kept), 1);
 }

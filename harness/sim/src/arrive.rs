@@ -5,6 +5,7 @@ use std::rc::Rc;
 use protocols::{Effects, Input, Replica, ReplicaId};
 
 use crate::{
+    carry::nanos,
     host::{Arrival, Envelope, Pending, submission_id},
     queue::Nanos,
     simulation::{Event, Simulation},
@@ -80,14 +81,33 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         for arrival in arrivals {
             if let Some(input) = self.take_in(replica, arrival) {
                 stepped = true;
-                let core = self.hosts[replica.index()].core.as_mut();
-                core.expect("only replicas that live are stepped").step(input, &mut effects);
+                self.step(replica, input, &mut effects);
             }
+        }
+        // What comes together is proposed together, unless it waits for more.
+        if self.cluster.config.batching.delay.is_zero() {
+            self.close_gathered(replica);
+        }
+        while let Some(batch) = self.hosts[replica.index()].to_propose.pop_front() {
+            stepped = true;
+            self.proposals += 1;
+            self.step(replica, Input::Propose(batch), &mut effects);
         }
         let done = if stepped { self.flush(replica, &mut effects) } else { Ok(()) };
         self.effects = effects;
         self.hosts[replica.index()].busy_until = self.now;
         done
+    }
+
+    fn step(&mut self, replica: ReplicaId, input: Input<R>, effects: &mut Effects<R>) {
+        let core = self.hosts[replica.index()].core.as_mut();
+        core.expect("only replicas that live are stepped").step(input, effects);
+    }
+
+    /// What was gathered waits no longer.
+    fn close_gathered(&mut self, replica: ReplicaId) {
+        let host = &mut self.hosts[replica.index()];
+        host.to_propose.extend(host.gathered.close());
     }
 
     /// All that was ready has been stepped: carries out what it calls for, or some of it if the replica is to crash
@@ -122,6 +142,12 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Arrival::Start { .. } | Arrival::Captured { .. } => None,
             Arrival::Written { number } => {
                 self.hosts[replica.index()].checkpoint_written(replica, number);
+                None
+            }
+            Arrival::Gathered { life: meant, number } => {
+                if meant == life && number == self.hosts[replica.index()].gatherings {
+                    self.close_gathered(replica);
+                }
                 None
             }
             Arrival::Message { from, envelope } => Some(self.hear(replica, from, envelope)),
@@ -194,9 +220,23 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             return None;
         }
         let since = self.now;
-        host.pending.insert(id, Pending { client, number, since, committed: None });
-        self.proposals += 1;
-        Some(Input::Propose(batch))
+        let commands = batch.requests().len();
+        host.pending.insert(id, Pending { client, number, commands, since, committed: None });
+        let batching = self.cluster.config.batching;
+        if !batching.is_on() {
+            self.proposals += 1;
+            return Some(Input::Propose(batch));
+        }
+        let (was_empty, before) = (host.gathered.is_empty(), host.to_propose.len());
+        host.gathered.add(&batching, batch, |full| host.to_propose.push_back(full));
+        let is_new = was_empty || host.to_propose.len() > before;
+        if is_new && !host.gathered.is_empty() && !batching.delay.is_zero() {
+            host.gatherings += 1;
+            let (life, number) = (host.life, host.gatherings);
+            let at = since + nanos(batching.delay);
+            self.arrive_at(at, replica, Arrival::Gathered { life, number });
+        }
+        None
     }
 
     /// A replica works for so many messages and bytes: the clock moves on by what that takes.

@@ -11,12 +11,12 @@ use protocols::{
     Batch, Effect, Effects, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Snapshot, kv::Kv,
 };
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 
 use crate::{
     cost::frame_bytes,
-    host::{Arrival, Envelope},
+    host::{Arrival, Envelope, Pending},
     mutant,
-    observe::Seen,
     queue::Nanos,
     simulation::Simulation,
     source::{Outcomes, Source},
@@ -79,11 +79,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                         "{replica} knows {instance} = {batch:?} after {dependencies:?}, {path:?}"
                     )
                 });
-                let seen = self.observer.committed(replica, instance, &batch, dependencies)?;
-                if seen.new && !batch.is_noop() {
+                let is_new = self.observer.committed(replica, instance, &batch, dependencies)?;
+                if is_new && !batch.is_noop() {
                     self.note_decision();
                 }
-                self.count_commit(replica, &seen, path);
+                self.count_commit(replica, &batch, path);
                 if mutant::replies_early(&self.cluster.config) {
                     self.answer_early(replica, &batch);
                 }
@@ -157,7 +157,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    fn count_commit(&mut self, replica: ReplicaId, seen: &Seen, path: Path) {
+    fn count_commit(&mut self, replica: ReplicaId, batch: &Batch, path: Path) {
         let host = &mut self.hosts[replica.index()];
         match path {
             Path::Fast => host.counters.fast += 1,
@@ -166,13 +166,16 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Path::Learned => host.counters.learned += 1,
         }
         if path != Path::Learned {
-            host.counters.commands_led += u64::from(seen.commands);
+            host.counters.commands_led += batch.requests().len() as u64;
         }
-        if let Some(pending) = seen.submission.and_then(|id| host.pending.get_mut(&id))
-            && pending.committed.is_none()
-        {
-            pending.committed = Some(self.now);
-            self.source.on_committed(replica, self.now, self.now - pending.since);
+        // One for every submission that was joined into the batch.
+        for request in batch.requests() {
+            if let Some(pending) = host.pending.get_mut(&(request.client, request.number))
+                && pending.committed.is_none()
+            {
+                pending.committed = Some(self.now);
+                self.source.on_committed(replica, self.now, self.now - pending.since);
+            }
         }
         self.source.on_commit_seen(replica, self.now);
     }
@@ -183,11 +186,19 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         instance: InstanceId,
         batch: &Batch,
     ) -> Result<(), Breach> {
-        let Some(id) = self.observer.executed(replica, instance, batch)? else { return Ok(()) };
+        self.observer.executed(replica, instance, batch)?;
+        if batch.is_noop() {
+            return Ok(());
+        }
         let host = &mut self.hosts[replica.index()];
-        let pending = host.pending.remove(&id);
-        let mut outcomes = Outcomes::new();
+        // The submission of which this is a part, if somebody waits for it here, with what came of it so far.
+        let mut waiting: Option<(Pending, Outcomes)> = None;
+        let mut done: SmallVec<[(Pending, Outcomes); 1]> = SmallVec::new();
         for (position, request) in batch.requests().enumerate() {
+            if waiting.is_none() {
+                let pending = host.pending.remove(&(request.client, request.number));
+                waiting = pending.map(|pending| (pending, Outcomes::new()));
+            }
             let writes = host.kv.digest().writes;
             let outcome = host.kv.apply(&request);
             host.counters.commands_executed += 1;
@@ -197,12 +208,15 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                     self.source.on_effect(&request);
                 }
             }
-            if pending.is_some() {
+            if let Some((pending, outcomes)) = &mut waiting {
                 outcomes.push(outcome);
+                if outcomes.len() == pending.commands {
+                    done.extend(waiting.take());
+                }
             }
         }
         self.source.on_execution_seen(replica, self.now);
-        if let Some(pending) = pending {
+        for (pending, outcomes) in done {
             let waited = self.now - pending.committed.unwrap_or(self.now);
             self.source.on_executed(replica, self.now, self.now - pending.since, waited);
             self.answer(replica, pending.client, pending.number, outcomes);
@@ -241,7 +255,7 @@ pub(crate) fn untagged(machine: &[u8]) -> &[u8] {
     machine.split_last_chunk::<8>().map_or(&[], |(state, _)| state)
 }
 
-fn nanos(duration: Duration) -> Nanos {
+pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).expect("timeouts are shorter than centuries")
 }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
-use protocols::{Batch, ClientId, Config, Replica, ReplicaId, RequestNumber, Snapshot, kv::Kv};
+use protocols::{
+    Batch, ClientId, Config, Replica, ReplicaId, RequestNumber, Snapshot, gather::Gathered, kv::Kv,
+};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -28,6 +30,8 @@ pub(crate) enum Arrival<R: Replica> {
     Captured { life: u32, machine: Arc<[u8]> },
     /// A checkpoint is durable, unless it was given up.
     Written { number: u64 },
+    /// What was gathered has waited long enough, if it is still there.
+    Gathered { life: u32, number: u64 },
     /// A client's submission.
     Request { client: u32, number: u64, batch: Batch },
 }
@@ -49,6 +53,8 @@ pub(crate) struct Pending {
     pub(crate) client: u32,
     /// Which of the client's submissions.
     pub(crate) number: u64,
+    /// How many commands it has.
+    pub(crate) commands: usize,
     pub(crate) since: Nanos,
     /// When this was first known here.
     pub(crate) committed: Option<Nanos>,
@@ -73,6 +79,11 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) kv: Kv,
     pub(crate) timers: Timers<R::Timer>,
     pub(crate) pending: FxHashMap<SubmissionId, Pending>,
+    pub(crate) gathered: Gathered,
+    /// Counts what was gathered, so that the end of a wait is not taken for that of another.
+    pub(crate) gatherings: u64,
+    /// What is to be proposed next.
+    pub(crate) to_propose: VecDeque<Batch>,
     /// Every record, in order, from the first life on. With a snapshot, whether it comes from another replica (and holds
     /// nothing of what this one promised) or is a checkpoint, the core persists anew what it still needs. Once that is
     /// durable, replicas with odd numbers drop what was recorded before; the others keep it and replay it on top of the
@@ -111,6 +122,9 @@ impl<R: Replica> Host<R> {
             kv,
             timers: Timers::new(),
             pending: FxHashMap::default(),
+            gathered: Gathered::default(),
+            gatherings: 0,
+            to_propose: VecDeque::new(),
             records: Vec::new(),
             obsolete: 0,
             snapshot: None,
@@ -166,6 +180,7 @@ impl<R: Replica> Host<R> {
         self.kv = Kv::default();
         self.timers.clear();
         self.pending.clear();
+        self.gathered = Gathered::default();
         self.backlog.clear();
         self.inbox.clear();
         self.busy_until = 0;

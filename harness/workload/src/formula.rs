@@ -107,9 +107,15 @@ impl Workload {
             (!sites.is_steady(), "there is jitter"),
             (!self.faults.is_empty(), "there are faults"),
             (point.routing != Routing::Local, "clients ask other sites"),
+            (waits_for_company(point), "commands wait for others"),
         ];
         disturbances.into_iter().find_map(|(disturbed, why)| disturbed.then_some(why))
     }
+}
+
+/// Does a command wait for others before it is proposed?
+fn waits_for_company(point: &Point) -> bool {
+    point.batching.is_on() && !point.batching.delay.is_zero()
 }
 
 /// Is every command decided, and known to be so everywhere, before the next one comes in at any site?

@@ -17,6 +17,8 @@ pub(crate) const KEYS: &[&str] = &[
     "cluster.replicas",
     "cluster.durability",
     "cluster.leader",
+    "cluster.batch_commands",
+    "cluster.batch_delay_us",
     "epaxos.variant",
     "epaxos.fast_quorum",
     "load.mode",

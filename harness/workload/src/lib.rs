@@ -18,6 +18,8 @@
 //! | `cluster.replicas` ⇄ | 3 | odd, 3..=51 |
 //! | `cluster.durability` ⇄ | `"memory"` | `"memory"`, `"buffered"`, `"fsync"` |
 //! | `cluster.leader` | 0 | below every `replicas` |
+//! | `cluster.batch_commands` ⇄ | 1: none is joined | 1..=65536 |
+//! | `cluster.batch_delay_us` ⇄ | 0: what is there at the same time | 0..=1000000; 0 unless some `batch_commands` is above 1 |
 //! | `epaxos.variant` | `"star"` | `"star"` |
 //! | `epaxos.fast_quorum` ⇄ | `"optimized"` | `"optimized"`, `"simple"` |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |

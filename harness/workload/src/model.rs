@@ -107,6 +107,10 @@ pub struct Cluster {
     pub durability: Sweep<Durability>,
     /// Multi-Paxos' first leader.
     pub leader: ReplicaId,
+    /// How many commands a replica proposes as one at most; 1 joins none.
+    pub batch_commands: Sweep<usize>,
+    /// How long a command waits for others at most, in microseconds.
+    pub batch_delay_us: Sweep<usize>,
 }
 
 /// What only EPaxos has.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use protocols::{Config, Protocol, ReplicaId, config::FastQuorum};
+use protocols::{
+    Config, Protocol, ReplicaId,
+    config::{Batching, FastQuorum},
+};
 
 use crate::{
     model::{Arrival, Durability, Keys, Mode, Routing, Workload},
@@ -26,6 +29,8 @@ pub struct Point {
     pub leader: ReplicaId,
     /// EPaxos' fast quorum.
     pub fast_quorum: FastQuorum,
+    /// What a replica proposes at once.
+    pub batching: Batching,
     /// When clients send.
     pub mode: Mode,
     /// Clients at each of the N sites.
@@ -69,7 +74,8 @@ impl Point {
 
     /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
     fn offered(&self) -> String {
-        self.text(|key| !["fast_quorum", "durability"].contains(&key))
+        let of_the_cluster = ["batch_commands", "batch_delay_us", "fast_quorum", "durability"];
+        self.text(|key| !of_the_cluster.contains(&key))
     }
 
     fn text(&self, wanted: impl Fn(&str) -> bool) -> String {
@@ -155,17 +161,20 @@ impl Workload {
             timeouts: self.timeouts().replica,
             variant: self.epaxos.variant,
             fast_quorum: point.fast_quorum,
+            batching: point.batching,
             ..Config::new(point.replicas)
         }
     }
 
     /// Every sweepable key with how many values it has, in the order of the names.
-    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 9] {
+    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 11] {
         let rates = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => conflict_rate.values().len(),
             Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
         };
         [
+            ("batch_commands", self.cluster.batch_commands.values().len()),
+            ("batch_delay_us", self.cluster.batch_delay_us.values().len()),
             ("clients_per_site", self.load.clients_per_site.values().len()),
             ("conflict_rate", rates),
             ("durability", self.cluster.durability.values().len()),
@@ -203,6 +212,12 @@ impl Workload {
             Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
         };
         let clients_per_site = digits.next("clients_per_site", &self.load.clients_per_site);
+        let batch_delay_us = digits.next("batch_delay_us", &self.cluster.batch_delay_us);
+        let batch_commands = digits.next("batch_commands", &self.cluster.batch_commands);
+        let batching = Batching {
+            commands_max: batch_commands,
+            delay: Duration::from_micros(batch_delay_us as u64),
+        };
         let mut swept = digits.swept;
         swept.reverse();
         if protocol != Protocol::EPaxos {
@@ -216,6 +231,7 @@ impl Workload {
             durability,
             leader: self.cluster.leader,
             fast_quorum,
+            batching,
             mode: self.load.mode,
             clients_per_site,
             window,

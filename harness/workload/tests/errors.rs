@@ -207,6 +207,24 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
+fn batches() {
+    check(
+        "cluster.batch_delay_us = 5",
+        "x.toml: cluster.batch_delay_us = 5: goes with cluster.batch_commands above 1: nothing waits to be joined without it",
+    );
+    check(
+        "[cluster]\nbatch_commands = 0",
+        "x.toml: cluster.batch_commands = 0: must be at least 1",
+    );
+    check(
+        "[cluster]\nbatch_commands = 2\nbatch_delay_us = 2000000",
+        "x.toml: cluster.batch_delay_us = 2000000: must be at most 1000000",
+    );
+    let swept = "name = \"x\"\n[cluster]\nbatch_commands = [1, 64]\nbatch_delay_us = 100";
+    assert!(Workload::parse("x.toml", swept, &[]).is_ok(), "a delay is for those that are joined");
+}
+
+#[test]
 fn costs_of_the_simulator() {
     let driven = [Override::by_flag("--driver", "cluster.driver", "quic")];
     let text = "name = \"x\"\n[cluster]\ndriver = \"sim\"\n[sim]\ncpu_us_per_message = 3";

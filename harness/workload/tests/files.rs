@@ -23,6 +23,8 @@ driver = "quic"
 replicas = 3
 durability = "memory"
 leader = 0
+batch_commands = 1
+batch_delay_us = 0
 [epaxos]
 variant = "star"
 fast_quorum = "optimized"
@@ -115,6 +117,8 @@ driver = "quic"
 replicas = 3
 durability = "memory"
 leader = 0
+batch_commands = 1
+batch_delay_us = 0
 
 [epaxos]
 variant = "star"
@@ -223,13 +227,15 @@ fn timeouts_follow_the_largest_round_trip_unless_given() {
 #[test]
 fn a_points_config_is_what_the_file_says() {
     let workload = parse(
-        "name = \"x\"\ncluster = { replicas = 5, leader = 4 }\nepaxos.fast_quorum = \"simple\"\n\
+        "name = \"x\"\ncluster = { replicas = 5, leader = 4, batch_commands = 100, batch_delay_us = 2500 }\nepaxos.fast_quorum = \"simple\"\n\
          network.topology = \"ec2-2013\"",
     );
     let point = &workload.points(Protocol::EPaxos)[0];
     let config = workload.config(point);
     assert_eq!((config.replicas, config.first_leader), (5, ReplicaId(4)));
     assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
+    let batching = config.batching;
+    assert_eq!((batching.commands_max, batching.delay), (100, Duration::from_micros(2500)));
     assert_eq!(config.timeouts, workload.timeouts().replica);
     assert_eq!(config.timeouts.recovery, Duration::from_millis(5 * 278));
 }

@@ -9,10 +9,7 @@ use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use super::instances::InstanceMap;
-use crate::{
-    host::SubmissionId,
-    violation::{Breach, Broken},
-};
+use crate::violation::{Breach, Broken};
 
 /// What was decided, with what execution and visibility are checked by.
 #[derive(Debug)]
@@ -20,9 +17,6 @@ pub(crate) struct Decision {
     pub(crate) batch: Batch,
     pub(crate) dependencies: Dependencies,
     pub(crate) touches: SmallVec<[KeyUse; 1]>,
-    /// The submission that the batch is, and how many commands it has.
-    pub(crate) submission: Option<SubmissionId>,
-    pub(crate) commands: u32,
     /// Which of its first commands were seen to take effect here: a bit each.
     pub(crate) effective: u64,
     /// Who has executed it, in whatever life.
@@ -142,11 +136,6 @@ impl Decisions {
 
 impl Decision {
     fn new(first: ReplicaId, batch: &Batch, dependencies: Dependencies) -> Self {
-        let (mut submission, mut commands) = (None, 0);
-        for request in batch.requests() {
-            submission.get_or_insert((request.client, request.number));
-            commands += 1;
-        }
         let use_of = |touch: &protocols::command::Touch| KeyUse {
             key: touch.key,
             write: touch.write,
@@ -156,8 +145,6 @@ impl Decision {
             batch: batch.clone(),
             dependencies,
             touches: batch.footprint().touches().iter().map(use_of).collect(),
-            submission,
-            commands,
             effective: 0,
             executed: ReplicaSet::EMPTY,
             first,

@@ -16,25 +16,11 @@ use protocols::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::{
-    host::SubmissionId,
-    violation::{Breach, Broken},
-};
+use crate::violation::{Breach, Broken};
 use decisions::Decisions;
 use instances::InstanceSet;
 use order::{Order, Progress};
 use visibility::Visibility;
-
-/// What the observers say of a commit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
-    /// Nobody knew it before.
-    pub(crate) new: bool,
-    /// The submission that is committed; none for a no-op.
-    pub(crate) submission: Option<SubmissionId>,
-    /// How many commands it has.
-    pub(crate) commands: u32,
-}
 
 /// All observers of one run.
 #[derive(Debug)]
@@ -68,14 +54,14 @@ impl Observer {
         }
     }
 
-    /// `replica` knows that `batch` is decided at `instance`.
+    /// `replica` knows that `batch` is decided at `instance`; true if nobody knew it before.
     pub(crate) fn committed(
         &mut self,
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
         dependencies: Dependencies,
-    ) -> Result<Seen, Breach> {
+    ) -> Result<bool, Breach> {
         if !self.committed[replica.index()].insert(instance) {
             let detail = format!("{replica} reported {instance} again");
             return Err(Breach::new(Broken::CommittedTwice, detail));
@@ -84,25 +70,19 @@ impl Observer {
         if let Some(visibility) = self.visibility.as_mut().filter(|_| new) {
             visibility.decided(instance, &self.decisions)?;
         }
-        let decision = self.decisions.get(instance);
-        Ok(decision.map_or_else(Seen::default, |decision| Seen {
-            new,
-            submission: decision.submission,
-            commands: decision.commands,
-        }))
+        Ok(new)
     }
 
-    /// `replica` executes `batch`, decided at `instance`; returns the submission that it is, none for a no-op.
+    /// `replica` executes `batch`, decided at `instance`.
     pub(crate) fn executed(
         &mut self,
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-    ) -> Result<Option<SubmissionId>, Breach> {
+    ) -> Result<(), Breach> {
         let decision = self.decisions.for_execution(replica, instance, batch)?;
         self.order.executed(replica, instance, decision)?;
         decision.executed.insert(replica);
-        let submission = decision.submission;
         // Whoever installs a state executes again what that lacks, which is nothing that had settled before it was
         // captured.
         if self.captured.is_empty()
@@ -110,7 +90,7 @@ impl Observer {
         {
             self.decisions.settle(instance);
         }
-        Ok(submission)
+        Ok(())
     }
 
     /// `request`, a write, took effect at `replica` as the command at `position` of `instance`; true if it had done so

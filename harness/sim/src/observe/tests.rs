@@ -85,8 +85,8 @@ fn agreement_is_on_dependencies_too() {
     let mut commit = |replica, dependencies: &Dependencies| {
         observer.committed(ReplicaId(replica), at(1, 1), &write, dependencies.clone())
     };
-    assert!(commit(0, &some).unwrap().new);
-    assert!(!commit(1, &some).unwrap().new);
+    assert!(commit(0, &some).unwrap());
+    assert!(!commit(1, &some).unwrap());
     assert_eq!(broken(commit(2, &other)), Broken::Agreement);
 }
 
@@ -178,7 +178,7 @@ fn a_settled_decision_is_still_one() {
         (observer, none)
     };
     let (mut observer, none) = settled();
-    assert!(!observer.committed(ReplicaId(1), at(0, 2), &Batch::NOOP, none).unwrap().new);
+    assert!(!observer.committed(ReplicaId(1), at(0, 2), &Batch::NOOP, none).unwrap());
     let (mut observer, none) = settled();
     let other = observer.committed(ReplicaId(1), at(0, 2), &batch(2, b"k", true), none);
     assert_eq!(broken(other), Broken::Agreement);

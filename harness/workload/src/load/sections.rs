@@ -2,7 +2,7 @@
 
 use protocols::{
     Protocol, ReplicaId,
-    command::VALUE_BYTES_MAX,
+    command::{BATCH_COMMANDS_MAX, VALUE_BYTES_MAX},
     config::{FastQuorum, Variant},
 };
 use toml::Value;
@@ -28,6 +28,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 const KEY_COUNT_MAX: u64 = 100_000_000;
 /// chosen: a second per message, a millisecond per byte, a terabit per second.
 const COST_MAX: f64 = 1e6;
+/// chosen: a second; papers wait for milliseconds.
+const BATCH_DELAY_US_MAX: u64 = 1_000_000;
 /// The exponent of YCSB's "zipfian" request distribution.
 const THETA_DEFAULT: f64 = 0.99;
 
@@ -90,6 +92,18 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
     ]);
     let replicas = document.sweep("cluster.replicas", replicas)?.unwrap_or(Sweep::One(3));
     let leader = document.one("cluster.leader", count(0..=50))?.unwrap_or(0);
+    let batch_commands = document
+        .sweep("cluster.batch_commands", count(1..=BATCH_COMMANDS_MAX as u64))?
+        .unwrap_or(Sweep::One(1));
+    let batch_delay_us = document
+        .sweep("cluster.batch_delay_us", count(0..=BATCH_DELAY_US_MAX))?
+        .unwrap_or(Sweep::One(0));
+    let waits = batch_delay_us.values().iter().any(|us| *us > 0);
+    if waits && batch_commands.values() == [1] {
+        let remedy =
+            "goes with cluster.batch_commands above 1: nothing waits to be joined without it";
+        return Err(document.error("cluster.batch_delay_us", remedy));
+    }
     Ok(Cluster {
         driver: document.one("cluster.driver", driver)?.unwrap_or(Driver::Quic),
         replicas,
@@ -97,6 +111,8 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
             .sweep("cluster.durability", durability)?
             .unwrap_or(Sweep::One(Durability::Memory)),
         leader: ReplicaId::from_index(leader),
+        batch_commands,
+        batch_delay_us,
     })
 }
 
