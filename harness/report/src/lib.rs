@@ -1,7 +1,7 @@
 //! Terminal tables, JSON and plots, drawn from the files of a results directory alone.
 //!
 //! [`terminal()`], [`json()`] and [`draw_all`] each take the directory and read `manifest.json` and the CSV files in it;
-//! nothing is passed to them that a later reader would not have.
+//! nothing is passed to them that a later reader would not have. [`published()`] takes a file of a paper's figures beside.
 //!
 //! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid

@@ -2,7 +2,8 @@
 //!
 //! The format of a file of published figures is in `workloads/published/README.md`. A value is looked up by protocol, number
 //! of replicas, share of conflicts and site in `summary.csv` and `replicas.csv` of the results directories, in their order;
-//! the formula is that of `formulas.csv`, which a simulated run writes.
+//! the formula is that of `formulas.csv`, which a simulated run writes. Where a directory has several such points, for a
+//! value is swept that no paper's figure knows, the first is taken.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -242,21 +243,20 @@ struct Exactness {
 
 impl Series {
     fn of_run(&self, row: &SummaryRow) -> Option<f64> {
-        match (self.latency, self.percentile) {
-            (Latency::Commit, 50) => row.commit_us_p50,
-            (Latency::Commit, _) => row.commit_us_p99,
-            (Latency::Execute, 50) => row.execute_us_p50,
-            (Latency::Execute, _) => row.execute_us_p99,
-        }
+        self.of([row.commit_us_p50, row.commit_us_p99], [row.execute_us_p50, row.execute_us_p99])
     }
 
     fn of_replica(&self, row: &ReplicaRow) -> Option<f64> {
-        match (self.latency, self.percentile) {
-            (Latency::Commit, 50) => row.commit_us_p50,
-            (Latency::Commit, _) => row.commit_us_p99,
-            (Latency::Execute, 50) => row.execute_us_p50,
-            (Latency::Execute, _) => row.execute_us_p99,
-        }
+        self.of([row.commit_us_p50, row.commit_us_p99], [row.execute_us_p50, row.execute_us_p99])
+    }
+
+    /// The series' figure, given p50 and p99 of each.
+    fn of(&self, commit: [Option<f64>; 2], execute: [Option<f64>; 2]) -> Option<f64> {
+        let [p50, p99] = match self.latency {
+            Latency::Commit => commit,
+            Latency::Execute => execute,
+        };
+        if self.percentile == 50 { p50 } else { p99 }
     }
 
     fn line(

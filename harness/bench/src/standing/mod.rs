@@ -8,10 +8,6 @@
 //! The description is replaced in one step, after every start of a process, so that none runs which it does not name. Nothing
 //! is removed from a directory but what these commands put there.
 
-/// What is said wherever a cluster that verifies nobody is dealt with.
-pub(crate) const INSECURE_WARNING: &str = "warning: this cluster is insecure: nobody is verified, and whoever reaches a port \
-    of it can read and write everything";
-
 pub(crate) mod description;
 pub(crate) mod directory;
 pub(crate) mod lines;

@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::{
     cli::cluster::{ClusterArguments, ClusterCommand, DATA},
     exit::Failure,
-    standing::{Description, Directory, INSECURE_WARNING},
+    standing::{Description, Directory},
 };
 
 pub(crate) fn run(arguments: &ClusterArguments) -> Result<ExitCode, Failure> {
@@ -65,7 +65,10 @@ pub(super) fn named(
 /// Says loudly, beside what is printed, that nobody is verified.
 pub(super) fn warn(is_insecure: bool) {
     if is_insecure {
-        eprintln!("bench: {INSECURE_WARNING}");
+        eprintln!(
+            "bench: warning: this cluster is insecure: nobody is verified, and whoever reaches a port of it can read and write \
+             everything"
+        );
     }
 }
 
