@@ -39,8 +39,8 @@ pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_fi
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{
-    ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, ReplicaRow, SummaryRow,
-    TimeseriesRow, VerdictRow,
+    ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, LoadModelRow,
+    ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
 pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
 pub use series::{Series, SeriesRecorder};

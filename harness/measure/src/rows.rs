@@ -245,6 +245,27 @@ pub struct FormulaRow {
     pub note: String,
 }
 
+/// A row of `load-model.csv`: what the busiest-replica model says that a replica does per operation, at the measured share
+/// of slow paths. `capacity_ops_per_s` is what the whole cluster bears if this replica is the one that limits it, and
+/// `saturates` whether its `cpu` or its `nic` then does; empty where work has no known cost. `note` says why there is no
+/// model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "units are in the names")]
+pub struct LoadModelRow {
+    pub protocol: String,
+    pub driver: String,
+    pub point: String,
+    pub replicas: u32,
+    pub replica: u32,
+    pub slow_path_ratio: f64,
+    pub messages_per_op: Option<f64>,
+    pub client_messages_per_op: Option<f64>,
+    pub values_out_per_op: Option<f64>,
+    pub capacity_ops_per_s: Option<f64>,
+    pub saturates: String,
+    pub note: String,
+}
+
 impl CsvRow for SummaryRow {
     const FILE: &'static str = "summary.csv";
 }
@@ -281,6 +302,9 @@ impl CsvRow for VerdictRow {
 }
 impl CsvRow for FormulaRow {
     const FILE: &'static str = "formulas.csv";
+}
+impl CsvRow for LoadModelRow {
+    const FILE: &'static str = "load-model.csv";
 }
 impl CsvRow for CdfRow {
     const FILE: &'static str = "cdf.csv";

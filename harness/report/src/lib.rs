@@ -8,6 +8,7 @@
 //! ones, and marked where there are not. This crate imports no protocol and no workload: to it a protocol is a name, so
 //! that a new one is drawn without a change here.
 
+mod bottleneck;
 mod cell;
 mod error;
 mod gaps;

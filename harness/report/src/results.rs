@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use measure::{
-    CdfRow, CsvRow, EventRow, GapRow, KeptRow, Manifest, NetworkRow, RecoveryRow, ReplicaRow,
-    SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
+    CdfRow, CsvRow, EventRow, GapRow, KeptRow, LoadModelRow, Manifest, NetworkRow, RecoveryRow,
+    ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
 };
 
 use crate::error::ReportError;
@@ -27,6 +27,8 @@ pub(crate) struct Results {
     /// What became of acknowledged writes, and restarts; none in results of older versions.
     pub(crate) kept: Vec<KeptRow>,
     pub(crate) recoveries: Vec<RecoveryRow>,
+    /// None in results of older versions.
+    pub(crate) load_model: Vec<LoadModelRow>,
     /// In the order in which they first ran.
     pub(crate) protocols: Vec<String>,
     /// In the order in which they first ran.
@@ -62,7 +64,9 @@ impl Results {
         let dimensions = dimensions(&summary);
         let has_networks = dir.join(<NetworkRow as CsvRow>::FILE).exists();
         let has_kept = dir.join(KeptRow::FILE).exists() && dir.join(RecoveryRow::FILE).exists();
+        let has_load_model = dir.join(LoadModelRow::FILE).exists();
         Ok(Self {
+            load_model: if has_load_model { read_rows(dir)? } else { Vec::new() },
             manifest: Manifest::read(dir)?,
             replicas: read_rows(dir)?,
             timeseries: read_rows(dir)?,

@@ -44,6 +44,7 @@ pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
     text.push('\n');
     text.push_str(&key(&results, colour));
     text.push_str(&comparisons(&results, colour));
+    text.push_str(&bottlenecks(&results, colour));
     text.push_str(&gaps(&results, colour));
     text.push_str(&network(&results, colour));
     text.push_str(&kept(&results, colour));
@@ -211,6 +212,14 @@ fn comparisons(results: &Results, colour: bool) -> String {
         let _ = writeln!(text, "  … and {more} more points, see summary.csv");
     }
     text
+}
+
+/// The busiest replica beside its model.
+fn bottlenecks(results: &Results, colour: bool) -> String {
+    match results.bottleneck_text() {
+        text if text.is_empty() => text,
+        text => format!("\n{}\n{text}", painted("Busiest replica", BOLD, colour)),
+    }
 }
 
 /// What each fault cost in silence.

@@ -17,7 +17,7 @@
 //! | `cluster.driver` | `"quic"` | `"quic"`, `"sim"` |
 //! | `cluster.replicas` ⇄ | 3 | odd, 3..=51 |
 //! | `cluster.durability` ⇄ | `"memory"` | `"memory"`, `"buffered"`, `"fsync"` |
-//! | `cluster.leader` | 0 | below every `replicas` |
+//! | `cluster.leader` ⇄ | 0 | below every `replicas` |
 //! | `cluster.batch_commands` ⇄ | 1: none is joined | 1..=65536 |
 //! | `cluster.batch_delay_us` ⇄ | 0: what is there at the same time | 0..=1000000; 0 unless some `batch_commands` is above 1 |
 //! | `epaxos.variant` | `"star"` | `"star"` |
@@ -53,6 +53,7 @@ pub mod formula;
 mod kind;
 mod known;
 mod load;
+mod load_model;
 mod model;
 mod overrides;
 mod plan;
@@ -68,6 +69,7 @@ pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
 pub use formula::Prediction;
 pub use load::TopologyFile;
+pub use load_model::{Capacity, ReplicaLoad, Saturates};
 pub use model::{
     Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
     Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,

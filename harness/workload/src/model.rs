@@ -105,8 +105,8 @@ pub struct Cluster {
     pub replicas: Sweep<usize>,
     /// What records survive.
     pub durability: Sweep<Durability>,
-    /// Multi-Paxos' first leader.
-    pub leader: ReplicaId,
+    /// Multi-Paxos' first leader; swept for Multi-Paxos alone, unless clients ask the leader.
+    pub leader: Sweep<ReplicaId>,
     /// How many commands a replica proposes as one at most; 1 joins none.
     pub batch_commands: Sweep<usize>,
     /// How long a command waits for others at most, in microseconds.

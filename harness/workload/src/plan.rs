@@ -74,7 +74,8 @@ impl Point {
 
     /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
     fn offered(&self) -> String {
-        let of_the_cluster = ["batch_commands", "batch_delay_us", "fast_quorum", "durability"];
+        let of_the_cluster =
+            ["batch_commands", "batch_delay_us", "fast_quorum", "durability", "leader"];
         self.text(|key| !of_the_cluster.contains(&key))
     }
 
@@ -116,7 +117,8 @@ impl Plan {
     /// Multiplies the sweeps out.
     ///
     /// The first key in the order of names varies slowest; within a key the file's order holds. A protocol has no
-    /// points of its own for what it does not have: `epaxos.fast_quorum` multiplies EPaxos' runs alone.
+    /// points of its own for what it does not have: `epaxos.fast_quorum` multiplies EPaxos' runs alone, and `cluster.leader`
+    /// those of Multi-Paxos, unless clients ask the leader.
     pub fn new(workload: &Workload) -> Self {
         let mut order = workload.protocols.clone();
         let mut runs = Vec::new();
@@ -167,7 +169,7 @@ impl Workload {
     }
 
     /// Every sweepable key with how many values it has, in the order of the names.
-    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 11] {
+    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 12] {
         let rates = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => conflict_rate.values().len(),
             Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
@@ -179,6 +181,7 @@ impl Workload {
             ("conflict_rate", rates),
             ("durability", self.cluster.durability.values().len()),
             ("fast_quorum", self.epaxos.fast_quorum.values().len()),
+            ("leader", self.cluster.leader.values().len()),
             ("rate_ops_per_s", self.load.rate_ops_per_s.values().len()),
             ("replicas", self.cluster.replicas.values().len()),
             ("value_bytes", self.commands.value_bytes.values().len()),
@@ -202,6 +205,7 @@ impl Workload {
         let value_bytes = digits.next("value_bytes", &self.commands.value_bytes);
         let replicas = digits.next("replicas", &self.cluster.replicas);
         let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
+        let leader = digits.next("leader", &self.cluster.leader);
         let fast_quorum = digits.next("fast_quorum", &self.epaxos.fast_quorum);
         let durability = digits.next("durability", &self.cluster.durability);
         let keys = match &self.commands.keys {
@@ -226,10 +230,16 @@ impl Workload {
             }
             swept.retain(|(key, _)| *key != "fast_quorum");
         }
+        if protocol != Protocol::MultiPaxos && self.load.routing != Routing::Leader {
+            if leader != self.cluster.leader.values()[0] {
+                return None;
+            }
+            swept.retain(|(key, _)| *key != "leader");
+        }
         Some(Point {
             replicas,
             durability,
-            leader: self.cluster.leader,
+            leader,
             fast_quorum,
             batching,
             mode: self.load.mode,

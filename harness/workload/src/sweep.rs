@@ -1,6 +1,6 @@
 //! A key that may hold one value or a list to be swept.
 
-use protocols::config::FastQuorum;
+use protocols::{ReplicaId, config::FastQuorum};
 use serde::Serialize;
 
 use crate::model::Durability;
@@ -46,6 +46,12 @@ macro_rules! canonical_by_display {
 }
 
 canonical_by_display!(f64, usize);
+
+impl Canonical for ReplicaId {
+    fn canonical(&self) -> String {
+        self.0.to_string()
+    }
+}
 
 impl Canonical for FastQuorum {
     fn canonical(&self) -> String {

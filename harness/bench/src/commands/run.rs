@@ -22,6 +22,7 @@ use crate::{
     },
 };
 
+mod load_model;
 mod simulated;
 
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
@@ -46,6 +47,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     if !tried.formulas.is_empty() {
         write_rows(results.path(), &tried.formulas).map_err(Failure::failed)?;
     }
+    load_model::write(&workload, results.path()).map_err(Failure::failed)?;
     manifest.end(tried.stop.is_none());
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     conclude(arguments, &tried, results.path())

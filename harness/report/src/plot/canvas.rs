@@ -144,6 +144,9 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
     pub(crate) fn marker(&self, at: Place, look: &Look, hollow: bool) -> Drawn {
         const RIM: f64 = 3.0;
         const WALL: f64 = 6.0;
+        if look.marker == Marker::None {
+            return Ok(());
+        }
         // Filled shapes only: the bitmap backend does not join thick strokes at sharp corners.
         let shape = |inset: f64| marker_shape(look.marker, at, inset);
         // A white rim keeps markers apart where they overlap.
@@ -185,6 +188,7 @@ fn marker_shape(marker: Marker, at: Place, inset: f64) -> Vec<Place> {
         Marker::Square => regular(at, RADIUS * 1.2 - inset * 2f64.sqrt(), 4, 45.0),
         Marker::Triangle => regular(at, RADIUS * 1.35 - inset * 2.0, 3, 90.0),
         Marker::Diamond => regular(at, RADIUS * 1.3 - inset * 2f64.sqrt(), 4, 0.0),
+        Marker::None => Vec::new(),
     }
 }
 

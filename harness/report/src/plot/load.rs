@@ -3,8 +3,8 @@
 use measure::{ReplicaRow, Role};
 
 use super::axis::{Axis, Scale, Tick};
-use super::look::{display_name, look};
-use super::model::{Bar, Figure, Mark, Panel};
+use super::look::{INK, display_name, look};
+use super::model::{Bar, Entry, Figure, Mark, Panel};
 use super::sweep::paged;
 use crate::cell::{Cell, peer_messages};
 use crate::numbers::Spread;
@@ -20,18 +20,29 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let cpu: Load = |row| row.cpu_s.map(|cpu_s| cpu_s * 1e6);
     let mut figures = Vec::new();
     let title = "Messages per operation at each replica";
-    figures.extend(of(results, "load-messages", title, "messages per op", messages));
+    figures.extend(of(results, "load-messages", title, "messages per op", messages, true));
     let title = "CPU time per operation at each replica";
-    figures.extend(of(results, "load-cpu", title, "CPU µs per op", cpu));
+    figures.extend(of(results, "load-cpu", title, "CPU µs per op", cpu, false));
     figures
 }
 
-fn of(results: &Results, stem: &str, title: &str, unit: &str, load: Load) -> Vec<Figure> {
-    let panels = results.points.iter().map(|point| panel(results, point, unit, load)).collect();
-    paged(results, stem, title, &[], panels)
+/// `modelled`: is it messages, of which there is a model?
+fn of(
+    results: &Results,
+    stem: &str,
+    title: &str,
+    unit: &str,
+    load: Load,
+    modelled: bool,
+) -> Vec<Figure> {
+    let panel = |point| panel(results, point, unit, load, modelled);
+    let panels: Vec<Panel> = results.points.iter().map(panel).collect();
+    let has_model = panels.iter().flat_map(|panel| &panel.bars).any(|bar| bar.model.is_some());
+    let legend = has_model.then(|| Entry { label: "model".to_owned(), look: INK });
+    paged(results, stem, title, legend.as_slice(), panels)
 }
 
-fn panel(results: &Results, point: &Point, unit: &str, load: Load) -> Panel {
+fn panel(results: &Results, point: &Point, unit: &str, load: Load, modelled: bool) -> Panel {
     let groups: Vec<(&String, Cell<'_>)> = results
         .protocols
         .iter()
@@ -43,7 +54,9 @@ fn panel(results: &Results, point: &Point, unit: &str, load: Load) -> Panel {
     for (protocol, cell) in &groups {
         let start = x;
         for replica in 0..cell.rows[0].replicas {
-            bars.extend(bar(results, protocol, cell, replica, x, load));
+            let model = modelled.then(|| results.modelled(&point.text, protocol, replica));
+            let bar = bar(results, protocol, cell, replica, x, load);
+            bars.extend(bar.map(|bar| Bar { model: model.flatten(), ..bar }));
             x += 1.0;
         }
         ticks.push(Tick { at: start + (x - start - 1.0) / 2.0, label: display_name(protocol) });
@@ -89,5 +102,6 @@ fn bar(
         width: 0.84,
         emphasis: role != Role::Follower,
         label: if role == Role::Leader { "leader".to_owned() } else { String::new() },
+        model: None,
     })
 }

@@ -10,6 +10,8 @@ pub(crate) enum Marker {
     Square,
     Triangle,
     Diamond,
+    /// Nothing: a line alone.
+    None,
 }
 
 /// Colour, marker and dashes of one protocol.
@@ -35,6 +37,10 @@ const LOOKS: [Look; 7] = [
     Look { colour: RGBColor(86, 180, 233), marker: Marker::Square, dashes: &[] },
     Look { colour: RGBColor(0, 0, 0), marker: Marker::Diamond, dashes: &[8.0, 8.0] },
 ];
+
+/// The look of what belongs to no protocol.
+pub(crate) const INK: Look =
+    Look { colour: RGBColor(30, 30, 30), marker: Marker::None, dashes: &[] };
 
 /// Names that are written otherwise than they are typed, and that keep their look in every plot. A protocol that is
 /// not here is drawn under its own name, with the next look.

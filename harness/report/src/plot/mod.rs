@@ -1,10 +1,11 @@
 //! Plots in SVG and PNG.
 //!
-//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`timeline`]) each build [`model::Figure`]s, which are
+//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`bottleneck`], [`timeline`]) each build [`model::Figure`]s, which are
 //! plain data; [`render`] draws any figure onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what
 //! is in a figure can be tested without looking at pixels.
 
 mod axis;
+mod bottleneck;
 mod canvas;
 mod cdf;
 mod load;
@@ -47,6 +48,7 @@ fn figures(results: &Results) -> Vec<Figure> {
     figures.extend(sweep::figures(results));
     figures.extend(cdf::figures(results));
     figures.extend(load::figures(results));
+    figures.extend(bottleneck::figures(results));
     figures.extend(timeline::figures(results));
     figures
 }

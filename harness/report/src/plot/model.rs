@@ -66,6 +66,8 @@ pub(crate) struct Bar {
     pub(crate) emphasis: bool,
     /// Stands above the bar.
     pub(crate) label: String,
+    /// What a model says, drawn as a stroke across the bar.
+    pub(crate) model: Option<f64>,
 }
 
 /// A vertical line where something happened.

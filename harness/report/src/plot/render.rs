@@ -318,6 +318,11 @@ fn draw_bar<DB: DrawingBackend>(
         (true, false) => canvas.rectangle(a, b, colour.mix(0.45), colour)?,
     }
     spread(canvas, panel, frame, &bar.mark, INK)?;
+    if let Some(model) = bar.model {
+        let y = frame.up(&panel.y, model);
+        // Wider than the bar, so that it is seen where it coincides with the bar's end.
+        canvas.line(&[(a.0 - 4.0, y), (b.0 + 4.0, y)], INK, LINE_WIDTH)?;
+    }
     let set =
         Text { horizontal: HPos::Center, vertical: VPos::Bottom, ..Text::new(NOTE_SIZE, INK) };
     let top = frame.up(&panel.y, bar.mark.high.max(y));

@@ -94,7 +94,7 @@ pub(super) fn paged(
 
 /// The combinations of the other dimensions: for each, its label and its points in the order of the dimension at
 /// `place`.
-fn facets(results: &Results, place: usize) -> Vec<(String, Vec<&Point>)> {
+pub(super) fn facets(results: &Results, place: usize) -> Vec<(String, Vec<&Point>)> {
     let others = |point: &Point| {
         let mut values = point.values.clone();
         values.remove(place);
@@ -121,7 +121,7 @@ fn facets(results: &Results, place: usize) -> Vec<(String, Vec<&Point>)> {
 }
 
 /// The axis of a dimension, and where each of its values stands on it.
-fn dimension_axis(dimension: &Dimension) -> (Axis, Vec<f64>) {
+pub(super) fn dimension_axis(dimension: &Dimension) -> (Axis, Vec<f64>) {
     let labels: Vec<String> =
         dimension.values.iter().map(|value| dimension.value_text(value)).collect();
     match dimension.numbers().filter(|numbers| numbers.len() > ORDINAL_MAX) {
@@ -277,6 +277,7 @@ fn bars(results: &Results, stem: &str, unit: &str, column: Column) -> Vec<Figure
                 width: 0.5,
                 emphasis: true,
                 label: String::new(),
+                model: None,
             })
         })
         .collect();

@@ -58,7 +58,7 @@ pub(super) fn replicas_min(workload: &Workload) -> usize {
 
 fn leader(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     let smallest = replicas_min(workload);
-    if workload.cluster.leader.index() < smallest {
+    if workload.cluster.leader.values().iter().all(|leader| leader.index() < smallest) {
         return Ok(());
     }
     let remedy = format!("must be below {smallest}, the smallest number of replicas");

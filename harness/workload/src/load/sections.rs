@@ -91,7 +91,8 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
         ("fsync", Durability::Fsync),
     ]);
     let replicas = document.sweep("cluster.replicas", replicas)?.unwrap_or(Sweep::One(3));
-    let leader = document.one("cluster.leader", count(0..=50))?.unwrap_or(0);
+    let leader = |value: &Value| count(0..=50)(value).map(ReplicaId::from_index);
+    let leader = document.sweep("cluster.leader", leader)?.unwrap_or(Sweep::One(ReplicaId(0)));
     let batch_commands = document
         .sweep("cluster.batch_commands", count(1..=BATCH_COMMANDS_MAX as u64))?
         .unwrap_or(Sweep::One(1));
@@ -110,7 +111,7 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
         durability: document
             .sweep("cluster.durability", durability)?
             .unwrap_or(Sweep::One(Durability::Memory)),
-        leader: ReplicaId::from_index(leader),
+        leader,
         batch_commands,
         batch_delay_us,
     })

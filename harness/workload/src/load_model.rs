@@ -1,0 +1,258 @@
+//! The busiest-replica model: what each replica has to do per command, counted from our own message pattern.
+//!
+//! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of Strongly-Consistent
+//! Replication Protocols", SIGMOD 2019: a cluster's capacity is what its busiest replica can bear. Their counts are of
+//! thrifty protocols, which ask a quorum alone; ours tell everybody, so that the counts are other ones. Per command, with
+//! N replicas, every site asking equally often, nothing lost, nothing joined into batches, and announcements that travel with other messages
+//! as they do under load (a Multi-Paxos leader's commit index with its next Accept):
+//!
+//! | replica | messages in | messages out | values in | values out |
+//! |---|---|---|---|---|
+//! | Multi-Paxos, leader | N−1 Accepted, (N−1)/N Forward | N−1 Accept | (N−1)/N | N−1 |
+//! | Multi-Paxos, follower | 1 Accept | 1 Accepted, 1/N Forward | 1 | 1/N |
+//! | EPaxos, each | 3 (N−1)/N: PreAccept, PreAcceptOk, Commit | as many | (N−1)/N | (N−1)/N |
+//! | and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
+//! | Paxos, each, uncontended | 5 (N−1)/N: Prepare, Promise, Accept, Accepted, Commit | as many | (N−1)/N | (N−1)/N |
+//!
+//! Beside these a request comes in from a client and a reply goes out, at the site that asks. What is left out: heartbeats
+//! and progress reports, whose number depends on time and not on commands; announcements of their own where nothing is
+//! there to carry them; the bytes around a value; proposers that compete.
+
+use protocols::{Protocol, ReplicaId};
+
+use crate::{
+    model::{Driver, Routing, Workload},
+    plan::Point,
+    sim_costs::SimCosts,
+};
+
+/// What one replica does per command of the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReplicaLoad {
+    /// Messages from and to its peers.
+    pub messages: f64,
+    /// Requests and replies.
+    pub client_messages: f64,
+    /// Messages of its peers, and requests, that have a command's value in them.
+    pub values_in: f64,
+    /// Messages to its peers that have, one count per receiver.
+    pub values_out: f64,
+    /// The same, one count however many receivers.
+    pub values_encoded: f64,
+}
+
+/// What gives way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saturates {
+    /// The CPU.
+    Cpu,
+    /// The network card.
+    Nic,
+}
+
+impl Saturates {
+    /// As it stands in `load-model.csv`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Nic => "nic",
+        }
+    }
+}
+
+/// How many commands per second a cluster bears if this replica is the one that limits it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Capacity {
+    /// Commands per second.
+    pub ops_per_s: f64,
+    /// Which of its resources is then in use all the time.
+    pub saturates: Saturates,
+}
+
+impl ReplicaLoad {
+    /// The capacity at these costs with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
+    /// nothing. Counted as the simulator charges them: a message costs when it comes in, and per receiver when it goes
+    /// out; a byte also when it is encoded.
+    pub fn capacity(
+        &self,
+        costs: &SimCosts,
+        write_ratio: f64,
+        value_bytes: usize,
+    ) -> Option<Capacity> {
+        let value_bytes = value_bytes as f64 * write_ratio;
+        let bytes = (self.values_in + self.values_out + self.values_encoded) * value_bytes;
+        let cpu_s = (self.messages + self.client_messages) * costs.cpu_us_per_message / 1e6
+            + bytes * costs.cpu_ns_per_byte / 1e9;
+        let nic_s = match costs.nic_mbit_per_s {
+            0.0 => 0.0,
+            rate => self.values_out * value_bytes * 8.0 / (rate * 1e6),
+        };
+        let saturates = if nic_s > cpu_s { Saturates::Nic } else { Saturates::Cpu };
+        let busy_s = cpu_s.max(nic_s);
+        (busy_s > 0.0).then(|| Capacity { ops_per_s: 1.0 / busy_s, saturates })
+    }
+}
+
+impl Workload {
+    /// What each replica does per command of a run of `protocol` at `point` of whose commits the share `slow` took the slow
+    /// path.
+    ///
+    /// # Errors
+    /// Why there is no model.
+    pub fn load_model(
+        &self,
+        protocol: Protocol,
+        point: &Point,
+        slow: f64,
+    ) -> Result<Vec<ReplicaLoad>, &'static str> {
+        if point.batching.is_on() {
+            return Err("commands are joined into batches");
+        }
+        if !self.faults.is_empty() {
+            return Err("there are faults");
+        }
+        let load = |replica| of_replica(protocol, point, replica, slow);
+        Ok(ReplicaId::all(point.replicas).map(load).collect())
+    }
+
+    /// The costs of work, if it is simulated.
+    pub fn modelled_costs(&self) -> Option<SimCosts> {
+        (self.cluster.driver == Driver::Sim).then(|| self.sim.unwrap_or_default())
+    }
+}
+
+fn of_replica(protocol: Protocol, point: &Point, replica: ReplicaId, slow: f64) -> ReplicaLoad {
+    let n = point.replicas as f64;
+    let others = n - 1.0;
+    let is_leader = protocol == Protocol::MultiPaxos && replica == point.leader;
+    // The share of the commands that clients ask of this replica.
+    let asked = match (point.routing, replica == point.leader) {
+        (Routing::Leader, true) => 1.0,
+        (Routing::Leader, false) => 0.0,
+        (Routing::Local | Routing::Random, _) => 1.0 / n,
+    };
+    let load = match protocol {
+        Protocol::MultiPaxos if is_leader => ReplicaLoad {
+            messages: 2.0 * others + (1.0 - asked),
+            values_in: 1.0 - asked,
+            values_out: others,
+            values_encoded: 1.0,
+            ..ReplicaLoad::default()
+        },
+        Protocol::MultiPaxos => ReplicaLoad {
+            messages: 2.0 + asked,
+            values_in: 1.0,
+            values_out: asked,
+            values_encoded: asked,
+            ..ReplicaLoad::default()
+        },
+        Protocol::EPaxos => {
+            // Of a command: what its leader exchanges with each of the others.
+            let (exchanged, values) = (3.0 + 2.0 * slow, 1.0 + slow);
+            of_leaderless(others, asked, exchanged, values)
+        }
+        Protocol::Paxos => of_leaderless(others, asked, 5.0, 1.0),
+    };
+    ReplicaLoad { client_messages: 2.0 * asked, values_in: load.values_in + asked, ..load }
+}
+
+/// A replica that leads the share `asked` of the commands and follows the others, where a command's leader exchanges so
+/// many messages, and sends so many values, with each other replica.
+fn of_leaderless(others: f64, asked: f64, exchanged: f64, values: f64) -> ReplicaLoad {
+    ReplicaLoad {
+        messages: exchanged * (asked * others + (1.0 - asked)),
+        values_in: values * (1.0 - asked),
+        values_out: values * asked * others,
+        values_encoded: values * asked,
+        ..ReplicaLoad::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    fn loads(protocol: Protocol, replicas: usize, slow: f64) -> Vec<ReplicaLoad> {
+        let text = format!("name = \"x\"\ncluster.replicas = {replicas}");
+        let workload = Workload::parse("x.toml", &text, &[]).unwrap();
+        let plan = Plan::new(&workload);
+        workload.load_model(protocol, &plan.runs[0].point, slow).unwrap()
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-9
+    }
+
+    #[test]
+    fn every_message_sent_is_received() {
+        for n in [3, 5, 7, 51] {
+            let others = n as f64 - 1.0;
+            let expected = [
+                (Protocol::MultiPaxos, 0.0, 2.0 * others + others / n as f64),
+                (Protocol::EPaxos, 0.0, 3.0 * others),
+                (Protocol::EPaxos, 0.25, 3.5 * others),
+                (Protocol::Paxos, 0.0, 5.0 * others),
+            ];
+            for (protocol, slow, sent) in expected {
+                let loads = loads(protocol, n, slow);
+                let all: f64 = loads.iter().map(|load| load.messages).sum();
+                assert!(close(all, 2.0 * sent), "{protocol}, N = {n}: {all}");
+                let [values_in, values_out] = [
+                    loads.iter().map(|load| load.values_in).sum::<f64>(),
+                    loads.iter().map(|load| load.values_out).sum::<f64>(),
+                ];
+                assert!(
+                    close(values_in, values_out + 1.0),
+                    "{protocol}: and a request from outside"
+                );
+                assert!(close(loads.iter().map(|load| load.client_messages).sum(), 2.0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_leader_carries_what_grows_and_the_leaderless_carry_alike() {
+        let leader = loads(Protocol::MultiPaxos, 5, 0.0)[0];
+        assert!(close(leader.messages, 8.8) && close(leader.values_out, 4.0), "{leader:?}");
+        let follower = loads(Protocol::MultiPaxos, 5, 0.0)[4];
+        assert!(close(follower.messages, 2.2) && close(follower.values_in, 1.2), "{follower:?}");
+        let each = loads(Protocol::EPaxos, 5, 0.0);
+        assert!(each.iter().all(|load| close(load.messages, 4.8) && *load == each[0]), "{each:?}");
+    }
+
+    #[test]
+    fn capacity_is_that_of_the_resource_in_use_all_the_time() {
+        let load = ReplicaLoad {
+            messages: 8.0,
+            client_messages: 2.0,
+            values_in: 1.0,
+            values_out: 4.0,
+            values_encoded: 1.0,
+        };
+        let costs = SimCosts { cpu_us_per_message: 1.0, cpu_ns_per_byte: 0.0, nic_mbit_per_s: 0.0 };
+        let cpu = load.capacity(&costs, 1.0, 1000).unwrap();
+        assert!(close(cpu.ops_per_s, 100_000.0) && cpu.saturates == Saturates::Cpu, "{cpu:?}");
+        // 4 × 1000 × 8 bits at 1 Gbit/s take 32 µs; half of the commands being reads, 16.
+        let costs = SimCosts { nic_mbit_per_s: 1000.0, ..costs };
+        let nic = load.capacity(&costs, 1.0, 1000).unwrap();
+        assert!(close(nic.ops_per_s, 31_250.0) && nic.saturates == Saturates::Nic, "{nic:?}");
+        assert!(close(load.capacity(&costs, 0.5, 1000).unwrap().ops_per_s, 62_500.0));
+        assert_eq!(load.capacity(&SimCosts::NONE, 1.0, 1000), None);
+    }
+
+    #[test]
+    fn where_the_pattern_is_another_one_there_is_no_model() {
+        let model = |more: &str| {
+            let workload =
+                Workload::parse("x.toml", &format!("name = \"x\"\n{more}"), &[]).unwrap();
+            let point = Plan::new(&workload).runs[0].point.clone();
+            workload.load_model(Protocol::EPaxos, &point, 0.0)
+        };
+        assert!(model("cluster.batch_commands = 8").is_err());
+        assert!(model("[[faults]]\nat_s = 1\nkill = 0").is_err());
+        // Clients of a slow replica ask less often, so that sites are no longer alike.
+        assert!(model("[[faults]]\nat_s = 1\nslow = { replica = 0, factor = 4 }").is_err());
+        assert!(model("").is_ok());
+    }
+}
