@@ -276,3 +276,88 @@ fn where_a_tenth_of_a_second_has_too_few_replies_for_a_median_the_slowest_is_dra
     }
     assert!(!sites.contains("p50"));
 }
+
+/// What the pretended replicas exchange per operation, more or less; the model says a tenth more.
+fn model_rows(replicas: &[u32], capacity_ops_per_s: Option<f64>) -> Vec<measure::LoadModelRow> {
+    let mut rows = Vec::new();
+    for n in replicas.iter().copied() {
+        for protocol in ["multi-paxos", "epaxos"] {
+            for replica in 0..n {
+                let others = f64::from(n - 1);
+                let messages = match (protocol, replica) {
+                    ("multi-paxos", 0) => 2.2 * others,
+                    ("multi-paxos", _) => 2.2,
+                    _ => 3.3 * others / f64::from(n) + 1.1,
+                };
+                rows.push(measure::LoadModelRow {
+                    protocol: protocol.to_owned(),
+                    driver: "quic".to_owned(),
+                    point: format!("replicas={n},conflict_rate=0"),
+                    replicas: n,
+                    replica,
+                    messages_per_op: Some(messages),
+                    client_messages_per_op: Some(2.0 / f64::from(n)),
+                    values_out_per_op: Some(1.0),
+                    capacity_ops_per_s: capacity_ops_per_s.map(|ops_per_s| ops_per_s / messages),
+                    saturates: capacity_ops_per_s.map(|_| "cpu".to_owned()).unwrap_or_default(),
+                    ..measure::LoadModelRow::default()
+                });
+            }
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_busiest_replica_is_drawn_beside_its_model_with_the_verdict() {
+    let pretence = |name, spoil| Pretence {
+        name,
+        protocols: vec!["multi-paxos", "epaxos"],
+        replicas: vec![3, 5],
+        conflicts: vec![0.0],
+        scale: 0.02,
+        spoil,
+        ..Pretence::default()
+    };
+    let dir = drawn(&pretence("plots-model", |identity, facts| {
+        if identity.replicas == 5 {
+            facts.foreign_cpu_share = Some(0.4);
+        }
+    }));
+    assert!(!stems(&dir).contains("busiest-vs-replicas"), "without a model nothing is drawn");
+    measure::write_rows(&dir, &model_rows(&[3, 5], None)).unwrap();
+    report::draw_all(&dir).expect("plots are drawn");
+    let busiest = svg(&dir, "busiest-vs-replicas");
+    for part in
+        ["model", "messages per op", "ops per its CPU-second", "HOLLOW: NOT VALID", "6 of 12"]
+    {
+        assert!(busiest.contains(part), "{part}");
+    }
+    assert!(svg(&dir, "load-messages").contains(">\nmodel\n<"), "a stroke, and what it is");
+    let text = report::terminal(&dir, report::Style::Plain).unwrap();
+    let line = |start: &str| {
+        let found = text.lines().find(|line| line.trim_start().starts_with(start));
+        found.unwrap_or_else(|| panic!("{start} in {text}")).to_owned()
+    };
+    assert!(line("3 replicas, Multi-Paxos").ends_with(" valid"), "{text}");
+    assert!(line("5 replicas, Multi-Paxos").ends_with("NOT VALID"), "{text}");
+    assert!(line("Multi-Paxos: measured against the model: −").contains("messages"), "{text}");
+    assert!(!text.contains("throughput\n"), "no capacity, no error of it: {text}");
+}
+
+#[test]
+fn where_work_has_a_known_cost_the_throughput_is_held_against_the_models() {
+    let dir = drawn(&Pretence {
+        name: "plots-capacity",
+        protocols: vec!["multi-paxos", "epaxos"],
+        replicas: vec![3],
+        conflicts: vec![0.0],
+        scale: 0.02,
+        ..Pretence::default()
+    });
+    measure::write_rows(&dir, &model_rows(&[3], Some(1_000.0))).unwrap();
+    let text = report::terminal(&dir, report::Style::Plain).unwrap();
+    let of = |name: &str| text.lines().find(|line| line.contains(name)).expect(name).to_owned();
+    assert!(of("Multi-Paxos       r0").contains(" CPU "), "{text}");
+    assert!(of("EPaxos: measured against the model").contains(" throughput"), "{text}");
+}

@@ -152,3 +152,24 @@ fn the_estimate_adds_up() {
     let simulated = self::plan("cluster.driver = \"sim\"\nrepetitions = 2\nload.duration_s = 3600");
     assert_eq!(simulated.estimate(), Duration::from_secs(6), "simulated time is not spent");
 }
+
+#[test]
+fn the_leader_is_swept_for_whom_it_makes_a_difference() {
+    let keys =
+        "repetitions = 1\nprotocols = [\"multi-paxos\", \"epaxos\"]\ncluster.leader = [2, 0]";
+    let local = plan(keys);
+    assert_eq!(
+        lines(&local),
+        ["1 leader=2 multi-paxos", "1 default epaxos", "1 leader=0 multi-paxos"]
+    );
+    assert_eq!(local.runs[0].point.leader, protocols::ReplicaId(2));
+    let seeds: BTreeSet<u64> = local.runs.iter().map(|run| run.seed).collect();
+    assert_eq!(seeds.len(), 1, "who leads does not change what is offered");
+    let asked = plan(&format!("{keys}\nload.routing = \"leader\""));
+    assert_eq!(
+        asked.runs.len(),
+        4,
+        "whom EPaxos' clients ask is then swept, too: {:?}",
+        lines(&asked)
+    );
+}
