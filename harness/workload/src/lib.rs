@@ -56,6 +56,7 @@ mod load;
 mod model;
 mod overrides;
 mod plan;
+mod promises;
 pub mod schedule;
 mod seed;
 pub mod sim_costs;
@@ -67,13 +68,14 @@ pub mod topology;
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
 pub use formula::Prediction;
-pub use load::TopologyFile;
+pub use load::{SiteFile, TopologyFile};
 pub use model::{
     Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
     Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,
 };
 pub use overrides::Override;
 pub use plan::{Plan, Point, Run};
+pub use promises::{Promise, Promises};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;
