@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Client(ClientArguments),
     /// List the protocols, and the workload files under ./workloads with the question that each answers.
     List,
+    /// Show what round trips alone promise each protocol on a matrix of sites, under every leader.
+    Topology(TopologyArguments),
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
     /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
@@ -273,6 +275,19 @@ impl From<HistoryFormat> for check::formats::Format {
             HistoryFormat::Porcupine => Self::Porcupine,
         }
     }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TopologyArguments {
+    /// The name of a topology, or the file of a topology or a workload, such as workloads/wan5.toml.
+    #[arg(value_name = "MATRIX")]
+    pub(crate) matrix: String,
+    /// How many replicas, an odd number; again for more sizes. Absent: the workload's; 3, 5 and all sites of a topology.
+    #[arg(short = 'n', long = "replicas", value_name = "N", value_parser = cluster::odd)]
+    pub(crate) replicas: Vec<usize>,
+    /// How the promises are printed.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
 }
 
 #[derive(Args, Debug)]

@@ -41,6 +41,26 @@ fn written(result: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
+/// Chosen: what fits on a screen, with a margin of four.
+const LINE_CHARS: usize = 96;
+
+/// `text` as lines of whole words.
+pub(crate) fn folded(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().expect("there is at least one line");
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= LINE_CHARS {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 /// Rows as columns, two spaces apart.
 pub(crate) fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width =

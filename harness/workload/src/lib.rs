@@ -57,6 +57,7 @@ mod load_model;
 mod model;
 mod overrides;
 mod plan;
+mod promises;
 pub mod schedule;
 mod seed;
 pub mod sim_costs;
@@ -68,7 +69,7 @@ pub mod topology;
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
 pub use formula::Prediction;
-pub use load::TopologyFile;
+pub use load::{SiteFile, TopologyFile};
 pub use load_model::{Capacity, ReplicaLoad, Saturates};
 pub use model::{
     Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
@@ -76,6 +77,7 @@ pub use model::{
 };
 pub use overrides::Override;
 pub use plan::{Plan, Point, Run};
+pub use promises::{Promise, Promises};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;

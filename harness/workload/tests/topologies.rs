@@ -59,7 +59,58 @@ fn committed_topologies_hold_every_cluster_up_to_their_size_and_say_what_they_ar
         names.extend(topology.name);
     }
     names.sort();
-    assert_eq!(names, ["chain", "ec2-2013", "skewed", "two-groups"]);
+    let published = ["ec2-2013", "ec2-2020", "ec2-2021", "ec2-bailis", "gcp-fantoch", "ibm-2024"];
+    let invented = ["chain", "skewed", "two-groups"];
+    assert_eq!(names, {
+        let mut all = [published.as_slice(), &invented].concat();
+        all.sort_unstable();
+        all
+    });
+}
+
+/// Cells as their sources have them, seen from both ends; the file holds the mean, rounded to what the source shows.
+#[test]
+fn published_matrices_hold_the_cells_of_their_sources() {
+    let both_ends = [
+        ("ec2-2020", "euw1-apne1", 204.431, 204.446),
+        ("ec2-2020", "use1-cac1", 15.118, 15.116),
+        ("ec2-2020", "apse1-sae1", 338.122, 338.124),
+        // Hong Kong's own file was not to be had.
+        ("ec2-2020", "ape1-apne1", 51.164, 51.164),
+        ("ec2-2021", "euw1-cac1", 72.241, 72.243),
+        ("ec2-2021", "apse1-sae1", 321.092, 321.086),
+        ("ec2-2021", "usw1-cac1", 78.614, 78.614),
+        ("ec2-bailis", "VA-CA", 83.8, 83.8),
+        ("ec2-bailis", "SY-SP", 333.0, 339.0),
+        ("ec2-bailis", "TY-SG", 89.6, 89.5),
+        ("gcp-fantoch", "usw2-use4", 60.174, 60.175),
+        ("gcp-fantoch", "euw6-eun1", 38.623, 38.478),
+        ("gcp-fantoch", "ae1-ause1", 138.641, 138.650),
+        ("gcp-fantoch", "euw1-usc1", 104.919, 104.916),
+        ("ibm-2024", "SYD-MAD", 285.0, 281.0),
+        ("ibm-2024", "DAL-TOK", 142.0, 141.0),
+        ("ibm-2024", "FRA-LON", 12.0, 12.0),
+    ];
+    for (name, pair, one_ms, other_ms) in both_ends {
+        let file = folder().join(format!("topologies/{name}.toml"));
+        let topology = Topology::load(&file).unwrap().topology;
+        let sites = topology.sites(topology.sites.len()).unwrap();
+        let (from, to) = pair.split_once('-').unwrap();
+        let place = |site: &str| sites.names.iter().position(|name| name == site).expect(site);
+        let ns = sites.round_trip_ns(place(from), place(to)) as f64;
+        let mean_ns = f64::midpoint(one_ms, other_ms) * 1e6;
+        assert!((ns - mean_ns).abs() <= 501.0, "{name} {pair}: {ns} ns, not {mean_ns}");
+        assert_eq!(sites.one_way_ns[place(from)][place(to)], ns as u64 / 2, "half each way");
+    }
+}
+
+/// Both ends of a pair saw the same within a few milliseconds, so that one round trip stands for both.
+#[test]
+fn published_matrices_are_symmetric() {
+    for name in ["ec2-2013", "ec2-2020", "ec2-2021", "ec2-bailis", "gcp-fantoch", "ibm-2024"] {
+        let topology = Topology::load(&folder().join(format!("topologies/{name}.toml"))).unwrap();
+        assert!(topology.topology.one_way_ms.is_empty() && topology.topology.source.len() > 40);
+    }
 }
 
 /// The numbers of the paper, row by row.

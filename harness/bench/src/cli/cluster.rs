@@ -96,7 +96,7 @@ pub(crate) struct DownArguments {
     pub(crate) keep: bool,
 }
 
-fn odd(text: &str) -> Result<usize, String> {
+pub(super) fn odd(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(replicas) if replicas % 2 == 1 && (3..=51).contains(&replicas) => Ok(replicas),
         _ => Err("must be odd, 3 to 51".to_owned()),

@@ -10,13 +10,16 @@ use std::{
 use protocols::Protocol;
 use workload::{Plan, Topology, Workload};
 
-use crate::{exit::Failure, output, progress::short};
+use crate::{
+    exit::Failure,
+    output::{self, folded},
+    progress::short,
+};
 
 /// Where workload files are looked for.
 const FOLDER: &str = "workloads";
 /// Where site matrices are, inside it.
 const TOPOLOGIES: &str = "topologies";
-const LINE_CHARS: usize = 96;
 
 pub(crate) fn run() -> Result<ExitCode, Failure> {
     let mut text = "Protocols\n".to_owned();
@@ -100,20 +103,4 @@ fn topology(file: &Path) -> String {
         let _ = writeln!(text, "    {line}");
     }
     text
-}
-
-fn folded(text: &str) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is at least one line");
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= LINE_CHARS {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }

@@ -14,3 +14,4 @@ pub(crate) mod replay;
 pub(crate) mod run;
 mod seeded;
 pub(crate) mod soak;
+pub(crate) mod topology;

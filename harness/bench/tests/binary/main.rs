@@ -38,6 +38,8 @@ mod simulated;
 mod soak;
 #[cfg(test)]
 mod standing;
+#[cfg(test)]
+mod topology;
 #[cfg(debug_assertions)]
 #[cfg(test)]
 mod violations;

@@ -8,6 +8,7 @@ mod check;
 mod fault_plan;
 mod faults;
 mod sections;
+mod site_file;
 mod topology;
 mod unsupported;
 
@@ -15,7 +16,7 @@ use std::{fs, path::Path};
 
 use toml::Table;
 
-pub use self::topology::TopologyFile;
+pub use self::{site_file::SiteFile, topology::TopologyFile};
 
 use crate::{
     document::{Document, Origin},

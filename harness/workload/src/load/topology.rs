@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Where the named ones are, beside the workload files.
-const FOLDER: &str = "topologies";
+pub(super) const FOLDER: &str = "topologies";
 /// Where the workload files are, for workloads that are elsewhere.
-const WORKLOADS: &str = "workloads";
+pub(super) const WORKLOADS: &str = "workloads";
 /// chosen: a minute; the longest round trip on the ground is a third of a second.
 const MS_MAX: f64 = 60_000.0;
-const KEYS: &[&str] =
+pub(super) const KEYS: &[&str] =
     &["source", "sites", "jitter_ms", "round_trip_ms", "one_way_ms", "pair_jitter_ms"];
 /// A table in a workload file has no file name to go by.
 const INLINE_KEYS: &[&str] =
@@ -105,7 +105,7 @@ fn find(document: &Document, text: &str) -> Result<PathBuf, LoadError> {
     })
 }
 
-fn read(path: &Path, text: &str) -> Result<(TopologyFile, Place), LoadError> {
+pub(super) fn read(path: &Path, text: &str) -> Result<(TopologyFile, Place), LoadError> {
     let file = path.display().to_string();
     let table: Table = text.parse().map_err(|error| not_toml(&file, text, &error))?;
     let place = Place { origin: Origin { file, flags: Vec::new() }, path: String::new() };
@@ -115,7 +115,7 @@ fn read(path: &Path, text: &str) -> Result<(TopologyFile, Place), LoadError> {
 }
 
 /// Where a topology stands, for errors.
-struct Place {
+pub(super) struct Place {
     origin: Origin,
     /// The dotted key of its table; empty if it is the whole file.
     path: String,

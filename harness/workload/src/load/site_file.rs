@@ -1,0 +1,67 @@
+//! A matrix of sites, wherever it stands: in its own file, under its name, or in the workload that uses it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use protocols::ReplicaId;
+use toml::Table;
+
+use super::{
+    not_toml,
+    topology::{FOLDER, KEYS, WORKLOADS, read},
+};
+use crate::{error::LoadError, model::Workload, topology::Topology};
+
+/// A matrix of sites and what its file says of clusters there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteFile {
+    /// The matrix.
+    pub topology: Topology,
+    /// The sizes of a workload's clusters, in its order; none if the matrix stands alone.
+    pub replicas: Vec<usize>,
+    /// Multi-Paxos' first leader in a workload; none if the matrix stands alone.
+    pub leader: Option<ReplicaId>,
+}
+
+impl SiteFile {
+    /// Reads what `name` stands for: the file of a topology or of a workload if it ends in .toml, else the topology of
+    /// this name in `workloads/topologies/` of the working directory.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as one line.
+    pub fn load(name: &str) -> Result<Self, LoadError> {
+        let path = path_of(name);
+        let file = path.display().to_string();
+        let text = fs::read_to_string(&path).map_err(|error| {
+            let remedy = format!(
+                "cannot be read ({error}): `bench list` names the topologies, a file of your own ends in .toml"
+            );
+            LoadError::of_file(&file, remedy)
+        })?;
+        let table: Table = text.parse().map_err(|error| not_toml(&file, &text, &error))?;
+        // No key of a topology is one of a workload, whose own table has no place at the top.
+        if table.keys().any(|key| KEYS.contains(&key.as_str())) {
+            let (file, _) = read(&path, &text)?;
+            return Ok(Self { topology: file.topology, replicas: Vec::new(), leader: None });
+        }
+        let workload = Workload::load(&path, &[])?;
+        let Some(network) = workload.network else {
+            let remedy = "missing: name one, such as \"ec2-2013\", to have sites to compute with";
+            return Err(LoadError::of_key(&file, "network.topology", None, remedy));
+        };
+        Ok(Self {
+            topology: network.topology,
+            replicas: workload.cluster.replicas.values().to_vec(),
+            leader: Some(workload.cluster.leader),
+        })
+    }
+}
+
+fn path_of(name: &str) -> PathBuf {
+    if name.ends_with(".toml") {
+        return PathBuf::from(name);
+    }
+    Path::new(WORKLOADS).join(FOLDER).join(format!("{name}.toml"))
+}
