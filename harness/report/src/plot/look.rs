@@ -21,6 +21,18 @@ pub(crate) struct Look {
     pub(crate) dashes: &'static [f64],
 }
 
+impl Look {
+    /// Its place among all looks, which is that of its colour among [`colours`].
+    pub(crate) fn place(&self) -> usize {
+        LOOKS.iter().position(|look| look == self).unwrap_or(0)
+    }
+}
+
+/// The colours of all looks, as they are on white.
+pub(crate) fn colours() -> impl Iterator<Item = RGBColor> {
+    LOOKS.iter().map(|look| look.colour)
+}
+
 /// Okabe & Ito, "Color Universal Design" (2008), without its yellow, which is too pale for a line on white.
 const LOOKS: [Look; 7] = [
     Look { colour: RGBColor(213, 94, 0), marker: Marker::Circle, dashes: &[] },
