@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Redraw every plot of a results directory from its CSV files.
     Plot(PlotArguments),
+    /// Write results as one HTML page that needs no network, or as Markdown for a pull request.
+    Report(ReportArguments),
     /// Hold results against figures that a paper published, and both against what the matrix of sites promises.
     Published(PublishedArguments),
     /// Simulate hostile schedules, one per seed, and check each.
@@ -115,6 +117,27 @@ pub(crate) enum Format {
 pub(crate) struct PlotArguments {
     /// The results directory, such as results/latest.
     pub(crate) results: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// Results directories, such as results/latest; a section each.
+    #[arg(value_name = "RESULTS", required = true)]
+    pub(crate) results: Vec<PathBuf>,
+    /// The file; absent, report.html in the first directory, and standard output for Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// How the report is written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A page for a browser.
+    Html,
+    /// GitHub's Markdown.
+    Markdown,
 }
 
 #[derive(Args, Debug)]

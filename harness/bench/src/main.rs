@@ -49,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Plot(arguments) => commands::plot::run(&arguments),
+        Command::Report(arguments) => commands::report::run(&arguments),
         Command::Published(arguments) => commands::published::run(&arguments),
         Command::Soak(arguments) => commands::soak::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),

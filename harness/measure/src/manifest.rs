@@ -22,6 +22,9 @@ pub(crate) const FILE: &str = "manifest.json";
 pub struct Manifest {
     /// The workload's name.
     pub name: String,
+    /// The question that the workload file opens with. Results of older versions do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
     /// The seed everything was drawn from.
     pub seed: u64,
     /// Whether every planned run was made.
@@ -81,6 +84,7 @@ impl Manifest {
     pub fn starting(name: &str, seed: u64, workload: Value) -> Self {
         Self {
             name: name.to_owned(),
+            question: None,
             seed,
             complete: false,
             started_utc: utc_text(std::time::SystemTime::now()),

@@ -18,6 +18,17 @@ pub(crate) struct Cell<'a> {
     pub(crate) violation: bool,
 }
 
+/// How many runs stand behind a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Tally {
+    /// Number of repetitions.
+    pub(crate) runs: usize,
+    /// How many of them may be quoted.
+    pub(crate) valid_runs: usize,
+    /// Whether any of them contradicted itself.
+    pub(crate) violation: bool,
+}
+
 /// The replica that handled the most messages.
 #[derive(Debug)]
 pub(crate) struct Busiest {
@@ -91,6 +102,23 @@ impl Cell<'_> {
 
     /// What stands beside the figures.
     pub(crate) fn verdict(&self) -> String {
+        self.tally().verdict()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        let Self { runs, valid_runs, violation, .. } = *self;
+        Tally { runs, valid_runs, violation }
+    }
+}
+
+impl Tally {
+    /// How many runs a figure is taken from: the valid ones, or all where none is.
+    pub(crate) fn counted(self) -> usize {
+        if self.valid_runs > 0 { self.valid_runs } else { self.runs }
+    }
+
+    /// What stands beside a figure.
+    pub(crate) fn verdict(self) -> String {
         match (self.violation, self.valid_runs, self.runs) {
             (true, ..) => "VIOLATION".to_owned(),
             (_, 0, _) => "NOT VALID".to_owned(),

@@ -70,7 +70,7 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
 }
 
 /// Commit latencies beside their formulas; none but of simulations between sites.
-fn formulas(dir: &Path) -> Result<Vec<FormulaRow>, ReportError> {
+pub(crate) fn formulas(dir: &Path) -> Result<Vec<FormulaRow>, ReportError> {
     if !dir.join(FormulaRow::FILE).exists() {
         return Ok(Vec::new());
     }

@@ -1,7 +1,8 @@
-//! Terminal tables, JSON and plots, drawn from the files of a results directory alone.
+//! Terminal tables, JSON, plots, HTML and Markdown, drawn from the files of a results directory alone.
 //!
 //! [`terminal()`], [`json()`] and [`draw_all`] each take the directory and read `manifest.json` and the CSV files in it;
-//! nothing is passed to them that a later reader would not have. [`published()`] takes a file of a paper's figures beside.
+//! nothing is passed to them that a later reader would not have. [`html()`] and [`markdown()`] take several directories,
+//! [`published()`] a file of a paper's figures beside.
 //!
 //! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
@@ -10,10 +11,13 @@
 
 mod bottleneck;
 mod cell;
+mod document;
 mod error;
 mod gaps;
+mod html;
 mod json;
 mod kept;
+mod markdown;
 mod numbers;
 mod plot;
 mod published;
@@ -25,7 +29,9 @@ mod verdict;
 mod windows;
 
 pub use error::ReportError;
+pub use html::{FILE as HTML_FILE, html};
 pub use json::json;
+pub use markdown::markdown;
 pub use plot::draw_all;
 pub use published::{Markup, published};
 pub use terminal::{Style, terminal};

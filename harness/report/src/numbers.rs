@@ -139,7 +139,7 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// 1024 as "1 KiB".
 pub(crate) fn bytes(value: f64) -> String {
-    for (unit, name) in [(1_048_576.0, "MiB"), (1_024.0, "KiB")] {
+    for (unit, name) in [(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1_024.0, "KiB")] {
         if value >= unit {
             return format!("{} {name}", trimmed((value / unit * 100.0).round() / 100.0));
         }

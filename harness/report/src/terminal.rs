@@ -29,6 +29,8 @@ const GOOD: Paint = AnsiColor::Green.on_default();
 const WARN: Paint = AnsiColor::Yellow.on_default().bold();
 const BAD: Paint = AnsiColor::Red.on_default().bold();
 
+pub(crate) const GAPS_HEADING: &str = "After each fault, at the longest";
+
 /// Chosen: more sentences than this are not read.
 const COMPARISONS_MAX: usize = 8;
 
@@ -63,6 +65,12 @@ fn painted(text: &str, paint: Paint, colour: bool) -> String {
 fn heading(results: &Results, colour: bool) -> String {
     let mut text = painted(fold(&results.origin_text(), 2).trim_end(), BOLD, colour);
     text.push('\n');
+    text.push_str(&fold(&setting_text(results), 2));
+    text
+}
+
+/// What all runs had in common.
+pub(crate) fn setting_text(results: &Results) -> String {
     let row = &results.summary[0];
     let mut parts = vec![format!("{} loop", row.mode)];
     let constant = |key: &str| results.dimension(key).is_none();
@@ -78,8 +86,7 @@ fn heading(results: &Results, colour: bool) -> String {
         say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
     }
     parts.push(format!("{} s per run", results.manifest.duration_s));
-    text.push_str(&fold(&parts.join(" · "), 2));
-    text
+    parts.join(" · ")
 }
 
 /// A heading and a table per point; the columns line up across all of them.
@@ -106,14 +113,13 @@ fn blocks(results: &Results, colour: bool) -> String {
     text
 }
 
+/// The columns of the table, said in two lines.
+pub(crate) const HEADERS: [[&str; 12]; 2] = [
+    ["", "ops/s", "ms", "ms", "ms", "ops/", "commit", "exec", "fast", "busiest", "", ""],
+    ["", "", "p50", "p99", "p99.9", "CPU-s", "p50", "p50", "path", "messages", "CPU", "verdict"],
+];
+
 fn rows(results: &Results, point: &Point) -> Vec<Vec<Painted>> {
-    const HEADERS: [[&str; 12]; 2] = [
-        ["", "ops/s", "ms", "ms", "ms", "ops/", "commit", "exec", "fast", "busiest", "", ""],
-        [
-            "", "", "p50", "p99", "p99.9", "CPU-s", "p50", "p50", "path", "messages", "CPU",
-            "verdict",
-        ],
-    ];
     let headers = HEADERS.map(|header| header.map(|text| Painted::new(text, DIM)).into());
     let cells = results.protocols.iter().filter_map(|protocol| {
         Some(line(results, protocol, &results.cell(&point.text, protocol)?))
@@ -121,7 +127,8 @@ fn rows(results: &Results, point: &Point) -> Vec<Vec<Painted>> {
     headers.into_iter().chain(cells).collect()
 }
 
-fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Painted> {
+/// A row of the table: the figures of a protocol at a point, the verdict last.
+pub(crate) fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Painted> {
     let figure = |figure: fn(&SummaryRow) -> Option<f64>| cell.spread(figure);
     let millis = |spread: Option<Spread>| text_of(spread, |us| digits3(us / 1e3));
     let busiest = results.busiest(cell);
@@ -183,6 +190,11 @@ fn busiest_text(busiest: &Busiest) -> String {
 }
 
 fn key(results: &Results, colour: bool) -> String {
+    painted(fold(&key_text(results), 0).trim_end(), DIM, colour) + "\n"
+}
+
+/// What the columns of the table mean.
+pub(crate) fn key_text(results: &Results) -> String {
     let repetitions = results.summary.iter().map(|row| row.repetition).max().unwrap_or(1);
     let spread = match repetitions {
         1 => "one repetition, so the spread is not known".to_owned(),
@@ -191,26 +203,23 @@ fn key(results: &Results, colour: bool) -> String {
             spread_name(usize::try_from(count).unwrap_or(usize::MAX))
         ),
     };
-    let text = format!(
+    format!(
         "ops/s: {spread}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
          messages and CPU time over the replicas' mean."
-    );
-    painted(fold(&text, 0).trim_end(), DIM, colour) + "\n"
+    )
 }
 
 fn comparisons(results: &Results, colour: bool) -> String {
-    let comparisons = results.comparisons();
-    let mut text = String::new();
-    if comparisons.is_empty() {
-        return text;
+    list("Summary", &findings(results), colour)
+}
+
+/// A heading over indented lines; nothing if there are none.
+fn list(heading: &str, lines: &[String], colour: bool) -> String {
+    if lines.is_empty() {
+        return String::new();
     }
-    let _ = writeln!(text, "\n{}", painted("Summary", BOLD, colour));
-    for comparison in comparisons.iter().take(COMPARISONS_MAX) {
-        text.push_str(&fold(&sentence(results, comparison), 4));
-    }
-    if let Some(more @ 1..) = comparisons.len().checked_sub(COMPARISONS_MAX) {
-        let _ = writeln!(text, "  … and {more} more points, see summary.csv");
-    }
+    let mut text = format!("\n{}\n", painted(heading, BOLD, colour));
+    lines.iter().for_each(|line| text.push_str(&fold(&format!("  {line}"), 4)));
     text
 }
 
@@ -222,37 +231,51 @@ fn bottlenecks(results: &Results, colour: bool) -> String {
     }
 }
 
+/// How the protocols compare, a sentence per point.
+pub(crate) fn findings(results: &Results) -> Vec<String> {
+    let comparisons = results.comparisons();
+    let told = comparisons.iter().take(COMPARISONS_MAX);
+    let mut lines: Vec<String> = told.map(|comparison| sentence(results, comparison)).collect();
+    if let Some(more @ 1..) = comparisons.len().checked_sub(COMPARISONS_MAX) {
+        lines.push(format!("… and {more} more points, see summary.csv"));
+    }
+    lines
+}
+
 /// What each fault cost in silence.
 fn gaps(results: &Results, colour: bool) -> String {
-    let mut text = String::new();
+    list(GAPS_HEADING, &gap_lines(results), colour)
+}
+
+/// A sentence per fault that is told.
+pub(crate) fn gap_lines(results: &Results) -> Vec<String> {
+    let mut lines = Vec::new();
     for point in &results.points {
         let all = results.gap_sentences(point);
-        if all.is_empty() {
-            continue;
-        }
-        if text.is_empty() {
-            let _ =
-                writeln!(text, "\n{}", painted("After each fault, at the longest", BOLD, colour));
-        }
         let label = match results.label(point, None) {
             label if label.is_empty() => String::new(),
             label => format!(", {label}"),
         };
         for of in all {
             for sentence in &of.sentences {
-                text.push_str(&fold(&format!("  {}{label}: {sentence}", of.protocol), 4));
+                lines.push(format!("{}{label}: {sentence}", of.protocol));
             }
             if of.more > 0 {
-                let _ = writeln!(text, "    … and {} more faults, see gaps.csv", of.more);
+                lines.push(format!("  … and {} more faults, see gaps.csv", of.more));
             }
         }
     }
-    text
+    lines
+}
+
+/// What was done to the network on purpose.
+fn network(results: &Results, colour: bool) -> String {
+    list("Emulated network", &network_lines(results), colour)
 }
 
 /// What was done to the network on purpose, by layer, over all runs; nothing if nothing was.
-fn network(results: &Results, colour: bool) -> String {
-    let mut lines = String::new();
+pub(crate) fn network_lines(results: &Results) -> Vec<String> {
+    let mut lines = Vec::new();
     for (layer, name) in
         [("packet", "Packets, under QUIC"), ("message", "Messages between replicas, above QUIC")]
     {
@@ -261,7 +284,7 @@ fn network(results: &Results, colour: bool) -> String {
         rows.for_each(|row| all.add(&row.layer_report()));
         let words = all.in_words();
         if !words.is_empty() {
-            lines.push_str(&fold(&format!("  {name}: {words}."), 4));
+            lines.push(format!("{name}: {words}."));
         }
     }
     for row in &results.networks {
@@ -271,34 +294,24 @@ fn network(results: &Results, colour: bool) -> String {
             let label = point.map(|point| results.label(point, None));
             let at = label.filter(|label| !label.is_empty());
             let at = at.map_or_else(String::new, |label| format!(", {label}"));
-            let text = format!(
-                "  {protocol}{at}, {process}: {had:.2} times its CPU time ({asked:.2} asked)."
-            );
-            lines.push_str(&fold(&text, 4));
+            lines.push(format!(
+                "{protocol}{at}, {process}: {had:.2} times its CPU time ({asked:.2} asked)."
+            ));
         }
     }
-    if lines.is_empty() {
-        return lines;
-    }
-    format!("\n{}\n{lines}", painted("Emulated network", BOLD, colour))
+    lines
 }
 
 fn sentence(results: &Results, comparison: &Comparison) -> String {
     match results.label(&comparison.point, None) {
-        label if label.is_empty() => format!("  {}", comparison.text()),
-        label => format!("  At {label}: {}", comparison.text()),
+        label if label.is_empty() => comparison.text(),
+        label => format!("At {label}: {}", comparison.text()),
     }
 }
 
 /// What became of acknowledged writes, and how replicas came back.
 fn kept(results: &Results, colour: bool) -> String {
-    let lines = results.kept_lines();
-    if lines.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("\n{}\n", painted("Kept", BOLD, colour));
-    lines.iter().for_each(|line| text.push_str(&fold(&format!("  {line}"), 4)));
-    text
+    list("Kept", &results.kept_lines(), colour)
 }
 
 fn verdict(results: &Results, colour: bool) -> String {
@@ -314,11 +327,8 @@ fn verdict(results: &Results, colour: bool) -> String {
 }
 
 fn warning_text(warning: &Warning, colour: bool) -> String {
-    let (word, paint) = match warning.severity {
-        Severity::Warning => ("warning", WARN),
-        Severity::Invalid => ("not valid", BAD),
-        Severity::Violation => ("VIOLATION", BAD),
-    };
+    let word = severity_word(warning.severity);
+    let paint = if warning.severity == Severity::Warning { WARN } else { BAD };
     let advice = match warning.advice.as_str() {
         "" => String::new(),
         advice => format!(": {advice}"),
@@ -326,4 +336,13 @@ fn warning_text(warning: &Warning, colour: bool) -> String {
     let text = fold(&format!("{word}: {}{advice}", warning.text), 4);
     // Painted after folding, so that the codes do not count as width.
     text.replacen(word, &painted(word, paint, colour), 1)
+}
+
+/// How grave a warning is.
+pub(crate) const fn severity_word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "warning",
+        Severity::Invalid => "not valid",
+        Severity::Violation => "VIOLATION",
+    }
 }

@@ -2,12 +2,69 @@
 
 use measure::{Checked, Linearizable, SummaryRow};
 
-use crate::cell::quotable;
+use crate::cell::{is_violation, quotable};
 use crate::numbers::{grouped, spread_name};
 use crate::results::Results;
 use crate::table::fold;
 
+/// What may be done with results as a whole, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grade {
+    Valid,
+    /// Some runs are not valid, and the figures are taken from the others.
+    Partly,
+    NotValid,
+    Violation,
+}
+
+impl Grade {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "VALID",
+            Self::Partly => "PARTLY VALID",
+            Self::NotValid => "NOT VALID",
+            Self::Violation => "VIOLATION",
+        }
+    }
+
+    /// The grade of one run.
+    pub(crate) fn of_run(row: &SummaryRow) -> Self {
+        match (is_violation(row), quotable(row)) {
+            (true, _) => Self::Violation,
+            (false, true) => Self::Valid,
+            (false, false) => Self::NotValid,
+        }
+    }
+}
+
 impl Results {
+    /// The grade of all runs together, and why in figures: "3 of 18 runs may not be quoted".
+    pub(crate) fn grade(&self) -> (Grade, String) {
+        let grades: Vec<Grade> = self.summary.iter().map(Grade::of_run).collect();
+        let count = |grade| grades.iter().filter(|other| **other == grade).count();
+        let (all, not_valid, violations) =
+            (grades.len(), count(Grade::NotValid), count(Grade::Violation));
+        let mut parts = Vec::new();
+        if violations > 0 {
+            parts.push(format!("{violations} of {all} runs contradict consistency"));
+        }
+        if not_valid > 0 {
+            parts.push(format!("{not_valid} of {all} runs may not be quoted"));
+        }
+        if !self.manifest.complete {
+            parts.push(format!("{all} of {} planned runs are here", self.manifest.runs_planned));
+        }
+        let grade = match (violations, parts.is_empty()) {
+            (0, true) => Grade::Valid,
+            (0, false) => Grade::NotValid,
+            _ => Grade::Violation,
+        };
+        if grade == Grade::Valid {
+            parts.push(format!("all {all} runs may be quoted"));
+        }
+        (grade, parts.join(", "))
+    }
+
     /// For instance: 18 of 18 runs valid · replicas agree · linearizable (123,456 operations on 49 keys checked)
     pub(crate) fn verdict_text(&self) -> String {
         let rows: Vec<&SummaryRow> = self.summary.iter().collect();
@@ -24,6 +81,15 @@ impl Results {
     /// The lines under a plot: `has_spread` if it shows medians with their spread, `has_invalid` if it shows a run that is
     /// not valid.
     pub(crate) fn footer(&self, has_spread: bool, has_invalid: bool) -> Vec<String> {
+        let verdict = format!("verdict: {}", self.verdict_text());
+        [verdict, self.origin_text(), self.marks_text(has_spread, has_invalid)]
+            .iter()
+            .flat_map(|text| fold(text, 2).lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// What the marks of a plot mean.
+    pub(crate) fn marks_text(&self, has_spread: bool, has_invalid: bool) -> String {
         let repetitions = self.summary.iter().map(|row| row.repetition).max().unwrap_or(1);
         let mut marks = match usize::try_from(repetitions).unwrap_or(usize::MAX) {
             1 => "one repetition".to_owned(),
@@ -33,11 +99,7 @@ impl Results {
         if has_invalid {
             marks.push_str(" · HOLLOW: NOT VALID, do not quote");
         }
-        let verdict = format!("verdict: {}", self.verdict_text());
-        [verdict, self.origin_text(), marks]
-            .iter()
-            .flat_map(|text| fold(text, 2).lines().map(str::to_owned).collect::<Vec<_>>())
-            .collect()
+        marks
     }
 
     /// For instance: conflict-sweep · seed 42 · 2026-01-31 · Some CPU, 2 cores

@@ -11,6 +11,7 @@ pub(crate) mod node;
 pub(crate) mod plot;
 pub(crate) mod published;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 mod seeded;
 pub(crate) mod soak;

@@ -75,6 +75,7 @@ fn manifest(workload: &Workload, plan: &Plan) -> Manifest {
     let full = serde_json::to_value(workload).expect("a workload is plain data");
     let timeouts = GivenTimeouts::from(workload.timeouts());
     let mut manifest = Manifest::starting(&workload.name, workload.seed, full);
+    manifest.question.clone_from(&workload.question);
     manifest.duration_s = workload.load.duration_s;
     manifest.warmup_s = workload.load.warmup_s;
     manifest.runs_planned = plan.runs.len() as u64;

@@ -31,6 +31,8 @@ mod place;
 #[cfg(test)]
 mod published;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod simulated;

@@ -1,12 +1,30 @@
 //! Axes: from a value to a place between 0 and 1, and the ticks on the way.
 
-use crate::numbers::short;
+use crate::numbers::{bytes, digits3, grouped, human, percent, short};
 
 /// How values are spread along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scale {
     Linear,
     Log,
+}
+
+/// What a value on an axis is, for whoever reads one off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Reading {
+    Number,
+    /// A part of 1, read as a percentage.
+    Share,
+    Bytes,
+    /// In µs, read in the axis' unit.
+    Duration {
+        unit_us: f64,
+    },
+    Seconds,
+    /// The quantile 1 − 10⁻ˣ.
+    Nines,
+    /// The place of a label.
+    Place,
 }
 
 /// A tick: where, and what it says.
@@ -21,6 +39,7 @@ pub(crate) struct Tick {
 pub(crate) struct Axis {
     pub(crate) label: String,
     pub(crate) scale: Scale,
+    pub(crate) reading: Reading,
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) ticks: Vec<Tick>,
@@ -39,6 +58,7 @@ impl Axis {
         Self {
             label: label.to_owned(),
             scale: Scale::Linear,
+            reading: Reading::Number,
             low: 0.0,
             high,
             ticks: steps(step, high).map(|at| Tick { at, label: short(at) }).collect(),
@@ -63,6 +83,7 @@ impl Axis {
         } else {
             Self::log(&label, smallest / unit_us, largest / unit_us)
         };
+        axis.reading = Reading::Duration { unit_us };
         axis.low *= unit_us;
         axis.high *= unit_us;
         axis.ticks.iter_mut().for_each(|tick| tick.at *= unit_us);
@@ -87,7 +108,8 @@ impl Axis {
             .filter(|at| (low..=high).contains(at))
             .map(|at| Tick { at, label: short(at) })
             .collect();
-        Self { label: label.to_owned(), scale: Scale::Log, low, high, ticks }
+        let (label, reading) = (label.to_owned(), Reading::Number);
+        Self { label, scale: Scale::Log, reading, low, high, ticks }
     }
 
     /// An axis with a place per label: 0, 1, 2, …
@@ -97,7 +119,43 @@ impl Axis {
         let last = ticks.last().map_or(0.0, |tick| tick.at);
         let margin = if ticks.len() > 1 { 0.3 } else { 0.5 };
         let label = label.to_owned();
-        Self { label, scale: Scale::Linear, low: -margin, high: last + margin, ticks }
+        let (scale, reading) = (Scale::Linear, Reading::Place);
+        Self { label, scale, reading, low: -margin, high: last + margin, ticks }
+    }
+
+    /// A value with its unit, as precisely as a measured one is worth.
+    pub(crate) fn text(&self, value: f64) -> String {
+        const GROUPED_MAX: f64 = 1e5;
+        match self.reading {
+            Reading::Number if value.fract() == 0.0 && (0.0..GROUPED_MAX).contains(&value) => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0 to 1e5"
+                )]
+                let count = value as u64;
+                grouped(count)
+            }
+            Reading::Number => human(value),
+            Reading::Share => percent(value),
+            Reading::Bytes => bytes(value),
+            Reading::Duration { unit_us } => {
+                let unit = if unit_us < 1e3 {
+                    "µs"
+                } else if unit_us < 1e6 {
+                    "ms"
+                } else {
+                    "s"
+                };
+                format!("{} {unit}", digits3(value / unit_us))
+            }
+            Reading::Seconds => format!("{value:.2} s"),
+            Reading::Nines => quantile_text(1.0 - 10f64.powf(-value)),
+            Reading::Place => {
+                let near = |tick: &&Tick| (tick.at - value).abs() < 0.5;
+                self.ticks.iter().find(near).map(|tick| tick.label.clone()).unwrap_or_default()
+            }
+        }
     }
 
     /// Where `value` lies, 0 at the low end and 1 at the high end.
@@ -107,6 +165,16 @@ impl Axis {
             Scale::Log => (value / self.low).log10() / (self.high / self.low).log10(),
         }
     }
+}
+
+/// A quantile as a percentage, with all the nines that it has.
+pub(crate) fn quantile_text(quantile: f64) -> String {
+    if quantile > 0.9999 {
+        // Beyond two decimals a percentage is rounded; the digits are spelt out.
+        let digits = format!("{:.5}", quantile * 100.0);
+        return format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'));
+    }
+    percent(quantile)
 }
 
 /// The smallest of 1, 2, 2.5, 5 × 10ⁿ that is at least `rough`.
@@ -155,6 +223,22 @@ mod tests {
         assert_eq!(labels(&wide), ["0.1", "0.3", "1", "3", "10", "30"]);
         assert_eq!(Axis::durations("latency", [5.0]).label, "latency (µs)");
         assert_eq!(Axis::durations("latency", []).scale, Scale::Linear);
+    }
+
+    #[test]
+    fn values_are_read_off_with_their_unit() {
+        let plain = Axis::from_zero("", [1.0]);
+        assert_eq!([16.0, 41_234.5, 0.5].map(|value| plain.text(value)), ["16", "41.2k", "0.50"]);
+        assert_eq!(Axis::durations("", [1_500.0]).text(380.5), "0.38 ms");
+        assert_eq!(Axis::ordinal("", ["a".to_owned(), "b".to_owned()]).text(1.0), "b");
+        let read = |reading, value| Axis { reading, ..plain.clone() }.text(value);
+        assert_eq!(read(Reading::Share, 0.02), "2 %");
+        assert_eq!(read(Reading::Bytes, 1_024.0), "1 KiB");
+        assert_eq!(read(Reading::Seconds, 12.35), "12.35 s");
+        assert_eq!(
+            [1.0, 2.0, 5.0].map(|nines| read(Reading::Nines, nines)),
+            ["90 %", "99 %", "99.999 %"]
+        );
     }
 
     #[test]

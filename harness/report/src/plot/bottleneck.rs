@@ -1,7 +1,7 @@
 //! What the busiest replica does as the cluster grows, measured and by the model.
 
 use super::axis::Axis;
-use super::look::{INK, Look, Marker, look};
+use super::look::{Look, Marker, display_name, look};
 use super::model::{Entry, Figure, Line, Mark, Panel};
 use super::sweep::{dimension_axis, entries, facets, paged};
 use crate::bottleneck::Bottleneck;
@@ -24,7 +24,10 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let several = facets.len() > 1;
     let simulated = results.load_model.iter().any(|row| row.capacity_ops_per_s.is_some());
     let mut legend = entries(results);
-    legend.push(Entry { label: "model".to_owned(), look: model_look(INK) });
+    legend.extend(results.protocols.iter().map(|protocol| Entry {
+        label: model_name(protocol),
+        look: model_look(look(&results.protocols, protocol)),
+    }));
     let figures = (1..).zip(facets).flat_map(|(number, (label, points))| {
         let panel = |title: &str, unit: &str, measured: Measured, modelled: Modelled| {
             let lines = lines(results, (place, &positions), &points, measured, modelled);
@@ -80,21 +83,33 @@ fn lines(
             let Some(of) = results.bottleneck(point, protocol) else { continue };
             let position = values.iter().position(|value| *value == point.values[place]);
             let Some(x) = position.map(|index| positions[index]) else { continue };
-            let valid = of.cell.is_valid();
+            let (valid, tally) = (of.cell.is_valid(), of.cell.tally());
             seen.extend(measured(&of).map(|spread| Mark {
                 x,
                 y: spread.median,
                 low: spread.low,
                 high: spread.high,
                 valid,
+                tally,
             }));
-            said.extend(modelled(&of).map(|y| Mark { x, y, low: y, high: y, valid }));
+            said.extend(modelled(&of).map(|y| Mark { x, y, low: y, high: y, valid, tally }));
         }
-        let line = |look, points| Line { look, points, joined: true, band: false, marker_every: 1 };
-        lines.push(line(model_look(own), said));
-        lines.push(line(own, seen));
+        let line = |name, look, points| Line {
+            name,
+            look,
+            points,
+            joined: true,
+            band: false,
+            marker_every: 1,
+        };
+        lines.push(line(model_name(protocol), model_look(own), said));
+        lines.push(line(display_name(protocol), own, seen));
     }
     lines
+}
+
+fn model_name(protocol: &str) -> String {
+    format!("{}, model", display_name(protocol))
 }
 
 fn model_look(own: Look) -> Look {

@@ -3,11 +3,10 @@
 
 use measure::CdfRow;
 
-use super::axis::{Axis, Scale, Tick};
-use super::look::look;
+use super::axis::{Axis, Reading, Scale, Tick, quantile_text};
+use super::look::{display_name, look};
 use super::model::{Figure, Line, Mark, Panel};
 use super::sweep::{entries, paged};
-use crate::numbers::percent;
 use crate::results::{Point, Results};
 
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
@@ -20,11 +19,13 @@ fn panel(results: &Results, point: &Point) -> Panel {
     let rows: Vec<&CdfRow> = results.cdf.iter().filter(|row| row.point == point.text).collect();
     let y = Axis::durations("latency", rows.iter().map(|row| row.latency_us));
     let tail = rows.iter().map(|row| nines(row.quantile)).fold(1.0, f64::max);
-    let lines = results.protocols.iter().map(|protocol| line(results, &rows, protocol)).collect();
+    let lines = results.protocols.iter();
+    let lines = lines.filter_map(|protocol| line(results, point, &rows, protocol)).collect();
     Panel { lines, ..Panel::new(&results.label(point, None), percentile_axis(tail), y) }
 }
 
-fn line(results: &Results, rows: &[&CdfRow], protocol: &str) -> Line {
+fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> Option<Line> {
+    let tally = results.cell(&point.text, protocol)?.tally();
     let points: Vec<Mark> = rows
         .iter()
         .filter(|row| row.protocol == protocol)
@@ -34,11 +35,13 @@ fn line(results: &Results, rows: &[&CdfRow], protocol: &str) -> Line {
             low: row.latency_us,
             high: row.latency_us,
             valid: row.valid,
+            tally,
         })
         .collect();
     let marker_every = points.len().div_ceil(6);
     let look = look(&results.protocols, protocol);
-    Line { look, points, joined: true, band: false, marker_every }
+    let name = display_name(protocol);
+    Some(Line { name, look, points, joined: true, band: false, marker_every })
 }
 
 /// 0.9 is 1, 0.99 is 2, and so on.
@@ -50,20 +53,12 @@ fn percentile_axis(tail: f64) -> Axis {
     let quantiles = [0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999, 0.999_999_9];
     let ticks = quantiles
         .iter()
-        .map(|quantile| Tick { at: nines(*quantile), label: tick_label(*quantile) })
+        .map(|quantile| Tick { at: nines(*quantile), label: quantile_text(*quantile) })
         .filter(|tick| tick.at <= tail + 1e-9)
         .collect();
     let label = "percentile of operations".to_owned();
-    Axis { label, scale: Scale::Linear, low: 0.0, high: tail, ticks }
-}
-
-fn tick_label(quantile: f64) -> String {
-    if quantile > 0.9999 {
-        // Beyond two decimals a percentage is rounded; the digits are spelt out.
-        let digits = format!("{:.5}", quantile * 100.0);
-        return format!("{} %", digits.trim_end_matches('0'));
-    }
-    percent(quantile)
+    let (scale, reading) = (Scale::Linear, Reading::Nines);
+    Axis { label, scale, reading, low: 0.0, high: tail, ticks }
 }
 
 #[cfg(test)]
@@ -75,6 +70,6 @@ mod tests {
         let axis = percentile_axis(nines(0.999));
         let labels: Vec<&str> = axis.ticks.iter().map(|tick| tick.label.as_str()).collect();
         assert_eq!(labels, ["0 %", "50 %", "90 %", "99 %", "99.9 %"]);
-        assert_eq!(tick_label(0.99999), "99.999 %");
+        assert_eq!(quantile_text(0.99999), "99.999 %");
     }
 }

@@ -2,7 +2,7 @@
 
 use measure::{ReplicaRow, Role};
 
-use super::axis::{Axis, Scale, Tick};
+use super::axis::{Axis, Reading, Scale, Tick};
 use super::look::{INK, display_name, look};
 use super::model::{Bar, Entry, Figure, Mark, Panel};
 use super::sweep::paged;
@@ -66,7 +66,8 @@ fn panel(results: &Results, point: &Point, unit: &str, load: Load, modelled: boo
     if bars.len() > LABELLED_BARS_MAX {
         bars.iter_mut().for_each(|bar| bar.label.clear());
     }
-    let axis = Axis { label: String::new(), scale: Scale::Linear, low: -0.8, high: x - 1.2, ticks };
+    let (label, scale, reading) = (String::new(), Scale::Linear, Reading::Place);
+    let axis = Axis { label, scale, reading, low: -0.8, high: x - 1.2, ticks };
     // Room for the label above the tallest bar.
     let y = Axis::from_zero(unit, bars.iter().map(|bar| bar.mark.high * 1.1));
     Panel { bars, ..Panel::new(&results.label(point, None), axis, y) }
@@ -90,7 +91,14 @@ fn bar(
         figures.extend(load(row).map(|value| value / run.operations as f64));
     }
     let spread = Spread::of(figures)?;
+    let place = match role {
+        Role::Leader => format!("replica {replica}, leader"),
+        Role::Follower => format!("replica {replica}, follower"),
+        Role::Peer => format!("replica {replica}"),
+    };
     Some(Bar {
+        name: display_name(protocol),
+        place,
         look: look(&results.protocols, protocol),
         mark: Mark {
             x,
@@ -98,6 +106,7 @@ fn bar(
             low: spread.low,
             high: spread.high,
             valid: cell.is_valid(),
+            tally: cell.tally(),
         },
         width: 0.84,
         emphasis: role != Role::Follower,

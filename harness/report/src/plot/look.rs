@@ -23,6 +23,18 @@ pub(crate) struct Look {
     pub(crate) dashes: &'static [f64],
 }
 
+impl Look {
+    /// Its place among all looks, which is that of its colour among [`colours`].
+    pub(crate) fn place(&self) -> usize {
+        LOOKS.iter().position(|look| look.colour == self.colour).unwrap_or(0)
+    }
+}
+
+/// The colours of all looks, as they are on white.
+pub(crate) fn colours() -> impl Iterator<Item = RGBColor> {
+    LOOKS.iter().map(|look| look.colour)
+}
+
 /// Okabe & Ito, "Color Universal Design" (2008), without its yellow, which is too pale for a line on white.
 const LOOKS: [Look; 7] = [
     Look { colour: RGBColor(213, 94, 0), marker: Marker::Circle, dashes: &[] },
@@ -39,8 +51,7 @@ const LOOKS: [Look; 7] = [
 ];
 
 /// The look of what belongs to no protocol.
-pub(crate) const INK: Look =
-    Look { colour: RGBColor(30, 30, 30), marker: Marker::None, dashes: &[] };
+pub(crate) const INK: Look = Look { colour: RGBColor(0, 0, 0), marker: Marker::None, dashes: &[] };
 
 /// Names that are written otherwise than they are typed, and that keep their look in every plot. A protocol that is
 /// not here is drawn under its own name, with the next look.

@@ -4,13 +4,13 @@
 //! plain data; [`render`] draws any figure onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what
 //! is in a figure can be tested without looking at pixels.
 
-mod axis;
+pub(crate) mod axis;
 mod bottleneck;
 mod canvas;
 mod cdf;
 mod load;
-mod look;
-mod model;
+pub(crate) mod look;
+pub(crate) mod model;
 mod render;
 mod sweep;
 mod timeline;
@@ -43,7 +43,8 @@ pub fn draw_all(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     Ok(drawn)
 }
 
-fn figures(results: &Results) -> Vec<Figure> {
+/// Every figure that the results support, as data.
+pub(crate) fn figures(results: &Results) -> Vec<Figure> {
     let mut figures = Vec::new();
     figures.extend(sweep::figures(results));
     figures.extend(cdf::figures(results));

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::look::Look;
+use crate::cell::Tally;
 
 /// A file's worth of panels, one above the other.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Panel {
 /// A line with markers and error bars.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
+    /// What it is of, as the legend has it.
+    pub(crate) name: String,
     pub(crate) look: Look,
     pub(crate) points: Vec<Mark>,
     pub(crate) joined: bool,
@@ -54,11 +57,17 @@ pub(crate) struct Mark {
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) valid: bool,
+    /// The runs that it was taken from.
+    pub(crate) tally: Tally,
 }
 
 /// A bar from zero. One that is not valid is drawn hollow.
 #[derive(Clone, Debug)]
 pub(crate) struct Bar {
+    /// What it is of, as a legend has it.
+    pub(crate) name: String,
+    /// Which of several bars of that name: the replica.
+    pub(crate) place: String,
     pub(crate) look: Look,
     pub(crate) mark: Mark,
     pub(crate) width: f64,

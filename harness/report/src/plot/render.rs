@@ -357,12 +357,15 @@ mod tests {
     use super::super::canvas::register_fonts;
     use super::super::look::look;
     use super::*;
+    use crate::cell::Tally;
 
     fn figure(valid: bool) -> Figure {
         let look = look(&[], "epaxos");
         let marks = [(0.0, 10.0), (1.0, 40.0)];
-        let points = marks.map(|(x, y)| Mark { x, y, low: y * 0.8, high: y * 1.2, valid });
-        let line = Line { look, points: points.into(), joined: true, band: false, marker_every: 1 };
+        let tally = Tally { runs: 1, valid_runs: usize::from(valid), violation: false };
+        let mark = |(x, y)| Mark { x, y, low: y * 0.8, high: y * 1.2, valid, tally };
+        let (name, points) = ("EPaxos".to_owned(), marks.map(mark).into());
+        let line = Line { name, look, points, joined: true, band: false, marker_every: 1 };
         let x = Axis::ordinal("key", ["a", "b"].map(str::to_owned));
         let panel = Panel { lines: vec![line], ..Panel::new("", x, Axis::from_zero("y", [48.0])) };
         Figure {

@@ -3,9 +3,10 @@
 
 use measure::SummaryRow;
 
-use super::axis::Axis;
+use super::axis::{Axis, Reading};
 use super::look::{display_name, look};
 use super::model::{Bar, Entry, Figure, Line, Mark, Panel};
+use crate::cell::Cell;
 use crate::numbers::Spread;
 use crate::results::{Dimension, Point, Results};
 
@@ -141,14 +142,20 @@ fn scaled_axis(dimension: &Dimension, numbers: &[f64]) -> Axis {
     } else {
         Axis::from_zero(&dimension.name(), numbers.iter().copied())
     };
+    axis.reading = match dimension.key.as_str() {
+        "conflict_rate" | "write_ratio" => Reading::Share,
+        "value_bytes" => Reading::Bytes,
+        _ => Reading::Number,
+    };
     for tick in &mut axis.ticks {
         tick.label = dimension.value_text(&tick.at.to_string());
     }
     axis
 }
 
-fn mark(x: f64, spread: Spread, valid: bool) -> Mark {
-    Mark { x, y: spread.median, low: spread.low, high: spread.high, valid }
+fn mark(x: f64, spread: Spread, cell: &Cell<'_>) -> Mark {
+    let (valid, tally) = (cell.is_valid(), cell.tally());
+    Mark { x, y: spread.median, low: spread.low, high: spread.high, valid, tally }
 }
 
 /// A line per protocol over the points of a facet.
@@ -164,9 +171,10 @@ fn lines(
         let marks = points.iter().filter_map(|point| {
             let cell = results.cell(&point.text, protocol)?;
             let index = values.iter().position(|value| *value == point.values[place])?;
-            Some(mark(positions[index], cell.spread(column)?, cell.is_valid()))
+            Some(mark(positions[index], cell.spread(column)?, &cell))
         });
         Line {
+            name: display_name(protocol),
             look: look(&results.protocols, protocol),
             points: marks.collect(),
             joined: results.dimensions[place].numbers().is_some(),
@@ -252,9 +260,10 @@ fn curve(results: &Results, protocol: &str, points: &[&Point], column: Column) -
     let marks = points.iter().filter_map(|point| {
         let cell = results.cell(&point.text, protocol)?;
         let reached = cell.spread(|row| row.throughput_ops_per_s)?.median;
-        Some(mark(reached, cell.spread(column)?, cell.is_valid()))
+        Some(mark(reached, cell.spread(column)?, &cell))
     });
     Line {
+        name: display_name(protocol),
         look: look(&results.protocols, protocol),
         points: marks.collect(),
         joined: true,
@@ -272,8 +281,10 @@ fn bars(results: &Results, stem: &str, unit: &str, column: Column) -> Vec<Figure
         .filter_map(|(x, protocol)| {
             let cell = results.cell(&point.text, protocol)?;
             Some(Bar {
+                name: display_name(protocol),
+                place: String::new(),
                 look: look(&results.protocols, protocol),
-                mark: mark(x, cell.spread(column)?, cell.is_valid()),
+                mark: mark(x, cell.spread(column)?, &cell),
                 width: 0.5,
                 emphasis: true,
                 label: String::new(),

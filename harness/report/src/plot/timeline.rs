@@ -4,7 +4,7 @@
 
 use measure::{ALL, TimeseriesRow};
 
-use super::axis::{Axis, Scale, Tick, nice_step, steps};
+use super::axis::{Axis, Reading, Scale, Tick, nice_step, steps};
 use super::look::{Look, display_name, look, look_of_site};
 use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Shade};
 use super::sweep::{entries, paged};
@@ -68,6 +68,7 @@ struct Of<'a> {
     protocol: &'a str,
     point: &'a Point,
     site: &'a str,
+    name: String,
     look: Look,
 }
 
@@ -128,9 +129,15 @@ fn has_enough(panel: &Panel) -> bool {
 }
 
 /// A panel with a line per protocol, of all sites together.
-fn overall(results: &Results, point: &Point, what: &What) -> Panel {
-    let of = |protocol| Of { protocol, point, site: ALL, look: look(&results.protocols, protocol) };
-    let lines = results.protocols.iter().map(|protocol| of(protocol));
+fn overall<'a>(results: &'a Results, point: &'a Point, what: &What) -> Panel {
+    let of = |protocol: &'a String| Of {
+        protocol,
+        point,
+        site: ALL,
+        name: display_name(protocol),
+        look: look(&results.protocols, protocol),
+    };
+    let lines = results.protocols.iter().map(of);
     let lines: Vec<Line> = lines.flat_map(|of| segments(results, &of, what)).collect();
     panel(results, (point, None), &results.label(point, None), what, lines)
 }
@@ -143,21 +150,16 @@ fn of_sites(
     page: Option<usize>,
 ) -> Option<Figure> {
     let sites = sites(results, point, protocol);
-    let entry = |(place, site): (usize, &&str)| Entry {
-        label: if site.parse::<u32>().is_ok() {
-            format!("site {site}")
-        } else {
-            (*site).to_owned()
-        },
-        look: look_of_site(place),
-    };
+    let entry =
+        |(place, site): (usize, &&str)| Entry { label: site_name(site), look: look_of_site(place) };
     let legend: Vec<Entry> = sites.iter().enumerate().map(entry).collect();
     let mut panels: Vec<Panel> = Vec::new();
     let latencies =
         LATENCIES.iter().map(|latency| latency.drawn(results, point, |site| site != ALL));
     for what in [&OF_SITE].into_iter().chain(latencies) {
         let lines = sites.iter().enumerate().flat_map(|(place, site)| {
-            let of = Of { protocol, point, site, look: look_of_site(place) };
+            let (name, look) = (site_name(site), look_of_site(place));
+            let of = Of { protocol, point, site, name, look };
             segments(results, &of, what)
         });
         panels.push(panel(results, (point, Some(protocol)), "", what, lines.collect()));
@@ -183,6 +185,11 @@ fn of_sites(
     };
     figure.footer = results.footer(figure.has_spread(), figure.has_invalid());
     Some(figure)
+}
+
+/// A site for people: a number says that it is one.
+fn site_name(site: &str) -> String {
+    if site.parse::<u32>().is_ok() { format!("site {site}") } else { site.to_owned() }
 }
 
 /// The sites of a protocol's runs at a point, in the order of the file.
@@ -231,8 +238,8 @@ fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
         let Some(spread) = Spread::of(values) else { continue };
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
         let x = (t_ms as f64 + 50.0) / 1e3;
-        let valid = cell.is_valid();
-        let mark = Mark { x, y: spread.median, low: spread.low, high: spread.high, valid };
+        let (valid, tally) = (cell.is_valid(), cell.tally());
+        let mark = Mark { x, y: spread.median, low: spread.low, high: spread.high, valid, tally };
         match segments.last_mut() {
             Some(segment) if next_ms == Some(t_ms) => segment.push(mark),
             _ => segments.push(vec![mark]),
@@ -242,7 +249,8 @@ fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
     let line = |points: Vec<Mark>| {
         // A stretch of one bucket has no line: its marker is all that is seen.
         let marker_every = if points.len() == 1 { 1 } else { marker_every };
-        Line { look: of.look, points, joined: true, band: true, marker_every }
+        let (name, look) = (of.name.clone(), of.look);
+        Line { name, look, points, joined: true, band: true, marker_every }
     };
     segments.into_iter().map(line).collect()
 }
@@ -312,5 +320,6 @@ fn time_axis(end_s: f64) -> Axis {
     let high = if end_s > 0.0 { end_s } else { 1.0 };
     let ticks = steps(nice_step(high / 6.0), high).map(|at| Tick { at, label: short(at) });
     let ticks = ticks.collect();
-    Axis { label: "time (s)".to_owned(), scale: Scale::Linear, low: 0.0, high, ticks }
+    let (label, scale, reading) = ("time (s)".to_owned(), Scale::Linear, Reading::Seconds);
+    Axis { label, scale, reading, low: 0.0, high, ticks }
 }

@@ -1,0 +1,269 @@
+//! What a panel shows, as a table for who cannot see it, as a sentence for who listens, and as JSON for the script.
+
+use serde_json::{Value, json};
+
+use super::chart::Frame;
+use super::markup::{boxed_table, escape};
+use crate::cell::Tally;
+use crate::document::grade_of;
+use crate::numbers::{NONE, spread_name};
+use crate::plot::axis::{Axis, Reading, Scale};
+use crate::plot::model::{Line, Mark, Panel};
+use crate::verdict::Grade;
+
+/// Chosen: a longer table is not read; the file has all of it.
+const TABLE_ROWS_MAX: usize = 50;
+
+/// Chosen: more points than this are said by their range.
+const SAID_POINTS_MAX: usize = 8;
+
+/// The points of all lines of one name.
+struct Series<'a> {
+    name: &'a str,
+    points: Vec<&'a Mark>,
+}
+
+impl Series<'_> {
+    /// The verdict of all of its points, if they have one in common.
+    fn verdict(&self) -> Option<Tally> {
+        let first = self.points.first()?.tally;
+        self.points.iter().all(|mark| mark.tally == first).then_some(first)
+    }
+
+    fn at(&self, x: f64) -> Option<&Mark> {
+        self.points.iter().copied().find(|mark| is_near(mark.x, x))
+    }
+}
+
+fn is_near(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 1e-9 * (1.0 + a.abs())
+}
+
+fn series(lines: &[Line]) -> Vec<Series<'_>> {
+    let mut all: Vec<Series<'_>> = Vec::new();
+    for line in lines.iter().filter(|line| !line.points.is_empty()) {
+        match all.iter_mut().find(|series| series.name == line.name) {
+            Some(series) => series.points.extend(&line.points),
+            None => all.push(Series { name: &line.name, points: line.points.iter().collect() }),
+        }
+    }
+    all
+}
+
+/// The panel in a sentence or some: what its axes are, and every point or the range of many, with the verdict of their runs.
+pub(super) fn sentence(panel: &Panel) -> String {
+    let mut parts = vec![format!(
+        "{} against {}.",
+        panel.y.label,
+        if panel.x.label.is_empty() { "protocol" } else { &panel.x.label }
+    )];
+    for series in series(&panel.lines) {
+        let (name, points) = (series.name, &series.points);
+        let verdict = |mark: &Mark| mark.tally.verdict();
+        if points.len() <= SAID_POINTS_MAX {
+            let said = points.iter().map(|mark| {
+                let (x, y) = (panel.x.text(mark.x), panel.y.text(mark.y));
+                format!("{y} at {x} ({})", verdict(mark))
+            });
+            parts.push(format!("{name}: {}.", said.collect::<Vec<_>>().join(", ")));
+        } else {
+            let low = points.iter().map(|mark| mark.y).fold(f64::INFINITY, f64::min);
+            let high = points.iter().map(|mark| mark.y).fold(f64::NEG_INFINITY, f64::max);
+            let verdict = series.verdict().map_or("verdicts differ".to_owned(), Tally::verdict);
+            let (low, high) = (panel.y.text(low), panel.y.text(high));
+            parts.push(format!("{name}: {} points, {low} to {high} ({verdict}).", points.len()));
+        }
+    }
+    for bar in &panel.bars {
+        let what = if bar.place.is_empty() { "" } else { ", " };
+        let (y, verdict) = (panel.y.text(bar.mark.y), bar.mark.tally.verdict());
+        parts.push(format!("{}{what}{}: {y} ({verdict}).", bar.name, bar.place));
+    }
+    parts.join(" ")
+}
+
+/// The panel as a table. Of more rows than are read every so many is there, and it says so.
+pub(super) fn table(panel: &Panel, label: &str) -> String {
+    let all = series(&panel.lines);
+    let mut places: Vec<f64> = all.iter().flat_map(|series| &series.points).map(|m| m.x).collect();
+    places.sort_by(f64::total_cmp);
+    places.dedup_by(|a, b| is_near(*a, *b));
+    let longest = all.iter().map(|series| series.points.len()).max().unwrap_or(0);
+    let one_by_one = !panel.bars.is_empty() || places.len() > longest;
+    if one_by_one { long(panel, &all, label) } else { wide(panel, &all, &places, label) }
+}
+
+/// A row per point.
+fn long(panel: &Panel, all: &[Series<'_>], label: &str) -> String {
+    let bars = panel.bars.iter().map(|bar| {
+        let place = if bar.place.is_empty() { NONE.to_owned() } else { bar.place.clone() };
+        (bar.name.as_str(), place, &bar.mark)
+    });
+    let points = all.iter().flat_map(|series| {
+        series.points.iter().map(|mark| (series.name, panel.x.text(mark.x), *mark))
+    });
+    let rows: Vec<String> = bars
+        .chain(points)
+        .map(|(name, place, mark)| {
+            format!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"verdict{}\">{}</td></tr>\n",
+                escape(name),
+                escape(&place),
+                escape(&with_spread(&panel.y, mark)),
+                bad(mark.tally),
+                escape(&mark.tally.verdict())
+            )
+        })
+        .collect();
+    let at = if panel.x.label.is_empty() { "at" } else { &panel.x.label };
+    let headings = ["series", at, &panel.y.label, "verdict"].map(str::to_owned);
+    thinned(label, &headings, &rows)
+}
+
+/// A row per place on the x axis, a column per series.
+fn wide(panel: &Panel, all: &[Series<'_>], places: &[f64], label: &str) -> String {
+    let heading = |series: &Series<'_>| match series.verdict() {
+        Some(tally) => format!("{} ({})", series.name, tally.verdict()),
+        None => series.name.to_owned(),
+    };
+    let first = panel.x.label.clone();
+    let headings: Vec<String> = std::iter::once(first).chain(all.iter().map(heading)).collect();
+    let row = |x: &f64| {
+        let mut row = format!("<tr><th scope=\"row\">{}</th>", escape(&panel.x.text(*x)));
+        for series in all {
+            let Some(mark) = series.at(*x) else {
+                row.push_str(&format!("<td>{NONE}</td>"));
+                continue;
+            };
+            let mut text = with_spread(&panel.y, mark);
+            if series.verdict().is_none() || !mark.valid {
+                text.push_str(&format!(", {}", mark.tally.verdict()));
+            }
+            row.push_str(&format!("<td class=\"value{}\">{}</td>", bad(mark.tally), escape(&text)));
+        }
+        row + "</tr>\n"
+    };
+    let rows: Vec<String> = places.iter().map(row).collect();
+    thinned(label, &headings, &rows)
+}
+
+fn thinned(label: &str, headings: &[String], rows: &[String]) -> String {
+    let every = rows.len().div_ceil(TABLE_ROWS_MAX).max(1);
+    let kept: String = rows.iter().step_by(every).map(String::as_str).collect();
+    let mut text = boxed_table(label, "data", headings, &format!("<tbody>\n{kept}</tbody>"));
+    if every > 1 {
+        text.push_str(&format!(
+            "<p class=\"note\">Every {every}. of {} rows; the CSV files have all of them.</p>\n",
+            rows.len()
+        ));
+    }
+    text
+}
+
+fn bad(tally: Tally) -> &'static str {
+    if grade_of(tally) >= Grade::NotValid { " bad" } else { "" }
+}
+
+fn with_spread(axis: &Axis, mark: &Mark) -> String {
+    let median = axis.text(mark.y);
+    match mark.low < mark.high {
+        true => format!("{median} ({} … {})", axis.text(mark.low), axis.text(mark.high)),
+        false => median,
+    }
+}
+
+/// The panel for the script. A point is `[x, y, low, high, verdict]`, `low` and `high` null where they are `y`; the verdict
+/// is a place in `tallies`.
+pub(super) fn json(panel: &Panel) -> Value {
+    let mut tallies: Vec<Tally> = Vec::new();
+    let mut point = |mark: &Mark| {
+        let place = tallies.iter().position(|tally| *tally == mark.tally).unwrap_or_else(|| {
+            tallies.push(mark.tally);
+            tallies.len() - 1
+        });
+        let spread = mark.low < mark.high;
+        let end = |value| if spread { Value::from(rounded(value)) } else { Value::Null };
+        json!([rounded(mark.x), rounded(mark.y), end(mark.low), end(mark.high), place])
+    };
+    let lines: Vec<Value> = panel
+        .lines
+        .iter()
+        .map(|line| {
+            let points: Vec<Value> = line.points.iter().map(&mut point).collect();
+            json!({ "key": line.name, "every": line.marker_every.max(1), "points": points })
+        })
+        .collect();
+    let bars: Vec<Value> = panel
+        .bars
+        .iter()
+        .map(|bar| {
+            let point = point(&bar.mark);
+            json!({
+                "key": bar.name, "place": bar.place, "width": bar.width, "model": bar.model, "point": point
+            })
+        })
+        .collect();
+    let shades = panel.shades.iter().map(|shade| json!([shade.from, shade.to, shade.label]));
+    let tally = |tally: &Tally| {
+        let runs = tally.counted();
+        json!({ "verdict": tally.verdict(), "runs": runs, "interval": spread_name(runs) })
+    };
+    json!({
+        "sizes": Frame::of(panel).sizes(),
+        "x": axis(&panel.x),
+        "y": axis(&panel.y),
+        "lines": lines,
+        "bars": bars,
+        "shades": shades.collect::<Vec<_>>(),
+        "rules": panel.rules.iter().map(|rule| rule.x).collect::<Vec<_>>(),
+        "tallies": tallies.iter().map(tally).collect::<Vec<_>>(),
+    })
+}
+
+fn axis(axis: &Axis) -> Value {
+    let (reading, unit) = match axis.reading {
+        Reading::Number => ("number", 1.0),
+        Reading::Share => ("share", 1.0),
+        Reading::Bytes => ("bytes", 1.0),
+        Reading::Duration { unit_us } => ("duration", unit_us),
+        Reading::Seconds => ("seconds", 1.0),
+        Reading::Nines => ("nines", 1.0),
+        Reading::Place => ("place", 1.0),
+    };
+    let ticks: Vec<Value> =
+        axis.ticks.iter().map(|tick| json!([rounded(tick.at), tick.label])).collect();
+    json!({
+        "name": axis.label,
+        "log": axis.scale == Scale::Log,
+        "low": axis.low,
+        "high": axis.high,
+        "reading": reading,
+        "unit": unit,
+        "ticks": ticks,
+    })
+}
+
+/// Six significant digits: more than a picture shows, and short.
+fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the exponent of a double")]
+    let digits = 5 - value.abs().log10().floor() as i32;
+    let scale = 10f64.powi(digits.abs());
+    if digits >= 0 { (value * scale).round() / scale } else { (value / scale).round() * scale }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_six_digits() {
+        let values = [41_234.567_8, 0.000_123_456_78, 123_456_789.0, -2.5, 0.0, f64::NAN];
+        let expected = [41_234.6, 0.000_123_457, 123_457_000.0, -2.5, 0.0, 0.0];
+        for (value, expected) in values.into_iter().zip(expected) {
+            assert!((rounded(value) - expected).abs() <= 1e-12 * expected.abs(), "{value}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The HTML page and the Markdown text from pretended results. The pages stay in `target/tmp/pages/`, where the tests in a
+//! browser find them.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::Pretence;
+use measure::{Event, Linearizable};
+
+/// Writes the results, and returns their directory.
+fn written(pretence: &Pretence) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages").join(pretence.name);
+    let _ = fs::remove_dir_all(&root);
+    pretence.write(&root)
+}
+
+/// The page of `dirs`, kept under `name`.
+fn page(name: &str, dirs: &[PathBuf]) -> String {
+    let page = report::html(dirs).expect("a page");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages").join(format!("{name}.html"));
+    fs::write(file, &page).expect("the page is kept");
+    page
+}
+
+fn reference(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/reference").join(path)
+}
+
+/// What stands between each `from` and the next `to`.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
+    let parts = text.split(from).skip(1);
+    parts.map(|part| part.split(to).next().unwrap_or_default()).collect()
+}
+
+fn spoilt(name: &'static str) -> Pretence {
+    Pretence {
+        name,
+        conflicts: vec![0.0, 0.02, 1.0],
+        spoil: |identity, facts| {
+            let conflict = identity.conflict_rate.unwrap_or(0.0);
+            match (identity.protocol.as_str(), identity.repetition) {
+                ("paxos", 1) => facts.deaths.push("replica 1: log full".to_owned()),
+                ("multi-paxos", _) if conflict == 0.02 => facts.foreign_cpu_share = Some(0.31),
+                _ => {}
+            }
+        },
+        ..Pretence::default()
+    }
+}
+
+#[test]
+fn every_row_every_plot_and_every_point_carries_the_verdict_of_its_runs() {
+    let page = page("not-valid", &[written(&spoilt("page-spoilt"))]);
+    let results = between(&page, "<table class=\"results\">", "</table>");
+    assert_eq!(results.len(), 1);
+    let rows: Vec<&str> = between(results[0], "<tr>", "</tr>");
+    let rows: Vec<&&str> = rows.iter().filter(|row| row.contains("<td")).collect();
+    assert_eq!(rows.len(), 9);
+    for row in &rows {
+        let verdict = between(row, "<td class=\"verdict\">", "</td>");
+        assert_eq!(verdict.len(), 1, "{row}");
+        assert!(verdict[0].to_lowercase().contains("valid"), "{row}");
+    }
+    assert_eq!(rows.iter().filter(|row| row.contains("NOT VALID")).count(), 1);
+    assert_eq!(rows.iter().filter(|row| row.contains("2/3 valid")).count(), 3);
+
+    let verdict = "21 of 27 runs valid · replicas agree";
+    let figures = between(&page, "<figure", "</figure>");
+    assert!(figures.len() >= 7, "{}", figures.len());
+    for figure in figures {
+        assert!(between(figure, "<figcaption", "</figcaption>")[0].contains(verdict), "{figure}");
+        let pictures = between(figure, "<svg viewBox=\"0 0 720", "</svg>");
+        assert!(!pictures.is_empty());
+        for picture in pictures {
+            assert!(picture.contains("role=\"img\"") && picture.contains("<title"));
+            assert!(between(picture, "<desc", "</desc>")[0].contains(verdict), "{picture}");
+            for mark in between(picture, "class=\"mark", "</path>") {
+                let hollow = mark.starts_with(" hollow");
+                assert_eq!(hollow, mark.contains("NOT VALID</title>"), "{mark}");
+                assert!(mark.contains("valid</title>") || hollow, "{mark}");
+            }
+        }
+        for json in between(figure, "<script type=\"application/json\">", "</script>") {
+            let panel: serde_json::Value = serde_json::from_str(json).expect("JSON");
+            let tallies = panel["tallies"].as_array().expect("verdicts");
+            let lines = panel["lines"].as_array().into_iter().flatten();
+            let points = lines.flat_map(|line| line["points"].as_array().into_iter().flatten());
+            let bars = panel["bars"].as_array().into_iter().flatten().map(|bar| &bar["point"]);
+            let mut count = 0;
+            for point in points.chain(bars) {
+                let place = usize::try_from(point[4].as_u64().expect("a place")).unwrap();
+                let verdict = tallies[place]["verdict"].as_str().unwrap().to_lowercase();
+                assert!(verdict.contains("valid"), "{point}");
+                count += 1;
+            }
+            assert!(count > 0);
+        }
+    }
+}
+
+#[test]
+fn the_verdict_stands_before_everything_else_with_its_reasons() {
+    let dir = written(&spoilt("page-banner"));
+    let page = page("banner", &[dir]);
+    let banner = page.find("class=\"banner bad\"").expect("a banner");
+    assert!(banner < page.find("<main").unwrap() && banner < page.find("<nav").unwrap());
+    for part in [
+        "<title>NOT VALID: page-banner</title>",
+        "✗ </span>NOT VALID</span> 6 of 27 runs may not be quoted</p>",
+        "<strong>not valid:</strong>",
+        "replica 1: log full",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let violated = written(&Pretence {
+        name: "page-violated",
+        conflicts: vec![0.0],
+        complete: false,
+        spoil: |identity, facts| {
+            if identity.protocol == "epaxos" && identity.repetition == 2 {
+                facts.linearizable = Linearizable::False;
+            }
+        },
+        ..Pretence::default()
+    });
+    let page = report::html(&[violated]).unwrap();
+    assert!(page.contains("<title>VIOLATION: page-violated</title>"));
+    let reason = "1 of 9 runs contradict consistency, 9 of 9 planned runs are here";
+    assert!(page.contains(reason));
+    assert!(page.contains("<strong>VIOLATION:</strong>"));
+}
+
+#[test]
+fn nothing_from_a_file_becomes_markup() {
+    let evil = "</script><script>alert(1)</script><img src=x onerror=\"alert('2')\">&";
+    let dir = written(&Pretence {
+        name: "page-evil",
+        events: vec![Event { t_s: 0.5, event: "kill".to_owned(), detail: evil.to_owned() }],
+        ..Pretence::default()
+    });
+    for file in ["summary.csv", "replicas.csv", "timeseries.csv", "cdf.csv", "events.csv"] {
+        let path = dir.join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        let quoted = format!("\n\"{}\",quic", evil.replace('"', "\"\""));
+        fs::write(path, text.replace("\nepaxos,quic", &quoted)).unwrap();
+    }
+    let path = dir.join("manifest.json");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for key in ["name", "question", "started_utc"] {
+        manifest[key] = evil.into();
+    }
+    manifest["command_line"] = serde_json::json!(["bench", "run", evil]);
+    manifest["warnings"] = serde_json::json!([evil]);
+    manifest["host"]["hostname"] = evil.into();
+    fs::write(&path, manifest.to_string()).unwrap();
+    let dirs = [dir];
+    let page = page("evil", &dirs);
+    assert!(!page.contains("<img") && !page.contains("<script>alert"));
+    // The data of a panel each, and the page's own.
+    let own = page.matches("<script type=\"application/json\">").count() + 1;
+    assert_eq!(page.matches("<script").count(), own);
+    assert_eq!(page.matches("</script").count(), own);
+    assert!(page.contains("&lt;img src=x onerror=&quot;alert(&#39;2&#39;)&quot;&gt;&amp;"));
+    let markdown = report::markdown(&dirs).unwrap();
+    let fenced: Vec<&str> = markdown.split("```").collect();
+    assert_eq!(fenced.len(), 3, "one block of code, which nothing ends early");
+    for text in [fenced[0], fenced[2]] {
+        assert!(!text.contains("<img") && !text.contains("<script") && !text.contains("</script"));
+    }
+}
+
+#[test]
+fn a_page_needs_nothing_but_itself() {
+    let dirs = ["quickstart", "faults-kill-random"]
+        .map(|name| reference("2026-11-25-amd-epyc-2-cores").join(name));
+    let page = page("reference", &dirs);
+    assert!(page.contains("http-equiv=\"Content-Security-Policy\" content=\"default-src 'none';"));
+    for attribute in [" href=\"", " src=\"", " action=\"", " srcset=\"", " data=\""] {
+        for value in between(&page, attribute, "\"") {
+            assert!(value.starts_with('#') || value == "data:,", "{attribute}{value}");
+        }
+    }
+    for value in between(&page, "url(", ")") {
+        assert!(value.starts_with('#'), "{value}");
+    }
+    for word in ["@import", "<link rel=\"stylesheet", "fetch(", "XMLHttpRequest", "<iframe"] {
+        assert!(!page.contains(word), "{word}");
+    }
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+    let ids = between(&page, " id=\"", "\"");
+    let mut distinct = ids.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), ids.len(), "an id is given twice");
+    for target in between(&page, "href=\"#", "\"") {
+        assert!(ids.contains(&target), "nothing is called {target}");
+    }
+}
+
+#[test]
+fn several_directories_are_a_section_each_and_the_worst_is_the_pages_verdict() {
+    let good = reference("2026-11-23-amd-epyc-2-cores/leader-bottleneck");
+    let page = page("several", &[good.clone(), written(&spoilt("page-several"))]);
+    assert_eq!(page.matches("<article").count(), 2);
+    assert!(page.contains("<title>NOT VALID: leader-bottleneck, page-several</title>"));
+    assert!(page.contains("NOT VALID</span> 1 of 2 results</p>"));
+    assert!(page.contains("<h2>leader-bottleneck</h2>") && page.contains("<h2>page-several</h2>"));
+    assert!(page.contains("<a href=\"#r0-plots\">") && page.contains("<a href=\"#r1-plots\">"));
+    let markdown = report::markdown(&[good.clone(), good]).unwrap();
+    assert_eq!(markdown.matches("\n## leader-bottleneck").count() + 1, 2, "{markdown}");
+}
+
+#[test]
+fn a_page_says_what_was_run_and_where_and_how_to_run_it_again() {
+    let dir = reference("2026-11-25-amd-epyc-2-cores/faults-kill-random");
+    let text = report::html(&[dir]).unwrap();
+    for part in [
+        "<dt>Command</dt><dd><code>/tmp/bench-final run workloads/faults-kill-random.toml",
+        "bed5b9fedbf410a0efdc001c6eff23b19433c148, clean tree",
+        "git checkout bed5b9fedbf410a0efdc001c6eff23b19433c148\ncargo run --release -- run ",
+        "After each fault, at the longest",
+        "<td>r1 (target: random)</td>",
+        "kill r1",
+        "&quot;runs_planned&quot;: 6",
+        "acknowledged writes looked for",
+        "<code>gaps.csv</code>",
+    ] {
+        assert!(text.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn the_markdown_has_the_verdict_in_every_row_of_its_table() {
+    let dir = written(&spoilt("page-markdown"));
+    let text = report::markdown(&[dir]).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains(" conflicts | ")).collect();
+    assert_eq!(rows.len(), 9, "{text}");
+    for row in &rows {
+        assert!(row.to_lowercase().ends_with(" valid |"), "{row}");
+    }
+    let verdict = text.find("**NOT VALID**: 6 of 27 runs may not be quoted").expect(&text);
+    assert!(verdict < text.find("| point | protocol |").unwrap());
+    assert!(text.contains("- **not valid**: "));
+}
+
+#[test]
+fn a_line_of_very_many_points_is_thinned_and_the_page_says_so() {
+    let event = |t_s| Event { t_s, event: "pause".to_owned(), detail: "r1".to_owned() };
+    let pretence = Pretence {
+        name: "page-long",
+        conflicts: vec![0.0],
+        repetitions: 1,
+        seconds: 150.0,
+        scale: 0.005,
+        events: vec![event(20.0)],
+        ..Pretence::default()
+    };
+    let dir = written(&pretence);
+    let page = page("long", &[dir]);
+    let note = between(&page, "<p class=\"note\">Lines are drawn through ", " points");
+    assert_eq!(note.len(), 1);
+    assert!(page.contains("rows; the CSV files have all of them."));
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn what_is_no_results_directory_is_refused() {
+    let error = report::html(&[PathBuf::from("nowhere")]).unwrap_err().to_string();
+    assert!(error.contains("nowhere") && !error.contains('\n'), "{error}");
+    assert!(report::markdown(&[PathBuf::from("nowhere")]).is_err());
+}
