@@ -1,7 +1,8 @@
 //! Terminal tables, JSON and plots, drawn from the files of a results directory alone.
 //!
 //! [`terminal()`], [`json()`] and [`draw_all`] each take the directory and read `manifest.json` and the CSV files in it;
-//! nothing is passed to them that a later reader would not have. [`published()`] takes a file of a paper's figures beside.
+//! nothing is passed to them that a later reader would not have. [`published()`] takes a file of a paper's figures beside,
+//! [`compare()`] a second directory.
 //!
 //! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
@@ -9,6 +10,7 @@
 //! that a new one is drawn without a change here.
 
 mod cell;
+mod compare;
 mod error;
 mod gaps;
 mod json;
@@ -23,6 +25,7 @@ mod terminal;
 mod verdict;
 mod windows;
 
+pub use compare::{Compared, Outcome, compare};
 pub use error::ReportError;
 pub use json::json;
 pub use plot::draw_all;
