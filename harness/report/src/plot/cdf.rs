@@ -25,6 +25,11 @@ fn panel(results: &Results, point: &Point) -> Panel {
 }
 
 fn line(results: &Results, rows: &[&CdfRow], protocol: &str) -> Line {
+    // A repetition that contradicts itself spoils those beside it.
+    let is_valid = |row: &CdfRow| {
+        row.valid && results.cell(&row.point, protocol).is_some_and(|cell| cell.is_valid())
+    };
+    let valid = rows.iter().filter(|row| row.protocol == protocol).all(|row| is_valid(row));
     let points: Vec<Mark> = rows
         .iter()
         .filter(|row| row.protocol == protocol)
@@ -33,7 +38,7 @@ fn line(results: &Results, rows: &[&CdfRow], protocol: &str) -> Line {
             y: row.latency_us,
             low: row.latency_us,
             high: row.latency_us,
-            valid: row.valid,
+            valid,
         })
         .collect();
     let marker_every = points.len().div_ceil(6);

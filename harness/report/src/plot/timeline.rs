@@ -6,7 +6,7 @@ use measure::{ALL, TimeseriesRow};
 
 use super::axis::{Axis, Scale, Tick, nice_step, steps};
 use super::look::{Look, display_name, look, look_of_site};
-use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Shade};
+use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade};
 use super::sweep::{entries, paged};
 use crate::cell::Cell;
 use crate::numbers::{Spread, short};
@@ -150,6 +150,7 @@ fn of_sites(
             (*site).to_owned()
         },
         look: look_of_site(place),
+        sample: Sample::Line,
     };
     let legend: Vec<Entry> = sites.iter().enumerate().map(entry).collect();
     let mut panels: Vec<Panel> = Vec::new();
@@ -174,15 +175,14 @@ fn of_sites(
         label => format!(", {label}"),
     };
     let page = page.map(|page| format!("-{page}")).unwrap_or_default();
-    let mut figure = Figure {
+    let figure = Figure {
         stem: format!("sites-over-time-{protocol}{page}"),
         title: format!("{} at each site{label}", display_name(protocol)),
         legend,
         panels,
         footer: Vec::new(),
     };
-    figure.footer = results.footer(figure.has_spread(), figure.has_invalid());
-    Some(figure)
+    Some(figure.finished(results))
 }
 
 /// The sites of a protocol's runs at a point, in the order of the file.
