@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Report(ReportArguments),
     /// Hold results against figures that a paper published, and both against what the matrix of sites promises.
     Published(PublishedArguments),
+    /// Hold the results in B against those in A: what improved, what regressed, what is noise.
+    Compare(CompareArguments),
     /// Simulate hostile schedules, one per seed, and check each.
     Soak(SoakArguments),
     /// Simulate one seed of a soak again, with its trace.
@@ -150,6 +152,40 @@ pub(crate) struct PublishedArguments {
     /// How the table is written.
     #[arg(long, value_enum, default_value_t = TableFormat::Text)]
     pub(crate) format: TableFormat,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = COMPARE_EXIT_CODES)]
+pub(crate) struct CompareArguments {
+    /// The results directory to start from, such as one of the last release.
+    #[arg(value_name = "A")]
+    pub(crate) before: PathBuf,
+    /// The results directory to hold against it.
+    #[arg(value_name = "B")]
+    pub(crate) after: PathBuf,
+    /// End with exit code 1 if anything regressed, with 3 if not everything could be compared.
+    #[arg(long)]
+    pub(crate) fail_on_regression: bool,
+    /// Compare results of different workloads all the same.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How the comparison is written.
+    #[arg(long, value_enum, default_value_t = CompareFormat::Text)]
+    pub(crate) format: CompareFormat,
+}
+
+const COMPARE_EXIT_CODES: &str = "Exit codes: 0 compared; 2 usage, or different workloads; 4 a run on either side violates \
+    consistency. With --fail-on-regression: 1 a figure regressed by more than noise; 3 none did, but runs are not valid or not \
+    on both sides.";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// Tables for people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// GitHub's Markdown.
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

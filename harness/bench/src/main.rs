@@ -51,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Plot(arguments) => commands::plot::run(&arguments),
         Command::Report(arguments) => commands::report::run(&arguments),
         Command::Published(arguments) => commands::published::run(&arguments),
+        Command::Compare(arguments) => commands::compare::run(&arguments),
         Command::Soak(arguments) => commands::soak::run(&arguments),
         Command::Replay(arguments) => commands::replay::run(&arguments),
         Command::Explore(arguments) => commands::explore::run(&arguments),

@@ -8,6 +8,7 @@
 //! Percentiles come from merged histograms and are never averaged. A percentile that too few samples support is absent,
 //! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
 
+mod bootstrap;
 mod derive;
 mod error;
 mod files;
@@ -27,6 +28,7 @@ mod silence;
 mod timeline;
 mod verdict;
 
+pub use bootstrap::{BOOTSTRAP_REPETITIONS_MIN, Change, MedianDistribution};
 pub use error::MeasureError;
 pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
 pub use gaps::{COMMITS, EXECUTIONS, REPLIES, WAITS};

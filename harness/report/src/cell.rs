@@ -41,6 +41,18 @@ pub(crate) struct Busiest {
 }
 
 impl Results {
+    /// How many repetitions figures are taken from: the fewest and the most of any protocol at any point.
+    pub(crate) fn repetitions_counted(&self) -> (usize, usize) {
+        let counts: Vec<usize> = self
+            .points
+            .iter()
+            .flat_map(|point| self.protocols.iter().map(move |protocol| (point, protocol)))
+            .filter_map(|(point, protocol)| Some(self.cell(&point.text, protocol)?.rows.len()))
+            .collect();
+        let (fewest, most) = (counts.iter().min(), counts.iter().max());
+        (fewest.copied().unwrap_or(1), most.copied().unwrap_or(1))
+    }
+
     /// The runs of `protocol` at the point with this text; `None` if there are none.
     pub(crate) fn cell(&self, point: &str, protocol: &str) -> Option<Cell<'_>> {
         let all = self.summary.iter().filter(|row| row.point == point && row.protocol == protocol);

@@ -24,6 +24,11 @@ pub enum ReportError {
         /// What is wrong, and what to do.
         what: String,
     },
+    /// Two results cannot be held against each other.
+    NotComparable {
+        /// Why, and what to do.
+        what: String,
+    },
     /// There is nothing to report: no run ended.
     Empty {
         /// The results directory.
@@ -44,6 +49,7 @@ impl fmt::Display for ReportError {
             Self::Draw { path, what } | Self::Published { path, what } => {
                 write!(f, "{}: {what}", path.display())
             }
+            Self::NotComparable { what } => f.write_str(what),
             Self::Empty { path } => {
                 write!(f, "{}: no run ended, so there is nothing to report", path.display())
             }

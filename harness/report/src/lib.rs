@@ -2,7 +2,7 @@
 //!
 //! [`terminal()`], [`json()`] and [`draw_all`] each take the directory and read `manifest.json` and the CSV files in it;
 //! nothing is passed to them that a later reader would not have. [`html()`] and [`markdown()`] take several directories,
-//! [`published()`] a file of a paper's figures beside.
+//! [`published()`] a file of a paper's figures beside, [`compare()`] a second directory.
 //!
 //! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
@@ -11,6 +11,7 @@
 
 mod bottleneck;
 mod cell;
+mod compare;
 mod document;
 mod error;
 mod gaps;
@@ -28,6 +29,7 @@ mod terminal;
 mod verdict;
 mod windows;
 
+pub use compare::{Compared, Outcome, compare};
 pub use error::ReportError;
 pub use html::{FILE as HTML_FILE, html};
 pub use json::json;

@@ -1,11 +1,9 @@
 //! Numbers for people: three significant digits, a unit that fits, and spread over repetitions.
 
+use measure::{BOOTSTRAP_REPETITIONS_MIN, MedianDistribution};
+
 /// What stands where a figure has no meaning or too few samples.
 pub(crate) const NONE: &str = "–";
-
-/// Chosen: below this many repetitions the order statistics of the median reach the extremes anyway, so the range is
-/// given; from here on a distribution-free 95 % interval of the median.
-const INTERVAL_REPETITIONS_MIN: usize = 6;
 
 /// The median of some repetitions, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,8 +22,14 @@ impl Spread {
         let count = values.len();
         let last = count.checked_sub(1)?;
         let median = f64::midpoint(values[last / 2], values[count / 2]);
-        let cut = if count < INTERVAL_REPETITIONS_MIN { 0 } else { interval_cut(count) };
-        Some(Self { median, low: values[cut], high: values[last - cut], count })
+        let interval = MedianDistribution::of(&values).map(|medians| medians.interval());
+        let (low, high) = interval.unwrap_or((values[0], values[last]));
+        Some(Self { median, low, high, count })
+    }
+
+    /// Whether low and high are an interval, not the extremes.
+    pub(crate) fn is_interval(&self) -> bool {
+        self.count >= BOOTSTRAP_REPETITIONS_MIN
     }
 
     /// Half the width of the interval.
@@ -43,26 +47,7 @@ impl Spread {
 
 /// How `low` and `high` are to be called, given the number of repetitions.
 pub(crate) fn spread_name(repetitions: usize) -> &'static str {
-    if repetitions < INTERVAL_REPETITIONS_MIN { "min … max" } else { "95 % interval" }
-}
-
-/// How many of `count` sorted values to cut on each side so that the rest covers the median with at least 95 %: the
-/// sign test's interval.
-fn interval_cut(count: usize) -> usize {
-    let mut term = 0.5f64.powi(i32::try_from(count).unwrap_or(i32::MAX));
-    let mut tail = 0.0;
-    let mut cut = 0;
-    for below in 0..count / 2 {
-        tail += term;
-        if tail > 0.025 {
-            break;
-        }
-        cut = below;
-        #[expect(clippy::cast_precision_loss, reason = "a number of repetitions")]
-        let factor = (count - below) as f64 / (below + 1) as f64;
-        term *= factor;
-    }
-    cut
+    if repetitions < BOOTSTRAP_REPETITIONS_MIN { "min … max" } else { "95 % bootstrap interval" }
 }
 
 /// 41234 as 41.2k: three significant digits with k, M or G.
@@ -101,6 +86,12 @@ pub(crate) fn digits3(value: f64) -> String {
 
 /// `half` with as many decimals as `human(median)` shows, in its unit: "1.3k" beside "41.2k".
 pub(crate) fn human_half(median: f64, half: f64) -> String {
+    let suffix = human(median).chars().last().filter(|c| c.is_alphabetic());
+    format!("{}{}", human_beside(median, half), suffix.map(String::from).unwrap_or_default())
+}
+
+/// The same without the unit: "1.3" beside "41.2k".
+pub(crate) fn human_beside(median: f64, value: f64) -> String {
     let text = human(median);
     let suffix = text.chars().last().filter(|c| c.is_alphabetic());
     let unit = match suffix {
@@ -112,8 +103,7 @@ pub(crate) fn human_half(median: f64, half: f64) -> String {
     let decimals = text
         .split_once('.')
         .map_or(0, |(_, after)| after.chars().filter(char::is_ascii_digit).count());
-    let suffix = suffix.map(String::from).unwrap_or_default();
-    format!("{:.decimals$}{suffix}", half / unit)
+    format!("{:.decimals$}", value / unit)
 }
 
 /// A number as short as it can be written: axis ticks and swept values.
@@ -189,13 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn many_repetitions_give_the_sign_tests_interval() {
-        // Tables of the sign test: n = 6 keeps all, n = 9 cuts one, n = 20 cuts five on each side.
-        for (count, cut) in [(6, 0), (8, 0), (9, 1), (20, 5)] {
-            assert_eq!(interval_cut(count), cut, "{count}");
-        }
-        let spread = Spread::of((1..=20).map(f64::from)).unwrap();
-        assert_eq!((spread.low, spread.high), (6.0, 15.0));
+    fn many_repetitions_give_the_bootstraps_interval() {
+        let values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6];
+        let few = Spread::of(values[..5].iter().copied()).unwrap();
+        assert_eq!((few.low, few.high, few.is_interval()), (1.0, 9.0, false));
+        let many = Spread::of(values).unwrap();
+        let interval = MedianDistribution::of(&values).unwrap().interval();
+        assert_eq!(((many.low, many.high), many.is_interval()), (interval, true));
+        assert_eq!([spread_name(5), spread_name(6)], ["min … max", "95 % bootstrap interval"]);
+        assert_eq!(human_beside(41_234.0, 38_912.0), "38.9");
     }
 
     #[test]

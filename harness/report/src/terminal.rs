@@ -4,11 +4,13 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style as Paint};
-use measure::{LayerReport, Role, Severity, SummaryRow};
+use measure::{BOOTSTRAP_REPETITIONS_MIN, LayerReport, Role, Severity, SummaryRow};
 
 use crate::cell::{Busiest, Cell};
 use crate::error::ReportError;
-use crate::numbers::{NONE, Spread, digits3, human, human_half, percent, spread_name};
+use crate::numbers::{
+    NONE, Spread, digits3, human, human_beside, human_half, percent, spread_name,
+};
 use crate::plot::display_name;
 use crate::results::{Point, Results};
 use crate::summary::{Comparison, Warning};
@@ -165,8 +167,12 @@ fn verdict_paint(cell: &Cell<'_>) -> Paint {
 fn with_spread(spread: Option<Spread>) -> String {
     text_of_spread(spread, |spread| {
         let median = human(spread.median);
+        let beside = |value| human_beside(spread.median, value);
         match spread.count {
             1 => median,
+            _ if spread.is_interval() => {
+                format!("{median} [{}, {}]", beside(spread.low), beside(spread.high))
+            }
             _ => format!("{median} ± {}", human_half(spread.median, spread.half())),
         }
     })
@@ -195,13 +201,17 @@ fn key(results: &Results, colour: bool) -> String {
 
 /// What the columns of the table mean.
 pub(crate) fn key_text(results: &Results) -> String {
-    let repetitions = results.summary.iter().map(|row| row.repetition).max().unwrap_or(1);
-    let spread = match repetitions {
-        1 => "one repetition, so the spread is not known".to_owned(),
-        count => format!(
-            "median ± half of {} over {count} repetitions",
-            spread_name(usize::try_from(count).unwrap_or(usize::MAX))
-        ),
+    let (fewest, most) = results.repetitions_counted();
+    let range = || format!("median ± half of {}", spread_name(1));
+    let interval = || format!("median [{}, in its unit]", spread_name(usize::MAX));
+    let spread = match (spread_name(fewest), spread_name(most)) {
+        _ if most == 1 => "one repetition, so the spread is not known".to_owned(),
+        (of_fewest, of_most) if of_fewest != of_most => {
+            format!("{} or, of fewer than {BOOTSTRAP_REPETITIONS_MIN}, {}", interval(), range())
+                + &format!(", over {fewest} to {most} repetitions")
+        }
+        _ if most < BOOTSTRAP_REPETITIONS_MIN => format!("{} over {most} repetitions", range()),
+        _ => format!("{} over {most} repetitions", interval()),
     };
     format!(
         "ops/s: {spread}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \

@@ -1,5 +1,7 @@
 //! The verdict over all runs, in the words that stand under every table and every plot.
 
+use std::fmt::Write;
+
 use measure::{Checked, Linearizable, SummaryRow};
 
 use crate::cell::{is_violation, quotable};
@@ -90,12 +92,15 @@ impl Results {
 
     /// What the marks of a plot mean.
     pub(crate) fn marks_text(&self, has_spread: bool, has_invalid: bool) -> String {
-        let repetitions = self.summary.iter().map(|row| row.repetition).max().unwrap_or(1);
-        let mut marks = match usize::try_from(repetitions).unwrap_or(usize::MAX) {
+        let (fewest, most) = self.repetitions_counted();
+        let mut marks = match most {
             1 => "one repetition".to_owned(),
             count if !has_spread => format!("{count} repetitions"),
             count => format!("median and {} of {count} repetitions", spread_name(count)),
         };
+        if has_spread && spread_name(fewest) != spread_name(most) {
+            let _ = write!(marks, "; where only {fewest} count, {}", spread_name(fewest));
+        }
         if has_invalid {
             marks.push_str(" · HOLLOW: NOT VALID, do not quote");
         }

@@ -78,7 +78,7 @@ fn a_conflict_sweep() {
         ] {
             assert!(text.contains(part), "{stem} lacks {part}");
         }
-        assert!(!text.contains("HOLLOW"), "{stem}");
+        assert!(!text.contains("HOLLOW") && !text.contains("\nnot valid\n"), "{stem}");
     }
     let throughput = svg(&dir, "throughput-vs-conflict-rate");
     for part in ["throughput (ops/s)", "conflict rate", "0 %", "2 %", "25 %", "100 %"] {
@@ -360,4 +360,88 @@ fn where_work_has_a_known_cost_the_throughput_is_held_against_the_models() {
     let of = |name: &str| text.lines().find(|line| line.contains(name)).expect(name).to_owned();
     assert!(of("Multi-Paxos       r0").contains(" CPU "), "{text}");
     assert!(of("EPaxos: measured against the model").contains(" throughput"), "{text}");
+}
+
+/// Every kind of plot: one protocol's runs are not valid, another's are.
+#[test]
+fn what_is_not_valid_is_marked_on_every_kind_of_plot() {
+    let event = Event { t_s: 1.0, event: "kill".to_owned(), detail: "r0".to_owned() };
+    let bars = Pretence {
+        conflicts: vec![0.0],
+        repetitions: 2,
+        events: vec![event],
+        ..Pretence::default()
+    };
+    let sweep = Pretence {
+        conflicts: vec![0.02],
+        rates: vec![2_000.0, 8_000.0],
+        repetitions: 2,
+        scale: 0.3,
+        ..Pretence::default()
+    };
+    let kinds = [
+        (bars, vec!["throughput", "efficiency", "latency-cdf", "load-cpu", "load-messages"]),
+        (
+            sweep,
+            vec![
+                "throughput-vs-rate-ops-per-s",
+                "efficiency-vs-rate-ops-per-s",
+                "latency-vs-rate-ops-per-s",
+                "latency-throughput-by-rate-ops-per-s",
+                "latency-cdf",
+                "load-cpu",
+                "load-messages",
+                "throughput-over-time",
+            ],
+        ),
+    ];
+    let over_time = [
+        "throughput-over-time",
+        "latency-over-time",
+        "commit-latency-over-time",
+        "execution-latency-over-time",
+        "sites-over-time-paxos",
+    ];
+    for (place, (pretence, mut expected)) in kinds.into_iter().enumerate() {
+        if place == 0 {
+            expected.extend(over_time);
+        }
+        let dir = drawn(&Pretence {
+            name: ["plots-marks-bars", "plots-marks-sweep"][place],
+            spoil: |identity, facts| {
+                if identity.protocol == "paxos" {
+                    facts.foreign_cpu_share = Some(0.4);
+                }
+            },
+            ..pretence
+        });
+        let kinds: BTreeSet<String> = stems(&dir)
+            .into_iter()
+            .filter(|stem| !stem.ends_with("-epaxos") && !stem.ends_with("-multi-paxos"))
+            .collect();
+        assert_eq!(kinds, set(&expected), "a kind of plot that is not looked at here");
+        for stem in &kinds {
+            let text = svg(&dir, stem);
+            assert!(text.contains("\nnot valid\n"), "{stem} has no entry in its legend");
+            assert!(text.contains("HOLLOW: NOT VALID"), "{stem}");
+        }
+    }
+}
+
+#[test]
+fn error_bars_are_named_after_how_many_repetitions_count() {
+    let dir = drawn(&Pretence {
+        name: "plots-interval",
+        repetitions: 7,
+        spoil: |identity, facts| {
+            if identity.protocol == "paxos" && identity.repetition < 3 {
+                facts.foreign_cpu_share = Some(0.4);
+            }
+        },
+        ..Pretence::default()
+    });
+    let text = svg(&dir, "throughput-vs-conflict-rate").replace('\n', " ");
+    let expected =
+        "median and 95 % bootstrap interval of 7 repetitions; where only 5 count, min … max";
+    assert!(text.contains(expected), "{text}");
 }

@@ -46,6 +46,30 @@ fn a_spoilt_summary_word_for_word() {
 }
 
 #[test]
+fn from_six_repetitions_on_there_is_an_interval_word_for_word() {
+    let pretence = Pretence {
+        name: "golden-interval",
+        repetitions: 10,
+        spoil: |identity, facts| {
+            if identity.protocol == "paxos" && identity.repetition > 4 {
+                facts.foreign_cpu_share = Some(0.4);
+            }
+        },
+        ..Pretence::default()
+    };
+    let text = text(&pretence);
+    assert_eq!(text, include_str!("golden/interval.txt"), "\n{text}");
+    let root = tempfile::tempdir().unwrap();
+    let value = json(&pretence.write(root.path())).unwrap();
+    let of = |place: usize| &value["points"][0]["protocols"][place]["throughput_ops_per_s"];
+    assert_eq!(of(0)["interval"], "min … max");
+    assert_eq!(
+        (&of(1)["interval"], &of(1)["repetitions"]),
+        (&"95 % bootstrap interval".into(), &10.into())
+    );
+}
+
+#[test]
 fn colour_changes_nothing_but_the_colour() {
     let root = tempfile::tempdir().unwrap();
     let dir = Pretence::default().write(root.path());

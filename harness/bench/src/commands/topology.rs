@@ -94,7 +94,7 @@ fn cluster_text(promises: &Promises, file: &SiteFile) -> String {
         ],
     ));
     text.push_str("\nMulti-Paxos, by leader (m: best by mean; w: best by its worst site");
-    text.push_str(if file.leader.is_some() { "; l: the workload's)\n" } else { ")\n" });
+    text.push_str(if !file.leaders.is_empty() { "; l: the workload's)\n" } else { ")\n" });
     let leaders: Vec<usize> = (0..replicas).collect();
     for shown in leaders.chunks(LEADERS_SHOWN) {
         let heading =
@@ -113,7 +113,7 @@ fn marks(promises: &Promises, file: &SiteFile, leader: usize) -> String {
     let marks = [
         ('m', leader == promises.best_leader_by_mean()),
         ('w', leader == promises.best_leader_by_worst()),
-        ('l', file.leader.is_some_and(|own| own.index() == leader)),
+        ('l', file.leaders.iter().any(|own| own.index() == leader)),
     ];
     marks.into_iter().filter_map(|(mark, holds)| holds.then_some(mark)).collect()
 }
@@ -216,7 +216,7 @@ fn document(file: &SiteFile, clusters: &[(Promises, bool)]) -> Value {
         "topology": file.topology.name,
         "source": file.topology.source,
         "basis": BASIS,
-        "workload_leader": file.leader.map(|leader| leader.index()),
+        "workload_leaders": file.leaders.iter().map(|leader| leader.index()).collect::<Vec<_>>(),
         "clusters": clusters,
     })
 }

@@ -13,6 +13,8 @@ mod cluster;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod compare;
+#[cfg(test)]
 mod durable;
 #[cfg(test)]
 mod endings;

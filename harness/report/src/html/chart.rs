@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::markup::escape;
 use crate::plot::axis::{Axis, Tick};
 use crate::plot::look::{Look, Marker};
-use crate::plot::model::{Bar, Line, Mark, Panel, Shade};
+use crate::plot::model::{Bar, Entry, Line, Mark, Panel, Sample, Shade};
 
 /// Chosen: without script a picture is scaled from this width, at which its letters are as large as the page's small ones.
 const WIDTH: f64 = 720.0;
@@ -281,7 +281,15 @@ const fn shape(marker: Marker) -> &'static str {
 }
 
 /// A piece of a line as a legend shows it.
-pub(super) fn swatch(look: &Look) -> String {
+pub(super) fn swatch(entry: &Entry) -> String {
+    let look = &entry.look;
+    if entry.sample != Sample::Line {
+        return format!(
+            "<svg class=\"swatch\" width=\"44\" height=\"16\" viewBox=\"0 0 44 16\" aria-hidden=\"true\">\
+             <path class=\"mark hollow nobody\" transform=\"translate(22 8)\" d=\"{}\"/></svg>",
+            shape(if entry.sample == Sample::HollowBar { Marker::Square } else { look.marker })
+        );
+    }
     format!(
         "<svg class=\"swatch s{}\" width=\"44\" height=\"16\" viewBox=\"0 0 44 16\" aria-hidden=\"true\">\
          <path class=\"line\"{} d=\"M1 8h42\"/><path class=\"mark\" transform=\"translate(22 8)\" d=\"{}\"/></svg>",

@@ -10,7 +10,7 @@ use super::markup::{badge, boxed_table, embedded, escape, list, row, sheet, verd
 use crate::document::{self, Sheet};
 use crate::error::ReportError;
 use crate::plot::figures;
-use crate::plot::model::{Entry, Figure, Panel};
+use crate::plot::model::{Entry, Figure, Panel, Sample};
 use crate::results::Results;
 use crate::terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word};
 use crate::verdict::Grade;
@@ -226,7 +226,7 @@ impl Section {
             let _ = writeln!(
                 text,
                 "<li><span class=\"{class}\" data-key=\"{label}\">{}{label}</span></li>",
-                swatch(&entry.look)
+                swatch(&entry)
             );
         }
         text.push_str("</ul>\n<div class=\"panels\">\n");
@@ -340,7 +340,7 @@ fn legend(figure: &Figure) -> Vec<Entry> {
     let mut entries = figure.legend.clone();
     for bar in figure.panels.iter().flat_map(|panel| &panel.bars) {
         if !entries.iter().any(|entry| entry.label == bar.name) {
-            entries.push(Entry { label: bar.name.clone(), look: bar.look });
+            entries.push(Entry { label: bar.name.clone(), look: bar.look, sample: Sample::Line });
         }
     }
     entries

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::look::{Look, Marker, display_name, look};
-use super::model::{Entry, Figure, Line, Mark, Panel};
+use super::model::{Entry, Figure, Line, Mark, Panel, Sample};
 use super::sweep::{dimension_axis, entries, facets, paged};
 use crate::bottleneck::Bottleneck;
 use crate::numbers::Spread;
@@ -27,6 +27,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     legend.extend(results.protocols.iter().map(|protocol| Entry {
         label: model_name(protocol),
         look: model_look(look(&results.protocols, protocol)),
+        sample: Sample::Line,
     }));
     let figures = (1..).zip(facets).flat_map(|(number, (label, points))| {
         let panel = |title: &str, unit: &str, measured: Measured, modelled: Modelled| {

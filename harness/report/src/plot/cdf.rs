@@ -25,7 +25,11 @@ fn panel(results: &Results, point: &Point) -> Panel {
 }
 
 fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> Option<Line> {
-    let tally = results.cell(&point.text, protocol)?.tally();
+    let cell = results.cell(&point.text, protocol)?;
+    let tally = cell.tally();
+    // A repetition that contradicts itself spoils those beside it.
+    let is_valid = |row: &CdfRow| row.valid && cell.is_valid();
+    let valid = rows.iter().filter(|row| row.protocol == protocol).all(|row| is_valid(row));
     let points: Vec<Mark> = rows
         .iter()
         .filter(|row| row.protocol == protocol)
@@ -34,7 +38,7 @@ fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> O
             y: row.latency_us,
             low: row.latency_us,
             high: row.latency_us,
-            valid: row.valid,
+            valid,
             tally,
         })
         .collect();

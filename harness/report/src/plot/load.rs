@@ -4,7 +4,7 @@ use measure::{ReplicaRow, Role};
 
 use super::axis::{Axis, Reading, Scale, Tick};
 use super::look::{INK, display_name, look};
-use super::model::{Bar, Entry, Figure, Mark, Panel};
+use super::model::{Bar, Entry, Figure, Mark, Panel, Sample};
 use super::sweep::paged;
 use crate::cell::{Cell, peer_messages};
 use crate::numbers::Spread;
@@ -38,7 +38,8 @@ fn of(
     let panel = |point| panel(results, point, unit, load, modelled);
     let panels: Vec<Panel> = results.points.iter().map(panel).collect();
     let has_model = panels.iter().flat_map(|panel| &panel.bars).any(|bar| bar.model.is_some());
-    let legend = has_model.then(|| Entry { label: "model".to_owned(), look: INK });
+    let legend =
+        has_model.then(|| Entry { label: "model".to_owned(), look: INK, sample: Sample::Line });
     paged(results, stem, title, legend.as_slice(), panels)
 }
 

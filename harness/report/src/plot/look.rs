@@ -53,6 +53,10 @@ const LOOKS: [Look; 7] = [
 /// The look of what belongs to no protocol.
 pub(crate) const INK: Look = Look { colour: RGBColor(0, 0, 0), marker: Marker::None, dashes: &[] };
 
+/// Of what the legend says of all protocols or sites alike.
+pub(crate) const OF_NOBODY: Look =
+    Look { colour: RGBColor(95, 95, 95), marker: Marker::Circle, dashes: &[] };
+
 /// Names that are written otherwise than they are typed, and that keep their look in every plot. A protocol that is
 /// not here is drawn under its own name, with the next look.
 const NAMES: [(&str, &str); 3] =

@@ -1,8 +1,9 @@
 //! What a figure consists of, as plain data in the units of its axes.
 
 use super::axis::Axis;
-use super::look::Look;
+use super::look::{Look, OF_NOBODY};
 use crate::cell::Tally;
+use crate::results::Results;
 
 /// A file's worth of panels, one above the other.
 #[derive(Clone, Debug)]
@@ -21,6 +22,18 @@ pub(crate) struct Figure {
 pub(crate) struct Entry {
     pub(crate) label: String,
     pub(crate) look: Look,
+    pub(crate) sample: Sample,
+}
+
+/// What stands before a label of the legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sample {
+    /// A line with its marker.
+    Line,
+    /// A marker, as of a point that is not valid.
+    HollowMarker,
+    /// A box, as of a bar that is not valid.
+    HollowBar,
 }
 
 /// A pair of axes and what is drawn between them.
@@ -113,6 +126,20 @@ impl Panel {
 }
 
 impl Figure {
+    /// With what every figure carries: the footer with the verdict, and what a hollow mark means if there is one.
+    pub(crate) fn finished(mut self, results: &Results) -> Self {
+        if self.has_invalid() {
+            let has_bars = self.panels.iter().any(|panel| !panel.bars.is_empty());
+            self.legend.push(Entry {
+                label: "not valid".to_owned(),
+                look: OF_NOBODY,
+                sample: if has_bars { Sample::HollowBar } else { Sample::HollowMarker },
+            });
+        }
+        self.footer = results.footer(self.has_spread(), self.has_invalid());
+        self
+    }
+
     /// Whether anything in it is not valid.
     pub(crate) fn has_invalid(&self) -> bool {
         self.panels.iter().flat_map(Panel::marks).any(|mark| !mark.valid)

@@ -8,8 +8,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::{Axis, Tick};
 use super::canvas::{Canvas, Drawn, Lift, Place, Text};
-use super::look::Look;
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Shade};
+use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample, Shade};
 
 const WIDTH: f64 = 1800.0;
 const EDGE: f64 = 30.0;
@@ -122,7 +121,7 @@ fn legend<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, entries: &[Entry]) -> Dra
     for row in entries.chunks(ENTRIES_PER_ROW) {
         let mut x = EDGE;
         for entry in row {
-            sample(canvas, (x, y), &entry.look)?;
+            sample(canvas, (x, y), entry)?;
             canvas.text(&entry.label, (x + SAMPLE_WIDTH + 20.0, y), set)?;
             x += SAMPLE_WIDTH + 20.0 + canvas.width(&entry.label, set) + 70.0;
         }
@@ -131,9 +130,21 @@ fn legend<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, entries: &[Entry]) -> Dra
     Ok(())
 }
 
-fn sample<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): Place, look: &Look) -> Drawn {
-    canvas.dashed(&[(x, y), (x + SAMPLE_WIDTH, y)], look.dashes, look.colour, LINE_WIDTH)?;
-    canvas.marker((x + SAMPLE_WIDTH / 2.0, y), look, false)
+fn sample<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): Place, entry: &Entry) -> Drawn {
+    const BAR: f64 = 24.0;
+    let (look, middle) = (&entry.look, x + SAMPLE_WIDTH / 2.0);
+    match entry.sample {
+        Sample::Line => {
+            let ends = [(x, y), (x + SAMPLE_WIDTH, y)];
+            canvas.dashed(&ends, look.dashes, look.colour, LINE_WIDTH)?;
+            canvas.marker((middle, y), look, false)
+        }
+        Sample::HollowMarker => canvas.marker((middle, y), look, true),
+        Sample::HollowBar => {
+            let corners = ((middle - BAR, y - BAR), (middle + BAR, y + BAR));
+            canvas.rectangle(corners.0, corners.1, WHITE, look.colour)
+        }
+    }
 }
 
 fn draw_panel<DB: DrawingBackend>(
@@ -371,7 +382,7 @@ mod tests {
         Figure {
             stem: "figure".to_owned(),
             title: "Title".to_owned(),
-            legend: vec![Entry { label: "EPaxos".to_owned(), look }],
+            legend: vec![Entry { label: "EPaxos".to_owned(), look, sample: Sample::Line }],
             panels: vec![panel],
             footer: vec!["verdict".to_owned()],
         }

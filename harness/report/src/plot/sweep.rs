@@ -5,7 +5,7 @@ use measure::SummaryRow;
 
 use super::axis::{Axis, Reading};
 use super::look::{display_name, look};
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel};
+use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample};
 use crate::cell::Cell;
 use crate::numbers::Spread;
 use crate::results::{Dimension, Point, Results};
@@ -62,6 +62,7 @@ pub(super) fn entries(results: &Results) -> Vec<Entry> {
     let entry = |protocol: &String| Entry {
         label: display_name(protocol),
         look: look(&results.protocols, protocol),
+        sample: Sample::Line,
     };
     results.protocols.iter().map(entry).collect()
 }
@@ -80,15 +81,14 @@ pub(super) fn paged(
         .zip(&pages)
         .map(|(page, panels)| {
             let stem = if pages.len() == 1 { stem.to_owned() } else { format!("{stem}-{page}") };
-            let mut figure = Figure {
+            let figure = Figure {
                 stem,
                 title: title.to_owned(),
                 legend: legend.to_vec(),
                 panels: panels.to_vec(),
                 footer: Vec::new(),
             };
-            figure.footer = results.footer(figure.has_spread(), figure.has_invalid());
-            figure
+            figure.finished(results)
         })
         .collect()
 }

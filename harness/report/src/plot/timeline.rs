@@ -6,7 +6,7 @@ use measure::{ALL, TimeseriesRow};
 
 use super::axis::{Axis, Reading, Scale, Tick, nice_step, steps};
 use super::look::{Look, display_name, look, look_of_site};
-use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Shade};
+use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade};
 use super::sweep::{entries, paged};
 use crate::cell::Cell;
 use crate::numbers::{Spread, short};
@@ -150,8 +150,11 @@ fn of_sites(
     page: Option<usize>,
 ) -> Option<Figure> {
     let sites = sites(results, point, protocol);
-    let entry =
-        |(place, site): (usize, &&str)| Entry { label: site_name(site), look: look_of_site(place) };
+    let entry = |(place, site): (usize, &&str)| Entry {
+        label: site_name(site),
+        look: look_of_site(place),
+        sample: Sample::Line,
+    };
     let legend: Vec<Entry> = sites.iter().enumerate().map(entry).collect();
     let mut panels: Vec<Panel> = Vec::new();
     let latencies =
@@ -176,15 +179,14 @@ fn of_sites(
         label => format!(", {label}"),
     };
     let page = page.map(|page| format!("-{page}")).unwrap_or_default();
-    let mut figure = Figure {
+    let figure = Figure {
         stem: format!("sites-over-time-{protocol}{page}"),
         title: format!("{} at each site{label}", display_name(protocol)),
         legend,
         panels,
         footer: Vec::new(),
     };
-    figure.footer = results.footer(figure.has_spread(), figure.has_invalid());
-    Some(figure)
+    Some(figure.finished(results))
 }
 
 /// A site for people: a number says that it is one.

@@ -30,6 +30,14 @@ impl Noise {
     }
 }
 
+/// A seed of its own for each pair (SplitMix64's last steps), so that the first numbers are not near each other.
+fn mixed(seed: u64, again: u64) -> u64 {
+    let mut mixed = seed.wrapping_add(again.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 /// What to pretend.
 #[derive(Clone)]
 pub(crate) struct Pretence {
@@ -48,6 +56,13 @@ pub(crate) struct Pretence {
     pub(crate) events: Vec<Event>,
     /// Seconds in which nothing is answered, committed or executed.
     pub(crate) silent: Range<f64>,
+    /// How many times as long everything takes.
+    pub(crate) slowness: f64,
+    /// Another number, the same measured again: other noise.
+    pub(crate) again: u64,
+    pub(crate) driver: &'static str,
+    /// As the manifest has it.
+    pub(crate) workload: serde_json::Value,
 }
 
 impl Default for Pretence {
@@ -65,6 +80,10 @@ impl Default for Pretence {
             spoil: |_, _| {},
             events: vec![],
             silent: 0.0..0.0,
+            slowness: 1.0,
+            again: 0,
+            driver: "quic",
+            workload: serde_json::Value::Null,
         }
     }
 }
@@ -110,7 +129,7 @@ impl Pretence {
             versions: Versions::default(),
             host: Host { cpu: Some("Some CPU 3000".to_owned()), cores: Some(2), ..Host::default() },
             load_average_before: None,
-            ..Manifest::starting(self.name, 42, serde_json::Value::Null)
+            ..Manifest::starting(self.name, 42, self.workload.clone())
         }
     }
 
@@ -128,7 +147,7 @@ impl Pretence {
         }
         Identity {
             protocol: protocol.to_owned(),
-            driver: "quic".to_owned(),
+            driver: self.driver.to_owned(),
             point,
             repetition,
             replicas,
@@ -150,8 +169,8 @@ impl Pretence {
             .fold(u64::from(identity.repetition), |sum, byte| {
                 sum.wrapping_mul(31).wrapping_add(u64::from(byte))
             });
-        let mut noise = Noise::new(seed);
-        let behaviour = Behaviour::of(&identity, &mut noise);
+        let mut noise = Noise::new(if self.again == 0 { seed } else { mixed(seed, self.again) });
+        let behaviour = Behaviour::of(&identity, &mut noise).slowed(self.slowness);
         let elapsed = Duration::from_secs_f64(self.seconds);
         let mut sites: Vec<SiteRecord> = (0..identity.replicas)
             .map(|site| SiteRecord::new(&site.to_string(), elapsed))
@@ -264,6 +283,10 @@ impl Behaviour {
             }
         };
         Self { throughput, p50_ns: p50_us * 1e3, economy, fast }
+    }
+
+    fn slowed(self, times: f64) -> Self {
+        Self { throughput: self.throughput / times, p50_ns: self.p50_ns * times, ..self }
     }
 
     /// Log-normal-like, with a tail.

@@ -21,8 +21,8 @@ pub struct SiteFile {
     pub topology: Topology,
     /// The sizes of a workload's clusters, in its order; none if the matrix stands alone.
     pub replicas: Vec<usize>,
-    /// Multi-Paxos' first leader in a workload; none if the matrix stands alone.
-    pub leader: Option<ReplicaId>,
+    /// Multi-Paxos' first leaders in a workload, in its order; none if the matrix stands alone.
+    pub leaders: Vec<ReplicaId>,
 }
 
 impl SiteFile {
@@ -44,7 +44,7 @@ impl SiteFile {
         // No key of a topology is one of a workload, whose own table has no place at the top.
         if table.keys().any(|key| KEYS.contains(&key.as_str())) {
             let (file, _) = read(&path, &text)?;
-            return Ok(Self { topology: file.topology, replicas: Vec::new(), leader: None });
+            return Ok(Self { topology: file.topology, replicas: Vec::new(), leaders: Vec::new() });
         }
         let workload = Workload::load(&path, &[])?;
         let Some(network) = workload.network else {
@@ -54,7 +54,7 @@ impl SiteFile {
         Ok(Self {
             topology: network.topology,
             replicas: workload.cluster.replicas.values().to_vec(),
-            leader: Some(workload.cluster.leader),
+            leaders: workload.cluster.leader.values().to_vec(),
         })
     }
 }

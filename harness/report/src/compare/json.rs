@@ -1,0 +1,83 @@
+//! A comparison for programs.
+
+use serde_json::{Value, json};
+
+use super::{Better, Case, Compared, Line, Runs, Side};
+use crate::numbers::Spread;
+
+impl Compared {
+    /// The comparison as one JSON document; a row per protocol, point and figure. Changes, intervals and noise are shares of
+    /// A's figure; of ratios, differences.
+    pub fn json(&self) -> Value {
+        let outcome = self.outcome();
+        let rows =
+            self.cases.iter().flat_map(|case| case.lines.iter().map(move |of| row(case, of)));
+        json!({
+            "a": side(&self.a),
+            "b": side(&self.b),
+            "different_workload_keys": self.differing,
+            "warnings": self.warnings(),
+            "rows": rows.collect::<Vec<_>>(),
+            "only_on_one_side": self.alone,
+            "regressed": outcome.regressed,
+            "improved": outcome.improved,
+            "changed": outcome.changed,
+            "within_noise": outcome.within_noise,
+            "not_compared": outcome.not_compared,
+            "violation": outcome.violation,
+        })
+    }
+}
+
+fn side(side: &Side) -> Value {
+    json!({
+        "results": side.dir.display().to_string(),
+        "name": side.manifest.name,
+        "seed": side.manifest.seed,
+        "started_utc": side.manifest.started_utc,
+        "complete": side.manifest.complete,
+        "driver": side.driver,
+        "host": side.manifest.host,
+        "versions": side.manifest.versions,
+        "verdict": side.verdict,
+    })
+}
+
+fn row(case: &Case, line: &Line) -> Value {
+    let change = line.change.as_ref();
+    json!({
+        "protocol": case.protocol,
+        "point": case.point,
+        "figure": line.figure.column,
+        "better": match line.figure.better {
+            Better::Higher => "higher",
+            Better::Lower => "lower",
+            Better::Neutral => "neither",
+        },
+        "a": of_side(line.a, &case.a),
+        "b": of_side(line.b, &case.b),
+        "change": change.map(|change| change.change),
+        "change_low": change.map(|change| change.low),
+        "change_high": change.map(|change| change.high),
+        "interval": change.map(|change| match change.is_interval {
+            true => "95 % bootstrap interval",
+            false => "min … max",
+        }),
+        "noise": change.map(|change| change.noise),
+        "noise_assumed": change.map(|change| change.assumed),
+        "verdict": line.judgement.words(),
+    })
+}
+
+fn of_side(spread: Option<Spread>, runs: &Runs) -> Value {
+    json!({
+        "median": spread.map(|spread| spread.median),
+        "low": spread.map(|spread| spread.low),
+        "high": spread.map(|spread| spread.high),
+        "repetitions": spread.map_or(0, |spread| spread.count),
+        "runs": runs.runs,
+        "valid_runs": runs.valid_runs,
+        "valid": runs.valid,
+        "verdict": runs.verdict,
+    })
+}

@@ -1,0 +1,286 @@
+//! What of a change is noise: how far repetitions of one and the same build lie apart (A/A), and at least a stated minimum.
+//!
+//! Many figures are compared at once, and few repetitions show too little of how far they spread. So the noise of a figure is
+//! the largest that any point of the protocol shows, on either side: the more is compared, the more is looked for. With
+//! normal noise two results of one build are then told apart by chance in about 2 of 100 comparisons, fewer the more
+//! points there are; of two repetitions in about 4 (simulated).
+
+use measure::{BOOTSTRAP_REPETITIONS_MIN, Change, MedianDistribution};
+
+use super::{FIGURES, Figure};
+use crate::numbers::{NONE, digits3};
+use crate::results::Results;
+
+/// Chosen: 2 % (or percentage points). What is less than that on a real host is nobody's concern: alignment of the binary and
+/// placement of pages alone move figures by that much (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously
+/// Wrong!", ASPLOS 2009).
+const LEAST: f64 = 0.02;
+
+/// Chosen: where no side was repeated nothing is known of its noise. The committed reference runs' repetitions, on a shared
+/// machine, lie up to 40 % apart in throughput and in the median latency.
+const ASSUMED: f64 = 0.4;
+
+/// The noise of two results, as far as it is the same for several points.
+#[derive(Debug)]
+pub(super) struct Floors {
+    /// Is every run simulated, from one seed?
+    is_exact: bool,
+    /// The largest spread that any point shows, by protocol and figure.
+    shown: Vec<(String, [Option<f64>; FIGURES.len()])>,
+}
+
+/// What noise is taken for at least, and where it is not known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Floor {
+    least: f64,
+    /// If one repetition tells nothing.
+    unknown: f64,
+    /// Few repetitions count as farther apart than they are.
+    is_wary: bool,
+}
+
+/// A change with what is known of it. Shares of A's figure, or differences; as the figure's [`Change`] says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Measured {
+    pub(super) change: f64,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    /// Whether low and high are the bootstrap's 95 % interval, not the extremes.
+    pub(super) is_interval: bool,
+    pub(super) noise: f64,
+    /// Whether the noise is assumed, for no side was repeated.
+    pub(super) assumed: bool,
+    kind: Change,
+}
+
+impl Floors {
+    /// Of these two results.
+    pub(super) fn of(a: &Results, b: &Results) -> Self {
+        let is_simulated =
+            |results: &Results| results.summary.iter().all(|row| row.driver == "sim");
+        let is_exact = is_simulated(a) && is_simulated(b) && a.manifest.seed == b.manifest.seed;
+        let mut floors = Self { is_exact, shown: Vec::new() };
+        if is_exact {
+            return floors;
+        }
+        for results in [a, b] {
+            for protocol in &results.protocols {
+                for point in &results.points {
+                    floors.show(results, protocol, &point.text);
+                }
+            }
+        }
+        floors
+    }
+
+    fn show(&mut self, results: &Results, protocol: &str, point: &str) {
+        let Some(cell) = results.cell(point, protocol).filter(crate::cell::Cell::is_valid) else {
+            return;
+        };
+        let place = self.shown.iter().position(|(known, _)| known == protocol);
+        let place = place.unwrap_or_else(|| {
+            self.shown.push((protocol.to_owned(), [None; FIGURES.len()]));
+            self.shown.len() - 1
+        });
+        for (figure, shown) in FIGURES.iter().zip(&mut self.shown[place].1) {
+            let spread = within(figure.change, &figure.values(&cell), true);
+            *shown = [*shown, spread].into_iter().flatten().reduce(f64::max);
+        }
+    }
+
+    /// The noise of a figure of this protocol.
+    pub(super) fn floor(&self, protocol: &str, figure: &Figure) -> Floor {
+        if self.is_exact {
+            // Nothing but the seed decides a simulated run. Its repetitions have seeds of their own.
+            return Floor { least: 0.0, unknown: 0.0, is_wary: false };
+        }
+        let shown = self.shown.iter().find(|(known, _)| known == protocol);
+        let place = FIGURES.iter().position(|known| known.column == figure.column);
+        let shown = shown.zip(place).and_then(|((_, shown), place)| shown[place]);
+        Floor {
+            least: shown.unwrap_or(0.0).max(LEAST),
+            unknown: shown.unwrap_or(ASSUMED),
+            is_wary: true,
+        }
+    }
+}
+
+/// The change of the median from the repetitions `a` to the repetitions `b`; `None` where a side has none, or a change has
+/// no meaning.
+pub(super) fn measured(kind: Change, a: &[f64], b: &[f64], floor: Floor) -> Option<Measured> {
+    let change = kind.of(median(a)?, median(b)?)?;
+    let distributions = MedianDistribution::of(a).zip(MedianDistribution::of(b));
+    let interval = distributions.and_then(|(a, b)| a.change_interval(&b, kind));
+    let (low, high) = match interval {
+        Some(interval) => interval,
+        None => {
+            let ((a_least, a_most), (b_least, b_most)) = (ends(a)?, ends(b)?);
+            (kind.of(a_most, b_least)?, kind.of(a_least, b_most)?)
+        }
+    };
+    let within = [a, b].map(|values| within(kind, values, floor.is_wary));
+    let known = within.into_iter().flatten().reduce(f64::max);
+    let assumed = known.is_none() && floor.unknown == ASSUMED;
+    let noise = known.unwrap_or(floor.unknown).max(floor.least);
+    let is_interval = interval.is_some();
+    Some(Measured { change, low, high, is_interval, noise, assumed, kind })
+}
+
+/// How far apart repetitions of one result lie: the medians of two resamples with 95 %, or, of few repetitions, those that
+/// are farthest apart; `None` of one. If `is_wary`, two or three are taken to lie farther apart than they show.
+fn within(kind: Change, values: &[f64], is_wary: bool) -> Option<f64> {
+    if let Some(distribution) = MedianDistribution::of(values) {
+        let (low, high) = distribution.change_interval(&distribution, kind)?;
+        return Some(size(kind, low).max(size(kind, high)));
+    }
+    // Chosen by simulation: see the module's rates.
+    let times = match (values.len(), is_wary) {
+        (0 | 1, _) => return None,
+        (2, true) => 3.0,
+        (3, true) => 1.5,
+        _ => 1.0,
+    };
+    let (least, most) = ends(values)?;
+    Some(size(kind, kind.of(least, most)?) * times)
+}
+
+/// How large a change is, whichever way it goes: a fall is as large as the rise that undoes it.
+fn size(kind: Change, change: f64) -> f64 {
+    match kind {
+        Change::Relative if change < 0.0 => 1.0 / (1.0 + change) - 1.0,
+        _ => change.abs(),
+    }
+}
+
+fn ends(values: &[f64]) -> Option<(f64, f64)> {
+    let least = values.iter().copied().reduce(f64::min)?;
+    Some((least, values.iter().copied().reduce(f64::max)?))
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    Some(crate::numbers::Spread::of(values.iter().copied())?.median)
+}
+
+impl Measured {
+    /// Whether it is more than noise: larger than the floor and, where there is an interval, without zero in it.
+    pub(super) fn is_beyond_noise(&self) -> bool {
+        let excludes_zero = self.low > 0.0 || self.high < 0.0;
+        size(self.kind, self.change) > self.noise && (excludes_zero || !self.is_interval)
+    }
+
+    /// For instance +3.2 %.
+    pub(super) fn change_text(&self) -> String {
+        format!("{}{}", signed(self.change), self.unit())
+    }
+
+    /// For instance [-1.0, +7.9] %; a dash where nothing was repeated.
+    pub(super) fn interval_text(&self) -> String {
+        if !self.is_interval && self.low == self.high {
+            return NONE.to_owned();
+        }
+        format!("[{}, {}]{}", signed(self.low), signed(self.high), self.unit())
+    }
+
+    /// For instance 2.00 %, or ~40.0 % if it is assumed.
+    pub(super) fn noise_text(&self) -> String {
+        let assumed = if self.assumed { "~" } else { "" };
+        format!("{assumed}{}{}", digits3(self.noise * 100.0), self.unit())
+    }
+
+    fn unit(&self) -> &'static str {
+        match self.kind {
+            Change::Relative => " %",
+            Change::Absolute => " pp",
+        }
+    }
+}
+
+/// A share in per cent with its sign.
+fn signed(share: f64) -> String {
+    let text = digits3((share * 100.0).abs());
+    // What rounds to nothing has no sign.
+    let is_nothing = text.chars().all(|c| matches!(c, '0' | '.'));
+    match (is_nothing, share < 0.0) {
+        (true, _) => "0".to_owned(),
+        (false, true) => format!("-{text}"),
+        (false, false) => format!("+{text}"),
+    }
+}
+
+/// How intervals and noise are to be read.
+pub(super) fn key() -> String {
+    format!(
+        "Latencies in ms. change: of the median, B over A; interval: 95 % bootstrap where both have {BOOTSTRAP_REPETITIONS_MIN} \
+         repetitions or more, else the extremes of any repetition of B over any of A. noise: how far repetitions of one \
+         result lie apart at most, at any point of the protocol (of two counted three times, of three one and a half), \
+         and at least {} %; of simulations from one seed, at that point alone; ~: assumed, for nothing was repeated. A larger change (a fall counts as the rise that undoes it) is improved, regressed or (where neither way is better) changed.",
+        LEAST * 100.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REAL: Floor = Floor { least: LEAST, unknown: ASSUMED, is_wary: true };
+    const EXACT: Floor = Floor { least: 0.0, unknown: 0.0, is_wary: false };
+
+    fn change(a: &[f64], b: &[f64], floor: Floor) -> Measured {
+        measured(Change::Relative, a, b, floor).unwrap()
+    }
+
+    #[test]
+    fn a_few_repetitions_are_judged_by_how_far_they_lie_apart() {
+        let near = change(&[100.0, 96.0, 104.0], &[90.0, 92.0, 94.0], REAL);
+        assert!((near.noise - 1.5 * (104.0 / 96.0 - 1.0)).abs() < 1e-9, "{near:?}");
+        assert!(!near.is_interval && !near.is_beyond_noise());
+        assert_eq!((near.change_text(), near.noise_text()), ("-8.00 %".into(), "12.5 %".into()));
+        assert_eq!(near.interval_text(), "[-13.5, -2.08] %");
+        assert!(change(&[100.0, 96.0, 104.0], &[87.0, 86.0, 85.0], REAL).is_beyond_noise());
+        let noise = |values: &[f64], floor| change(values, &[1.0], floor).noise;
+        assert!((noise(&[100.0, 98.0], REAL) - 3.0 * 2.0 / 98.0).abs() < 1e-9);
+        assert!((noise(&[100.0, 98.0], EXACT) - 2.0 / 98.0).abs() < 1e-9);
+        assert!((noise(&[99.0, 98.0, 100.0, 101.0, 102.0], REAL) - 4.0 / 98.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_change_below_the_least_noise_is_noise_even_if_it_repeats() {
+        let (a, b) = ([100.0; 8], [101.5; 8]);
+        let small = change(&a, &b, REAL);
+        assert!(small.is_interval && small.low > 0.0 && !small.is_beyond_noise());
+        assert!(change(&a, &[103.0; 8], REAL).is_beyond_noise());
+    }
+
+    #[test]
+    fn many_repetitions_need_an_interval_without_zero() {
+        let spread = |middle: f64| -> Vec<f64> {
+            (0..9).map(|step| middle * (0.8 + 0.05 * f64::from(step))).collect()
+        };
+        let noisy = change(&spread(100.0), &spread(106.0), REAL);
+        assert!(noisy.is_interval && noisy.low < 0.0 && noisy.high > 0.0, "{noisy:?}");
+        assert!(!noisy.is_beyond_noise());
+        assert!(change(&spread(100.0), &spread(160.0), REAL).is_beyond_noise());
+    }
+
+    #[test]
+    fn one_repetition_is_judged_by_an_assumed_noise_unless_it_is_simulated() {
+        let one = change(&[100.0], &[130.0], REAL);
+        assert!(one.assumed && !one.is_beyond_noise());
+        assert_eq!(one.noise_text(), "~40.0 %");
+        assert!(change(&[100.0], &[150.0], REAL).is_beyond_noise());
+        assert!(change(&[150.0], &[100.0], REAL).is_beyond_noise(), "the same the other way round");
+        let known_of_one = change(&[100.0], &[129.0, 130.0, 131.0], REAL);
+        assert!(!known_of_one.assumed && known_of_one.is_beyond_noise());
+        assert!(change(&[100.0], &[100.1], EXACT).is_beyond_noise());
+        assert!(!change(&[100.0], &[100.0], EXACT).is_beyond_noise());
+        assert_eq!(change(&[100.0], &[100.0], EXACT).change_text(), "0 %");
+    }
+
+    #[test]
+    fn a_change_from_nothing_has_no_share() {
+        assert_eq!(measured(Change::Relative, &[0.0], &[1.0], REAL), None);
+        assert_eq!(measured(Change::Relative, &[], &[1.0], REAL), None);
+        let ratio = measured(Change::Absolute, &[0.0], &[0.3], REAL).unwrap();
+        assert_eq!(ratio.change_text(), "+30.0 pp");
+    }
+}
