@@ -13,6 +13,7 @@ use super::{
     message::{Message, Timer},
 };
 use crate::{
+    ballot::InstanceBallot,
     config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -91,7 +92,12 @@ impl EPaxos {
         let Some(marked_to) = self.retransmission.marked_to.take() else { return };
         let committed_to = self.own_row().committed_to;
         for slot in committed_to + 1..=marked_to.min(committed_to + RESENT_PER_TICK) {
-            self.resend_request(InstanceId::new(self.id, slot), effects);
+            let instance = InstanceId::new(self.id, slot);
+            if self.awaits_fixed_quorum(instance) {
+                self.widen(instance, effects);
+            } else {
+                self.resend_request(instance, effects);
+            }
         }
         let mut confirmed: u64 = self.rows.iter().map(|row| row.committed_to).sum();
         for peer in self.others.iter() {
@@ -180,8 +186,19 @@ impl EPaxos {
                 );
             }
             Some(Leading::Accept { acks, .. }) => self.resend_accept(instance, *acks, effects),
-            // A recovery has a timer of its own.
-            Some(Leading::Recover { .. } | Leading::Validate { .. } | Leading::Wait { .. })
+            Some(Leading::PreAcceptAgain { acks, .. })
+                if entry.ballot == InstanceBallot::INITIAL =>
+            {
+                self.send_pre_accept_again(instance, self.others.difference(*acks), effects);
+            }
+            // A recovery has a timer of its own, and what waits for the fixed fast quorum is not sent again.
+            Some(
+                Leading::Thrifty { .. }
+                | Leading::PreAcceptAgain { .. }
+                | Leading::Recover { .. }
+                | Leading::Validate { .. }
+                | Leading::Wait { .. },
+            )
             | None => {}
         }
     }
@@ -300,7 +317,8 @@ impl EPaxos {
             for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
                 if !entry.batch.is_noop() {
-                    self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
+                    let instance = InstanceId::new(row, slot);
+                    self.conflicts.collect(instance, &entry.footprint, &entry.dependencies);
                 }
             }
             log.collect(to);

@@ -35,6 +35,9 @@ impl Subject for EPaxos {
         match effect {
             Effect::Send { message: Message::Validate { .. }, .. } => Marks::only(Mark::Validated),
             Effect::Send { message: Message::Waiting { .. }, .. } => Marks::only(Mark::Waited),
+            Effect::Send { message: Message::PreAcceptAgain { .. }, .. } => {
+                Marks::only(Mark::PhaseOneAgain)
+            }
             _ => Marks::NONE,
         }
     }
@@ -45,12 +48,15 @@ impl Subject for EPaxos {
             Message::PreAcceptOk { instance, .. }
             | Message::AcceptOk { instance, .. }
             | Message::ValidateOk { instance, .. }
+            | Message::PreAcceptAgainOk { instance, .. }
             | Message::Refused { instance, .. } => Some(*instance),
             _ => None,
         }
     }
 
     fn setups() -> Vec<Setup<Self>> {
-        setups::epaxos::all()
+        let mut all = setups::epaxos::all();
+        all.extend(setups::epaxos_sosp13::all());
+        all
     }
 }
