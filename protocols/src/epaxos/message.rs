@@ -379,7 +379,8 @@ pub enum Timer {
     Retransmit,
     /// When the others are told how far this replica is, if nothing else made it tell them.
     Progress,
-    /// When own instances with a slow quorum but no fast one stop waiting for it (N ≥ 7).
+    /// When own instances with a slow quorum but no fast one stop waiting for it (N ≥ 7); in the published variant those whose
+    /// fixed fast quorum has not answered.
     FastQuorum,
     /// When the oldest uncommitted slot of this row has been so for too long.
     Row(ReplicaId),

@@ -355,7 +355,8 @@ impl EPaxos {
         }
     }
 
-    /// Lets own instances go the slow way that had a majority of replies for a whole period and not a fast quorum.
+    /// Gives the fast path of own instances up that have waited a whole period for it: with a majority of replies they take
+    /// the slow one, in the published variant they ask all others.
     pub(super) fn on_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
         let Some(marked_to) = self.retransmission.fast_quorum_marked_to.take() else { return };
         let own = self.own_row();
@@ -364,25 +365,36 @@ impl EPaxos {
             .filter(|instance| self.awaits_fast_quorum(*instance))
             .collect();
         for instance in late {
-            if instance.slot <= marked_to {
-                self.take_slow_path(instance, effects);
-            } else {
+            if instance.slot > marked_to {
                 self.arm_fast_quorum_timer(effects);
+            } else if self.config.variant == Variant::Sosp13 {
+                self.widen(instance, effects);
+            } else {
+                self.take_slow_path(instance, effects);
             }
         }
     }
 
+    /// The fixed fast quorum is waited for from the beginning, any other once there is a majority.
     fn awaits_fast_quorum(&self, instance: InstanceId) -> bool {
-        let leading = self.entry(instance).and_then(|entry| entry.leading.as_deref());
-        matches!(leading, Some(Leading::PreAccept { acks, .. })
-            if acks.len() + 1 >= self.quorums.slow())
+        match self.entry(instance).and_then(|entry| entry.leading.as_deref()) {
+            Some(Leading::PreAccept { acks, .. }) => acks.len() + 1 >= self.quorums.slow(),
+            Some(Leading::Thrifty { .. }) => true,
+            _ => false,
+        }
     }
 
-    fn arm_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
+    /// Starts the timer that ends the wait for fast quorums, unless it runs.
+    pub(super) fn arm_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
         if self.retransmission.fast_quorum_marked_to.is_none() {
             self.retransmission.fast_quorum_marked_to = Some(self.own_row().log.last());
             let period = self.config.timeouts.retransmit;
-            effects.set_timer(Timer::FastQuorum, period / 2..=period);
+            let after = match self.config.variant {
+                Variant::Star => period / 2..=period,
+                // Nothing may have been answered yet: as long as before anything is sent again.
+                Variant::Sosp13 => period..=period + period / 4,
+            };
+            effects.set_timer(Timer::FastQuorum, after);
         }
     }
 }

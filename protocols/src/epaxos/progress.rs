@@ -43,7 +43,7 @@ pub(super) struct Retransmission {
     /// While the timer runs: what others had reported committed when it was set. What of that is still not known here
     /// when it runs out is asked for.
     known_elsewhere: Dependencies,
-    /// While the timer runs that ends the wait for a fast quorum: the last own slot when it was set.
+    /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
     pub(super) executed_unreported: u64,
     /// Is there something that the others have not been told?
@@ -92,12 +92,7 @@ impl EPaxos {
         let Some(marked_to) = self.retransmission.marked_to.take() else { return };
         let committed_to = self.own_row().committed_to;
         for slot in committed_to + 1..=marked_to.min(committed_to + RESENT_PER_TICK) {
-            let instance = InstanceId::new(self.id, slot);
-            if self.awaits_fixed_quorum(instance) {
-                self.widen(instance, effects);
-            } else {
-                self.resend_request(instance, effects);
-            }
+            self.resend_request(InstanceId::new(self.id, slot), effects);
         }
         let mut confirmed: u64 = self.rows.iter().map(|row| row.committed_to).sum();
         for peer in self.others.iter() {
@@ -191,7 +186,7 @@ impl EPaxos {
             {
                 self.send_pre_accept_again(instance, self.others.difference(*acks), effects);
             }
-            // A recovery has a timer of its own, and what waits for the fixed fast quorum is not sent again.
+            // A recovery has a timer of its own; and where a fixed fast quorum is waited for, so has the end of the wait.
             Some(
                 Leading::Thrifty { .. }
                 | Leading::PreAcceptAgain { .. }

@@ -118,12 +118,6 @@ impl EPaxos {
         }
     }
 
-    /// Does this replica wait for its fixed fast quorum to answer about `instance`?
-    pub(super) fn awaits_fixed_quorum(&self, instance: InstanceId) -> bool {
-        let leading = self.entry(instance).and_then(|entry| entry.leading.as_deref());
-        matches!(leading, Some(Leading::Thrifty { .. }))
-    }
-
     /// The fixed fast quorum did not answer in time: from now on a majority will do, and there is no fast path. What has been
     /// answered counts.
     pub(super) fn widen(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {

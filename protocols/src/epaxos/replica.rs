@@ -262,6 +262,9 @@ impl EPaxos {
         });
         effects.send(self.pre_accepting, Message::PreAccept { instance, batch, dependencies });
         self.arm_retransmission(effects);
+        if self.config.variant == Variant::Sosp13 {
+            self.arm_fast_quorum_timer(effects);
+        }
         self.watch_row(self.id, effects);
         self.execute_closed(effects);
     }

@@ -18,12 +18,6 @@ fn row(replica: u8) -> Timer {
     Timer::Row(ReplicaId(replica))
 }
 
-/// `replica` has waited a whole period for what it proposed last: the timer may have been set before.
-fn out_of_patience(net: &mut Net, replica: u8) {
-    net.fire(replica, Timer::Retransmit);
-    net.fire(replica, Timer::Retransmit);
-}
-
 fn from(replica: u8) -> impl Fn(&Envelope) -> bool {
     move |envelope| envelope.from == replica
 }
@@ -227,7 +221,7 @@ fn what_was_chosen_after_widening_is_recovered_beside_another_pre_accept() {
     net.drop_all(|_| true);
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
-    out_of_patience(&mut net, 0);
+    net.fire(0, Timer::FastQuorum);
     net.deliver(and(is("PreAcceptAgain"), link(0, 2)));
     net.deliver(and(is("PreAcceptAgainOk"), link(2, 0)));
     assert!(!net.has_committed(0, a), "no fast path any more");
@@ -259,7 +253,7 @@ fn what_widening_stored_does_not_count() {
             net.deliver(and(is("PreAccept"), link(0, 1)));
         }
         net.drop_all(is("PreAccept"));
-        out_of_patience(&mut net, 0);
+        net.fire(0, Timer::FastQuorum);
         net.deliver(and(is("PreAcceptAgain"), link(0, 2)));
         net.crash(0);
         net.drop_all(|_| true);
@@ -283,7 +277,7 @@ fn late_and_repeated_replies_after_widening_make_no_fast_path() {
     net.deliver(is("PreAccept"));
     net.deliver(and(is("PreAcceptOk"), link(1, 0)));
     let late: Vec<_> = net.flight.drain(..).collect();
-    out_of_patience(&mut net, 0);
+    net.fire(0, Timer::FastQuorum);
     assert_eq!(net.flight.iter().filter(|e| is("PreAcceptAgain")(e)).count(), 3);
     net.deliver(and(is("PreAcceptAgain"), to(&[2])));
     let again = net.flight.iter().find(|e| is("PreAcceptAgainOk")(e)).unwrap().clone();
@@ -309,7 +303,7 @@ fn a_proposal_overtaken_by_widening_counts_no_more() {
     let mut net = published(3);
     let a = net.put(0, "k");
     let original = net.flight.pop().unwrap();
-    out_of_patience(&mut net, 0);
+    net.fire(0, Timer::FastQuorum);
     net.deliver(and(is("PreAcceptAgain"), link(0, 1)));
     net.drop_all(|_| true);
     net.put(1, "k");
@@ -333,7 +327,7 @@ fn a_majority_at_hand_ends_widening_at_once() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1, 2])));
     net.deliver(is("PreAcceptOk"));
-    out_of_patience(&mut net, 0);
+    net.fire(0, Timer::FastQuorum);
     assert!(!net.flight.iter().any(|e| is("PreAcceptAgain")(e)));
     net.settle();
     assert_eq!(net.decision(0, a).2, Path::Slow);
@@ -345,6 +339,7 @@ fn a_majority_at_hand_ends_widening_at_once() {
 fn widening_is_sent_again() {
     let mut net = published(5);
     let a = net.put(0, "k");
+    net.fire(0, Timer::FastQuorum);
     net.fire(0, Timer::Retransmit); // It was set before there was anything to wait for.
     for _ in 0..3 {
         net.drop_all(|_| true);
@@ -384,7 +379,9 @@ fn a_restart_does_not_continue_ballot_zero() {
     net.restart(0);
     net.hand_over(late.clone());
     assert!(!net.has_committed(0, a));
-    out_of_patience(&mut net, 0);
+    for _ in 0..2 {
+        net.fire(0, Timer::Retransmit);
+    }
     assert!(!net.flight.iter().any(|e| is("PreAcceptAgain")(e)));
     net.fire(0, row(0)); // At a ballot of its own it is a replica as any other.
     net.hand_over(late);
@@ -408,7 +405,7 @@ fn a_pre_accept_again_survives_as_what_it_is() {
                 net.deliver(and(is("Recover"), link(1, 0)));
                 net.deliver(and(is("RecoverOk"), link(0, 1)));
             } else {
-                out_of_patience(&mut net, 0);
+                net.fire(0, Timer::FastQuorum);
                 net.deliver(and(is("PreAcceptAgain"), link(0, 1)));
             }
             if checkpoint {
@@ -469,7 +466,7 @@ fn a_recovery_whose_quorum_falls_silent_begins_again() {
 fn a_duplicate_pre_accept_again_gets_the_stored_dependencies() {
     let mut net = published(3);
     net.put(0, "k");
-    out_of_patience(&mut net, 0);
+    net.fire(0, Timer::FastQuorum);
     let copy = net.flight.iter().find(|e| is("PreAcceptAgain")(e) && e.to == 2).unwrap().clone();
     net.hand_over(copy.clone());
     net.put(2, "k");
@@ -513,7 +510,9 @@ fn messages_of_the_other_variant_are_ignored() {
         let with = |variant| Net::with(Config { variant, ..Config::new(3) });
         let mut other = with(theirs);
         other.put(0, "k");
-        out_of_patience(&mut other, 0);
+        if theirs == Variant::Sosp13 {
+            other.fire(0, Timer::FastQuorum);
+        }
         let mut net = with(own);
         for envelope in other.flight.into_iter().filter(|e| e.to == 1) {
             net.hand_over(envelope);

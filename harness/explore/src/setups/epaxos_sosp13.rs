@@ -11,7 +11,7 @@ use super::{Bounds, Setup, repeated};
 use crate::{
     director::Director,
     mark::{Mark, Marks},
-    subject::epaxos::{INSTANCE, PROGRESS, RETRANSMIT, ROW},
+    subject::epaxos::{FAST_QUORUM, INSTANCE, PROGRESS, RETRANSMIT, ROW},
 };
 
 const FAST: Marks = Marks::only(Mark::Fast).with(Mark::Everywhere);
@@ -37,7 +37,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             "the fixed fast quorums are given up at any time, a message overtaken",
             3,
             2,
-            OVERTAKEN.with_timers(RETRANSMIT, 2),
+            OVERTAKEN.with_timers(FAST_QUORUM, 2),
             WIDENED,
         )
         .at_most(4_000_000),
@@ -123,12 +123,6 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
     all
 }
 
-/// A whole period has passed since `replica` proposed: the timer may have been set before.
-fn widen(director: &mut Director<'_, EPaxos>, replica: u8) {
-    director.fire(replica, Timer::Retransmit);
-    director.fire(replica, Timer::Retransmit);
-}
-
 /// Two answers with different dependencies are under way to an owner that has widened, and it may die.
 fn widened() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
@@ -136,7 +130,7 @@ fn widened() -> Setup<EPaxos> {
         director.lose(|_, _, _| true);
         director.propose(0);
         director.deliver(|from, to, _| (from, to) == (0, 1));
-        widen(director, 0);
+        director.fire(0, Timer::FastQuorum);
         director.lose(|from, to, message| {
             (from, to) == (0, 1) && matches!(message, Message::PreAcceptAgain { .. })
         });
@@ -164,7 +158,7 @@ fn short_form() -> Setup<EPaxos> {
         director.lose(|_, _, _| true);
         director.propose(0);
         director.lose(|_, _, _| true);
-        widen(director, 0);
+        director.fire(0, Timer::FastQuorum);
         director
             .deliver(|_, to, message| to == 1 && matches!(message, Message::PreAcceptAgain { .. }));
         director.deliver(|_, to, message| {
@@ -220,7 +214,7 @@ fn one_match() -> Setup<EPaxos> {
         director.lose(|from, to, _| from == 0 && to == 3);
         director.lose(|_, to, _| to == 0);
         director.crash(0);
-        widen(director, 4);
+        director.fire(4, Timer::FastQuorum);
         director
             .deliver(|_, to, message| to == 3 && matches!(message, Message::PreAcceptAgain { .. }));
         director.deliver(|_, to, message| {

@@ -16,6 +16,7 @@ pub(crate) const ROW: usize = 0;
 pub(crate) const INSTANCE: usize = 1;
 pub(crate) const RETRANSMIT: usize = 2;
 pub(crate) const PROGRESS: usize = 3;
+pub(crate) const FAST_QUORUM: usize = 4;
 
 impl Subject for EPaxos {
     const TIMER_KINDS: &'static [&'static str] =
@@ -27,7 +28,7 @@ impl Subject for EPaxos {
             Timer::Instance(_) => INSTANCE,
             Timer::Retransmit => RETRANSMIT,
             Timer::Progress => PROGRESS,
-            Timer::FastQuorum => 4,
+            Timer::FastQuorum => FAST_QUORUM,
         }
     }
 
