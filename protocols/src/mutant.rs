@@ -58,6 +58,10 @@ pub enum Mutant {
     NoOpInsteadOfWaiting,
     /// EPaxos: that the row's replica is in the recovery quorum decides nothing.
     NoRowOwnerRule,
+    /// EPaxos as published: the owner commits on the fast path also after phase 1 has gone to all.
+    FastAfterWidening,
+    /// EPaxos as published: besides, what others then store counts as a part of a fast path. (S13 at N = 3)
+    WidenedCounts,
     /// EPaxos: the owner's fast commit is sent without being persisted.
     FastCommitUnpersisted,
     /// EPaxos: a collected instance is answered as one of which nothing is known.
@@ -95,7 +99,7 @@ pub enum Mutant {
 #[cfg(feature = "mutants")]
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::SingleBallot,
         Self::NoValidate,
         Self::AnyMatching,
@@ -104,6 +108,8 @@ impl Mutant {
         Self::AcceptInsteadOfWaiting,
         Self::NoOpInsteadOfWaiting,
         Self::NoRowOwnerRule,
+        Self::FastAfterWidening,
+        Self::WidenedCounts,
         Self::FastCommitUnpersisted,
         Self::CollectedAsNone,
         Self::RecomputedDependencies,
@@ -122,7 +128,21 @@ impl Mutant {
         Self::SessionFloor,
     ];
 
-    /// The protocols that can make the mistake; where one is enough to show that it is noticed, that one.
+    /// Is it tried in EPaxos' published variant as well? What that variant shares with the corrected protocol need not be.
+    pub const fn is_of_published_variant(self) -> bool {
+        matches!(
+            self,
+            Self::SingleBallot
+                | Self::AnyMatching
+                | Self::FastAfterWidening
+                | Self::WidenedCounts
+                | Self::FastCommitUnpersisted
+                | Self::VoteCountedTwice
+                | Self::SnapshotWithoutOpen
+        )
+    }
+
+    /// The protocols that can make the mistake, EPaxos as corrected; where one is enough to show that it is noticed, that one.
     pub const fn protocols(self) -> &'static [Protocol] {
         use Protocol::{EPaxos, MultiPaxos, Paxos};
         match self {
@@ -140,6 +160,7 @@ impl Mutant {
             | Self::NoPhaseGuard
             | Self::CheckpointCollects
             | Self::SessionFloor => &[EPaxos],
+            Self::FastAfterWidening | Self::WidenedCounts => &[],
             Self::DiscardedUnsaid | Self::CommitOverOldBallot => &[MultiPaxos],
             Self::AcceptedIgnored => &[Paxos, MultiPaxos],
             Self::PromiseIgnored

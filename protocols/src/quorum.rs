@@ -1,6 +1,9 @@
 //! Quorum sizes, all of them, each with its source. Every quorum includes the replica that collects it.
 
-use crate::config::FastQuorum;
+use crate::{
+    config::FastQuorum,
+    id::{ReplicaId, ReplicaSet},
+};
 
 /// How many of `replicas` may crash: F = ⌊(N−1)/2⌋.
 pub const fn faults_tolerated(replicas: usize) -> usize {
@@ -10,6 +13,19 @@ pub const fn faults_tolerated(replicas: usize) -> usize {
 /// A majority: N−F for odd N. Both phases of Paxos and Multi-Paxos, and EPaxos' slow path and recovery. (PMS §2.2, S13 §4.2)
 pub const fn majority(replicas: usize) -> usize {
     replicas / 2 + 1
+}
+
+/// The fixed fast quorum of `replica` without itself, for the published variant of EPaxos: those 2F−1 others with the least
+/// `distance`, of equally distant ones those whose numbers come next. (S13 §4.3.1, "thrifty" in §6.1)
+pub fn fixed_fast_quorum(
+    replica: ReplicaId,
+    replicas: usize,
+    distance: impl Fn(ReplicaId) -> u64,
+) -> ReplicaSet {
+    let mut others: Vec<ReplicaId> = ReplicaSet::others(replica, replicas).iter().collect();
+    let steps = |other: &ReplicaId| (other.index() + replicas - replica.index()) % replicas;
+    others.sort_by_key(|other| (distance(*other), steps(other)));
+    others.into_iter().take(2 * faults_tolerated(replicas) - 1).collect()
 }
 
 /// The quorums of EPaxos in a cluster of `replicas`.
@@ -116,6 +132,36 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What recovery in the published variant rests on: of F+1 replicas without the owner at least F belong to its fixed fast
+    /// quorum; and from N = 5 on no two different dependencies can be held by F of F+1 each.
+    #[test]
+    fn a_recovery_quorum_without_the_owner_has_f_members_of_its_fixed_fast_quorum() {
+        for n in [3, 5, 7, 9] {
+            let f = faults_tolerated(n);
+            for owner in ReplicaId::all(n) {
+                let fixed = fixed_fast_quorum(owner, n, |_| 0);
+                assert_eq!((fixed.len(), fixed.contains(owner)), (2 * f - 1, false));
+                let mask = |set: ReplicaSet| set.iter().map(|r| 1u32 << r.0).sum::<u32>();
+                let without_owner =
+                    subsets(n, majority(n)).into_iter().filter(|q| q & (1 << owner.0) == 0);
+                for recovery in without_owner {
+                    let seen = (mask(fixed) & recovery).count_ones() as usize;
+                    assert!(seen >= f, "N = {n}, {owner}");
+                }
+            }
+            assert_eq!(2 * f > majority(n), n >= 5);
+        }
+    }
+
+    #[test]
+    fn a_fixed_fast_quorum_is_the_nearest_and_among_equals_the_next() {
+        let set = |ids: &[u8]| ids.iter().copied().map(ReplicaId).collect::<ReplicaSet>();
+        assert_eq!(fixed_fast_quorum(ReplicaId(3), 5, |_| 7), set(&[4, 0, 1]));
+        let distance = |other: ReplicaId| [9, 0, 1, 1, 5][other.index()];
+        assert_eq!(fixed_fast_quorum(ReplicaId(1), 5, distance), set(&[2, 3, 4]));
+        assert_eq!(fixed_fast_quorum(ReplicaId(2), 3, |_| 0), set(&[0]));
     }
 
     /// Two fast quorums of conflicting commands meet in a replica that tells one about the other.

@@ -63,6 +63,23 @@ fn run(rows: usize, decisions: &[Decision]) -> Vec<Vec<InstanceId>> {
     steps.collect()
 }
 
+/// In the published variant: an entry more, behind the rows', is the sequence number.
+#[test]
+fn inside_a_component_sequence_numbers_come_before_instance_order() {
+    let cycle = |seqs: [u64; 3]| {
+        let on = |row: usize| {
+            let mut entries = [1; 4];
+            (entries[row], entries[3]) = (0, seqs[row]);
+            entries
+        };
+        let decisions = [0, 1, 2].map(|row: u8| decision(id(row, 1), 0, true, &on(row.into())));
+        run(3, &decisions).pop().unwrap()
+    };
+    assert_eq!(cycle([3, 2, 1]), [id(2, 1), id(1, 1), id(0, 1)]);
+    assert_eq!(cycle([2, 1, 2]), [id(1, 1), id(0, 1), id(2, 1)]);
+    assert_eq!(cycle([1, 1, 1]), [id(0, 1), id(1, 1), id(2, 1)]);
+}
+
 #[test]
 fn what_depends_on_nothing_is_executed_at_once() {
     assert_eq!(run(3, &[decision(id(1, 1), 0, true, &[0, 0, 0])]), [[id(1, 1)]]);

@@ -62,6 +62,16 @@ scripts!(epaxos, EPaxos:
     sutra_short_form,
     sutra_trace,
 );
+scripts!(epaxos_sosp13, EPaxos:
+    a_checkpoint_keeps_phase_1_of_a_recovery,
+    a_fast_commit_survives_its_owners_crash,
+    fast_commit_seen_by_a_client_alone,
+    one_match_of_five,
+    sutra_short_form,
+    sutra_trace,
+    two_answers_after_widening,
+    what_widening_stored_is_no_fast_path,
+);
 scripts!(multi_paxos, MultiPaxos:
     a_checkpoint_keeps_its_promise,
     a_crash_between_persist_and_reply,
@@ -86,6 +96,7 @@ fn what_is_not_so_is_refused() {
     for (script, error) in [
         ("r0 proposes a: put k\n", "line 1: r0 proposes a: put k: a script begins with"),
         ("cluster of 3, with luck\n", "says nothing about a cluster"),
+        ("cluster of 3, variant moon\n", "unknown variant: use star or sosp13"),
         ("expect r0: 0.1 = a", "expected 'a', found 'undecided'"),
         ("expect r0: executed a", "expected 'a', found ''"),
         ("expect r0: answered a", "expected 'answered', found 'not'"),

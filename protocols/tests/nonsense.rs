@@ -7,6 +7,7 @@ mod support;
 use protocols::{
     Batch, Config, Dependencies, Input, InstanceId, Replica, Slot,
     ballot::{BALLOTS_AHEAD_MAX, Ballot, InstanceBallot},
+    config::Variant,
     epaxos::{self, EPaxos, Phase},
     multi_paxos::{self, MultiPaxos, Promise, PromisedEntry},
     paxos::{self, Paxos},
@@ -177,6 +178,33 @@ fn epaxos_ignores_far_slots_and_far_ballots() {
         epaxos::Message::Recover { instance: far, ballot: InstanceBallot(2) },
         epaxos::Message::Waiting { instance: far, matching: 1 },
     ]);
+    // Replicas of the published variant hear these, too.
+    let with_seq = |seq| {
+        let mut none = Dependencies::none_with_seq(3);
+        none.raise_seq(seq);
+        none
+    };
+    let again = |instance, ballot| epaxos::Message::PreAcceptAgain {
+        instance,
+        ballot: InstanceBallot(ballot),
+        batch: batch(),
+        dependencies: with_seq(1),
+    };
+    let published = Config { variant: Variant::Sosp13, ..Config::new(3) };
+    let near = InstanceId::new(r(1), 1);
+    for message in [again(far, 0), again(near, 2 + 3 * BALLOTS_AHEAD_MAX), again(near, 1)] {
+        let mut core = EPaxos::recover(r(0), &published, None, []);
+        assert_eq!(receive(&mut core, 1, message), []);
+        assert_eq!(core.status().held, 0);
+    }
+    // The highest sequence number there is has no next one: what comes after has the same.
+    let mut core = EPaxos::recover(r(0), &published, None, []);
+    let dependencies = with_seq(u64::MAX);
+    let proposal = epaxos::Message::PreAccept { instance: near, batch: batch(), dependencies };
+    assert_ne!(receive(&mut core, 1, proposal), []);
+    let sent = messages(&step(&mut core, Input::Propose(batch())));
+    let [epaxos::Message::PreAccept { dependencies, .. }] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(dependencies.seq(), Some(u64::MAX));
     // Ballots of replica 1 of three: 2, 5, 8 …
     let instance = InstanceId::new(r(2), 1);
     for ballot in [2 + 3 * BALLOTS_AHEAD_MAX, u64::MAX - 1].map(InstanceBallot) {

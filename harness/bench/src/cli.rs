@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use clap_complete::Shell;
 use node::storage::Durability;
-use protocols::Protocol;
+use protocols::{Protocol, config::Variant};
 
 use self::{client::ClientArguments, cluster::ClusterArguments};
 use crate::exit;
@@ -202,6 +202,9 @@ pub(crate) struct SoakArguments {
     /// What to run: paxos, multi-paxos or epaxos.
     #[arg(long)]
     pub(crate) protocol: Protocol,
+    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<Variant>,
     /// How many seeds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seeds: u32,
@@ -222,6 +225,9 @@ pub(crate) struct ReplayArguments {
     /// What to run: paxos, multi-paxos or epaxos.
     #[arg(long)]
     pub(crate) protocol: Protocol,
+    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<Variant>,
     /// Which seed.
     #[arg(long, value_name = "S")]
     pub(crate) seed: u64,
@@ -242,6 +248,9 @@ pub(crate) struct ExploreArguments {
     /// What to explore: paxos, multi-paxos or epaxos.
     #[arg(long)]
     pub(crate) protocol: Protocol,
+    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) variant: Option<Variant>,
     /// Only the configuration of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["replicas", "commands"])]
     pub(crate) config: Option<String>,
@@ -276,12 +285,15 @@ fn explored_replicas(text: &str) -> Result<usize, String> {
 
 /// The names that `--config` takes, with what they are about.
 fn explore_help() -> String {
+    let published = (Protocol::EPaxos, Variant::Sosp13, " --variant sosp13");
     let lists: Vec<String> = Protocol::ALL
         .into_iter()
-        .map(|protocol| {
-            let list = crate::commands::explore::configurations(protocol).into_iter();
+        .map(|protocol| (protocol, Variant::Star, ""))
+        .chain([published])
+        .map(|(protocol, variant, option)| {
+            let list = crate::commands::explore::configurations(protocol, variant).into_iter();
             let list = list.map(|(name, about)| format!("\n  {name:<20} {about}"));
-            format!("{protocol}:{}\n\n", list.collect::<String>())
+            format!("{protocol}{option}:{}\n\n", list.collect::<String>())
         })
         .collect();
     format!(

@@ -45,11 +45,13 @@ pub enum Mark {
     Validated,
     /// A recovery waited for others to be decided (EPaxos).
     Waited,
+    /// Phase 1 was begun without a fast path (EPaxos' published variant).
+    PhaseOneAgain,
 }
 
 impl Mark {
     /// Every mark, in the order in which reports list them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Fast,
         Self::Slow,
         Self::Recovered,
@@ -68,6 +70,7 @@ impl Mark {
         Self::LeaderChanged,
         Self::Validated,
         Self::Waited,
+        Self::PhaseOneAgain,
     ];
 
     /// The name in reports.
@@ -91,6 +94,7 @@ impl Mark {
             Self::LeaderChanged => "leader changed",
             Self::Validated => "recovery validated",
             Self::Waited => "recovery waited",
+            Self::PhaseOneAgain => "phase 1 begun again",
         }
     }
 

@@ -55,6 +55,7 @@ fn happened<R: Subject>(mark: Mark) -> Condition<R> {
         Mark::Preempted => |model, _| model.reached.is_news(Mark::Preempted),
         Mark::LeaderChanged => |model, _| model.reached.is_news(Mark::LeaderChanged),
         Mark::Validated => |model, _| model.reached.is_news(Mark::Validated),
+        Mark::PhaseOneAgain => |model, _| model.reached.is_news(Mark::PhaseOneAgain),
         Mark::Waited => |model, _| model.reached.is_news(Mark::Waited),
     }
 }

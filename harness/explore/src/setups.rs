@@ -1,6 +1,7 @@
 //! Configurations: what is explored, and how far.
 
 pub(crate) mod epaxos;
+pub(crate) mod epaxos_sosp13;
 pub(crate) mod multi_paxos;
 pub(crate) mod paxos;
 

@@ -26,6 +26,7 @@ pub trait Subject: Replica {
     /// is an answer that counts towards a decision, and changes nothing once the decision is known.
     fn meaningless_after(message: &Self::Message) -> Option<InstanceId>;
 
-    /// The configurations that belong to this protocol.
+    /// The configurations that belong to this protocol, of EPaxos those of either variant, the corrected one's first. Names
+    /// differ within a variant.
     fn setups() -> Vec<Setup<Self>>;
 }

@@ -8,8 +8,10 @@
 
 use std::sync::Once;
 
-use explore::{Counterexample, Limits, Rule, Subject, explore};
-use protocols::{epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos};
+use explore::{Counterexample, Limits, Rule, Setup, Subject, explore};
+use protocols::{
+    config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos,
+};
 
 /// Cores that are made to fail their assertions need not say so.
 fn silence_caught_panics() {
@@ -26,7 +28,17 @@ fn silence_caught_panics() {
 
 /// How `mutant` is found in a configuration.
 fn found<R: Subject>(mutant: Mutant, name: &str, states_max: usize) -> Counterexample {
-    let setup = R::setups().into_iter().find(|setup| setup.name == name);
+    found_in_variant::<R>(Variant::Star, mutant, name, states_max)
+}
+
+fn found_in_variant<R: Subject>(
+    variant: Variant,
+    mutant: Mutant,
+    name: &str,
+    states_max: usize,
+) -> Counterexample {
+    let named = |setup: &Setup<R>| setup.name == name && setup.config.variant == variant;
+    let setup = R::setups().into_iter().find(named);
     let mut setup = setup.unwrap_or_else(|| panic!("{} has no configuration {name}", R::PROTOCOL));
     setup.config.mutant = Some(mutant);
     silence_caught_panics();
@@ -37,10 +49,14 @@ fn found<R: Subject>(mutant: Mutant, name: &str, states_max: usize) -> Counterex
 }
 
 fn all_found<R: Subject>(mutants: &[(Mutant, &str)]) {
+    all_found_in_variant::<R>(Variant::Star, mutants);
+}
+
+fn all_found_in_variant<R: Subject>(variant: Variant, mutants: &[(Mutant, &str)]) {
     // chosen: the hardest of them needs 1.8 million.
     const STATES_MAX: usize = 4_000_000;
     for (mutant, name) in mutants {
-        let found = found::<R>(*mutant, name, STATES_MAX);
+        let found = found_in_variant::<R>(variant, *mutant, name, STATES_MAX);
         println!("{mutant:?}: {name}, {} events: {}", found.events, found.breach.rule);
     }
 }
@@ -80,6 +96,21 @@ fn mutants_of_epaxos_are_found() {
         (Mutant::RecomputedDependencies, "repeated-messages"),
         (Mutant::NoSessionTable, "repeated"),
     ]);
+}
+
+#[test]
+fn mutants_of_epaxos_as_published_are_found() {
+    all_found_in_variant::<EPaxos>(
+        Variant::Sosp13,
+        &[
+            (Mutant::SingleBallot, "short-form"),
+            (Mutant::FastAfterWidening, "widened"),
+            (Mutant::WidenedCounts, "widened"),
+            (Mutant::AnyMatching, "one-match"),
+            (Mutant::FastCommitUnpersisted, "crash"),
+            (Mutant::SnapshotWithoutOpen, "checkpoint"),
+        ],
+    );
 }
 
 /// What is found is told as a sequence of messages, the shortest there is: also with threads, which do not go by depth.

@@ -1,15 +1,25 @@
 //! Small configurations, explored whole.
 
 use explore::{Ended, Limits, Report, Setup, Subject, explore};
-use protocols::{epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 
 fn named<R: Subject>(name: &str) -> Setup<R> {
-    let setup = R::setups().into_iter().find(|setup| setup.name == name);
+    of_variant(Variant::Star, name)
+}
+
+fn of_variant<R: Subject>(variant: Variant, name: &str) -> Setup<R> {
+    let named = |setup: &Setup<R>| setup.name == name && setup.config.variant == variant;
+    let setup = R::setups().into_iter().find(named);
     setup.unwrap_or_else(|| panic!("{} has no configuration {name}", R::PROTOCOL))
 }
 
 fn whole<R: Subject>(name: &str) -> Report {
-    let report = explore(&named::<R>(name), &Limits::default());
+    explored_whole(&named::<R>(name))
+}
+
+fn explored_whole<R: Subject>(setup: &Setup<R>) -> Report {
+    let name = setup.name;
+    let report = explore(setup, &Limits::default());
     if let Some(counterexample) = &report.counterexample {
         panic!("{} {name}:\n{}", R::PROTOCOL, counterexample.lines.join("\n"));
     }
@@ -23,8 +33,12 @@ fn whole<R: Subject>(name: &str) -> Report {
 type Pinned = (&'static str, usize, usize, usize);
 
 fn counted<R: Subject>(expected: &[Pinned]) {
+    counted_of_variant::<R>(Variant::Star, expected);
+}
+
+fn counted_of_variant<R: Subject>(variant: Variant, expected: &[Pinned]) {
     let count = |(name, ..): &Pinned| {
-        let report = whole::<R>(name);
+        let report = explored_whole(&of_variant::<R>(variant, name));
         (report.name, report.generated, report.unique, report.depth)
     };
     let counted: Vec<Pinned> = expected.iter().map(count).collect();
@@ -53,6 +67,14 @@ fn state_counts_of_epaxos() {
         ("duplicates", 282_973, 48_046, 24),
         ("faults", 550_334, 174_046, 16),
     ]);
+}
+
+#[test]
+fn state_counts_of_epaxos_as_published() {
+    counted_of_variant::<EPaxos>(
+        Variant::Sosp13,
+        &[("two", 219, 119, 10), ("three", 10_555, 4_261, 15)],
+    );
 }
 
 /// However many threads share the work, they visit the same states.

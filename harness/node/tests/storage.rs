@@ -223,7 +223,7 @@ fn a_file_of_another_life_or_place_is_refused() {
 fn whose_it_is_and_in_which_format_must_fit() {
     let (directory, _) = filled();
     type Change = fn(&mut Owner);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 6] = [
         (
             |owner| owner.cluster = "cluster-2".to_owned(),
             "cluster cluster-1, not of cluster cluster-2",
@@ -234,6 +234,10 @@ fn whose_it_is_and_in_which_format_must_fit() {
         (
             |owner| owner.config.fast_quorum = protocols::config::FastQuorum::Simple,
             "fast-quorum optimized, not of fast-quorum simple",
+        ),
+        (
+            |owner| owner.config.variant = protocols::config::Variant::Sosp13,
+            "fast-quorum optimized, not of fast-quorum fixed-by-sosp13",
         ),
     ];
     for (change, expected) in changes {

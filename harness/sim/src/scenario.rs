@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use protocols::{Config, config::Timeouts};
+use protocols::{
+    Config, ReplicaId,
+    config::{Timeouts, Variant},
+    quorum::fixed_fast_quorum,
+};
 
 use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network};
 
@@ -45,6 +49,20 @@ pub struct Cluster {
     pub counts_bytes: bool,
     /// How many events are written down, the last ones; none at 0.
     pub trace_lines_max: usize,
+}
+
+impl Cluster {
+    /// What `replica` is told: the same as all, and in EPaxos' published variant whom it sends its proposals to, the nearest
+    /// by their round trips.
+    pub(crate) fn config_of(&self, replica: ReplicaId) -> Config {
+        let mut config = self.config;
+        if config.variant == Variant::Sosp13 && config.thrifty.is_none() {
+            let (way, here) = (&self.network.one_way_ns, replica.index());
+            let round_trip = |other: ReplicaId| way[here][other.index()] + way[other.index()][here];
+            config.thrifty = Some(fixed_fast_quorum(replica, config.replicas, round_trip));
+        }
+        config
+    }
 }
 
 impl Scenario {

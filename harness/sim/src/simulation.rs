@@ -99,7 +99,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let mut simulation = Self {
             now: 0,
             queue: Queue::new(),
-            hosts: ReplicaId::all(n).map(|id| Host::new(id, &cluster.config)).collect(),
+            hosts: ReplicaId::all(n).map(|id| Host::new(id, &cluster.config_of(id))).collect(),
             links: Links::new(&cluster.network, rng(cluster.seed, 0)),
             source,
             agenda: Agenda::new(),

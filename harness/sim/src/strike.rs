@@ -79,12 +79,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     }
 
     fn restart(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        let config = self.cluster.config_of(replica);
         let host = &mut self.hosts[replica.index()];
         host.crash_midway = false;
         if host.core.is_some() {
             return Ok(());
         }
-        if !host.restart(replica, &self.cluster.config) {
+        if !host.restart(replica, &config) {
             let detail = format!("{replica}'s own snapshot does not decode");
             return Err(Breach::new(Broken::ForeignSnapshot, detail));
         }

@@ -4,11 +4,11 @@ mod sites;
 
 use protocols::{
     Replica, ReplicaId, ReplicaSet,
-    config::FastQuorum,
+    config::{FastQuorum, Variant},
     epaxos::EPaxos,
     multi_paxos::MultiPaxos,
     paxos::Paxos,
-    quorum::{EpaxosQuorums, majority},
+    quorum::{EpaxosQuorums, fixed_fast_quorum, majority},
 };
 use sim::{Load, Outcome, Scenario, run};
 use sites::Sites;
@@ -133,4 +133,92 @@ fn epaxos_takes_a_second_round_after_a_conflict() {
         assert!(slow_paths > 0, "no slow path at {}", sites.name);
     }
     assert!(begun_early > 0, "no site of seven saw at once that its fast path was lost");
+}
+
+fn as_published(sites: &Sites, load: Load) -> Scenario {
+    let mut scenario = scenario(sites, load);
+    scenario.config.variant = Variant::Sosp13;
+    scenario
+}
+
+/// 2F, with the site itself.
+fn fixed_quorum(sites: &Sites) -> usize {
+    EpaxosQuorums::new(sites.count(), FastQuorum::Simple).fast()
+}
+
+#[test]
+fn epaxos_as_published_takes_one_round_to_its_fixed_quorum_without_conflicts() {
+    for sites in Sites::all() {
+        let n = sites.count();
+        let scenario = as_published(&sites, Load::private(ReplicaSet::all(n), SUBMISSIONS as u64));
+        let fast = fixed_quorum(&sites);
+        check_private::<EPaxos>(&scenario, &sites, 0..n, |site| sites.q(site, fast));
+    }
+}
+
+/// Three replicas, all of whose commands conflict: the one reply is identical to itself.
+#[test]
+fn three_replicas_as_published_take_one_round_whatever_conflicts() {
+    for sites in Sites::all().into_iter().filter(|sites| sites.count() == 3) {
+        let load = Load { shared: 1.0, ..Load::private(ReplicaSet::all(3), SUBMISSIONS as u64) };
+        let outcome = outcome::<EPaxos>(&as_published(&sites, load));
+        for (site, seen) in outcome.sites.iter().enumerate() {
+            let expected = [sites.q(site, 2); SUBMISSIONS];
+            assert_eq!(seen.commit_ns, expected, "site {site} of {}", sites.name);
+        }
+        assert!(outcome.replicas.iter().all(|counters| counters.slow == 0), "{}", sites.name);
+    }
+}
+
+/// Two sites write one key at the same time. What a site's fixed quorum answers is identical if all of it has heard of the
+/// other command first, or none of it; else a second round to a majority follows, once all have answered.
+#[test]
+fn epaxos_as_published_takes_a_second_round_after_replies_that_differ() {
+    let (mut fast_paths, mut slow_paths, mut beside_a_conflict) = (0, 0, 0);
+    for sites in Sites::all() {
+        let (n, fast) = (sites.count(), fixed_quorum(&sites));
+        let fixed = |site: usize| {
+            let distance = |other: ReplicaId| sites.round_trip_ns(site, other.index());
+            fixed_fast_quorum(ReplicaId::from_index(site), n, distance)
+        };
+        // When `at` hears of the command of `from`: who is not asked hears of it when the first round is over.
+        let heard_ns = |from: usize, at: usize| {
+            let asked = from == at || fixed(from).contains(ReplicaId::from_index(at));
+            sites.one_way_ns(from, at) + if asked { 0 } else { sites.q(from, fast) }
+        };
+        for (a, b) in (0..n).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let both = [a, b].map(ReplicaId::from_index).into_iter().collect();
+            let load = Load { shared: 1.0, ..Load::private(both, 1) };
+            let outcome = outcome::<EPaxos>(&as_published(&sites, load));
+            for (site, other) in [(a, b), (b, a)] {
+                let members: Vec<_> = fixed(site).iter().map(ReplicaId::index).collect();
+                let heard = |at: &usize| (heard_ns(other, *at), heard_ns(site, *at));
+                let first = members.iter().filter(|at| heard(at).0 < heard(at).1).count();
+                // Whichever is taken in first there; or heard of with a sequence number that has grown meanwhile.
+                let unclear = members.iter().any(|at| {
+                    let (of_other, own) = heard(at);
+                    let late = of_other > sites.one_way_ns(other, *at);
+                    of_other == own || (late && of_other < own)
+                });
+                if unclear {
+                    continue;
+                }
+                let slow = first > 0 && first < members.len();
+                let second = if slow { sites.q(site, majority(n)) } else { 0 };
+                let place = format!("site {site} against {other}, {}", sites.name);
+                assert_eq!(
+                    outcome.sites[site].commit_ns,
+                    [sites.q(site, fast) + second],
+                    "{place}"
+                );
+                let counters = &outcome.replicas[site];
+                assert_eq!((counters.fast, counters.slow), (u64::from(!slow), u64::from(slow)));
+                fast_paths += usize::from(!slow);
+                slow_paths += usize::from(slow);
+                beside_a_conflict += usize::from(first > 0 && !slow);
+            }
+        }
+    }
+    assert!(fast_paths > 0 && slow_paths > 0, "{fast_paths} fast, {slow_paths} slow");
+    assert!(beside_a_conflict > 0, "no quorum had heard of the other command as a whole");
 }

@@ -20,8 +20,8 @@
 //! | `cluster.leader` ⇄ | 0 | below every `replicas` |
 //! | `cluster.batch_commands` ⇄ | 1: none is joined | 1..=65536 |
 //! | `cluster.batch_delay_us` ⇄ | 0: what is there at the same time | 0..=1000000; 0 unless some `batch_commands` is above 1 |
-//! | `epaxos.variant` | `"star"` | `"star"` |
-//! | `epaxos.fast_quorum` ⇄ | `"optimized"` | `"optimized"`, `"simple"` |
+//! | `epaxos.variant` | `"star"` | `"star"`, `"sosp13"` |
+//! | `epaxos.fast_quorum` ⇄ | `"optimized"`; `"simple"` with `"sosp13"` | `"optimized"`, `"simple"`; only the latter with `"sosp13"` |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
 //! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |
 //! | `load.window` ⇄ | 1 | 1..=100000; 1 unless pipelined |

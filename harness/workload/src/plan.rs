@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use protocols::{
     Config, Protocol, ReplicaId,
-    config::{Batching, FastQuorum},
+    config::{Batching, FastQuorum, Variant},
+    quorum::fixed_fast_quorum,
 };
 
 use crate::{
@@ -154,6 +155,20 @@ impl Workload {
     /// The points of one protocol, in the plan's order.
     pub fn points(&self, protocol: Protocol) -> Vec<Point> {
         (0..self.point_count()).filter_map(|index| self.resolve(index, protocol)).collect()
+    }
+
+    /// What `replica` is told of a cluster at `point`: the same as all, and in EPaxos' published variant whom it sends its
+    /// proposals to, the nearest by their round trips.
+    pub fn config_of(&self, point: &Point, replica: ReplicaId) -> Config {
+        let mut config = self.config(point);
+        if config.variant == Variant::Sosp13 {
+            let sites = self.sites(point.replicas);
+            let round_trip_ns = |other: ReplicaId| {
+                sites.as_ref().map_or(0, |s| s.round_trip_ns(replica.index(), other.index()))
+            };
+            config.thrifty = Some(fixed_fast_quorum(replica, point.replicas, round_trip_ns));
+        }
+        config
     }
 
     /// What the cores of a cluster at `point` are told.

@@ -128,10 +128,21 @@ fn names() {
         "x.toml: load.mode = \"opne\": must be \"closed\", \"pipelined\" or \"open\"",
     );
     check(
-        "epaxos.variant = \"sosp13\"",
-        "x.toml: epaxos.variant = \"sosp13\": is not offered yet: use \"star\"",
+        "epaxos.variant = \"moon\"",
+        "x.toml: epaxos.variant = \"moon\": must be \"star\" or \"sosp13\"",
     );
-    check("epaxos.variant = \"moon\"", "x.toml: epaxos.variant = \"moon\": must be \"star\"");
+    for (kinds, told) in [
+        ("\"optimized\"", "\"optimized\""),
+        ("[\"simple\", \"optimized\"]", "[\"simple\", \"optimized\"]"),
+    ] {
+        check(
+            &format!("epaxos = {{ variant = \"sosp13\", fast_quorum = {kinds} }}"),
+            &format!(
+                "x.toml: epaxos.fast_quorum = {told}: goes with variant = \"star\" only: \"sosp13\" has the simple one: \
+                 remove it"
+            ),
+        );
+    }
 }
 
 #[test]

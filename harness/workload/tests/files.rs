@@ -240,6 +240,25 @@ fn a_points_config_is_what_the_file_says() {
     assert_eq!(config.timeouts.recovery, Duration::from_millis(5 * 278));
 }
 
+/// California's nearest are Oregon (21 ms), Virginia (85) and Japan (118); Ireland is 156 ms away.
+#[test]
+fn the_published_variant_proposes_to_the_nearest() {
+    let config_of = |text: &str, replica| {
+        let workload = parse(&format!("name = \"x\"\ncluster.replicas = 5\n{text}"));
+        let point = &workload.points(Protocol::EPaxos)[0];
+        assert_eq!(workload.config(point).thrifty, None);
+        workload.config_of(point, ReplicaId(replica))
+    };
+    let set = |replicas: [u8; 3]| Some(replicas.into_iter().map(ReplicaId).collect());
+    let published = "epaxos.variant = \"sosp13\"\n";
+    let far = "network.topology = \"ec2-2013\"";
+    let config = config_of(&format!("{published}{far}"), 1);
+    assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
+    assert_eq!(config.thrifty, set([0, 3, 4]));
+    assert_eq!(config_of(published, 1).thrifty, set([2, 3, 4]), "all are equally far");
+    assert_eq!(config_of(far, 1).thrifty, None);
+}
+
 #[test]
 fn a_simulation_has_costs_and_a_real_cluster_has_none_to_give() {
     assert_eq!(parse("name = \"x\"").sim, None);

@@ -109,6 +109,24 @@ fn predictions_say_what_they_hold_for() {
     assert_eq!(open("poisson", 2.0)[0], contended);
 }
 
+/// The published variant waits for 2F; a slow path takes exactly a second round; three replicas never take one.
+#[test]
+fn the_published_variant_has_predictions_of_its_own() {
+    use Prediction::{Between, Exactly};
+    let published = |text: &str| {
+        let text = text.replace("[sim]", "[epaxos]\nvariant = \"sosp13\"\n[sim]");
+        predicted(&text)[2]
+    };
+    let conflicts = format!("{FREE}[commands]\nconflict_rate = 0.5");
+    assert_eq!(published(FREE), Exactly(90 * MS));
+    assert_eq!(published(&conflicts), Between(90 * MS, (90 + 85) * MS));
+    let three = conflicts.replace("replicas = 5", "replicas = 3");
+    for rate in ["0.5", "1.0"] {
+        assert_eq!(published(&three.replace("0.5", rate)), Exactly(85 * MS));
+    }
+    assert_eq!(predicted(&three)[2], Between(85 * MS, 170 * MS), "of the corrected one");
+}
+
 #[test]
 fn a_disturbance_leaves_nothing_to_predict() {
     let all = |text: &str, why: &'static str| {

@@ -2,7 +2,8 @@
 //!
 //! The graph holds the instances that are known and not executed. An instance is executed once everything it depends on,
 //! transitively, is committed: strongly connected components by Tarjan's algorithm (iterative, so that no chain is too
-//! long), dependencies first, inside a component in instance order. (S13 §4.4, STAR)
+//! long), dependencies first, inside a component in instance order, in the published variant by sequence number before that.
+//! (S13 §4.4, STAR)
 //!
 //! It is driven by events and never searches twice for nothing: an instance that cannot be executed is filed under the
 //! one thing that it lacks (an uncommitted instance, or unknown slots of a row) and tried again when that arrives. What is
@@ -439,7 +440,13 @@ impl ExecutionGraph {
                 break;
             }
         }
-        component.sort_unstable();
+        // Where there are sequence numbers every instance has one: the published variant. (S13 §4.4)
+        match self.node(head).dependencies.seq() {
+            None => component.sort_unstable(),
+            Some(_) => component.sort_unstable_by_key(|instance| {
+                (self.node(*instance).dependencies.seq(), *instance)
+            }),
+        }
         self.longest_component.0 = self.longest_component.0.max(component.len() as u64);
         for instance in component.drain(..) {
             self.execute(instance, executed);

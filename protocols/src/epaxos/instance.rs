@@ -6,6 +6,7 @@ use super::message::{Phase, Report};
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
+    config::Variant,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     log::SlotLog,
@@ -21,9 +22,12 @@ pub(super) struct Instance {
     pub(super) phase: Phase,
     pub(super) ballot: InstanceBallot,
     pub(super) accepted_ballot: InstanceBallot,
+    /// The ballot at which phase 1 was taken: 0 but in the published variant, whose recovery may begin phase 1 again.
+    pub(super) pre_accepted_ballot: InstanceBallot,
     pub(super) batch: Batch,
     pub(super) dependencies: Dependencies,
-    /// What the row's replica proposed, known through its PreAccept or through Validate.
+    /// What the row's replica proposed, known through its PreAccept or through Validate. In the published variant through
+    /// its PreAccept alone: what is pre-accepted counts as a part of a fast path only where this is known.
     pub(super) initial: Option<Initial>,
     /// Of the command that the row's replica proposed, once it is known in any way; empty before.
     pub(super) footprint: Footprint,
@@ -49,6 +53,20 @@ pub(super) enum Leading {
         /// The union of the dependencies in them.
         union: Dependencies,
     },
+    /// The published variant: collecting PreAcceptOks of the fixed fast quorum.
+    Thrifty {
+        acks: ReplicaSet,
+        /// Has each of them the same dependencies?
+        identical: bool,
+        /// The union of the dependencies in them.
+        union: Dependencies,
+    },
+    /// The published variant: collecting answers to phase 1 of a majority, with no fast path.
+    PreAcceptAgain {
+        acks: ReplicaSet,
+        /// The union of the dependencies in them.
+        union: Dependencies,
+    },
     /// Collecting AcceptOks.
     Accept { acks: ReplicaSet, path: Path },
     /// Collecting RecoverOks, its own among them.
@@ -57,6 +75,17 @@ pub(super) enum Leading {
     Validate { candidate: Candidate, acks: ReplicaSet },
     /// Waiting for instances that stand against the candidate to be decided.
     Wait { candidate: Candidate },
+}
+
+impl Leading {
+    /// Of an instance that this replica proposes with these dependencies.
+    pub(super) fn proposal(variant: Variant, dependencies: &Dependencies) -> Self {
+        let (acks, union) = (ReplicaSet::EMPTY, dependencies.clone());
+        match variant {
+            Variant::Star => Self::PreAccept { acks, equal: 0, union },
+            Variant::Sosp13 => Self::Thrifty { acks, identical: true, union },
+        }
+    }
 }
 
 /// Dependencies that may have been committed on the fast path, on trial by a recovery.
@@ -95,14 +124,24 @@ impl Instance {
         true
     }
 
-    /// What a promise reports.
+    /// The mutant [`WidenedCounts`](crate::mutant): as if the row's replica had proposed it here.
+    #[cfg(feature = "mutants")]
+    pub(super) fn count_as_proposed(&mut self, dependencies: &Dependencies) {
+        let (batch, dependencies) = (self.batch.clone(), dependencies.clone());
+        self.initial = Some(Initial { batch, dependencies });
+    }
+
+    /// What a promise reports. What the row's replica proposed is part of it as long as this is what was pre-accepted, and
+    /// not what a recovery asked about when it began phase 1 again.
     pub(super) fn report(&self) -> Report {
+        let initial = self.initial.as_ref();
+        let initial = initial.filter(|_| self.pre_accepted_ballot == InstanceBallot::INITIAL);
         Report {
             phase: self.phase,
             accepted_ballot: self.accepted_ballot,
             batch: self.batch.clone(),
             dependencies: self.dependencies.clone(),
-            initial_dependencies: self.initial.as_ref().map(|i| i.dependencies.clone()),
+            initial_dependencies: initial.map(|initial| initial.dependencies.clone()),
         }
     }
 }

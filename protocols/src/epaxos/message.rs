@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
+    config::Variant,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId},
     transfer::Piece,
@@ -18,7 +19,7 @@ pub enum Phase {
     /// Nothing is accepted in any way, though the command may be known through Validate.
     #[default]
     None,
-    /// The row's PreAccept was taken, at ballot 0.
+    /// The row's PreAccept was taken, at ballot 0; or in the published variant a PreAcceptAgain.
     PreAccepted,
     /// An Accept was taken.
     Accepted,
@@ -37,7 +38,8 @@ pub struct Report {
     pub batch: Batch,
     /// The dependencies of the last PreAccept or Accept taken.
     pub dependencies: Dependencies,
-    /// The dependencies that the row's replica proposed, if that is known.
+    /// The dependencies that the row's replica proposed, if that is known; in the published variant only if what is held comes
+    /// of that proposal, and may be a part of a fast path.
     pub initial_dependencies: Option<Dependencies>,
 }
 
@@ -165,6 +167,27 @@ pub enum Message {
     },
     /// A piece of a snapshot, which is named after the number of instances that it has executed.
     Piece(Piece),
+    /// Phase 1 without a fast path, in the published variant: at ballot 0 when the fixed fast quorum does not answer, else by
+    /// the replica that recovers.
+    PreAcceptAgain {
+        /// The instance.
+        instance: InstanceId,
+        /// The sender's ballot.
+        ballot: InstanceBallot,
+        /// Its command.
+        batch: Batch,
+        /// Every conflicting instance that the sender knows, or has been told of.
+        dependencies: Dependencies,
+    },
+    /// A replica holds the instance as pre-accepted.
+    PreAcceptAgainOk {
+        /// The instance.
+        instance: InstanceId,
+        /// The ballot of the request.
+        ballot: InstanceBallot,
+        /// The dependencies that it holds.
+        dependencies: Dependencies,
+    },
 }
 
 impl Message {
@@ -183,7 +206,9 @@ impl Message {
             | Self::ValidateOk { instance, .. }
             | Self::Waiting { instance, .. }
             | Self::Refused { instance, .. }
-            | Self::Collected { instance } => Some(*instance),
+            | Self::Collected { instance }
+            | Self::PreAcceptAgain { instance, .. }
+            | Self::PreAcceptAgainOk { instance, .. } => Some(*instance),
             Self::Progress { .. } | Self::Fetch { .. } | Self::Piece(_) => None,
         }
     }
@@ -197,7 +222,9 @@ impl Message {
             | Self::RecoverOk { ballot, .. }
             | Self::Validate { ballot, .. }
             | Self::ValidateOk { ballot, .. }
-            | Self::Refused { ballot, .. } => Some(*ballot),
+            | Self::Refused { ballot, .. }
+            | Self::PreAcceptAgain { ballot, .. }
+            | Self::PreAcceptAgainOk { ballot, .. } => Some(*ballot),
             Self::PreAccept { .. }
             | Self::PreAcceptOk { .. }
             | Self::Commit { .. }
@@ -217,7 +244,9 @@ impl Message {
         match self {
             Self::PreAccept { instance, dependencies, .. }
             | Self::Accept { instance, dependencies, .. }
-            | Self::Validate { instance, dependencies, .. } => {
+            | Self::Validate { instance, dependencies, .. }
+            | Self::PreAcceptAgain { instance, dependencies, .. }
+            | Self::PreAcceptAgainOk { instance, dependencies, .. } => {
                 // Nobody proposes an instance that comes after itself.
                 known(instance) && fits(dependencies) && !dependencies.contain(*instance)
             }
@@ -245,6 +274,37 @@ impl Message {
             | Self::Collected { instance } => known(instance),
             // What a piece is part of is looked at when it is whole.
             Self::Fetch { .. } | Self::Piece(_) => true,
+        }
+    }
+
+    /// Is it one that replicas of this variant send: of a kind that it has, with sequence numbers where it has them?
+    pub(super) fn is_of(&self, variant: Variant) -> bool {
+        let published = variant == Variant::Sosp13;
+        // Nothing is held where there are no rows.
+        let proper = |on: &Dependencies| on.rows() == 0 || on.seq().is_some() == published;
+        match self {
+            Self::PreAccept { dependencies, .. } | Self::Accept { dependencies, .. } => {
+                proper(dependencies)
+            }
+            Self::PreAcceptOk { more: dependencies, .. } | Self::Commit { dependencies, .. } => {
+                dependencies.iter().all(proper)
+            }
+            Self::RecoverOk { report, .. } => {
+                proper(&report.dependencies) && report.initial_dependencies.iter().all(proper)
+            }
+            Self::Progress { committed, executed, .. } => {
+                committed.seq().is_none() && executed.seq().is_none()
+            }
+            Self::Validate { .. } | Self::ValidateOk { .. } | Self::Waiting { .. } => !published,
+            Self::PreAcceptAgain { dependencies, .. }
+            | Self::PreAcceptAgainOk { dependencies, .. } => published && proper(dependencies),
+            Self::AcceptOk { .. }
+            | Self::Ask { .. }
+            | Self::Recover { .. }
+            | Self::Refused { .. }
+            | Self::Collected { .. }
+            | Self::Fetch { .. }
+            | Self::Piece(_) => true,
         }
     }
 }
@@ -299,6 +359,17 @@ pub enum Record {
         /// Its dependencies.
         dependencies: Dependencies,
     },
+    /// Phase 1 without a fast path, begun or taken. (Published variant.)
+    PreAcceptedAgain {
+        /// The instance.
+        instance: InstanceId,
+        /// At which ballot.
+        ballot: InstanceBallot,
+        /// Its command.
+        batch: Batch,
+        /// What was stored here.
+        dependencies: Dependencies,
+    },
 }
 
 /// The timers of an EPaxos replica.
@@ -308,7 +379,8 @@ pub enum Timer {
     Retransmit,
     /// When the others are told how far this replica is, if nothing else made it tell them.
     Progress,
-    /// When own instances with a slow quorum but no fast one stop waiting for it (N ≥ 7).
+    /// When own instances with a slow quorum but no fast one stop waiting for it (N ≥ 7); in the published variant those whose
+    /// fixed fast quorum has not answered.
     FastQuorum,
     /// When the oldest uncommitted slot of this row has been so for too long.
     Row(ReplicaId),

@@ -1,4 +1,5 @@
-//! EPaxos, the corrected protocol: no leader, every replica leads what its clients ask for.
+//! EPaxos: no leader, every replica leads what its clients ask for. The corrected protocol, and as a variant of it the
+//! published one (`published`).
 //!
 //! Sources: Moraru, Andersen, Kaminsky, "There Is More Consensus in Egalitarian Parliaments", SOSP 2013 (S13); Sutra, "On
 //! the correctness of Egalitarian Paxos", 2019 (arXiv 1906.10917) (SUT); Ryabinin, Gotsman, Sutra, "Making Democracy Work:
@@ -21,6 +22,7 @@
 //! | `Refused` | all → leader of a ballot | I have promised a higher one |
 //! | `Collected` | who has executed it → who asks | I hold nothing of it any more: take a snapshot |
 //! | `Fetch`, `Piece` | who lacks collected instances ↔ who answered | a snapshot, piece by piece |
+//! | `PreAcceptAgain`, `PreAcceptAgainOk` | leader of the ballot ↔ all | phase 1 without a fast path; stored (published variant) |
 //!
 //! # Invariants
 //!
@@ -28,7 +30,7 @@
 //! 2. Of two committed conflicting commands at least one has the other among its dependencies.
 //! 3. What is committed never changes.
 //! 4. `ballot ≥ accepted_ballot`; only Accept raises the latter.
-//! 5. Stored PreAccept dependencies contain the proposed ones and never change.
+//! 5. Stored PreAccept dependencies contain the proposed ones and never change, but with a ballot in the published variant.
 //! 6. No instance has itself or a later slot of its own row among its dependencies.
 //! 7. A command is executed once, after everything it depends on or together with it, and answered after that.
 //!
@@ -51,7 +53,9 @@
 //! * What another replica names far above all that is known here is taken for nonsense: an instance more than
 //!   `SLOTS_AHEAD_MAX` above its row's decided slots, which memory would have to hold, or a ballot more than
 //!   `BALLOTS_AHEAD_MAX` above the one held. Who really is so far behind hears it again once it has caught up.
-//! * The optimized recovery of (S13) (TryPreAccept) is ambiguous and can deadlock as published; it is not offered.
+//! * Of the published variant: its optimized recovery (TryPreAccept) is ambiguous and can deadlock as published; it is not
+//!   offered, nor is the smaller fast quorum that needs it. It has two ballots, as (SUT) shows to be needed, and nobody
+//!   commits on the fast path once phase 1 has gone beyond the fixed fast quorum (`published` says why).
 
 mod conflicts;
 pub mod graph;
@@ -59,6 +63,7 @@ mod instance;
 mod message;
 mod ordering;
 mod progress;
+mod published;
 mod recovery;
 mod replica;
 mod snapshot;

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
+    config::Variant,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     mutant::{counted, mutated},
@@ -38,10 +39,20 @@ impl EPaxos {
         }
         if entry.phase == Phase::PreAccepted && !mutated!(self.config, RecomputedDependencies) {
             // A duplicate: the stored answer, never one worked out again, since others may rely on the first.
-            let initial = entry.initial.as_ref().expect("pre-accepted, so proposed");
-            let more =
-                (entry.dependencies != initial.dependencies).then(|| entry.dependencies.clone());
-            effects.reply(from, Message::PreAcceptOk { instance, more });
+            let held = entry.dependencies.clone();
+            let answer = match &entry.initial {
+                Some(initial) => {
+                    let more = (held != initial.dependencies).then_some(held);
+                    Message::PreAcceptOk { instance, more }
+                }
+                // Overtaken by what was sent when the fast path was given up (published variant).
+                None => Message::PreAcceptAgainOk {
+                    instance,
+                    ballot: InstanceBallot::INITIAL,
+                    dependencies: held,
+                },
+            };
+            effects.reply(from, answer);
             return;
         }
 
@@ -64,6 +75,7 @@ impl EPaxos {
         if !known {
             self.learn_footprint(instance, footprint, effects);
         }
+        self.note_seq(instance, &dependencies);
         self.mention(&dependencies, effects);
         self.watch_row(instance.row, effects);
         effects.persist(Record::PreAccepted {
@@ -89,6 +101,10 @@ impl EPaxos {
         let fast =
             if mutated!(self.config, MajorityIsFast) { quorums.slow() } else { quorums.fast() };
         if instance.row != self.id {
+            return;
+        }
+        if self.config.variant == Variant::Sosp13 {
+            self.on_thrifty_ok(from, instance, more, effects);
             return;
         }
         let Some(entry) = self.entry_mut(instance) else { return };
@@ -166,6 +182,7 @@ impl EPaxos {
         entry.batch = batch.clone();
         entry.dependencies = dependencies.clone();
         entry.leading = Some(Box::new(Leading::Accept { acks: ReplicaSet::EMPTY, path }));
+        self.note_seq(instance, &dependencies);
         effects.persist(Record::Accepted {
             instance,
             ballot,
@@ -212,6 +229,7 @@ impl EPaxos {
         entry.leading = None;
         self.waiting.remove(&instance);
         self.learn_command(instance, &batch, effects);
+        self.note_seq(instance, &dependencies);
         self.mention(&dependencies, effects);
         self.watch_row(instance.row, effects);
         effects.persist(Record::Accepted { instance, ballot, batch, dependencies });
@@ -260,16 +278,18 @@ impl EPaxos {
         dependencies: Option<Dependencies>,
         effects: &mut Effects<Self>,
     ) {
-        let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
+        if self.rows[instance.row.index()].log.ensure(instance.slot).is_none() {
             self.owe_progress(); // Executed and collected, and the sender does not know it.
             return;
-        };
+        }
+        let entry = self.entry(instance).expect("made above");
         if entry.is_committed() {
             self.owe_progress(); // The sender does not know that we know.
             return;
         }
         let initial = entry.initial.as_ref();
         let batch = batch.or_else(|| initial.map(|initial| initial.batch.clone()));
+        let batch = batch.or_else(|| self.proposed_batch(entry));
         let dependencies =
             dependencies.or_else(|| initial.map(|initial| initial.dependencies.clone()));
         let (Some(batch), Some(dependencies)) = (batch, dependencies) else {
@@ -335,7 +355,8 @@ impl EPaxos {
         }
     }
 
-    /// Lets own instances go the slow way that had a majority of replies for a whole period and not a fast quorum.
+    /// Gives the fast path of own instances up that have waited a whole period for it: with a majority of replies they take
+    /// the slow one, in the published variant they ask all others.
     pub(super) fn on_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
         let Some(marked_to) = self.retransmission.fast_quorum_marked_to.take() else { return };
         let own = self.own_row();
@@ -344,25 +365,36 @@ impl EPaxos {
             .filter(|instance| self.awaits_fast_quorum(*instance))
             .collect();
         for instance in late {
-            if instance.slot <= marked_to {
-                self.take_slow_path(instance, effects);
-            } else {
+            if instance.slot > marked_to {
                 self.arm_fast_quorum_timer(effects);
+            } else if self.config.variant == Variant::Sosp13 {
+                self.widen(instance, effects);
+            } else {
+                self.take_slow_path(instance, effects);
             }
         }
     }
 
+    /// The fixed fast quorum is waited for from the beginning, any other once there is a majority.
     fn awaits_fast_quorum(&self, instance: InstanceId) -> bool {
-        let leading = self.entry(instance).and_then(|entry| entry.leading.as_deref());
-        matches!(leading, Some(Leading::PreAccept { acks, .. })
-            if acks.len() + 1 >= self.quorums.slow())
+        match self.entry(instance).and_then(|entry| entry.leading.as_deref()) {
+            Some(Leading::PreAccept { acks, .. }) => acks.len() + 1 >= self.quorums.slow(),
+            Some(Leading::Thrifty { .. }) => true,
+            _ => false,
+        }
     }
 
-    fn arm_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
+    /// Starts the timer that ends the wait for fast quorums, unless it runs.
+    pub(super) fn arm_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
         if self.retransmission.fast_quorum_marked_to.is_none() {
             self.retransmission.fast_quorum_marked_to = Some(self.own_row().log.last());
             let period = self.config.timeouts.retransmit;
-            effects.set_timer(Timer::FastQuorum, period / 2..=period);
+            let after = match self.config.variant {
+                Variant::Star => period / 2..=period,
+                // Nothing may have been answered yet: as long as before anything is sent again.
+                Variant::Sosp13 => period..=period + period / 4,
+            };
+            effects.set_timer(Timer::FastQuorum, after);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
     message::{Message, Timer},
 };
 use crate::{
+    ballot::InstanceBallot,
     config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -42,7 +43,7 @@ pub(super) struct Retransmission {
     /// While the timer runs: what others had reported committed when it was set. What of that is still not known here
     /// when it runs out is asked for.
     known_elsewhere: Dependencies,
-    /// While the timer runs that ends the wait for a fast quorum: the last own slot when it was set.
+    /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
     pub(super) executed_unreported: u64,
     /// Is there something that the others have not been told?
@@ -180,8 +181,19 @@ impl EPaxos {
                 );
             }
             Some(Leading::Accept { acks, .. }) => self.resend_accept(instance, *acks, effects),
-            // A recovery has a timer of its own.
-            Some(Leading::Recover { .. } | Leading::Validate { .. } | Leading::Wait { .. })
+            Some(Leading::PreAcceptAgain { acks, .. })
+                if entry.ballot == InstanceBallot::INITIAL =>
+            {
+                self.send_pre_accept_again(instance, self.others.difference(*acks), effects);
+            }
+            // A recovery has a timer of its own; and where a fixed fast quorum is waited for, so has the end of the wait.
+            Some(
+                Leading::Thrifty { .. }
+                | Leading::PreAcceptAgain { .. }
+                | Leading::Recover { .. }
+                | Leading::Validate { .. }
+                | Leading::Wait { .. },
+            )
             | None => {}
         }
     }
@@ -300,7 +312,8 @@ impl EPaxos {
             for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
                 if !entry.batch.is_noop() {
-                    self.conflicts.collect(InstanceId::new(row, slot), &entry.footprint);
+                    let instance = InstanceId::new(row, slot);
+                    self.conflicts.collect(instance, &entry.footprint, &entry.dependencies);
                 }
             }
             log.collect(to);

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
-    config::doubled,
+    config::{Variant, doubled},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
     mutant::{counted, mutated},
@@ -89,7 +89,13 @@ impl EPaxos {
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else { return };
         let ballot = entry.ballot;
         match entry.leading.as_deref() {
-            Some(Leading::PreAccept { .. }) => {} // Its own retransmission drives it.
+            // Its own retransmission drives it.
+            Some(Leading::PreAccept { .. } | Leading::Thrifty { .. }) => {}
+            Some(Leading::PreAcceptAgain { .. }) if ballot == InstanceBallot::INITIAL => {}
+            Some(Leading::PreAcceptAgain { acks, .. }) if !again => {
+                let acks = *acks;
+                self.send_pre_accept_again(instance, others.difference(acks), effects);
+            }
             Some(Leading::Accept { acks, .. }) => {
                 let acks = *acks;
                 self.resend_accept(instance, acks, effects);
@@ -107,7 +113,12 @@ impl EPaxos {
                 effects.send(outside, Message::Recover { instance, ballot });
                 effects.send(others, waiting(instance, candidate));
             }
-            Some(Leading::Recover { .. } | Leading::Validate { .. } | Leading::Wait { .. })
+            Some(
+                Leading::Recover { .. }
+                | Leading::PreAcceptAgain { .. }
+                | Leading::Validate { .. }
+                | Leading::Wait { .. },
+            )
             | None => {
                 self.begin_recovery(instance, effects);
                 return;
@@ -225,6 +236,10 @@ impl EPaxos {
         if let Some(report) = accepted {
             let (batch, dependencies) = (report.batch.clone(), report.dependencies.clone());
             self.recover_with(instance, batch, dependencies, effects);
+            return;
+        }
+        if self.config.variant == Variant::Sosp13 {
+            self.decide_published_recovery(instance, reports, effects);
             return;
         }
         if reports.contains_key(&instance.row) && !mutated!(self.config, NoRowOwnerRule) {
@@ -508,13 +523,13 @@ impl EPaxos {
             .then(|| EndOfWait::Candidate(candidate.batch.clone(), candidate.dependencies.clone()))
     }
 
-    fn recover_with_noop(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
-        let none = Dependencies::none(self.config.replicas);
+    pub(super) fn recover_with_noop(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
+        let none = self.no_dependencies();
         self.recover_with(instance, Batch::NOOP, none, effects);
     }
 
     /// Proposes what the recovery came to, at its ballot.
-    fn recover_with(
+    pub(super) fn recover_with(
         &mut self,
         instance: InstanceId,
         batch: Batch,

@@ -13,13 +13,13 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
-    config::Config,
+    config::{Config, Variant},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     mutant::mutated,
     observed::Observed,
     protocol::Protocol,
-    quorum::EpaxosQuorums,
+    quorum::{EpaxosQuorums, fixed_fast_quorum},
     replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status},
 };
 
@@ -34,6 +34,8 @@ pub struct EPaxos {
     pub(super) config: Config,
     pub(super) quorums: EpaxosQuorums,
     pub(super) others: ReplicaSet,
+    /// Whom a PreAccept is sent to: all others, in the published variant those of the fixed fast quorum.
+    pub(super) pre_accepting: ReplicaSet,
     pub(super) rows: Vec<Row>,
     pub(super) conflicts: ConflictIndex,
     pub(super) graph: ExecutionGraph,
@@ -67,13 +69,26 @@ impl Replica for EPaxos {
     ) -> Self {
         let n = config.replicas;
         assert!(n >= 3 && n % 2 == 1, "{n} replicas: EPaxos needs an odd number, at least 3");
+        let quorums = config.epaxos_quorums();
+        let others = ReplicaSet::others(id, n);
+        let (pre_accepting, conflicts) = match config.variant {
+            Variant::Star => (others, ConflictIndex::new(n)),
+            Variant::Sosp13 => {
+                let fixed = config.thrifty.unwrap_or_else(|| fixed_fast_quorum(id, n, |_| 0));
+                let proper =
+                    fixed.len() + 1 == quorums.fast() && fixed.difference(others).is_empty();
+                assert!(proper, "{fixed:?} and {id} are no fast quorum of {n} replicas");
+                (fixed, ConflictIndex::with_seq(n))
+            }
+        };
         let mut replica = Self {
             id,
             config: *config,
-            quorums: EpaxosQuorums::new(n, config.fast_quorum),
-            others: ReplicaSet::others(id, n),
+            quorums,
+            others,
+            pre_accepting,
             rows: vec![Row::default(); n],
-            conflicts: ConflictIndex::new(n),
+            conflicts,
             graph: ExecutionGraph::new(n),
             earlier_lives_to: 0,
             retransmission: Retransmission::new(n),
@@ -134,6 +149,7 @@ impl EPaxos {
         // As good as lost: nobody is so far ahead, or this replica must catch up first.
         if message.instance().is_some_and(|instance| !self.is_in_reach(instance))
             || !self.is_near(&message)
+            || !message.is_of(self.config.variant)
         {
             return;
         }
@@ -176,6 +192,12 @@ impl EPaxos {
             Message::Collected { instance } => self.on_collected(from, instance, effects),
             Message::Fetch { snapshot, offset } => self.on_fetch(from, snapshot, offset, effects),
             Message::Piece(piece) => self.on_piece(from, &piece, effects),
+            Message::PreAcceptAgain { instance, ballot, batch, dependencies } => {
+                self.on_pre_accept_again(from, instance, ballot, batch, &dependencies, effects);
+            }
+            Message::PreAcceptAgainOk { instance, ballot, dependencies } => {
+                self.on_pre_accept_again_ok(from, instance, ballot, &dependencies, effects);
+            }
         }
     }
 
@@ -220,6 +242,7 @@ impl EPaxos {
         let footprint = batch.footprint();
         let dependencies = self.conflicts.dependencies(&footprint);
         self.conflicts.insert(instance, &footprint);
+        self.conflicts.note_seq(&footprint, &dependencies);
         self.graph.known(instance, &footprint, &mut self.executed.0);
         row.mention(instance.slot);
         *row.log.ensure(instance.slot).expect("beyond the last slot") = Instance {
@@ -228,11 +251,7 @@ impl EPaxos {
             dependencies: dependencies.clone(),
             initial: Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() }),
             footprint,
-            leading: Some(Box::new(Leading::PreAccept {
-                acks: ReplicaSet::EMPTY,
-                equal: 0,
-                union: dependencies.clone(),
-            })),
+            leading: Some(Box::new(Leading::proposal(self.config.variant, &dependencies))),
             ..Instance::default()
         };
         effects.persist(Record::PreAccepted {
@@ -241,8 +260,11 @@ impl EPaxos {
             initial_dependencies: dependencies.clone(),
             dependencies: dependencies.clone(),
         });
-        effects.send(self.others, Message::PreAccept { instance, batch, dependencies });
+        effects.send(self.pre_accepting, Message::PreAccept { instance, batch, dependencies });
         self.arm_retransmission(effects);
+        if self.config.variant == Variant::Sosp13 {
+            self.arm_fast_quorum_timer(effects);
+        }
         self.watch_row(self.id, effects);
         self.execute_closed(effects);
     }
@@ -265,6 +287,7 @@ impl EPaxos {
         let lost = batch.is_noop().then(|| entry.initial.clone()).flatten();
         row.mention(instance.slot);
         row.decided(batch.is_noop());
+        self.note_seq(instance, &dependencies);
 
         if path != Path::Fast || !mutated!(self.config, FastCommitUnpersisted) {
             effects.persist(Record::Committed {
@@ -321,6 +344,21 @@ impl EPaxos {
         self.graph.known(instance, &footprint, &mut self.executed.0);
         self.entry_mut(instance).expect("made by the caller").footprint = footprint;
         self.execute_closed(effects);
+    }
+
+    /// `instance` has these dependencies, or may come to have them: what comes after it is numbered higher.
+    pub(super) fn note_seq(&mut self, instance: InstanceId, dependencies: &Dependencies) {
+        if let Some(entry) = self.rows[instance.row.index()].log.get(instance.slot) {
+            self.conflicts.note_seq(&entry.footprint, dependencies);
+        }
+    }
+
+    /// The dependencies of a no-op.
+    pub(super) fn no_dependencies(&self) -> Dependencies {
+        match self.config.variant {
+            Variant::Star => Dependencies::none(self.config.replicas),
+            Variant::Sosp13 => Dependencies::none_with_seq(self.config.replicas),
+        }
     }
 
     /// Notes that the instances in `dependencies` exist, and sees to it that they get decided.
@@ -392,7 +430,8 @@ impl EPaxos {
             Record::PreAccepted { dependencies, .. }
             | Record::Accepted { dependencies, .. }
             | Record::Validated { initial_dependencies: dependencies, .. }
-            | Record::Committed { dependencies, .. } => Some(dependencies),
+            | Record::Committed { dependencies, .. }
+            | Record::PreAcceptedAgain { dependencies, .. } => Some(dependencies),
             Record::Promised { .. } => None,
         };
         for upto in dependencies.into_iter().flat_map(Dependencies::iter) {
@@ -404,16 +443,18 @@ impl EPaxos {
                 if entry.phase <= Phase::PreAccepted {
                     entry.phase = Phase::PreAccepted;
                     entry.batch = batch.clone();
-                    entry.dependencies = dependencies;
+                    entry.dependencies = dependencies.clone();
                 }
                 entry.initial = Some(Initial { batch, dependencies: initial_dependencies });
+                self.note_seq(instance, &dependencies);
             }
             Record::Accepted { instance, ballot, batch, dependencies } => {
                 let Some(entry) = self.replay_into(instance, &batch) else { return };
                 entry.phase = Phase::Accepted;
                 entry.accepted_ballot = ballot;
                 entry.ballot = entry.ballot.max(ballot);
-                (entry.batch, entry.dependencies) = (batch, dependencies);
+                (entry.batch, entry.dependencies) = (batch, dependencies.clone());
+                self.note_seq(instance, &dependencies);
             }
             Record::Promised { instance, ballot } => {
                 let single = mutated!(self.config, SingleBallot);
@@ -433,7 +474,19 @@ impl EPaxos {
             Record::Committed { instance, batch, dependencies } => {
                 let Some(entry) = self.replay_into(instance, &batch) else { return };
                 entry.decide(&batch, &dependencies);
+                self.note_seq(instance, &dependencies);
                 self.rows[instance.row.index()].advance_committed();
+            }
+            Record::PreAcceptedAgain { instance, ballot, batch, dependencies } => {
+                let Some(entry) = self.replay_into(instance, &batch) else { return };
+                entry.ballot = entry.ballot.max(ballot);
+                if entry.phase <= Phase::PreAccepted {
+                    entry.phase = Phase::PreAccepted;
+                    entry.pre_accepted_ballot = ballot;
+                    entry.batch = batch;
+                    entry.dependencies = dependencies.clone();
+                }
+                self.note_seq(instance, &dependencies);
             }
         }
     }

@@ -179,7 +179,7 @@ impl EPaxos {
                 let instance = InstanceId::new(row, slot);
                 if collected.contain(instance) {
                     if !entry.batch.is_noop() {
-                        below.push((instance, &entry.footprint));
+                        below.push((instance, &entry.footprint, &entry.dependencies));
                     }
                 } else if !executed.contain(instance) && self.graph.is_executed(instance) {
                     above.push((instance, entry.batch.clone(), entry.dependencies.clone()));
@@ -304,6 +304,7 @@ impl EPaxos {
             let entry = entry.expect("above what is collected");
             entry.footprint = batch.footprint();
             self.conflicts.insert(*instance, &entry.footprint);
+            self.conflicts.note_seq(&entry.footprint, dependencies);
             for upto in dependencies.iter() {
                 self.rows[upto.row.index()].mention(upto.slot);
             }
@@ -438,19 +439,27 @@ fn persist_entry(
         return;
     }
     let initial = entry.initial.clone();
+    let as_proposed = entry.pre_accepted_ballot == InstanceBallot::INITIAL && initial.is_some();
     match (entry.phase, initial) {
-        (Phase::PreAccepted, Some(initial)) => effects.persist(Record::PreAccepted {
-            instance,
-            batch,
-            initial_dependencies: initial.dependencies,
-            dependencies,
-        }),
+        (Phase::PreAccepted, Some(initial)) if as_proposed => {
+            effects.persist(Record::PreAccepted {
+                instance,
+                batch,
+                initial_dependencies: initial.dependencies,
+                dependencies,
+            })
+        }
         (_, Some(initial)) => effects.persist(Record::Validated {
             instance,
             batch: initial.batch,
             initial_dependencies: initial.dependencies,
         }),
         (_, None) => {}
+    }
+    if entry.phase == Phase::PreAccepted && !as_proposed {
+        let ballot = entry.pre_accepted_ballot;
+        let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
+        effects.persist(Record::PreAcceptedAgain { instance, ballot, batch, dependencies });
     }
     if entry.phase == Phase::Accepted {
         let ballot = entry.accepted_ballot;

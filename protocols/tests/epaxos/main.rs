@@ -3,6 +3,7 @@
 mod checkpoint;
 mod net;
 mod ordinary;
+mod published;
 mod recovery;
 mod retries;
 mod snapshot;

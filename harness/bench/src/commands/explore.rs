@@ -13,11 +13,12 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use serde_json::{Value, json};
 
 use crate::{
     cli::{ExploreArguments, Format},
+    commands::seeded,
     exit::{self, Failure},
     output,
     progress::Progress,
@@ -26,24 +27,32 @@ use crate::{
 /// Planned until the first configuration has been explored.
 const CONFIGURATION_ESTIMATE: Duration = Duration::from_secs(10);
 
-/// The names of a protocol's configurations, with what they are about.
-pub(crate) fn configurations(protocol: Protocol) -> Vec<(&'static str, &'static str)> {
-    fn list<R: Subject>() -> Vec<(&'static str, &'static str)> {
-        R::setups().iter().map(|setup| (setup.name, setup.about)).collect()
+/// The names of a protocol's configurations, of EPaxos those of a variant, with what they are about.
+pub(crate) fn configurations(
+    protocol: Protocol,
+    variant: Variant,
+) -> Vec<(&'static str, &'static str)> {
+    fn list<R: Subject>(variant: Variant) -> Vec<(&'static str, &'static str)> {
+        setups_of::<R>(variant).map(|setup| (setup.name, setup.about)).collect()
     }
     match protocol {
-        Protocol::Paxos => list::<Paxos>(),
-        Protocol::MultiPaxos => list::<MultiPaxos>(),
-        Protocol::EPaxos => list::<EPaxos>(),
+        Protocol::Paxos => list::<Paxos>(variant),
+        Protocol::MultiPaxos => list::<MultiPaxos>(variant),
+        Protocol::EPaxos => list::<EPaxos>(variant),
     }
 }
 
+fn setups_of<R: Subject>(variant: Variant) -> impl Iterator<Item = Setup<R>> {
+    R::setups().into_iter().filter(move |setup| setup.config.variant == variant)
+}
+
 pub(crate) fn run(arguments: &ExploreArguments) -> Result<ExitCode, Failure> {
+    let subject = seeded::Subject::new(arguments.protocol, arguments.variant)?;
     silence_caught_panics();
     match arguments.protocol {
-        Protocol::Paxos => run_protocol::<Paxos>(arguments),
-        Protocol::MultiPaxos => run_protocol::<MultiPaxos>(arguments),
-        Protocol::EPaxos => run_protocol::<EPaxos>(arguments),
+        Protocol::Paxos => run_protocol::<Paxos>(subject, arguments),
+        Protocol::MultiPaxos => run_protocol::<MultiPaxos>(subject, arguments),
+        Protocol::EPaxos => run_protocol::<EPaxos>(subject, arguments),
     }
 }
 
@@ -57,8 +66,11 @@ fn silence_caught_panics() {
     }));
 }
 
-fn run_protocol<R: Subject>(arguments: &ExploreArguments) -> Result<ExitCode, Failure> {
-    let setups = chosen::<R>(arguments)?;
+fn run_protocol<R: Subject>(
+    subject: seeded::Subject,
+    arguments: &ExploreArguments,
+) -> Result<ExitCode, Failure> {
+    let setups = chosen::<R>(subject.variant, arguments)?;
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let limits = Limits {
         states_max: arguments.states_max.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
@@ -67,7 +79,7 @@ fn run_protocol<R: Subject>(arguments: &ExploreArguments) -> Result<ExitCode, Fa
     };
     let text = arguments.format == Format::Text;
     if text {
-        output::print(&heading(R::PROTOCOL, &limits))?;
+        output::print(&heading(&subject.name(), &limits))?;
     }
     let progress = Progress::new(setups.len(), CONFIGURATION_ESTIMATE, false);
     let mut explored = Vec::new();
@@ -88,30 +100,35 @@ fn run_protocol<R: Subject>(arguments: &ExploreArguments) -> Result<ExitCode, Fa
     if text {
         output::print(&conclusion(&explored))?;
     } else {
-        output::print(&format!("{:#}\n", json_of(R::PROTOCOL, &limits, &explored)))?;
+        output::print(&format!("{:#}\n", json_of(subject, &limits, &explored)))?;
     }
     let clean = explored.iter().all(|each| each.report.is_clean());
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(exit::VIOLATION) })
 }
 
 /// The configurations asked for.
-fn chosen<R: Subject>(arguments: &ExploreArguments) -> Result<Vec<Setup<R>>, Failure> {
+fn chosen<R: Subject>(
+    variant: Variant,
+    arguments: &ExploreArguments,
+) -> Result<Vec<Setup<R>>, Failure> {
     if arguments.replicas.is_some() || arguments.commands.is_some() {
         let replicas = arguments.replicas.unwrap_or(3);
         let commands = usize::from(arguments.commands.unwrap_or(2));
         let about = "as the command line says";
         let reach = Marks::only(Mark::Everywhere);
-        return Ok(vec![Setup::plain("custom", about, replicas, commands, Bounds::NONE, reach)]);
+        let mut setup = Setup::plain("custom", about, replicas, commands, Bounds::NONE, reach);
+        setup.config.variant = variant;
+        return Ok(vec![setup]);
     }
-    let all = R::setups();
+    let all: Vec<_> = setups_of::<R>(variant).collect();
     let Some(name) = &arguments.config else { return Ok(all) };
     let names: Vec<_> = all.iter().map(|setup| setup.name).collect();
     let names = names.join(", ");
     let named: Vec<_> = all.into_iter().filter(|setup| setup.name == name).collect();
     if named.is_empty() {
-        let protocol = R::PROTOCOL;
+        let subject = seeded::Subject { protocol: R::PROTOCOL, variant }.name();
         return Err(Failure::usage(format!(
-            "--config {name}: {protocol} has no such configuration: use one of {names}"
+            "--config {name}: {subject} has no such configuration: use one of {names}"
         )));
     }
     Ok(named)
@@ -186,11 +203,11 @@ impl Explored {
     }
 }
 
-fn heading(protocol: Protocol, limits: &Limits) -> String {
+fn heading(subject: &str, limits: &Limits) -> String {
     let threads = limits.threads;
     let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
     format!(
-        "{protocol}, every state of each configuration, {threads}\n{:<20} {:>11} {:>11} {:>5}  {:<8}  {:<6}  {:>7}  \
+        "{subject}, every state of each configuration, {threads}\n{:<20} {:>11} {:>11} {:>5}  {:<8}  {:<6}  {:>7}  \
          {:>12}  {}\n",
         "Configuration",
         "states",
@@ -239,9 +256,10 @@ fn conclusion(explored: &[Explored]) -> String {
     )
 }
 
-fn json_of(protocol: Protocol, limits: &Limits, explored: &[Explored]) -> Value {
+fn json_of(subject: seeded::Subject, limits: &Limits, explored: &[Explored]) -> Value {
     json!({
-        "protocol": protocol.name(),
+        "protocol": subject.protocol.name(),
+        "variant": subject.variant_name(),
         "threads": limits.threads,
         "clean": explored.iter().all(|each| each.report.is_clean()),
         "configurations": explored.iter().map(Explored::json).collect::<Vec<_>>(),

@@ -2,12 +2,11 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use protocols::Protocol;
 use sim::{Outcome, Scenario, Shrunk, Violation};
 
 use crate::{
     cli::ReplayArguments,
-    commands::seeded::{self, replay_command, rule, seconds},
+    commands::seeded::{self, Subject, replay_command, rule, seconds},
     exit::{self, Failure},
     output,
 };
@@ -16,12 +15,12 @@ use crate::{
 const SHRINK_RUNS_MAX: usize = 500;
 
 pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
+    let subject = Subject::new(arguments.protocol, arguments.variant)?;
     seeded::silence_simulated_panics();
-    let protocol = arguments.protocol;
     let lines_max = if arguments.trace_lines == 0 { usize::MAX } else { arguments.trace_lines };
-    let scenario = seeded::scenario(arguments.seed, lines_max);
-    let mut text = heading(protocol, &scenario);
-    let code = match seeded::run(protocol, &scenario) {
+    let scenario = seeded::scenario(subject, arguments.seed, lines_max);
+    let mut text = heading(subject, &scenario);
+    let code = match seeded::run(subject.protocol, &scenario) {
         Ok(outcome) => {
             trace(&mut text, &outcome.trace, lines_max);
             clean(&mut text, &outcome);
@@ -33,9 +32,9 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
         Err(violation) => {
             if arguments.shrink {
                 violated(&mut text, &violation);
-                let shrunk = seeded::shrink(protocol, &scenario, SHRINK_RUNS_MAX);
+                let shrunk = seeded::shrink(subject.protocol, &scenario, SHRINK_RUNS_MAX);
                 let shrunk = shrunk.expect("equal scenarios give equal runs");
-                fewer_faults(&mut text, &scenario, &shrunk);
+                fewer_faults(&mut text, subject, &scenario, &shrunk);
             } else {
                 trace(&mut text, &violation.trace, lines_max);
                 violated(&mut text, &violation);
@@ -47,10 +46,10 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-fn heading(protocol: Protocol, scenario: &Scenario) -> String {
-    let load = &scenario.load;
+fn heading(subject: Subject, scenario: &Scenario) -> String {
+    let (name, load) = (subject.name(), &scenario.load);
     format!(
-        "{protocol}, seed {}: {} replicas, {} clients per replica with {} submissions each, {} faults in {:.1} s\n",
+        "{name}, seed {}: {} replicas, {} clients per replica with {} submissions each, {} faults in {:.1} s\n",
         scenario.seed,
         scenario.config.replicas,
         load.clients_per_site,
@@ -96,7 +95,7 @@ fn violated(text: &mut String, violation: &Violation) {
 }
 
 /// The violation with as few faults as were found to be needed.
-fn fewer_faults(text: &mut String, scenario: &Scenario, shrunk: &Shrunk) {
+fn fewer_faults(text: &mut String, subject: Subject, scenario: &Scenario, shrunk: &Shrunk) {
     let plan = &shrunk.scenario.faults;
     let why = if shrunk.minimal {
         "none of them can be left out alone".to_owned()
@@ -112,13 +111,13 @@ fn fewer_faults(text: &mut String, scenario: &Scenario, shrunk: &Shrunk) {
     );
     trace(text, &shrunk.violation.trace, scenario.trace_lines_max);
     violated(text, &shrunk.violation);
-    let again = replay_command(shrunk.violation.protocol, scenario.seed);
+    let again = replay_command(subject, scenario.seed);
     let _ = writeln!(text, "Again: {again} --shrink");
 }
 
 #[cfg(test)]
 mod tests {
-    use protocols::ReplicaId;
+    use protocols::{Protocol, ReplicaId, config::Variant};
     use sim::{Breach, Broken, Fault, FaultPlan};
 
     use super::*;
@@ -137,12 +136,13 @@ mod tests {
 
     #[test]
     fn a_shrunk_violation_shows_its_faults_its_trace_and_its_hash() {
-        let scenario = seeded::scenario(1, 1);
+        let subject = Subject { protocol: Protocol::EPaxos, variant: Variant::Sosp13 };
+        let scenario = seeded::scenario(subject, 1, 1);
         let crash = (2_000_000, Fault::Crash(ReplicaId(1)));
         let shrunk = Shrunk {
             scenario: Scenario { faults: FaultPlan(vec![crash]), ..scenario.clone() },
             violation: Violation {
-                protocol: Protocol::Paxos,
+                protocol: Protocol::EPaxos,
                 seed: 1,
                 at_ns: 3_000_000,
                 breach: Breach { broken: Broken::Agreement, detail: "who and where".to_owned() },
@@ -153,13 +153,13 @@ mod tests {
             minimal: true,
         };
         let mut text = String::new();
-        fewer_faults(&mut text, &scenario, &shrunk);
+        fewer_faults(&mut text, subject, &scenario, &shrunk);
         for expected in [
             "Shrunk in 30 runs from 20 faults to 1, none of them can be left out alone",
             "     2.000000 r1 crashes\n",
             "the last event\nVIOLATION after 0.003 s: agreement: ",
             "\n  who and where\nTrace hash: 00000000000000ab\n",
-            "Again: bench replay --protocol paxos --seed 1 --shrink\n",
+            "Again: bench replay --protocol epaxos --variant sosp13 --seed 1 --shrink\n",
         ] {
             assert!(text.contains(expected), "{expected:?} in {text}");
         }

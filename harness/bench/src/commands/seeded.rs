@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 
-use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use sim::{Broken, Hostility, Outcome, Scenario, Shrunk, Violation, hostile};
+
+use crate::exit::Failure;
 
 /// How hostile every seed is. Seeds keep their meaning only as long as this stays as it is.
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
@@ -24,6 +26,46 @@ pub(crate) fn checked(protocol: Protocol) -> impl Iterator<Item = (&'static str,
     let applies =
         move |(name, _): &(&str, &str)| *name != "visibility" || protocol == Protocol::EPaxos;
     CHECKED.into_iter().filter(applies)
+}
+
+/// A protocol, and of EPaxos which one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subject {
+    pub(crate) protocol: Protocol,
+    pub(crate) variant: Variant,
+}
+
+impl Subject {
+    /// What a command line names.
+    pub(crate) fn new(protocol: Protocol, variant: Option<Variant>) -> Result<Self, Failure> {
+        match variant {
+            Some(variant) if protocol != Protocol::EPaxos => Err(Failure::usage(format!(
+                "--variant {variant}: {protocol} has no variants: leave it out, or use --protocol epaxos"
+            ))),
+            variant => Ok(Self { protocol, variant: variant.unwrap_or_default() }),
+        }
+    }
+
+    /// The options that name it.
+    fn options(self) -> String {
+        match self.variant {
+            Variant::Star => format!("--protocol {}", self.protocol),
+            variant => format!("--protocol {} --variant {variant}", self.protocol),
+        }
+    }
+
+    /// The variant's name; none of a protocol that there is one of.
+    pub(crate) fn variant_name(self) -> Option<&'static str> {
+        (self.protocol == Protocol::EPaxos).then(|| self.variant.name())
+    }
+
+    /// The name in summaries.
+    pub(crate) fn name(self) -> String {
+        match self.variant {
+            Variant::Star => self.protocol.name().to_owned(),
+            variant => format!("{}, variant {variant}", self.protocol),
+        }
+    }
 }
 
 thread_local! {
@@ -50,8 +92,10 @@ pub(crate) fn simulating<T>(simulate: impl FnOnce() -> T) -> T {
 }
 
 /// The scenario of a seed, which keeps the last `trace_lines_max` lines of its trace.
-pub(crate) fn scenario(seed: u64, trace_lines_max: usize) -> Scenario {
-    Scenario { trace_lines_max, ..hostile(seed, &HOSTILITY) }
+pub(crate) fn scenario(subject: Subject, seed: u64, trace_lines_max: usize) -> Scenario {
+    let mut scenario = Scenario { trace_lines_max, ..hostile(seed, &HOSTILITY) };
+    scenario.config.variant = subject.variant;
+    scenario
 }
 
 /// Runs a scenario, without a trace if it asks for no lines.
@@ -73,8 +117,9 @@ pub(crate) fn shrink(protocol: Protocol, scenario: &Scenario, runs_max: usize) -
 }
 
 /// The command that shows a seed again.
-pub(crate) fn replay_command(protocol: Protocol, seed: u64) -> String {
-    format!("bench replay --protocol {protocol} --seed {seed}")
+pub(crate) fn replay_command(subject: Subject, seed: u64) -> String {
+    let options = subject.options();
+    format!("bench replay {options} --seed {seed}")
 }
 
 /// The rule that a seed broke, in words.

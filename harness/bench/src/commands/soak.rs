@@ -12,7 +12,6 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::Protocol;
 use sim::{Outcome, Scenario, Violation};
 use tokio::{
     runtime::Builder,
@@ -22,7 +21,7 @@ use tokio::{
 use crate::{
     cli::{Format, SoakArguments},
     commands::{
-        seeded,
+        seeded::{self, Subject},
         soak::tally::{Cost, Soaked, Tally},
     },
     exit::{self, Failure},
@@ -47,21 +46,16 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
             arguments.seeds
         )));
     };
+    let subject = Subject::new(arguments.protocol, arguments.variant)?;
     seeded::silence_simulated_panics();
     let started = Instant::now();
     let seeds_max = usize::try_from(arguments.seeds).unwrap_or(usize::MAX);
     let progress = Progress::new(seeds_max, SEED_ESTIMATE, false);
-    let (tally, interrupted) = soak(arguments.protocol, first..end, &progress)?;
+    let (tally, interrupted) = soak(subject, first..end, &progress)?;
     progress.clear();
     let cost = Cost { wall_s: started.elapsed().as_secs_f64(), cpu_s: cpu_s() };
-    let soaked = Soaked {
-        protocol: arguments.protocol,
-        first_seed: first,
-        seeds: arguments.seeds,
-        tally,
-        interrupted,
-        cost,
-    };
+    let soaked =
+        Soaked { subject, first_seed: first, seeds: arguments.seeds, tally, interrupted, cost };
     match arguments.format {
         Format::Text => output::print(&soaked.text())?,
         Format::Json => output::print(&format!("{:#}\n", soaked.json()))?,
@@ -84,7 +78,7 @@ const fn code(soaked: &Soaked) -> u8 {
 /// Runs the seeds, a thread per core, until all are done or a signal asks for the end: then every thread finishes the
 /// seed that it is at.
 fn soak(
-    protocol: Protocol,
+    subject: Subject,
     seeds: std::ops::Range<u64>,
     progress: &Progress,
 ) -> Result<(Tally, Option<&'static str>), Failure> {
@@ -98,10 +92,10 @@ fn soak(
     thread::scope(|scope| {
         for _ in 0..cores {
             let (next, stop, reports_in) = (&next, &stop, reports_in.clone());
-            scope.spawn(move || work(protocol, next, seeds.end, stop, &reports_in));
+            scope.spawn(move || work(subject, next, seeds.end, stop, &reports_in));
         }
         drop(reports_in);
-        let collected = runtime.block_on(collect(protocol, reports, &stop, progress));
+        let collected = runtime.block_on(collect(subject, reports, &stop, progress));
         // Whatever ended the collecting, no thread begins another seed.
         stop.store(true, Ordering::Relaxed);
         collected
@@ -110,7 +104,7 @@ fn soak(
 
 /// One thread: takes the next seed until there is none.
 fn work(
-    protocol: Protocol,
+    subject: Subject,
     next: &AtomicU64,
     end: u64,
     stop: &AtomicBool,
@@ -121,8 +115,8 @@ fn work(
         if seed >= end {
             return;
         }
-        let scenario = seeded::scenario(seed, 0);
-        let ended = seeded::run(protocol, &scenario);
+        let scenario = seeded::scenario(subject, seed, 0);
+        let ended = seeded::run(subject.protocol, &scenario);
         if reports.send((scenario, ended)).is_err() {
             return;
         }
@@ -131,7 +125,7 @@ fn work(
 
 /// Adds up what the threads report, until the last of them has ended; watches for signals meanwhile.
 async fn collect(
-    protocol: Protocol,
+    subject: Subject,
     mut reports: UnboundedReceiver<Report>,
     stop: &AtomicBool,
     progress: &Progress,
@@ -139,7 +133,8 @@ async fn collect(
     let mut interrupt = Interrupt::new()?;
     let mut tally = Tally::default();
     let mut interrupted = None;
-    progress.begin(protocol.name());
+    let name = subject.name();
+    progress.begin(&name);
     loop {
         tokio::select! {
             signal = interrupt.raised(), if interrupted.is_none() => {
@@ -150,7 +145,7 @@ async fn collect(
                 let Some((scenario, ended)) = report else { break };
                 tally.add(&scenario, ended);
                 progress.end();
-                progress.begin(protocol.name());
+                progress.begin(&name);
                 let clean = tally.violations.is_empty();
                 progress.phase(if clean { "clean so far" } else { "VIOLATION found" });
             }

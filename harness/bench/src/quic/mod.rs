@@ -92,7 +92,9 @@ pub(crate) async fn run(
     };
     let spec = Spec {
         protocol: run.protocol,
-        config: setting.workload.config(&run.point),
+        configs: ReplicaId::all(run.point.replicas)
+            .map(|replica| setting.workload.config_of(&run.point, replica))
+            .collect(),
         credentials: setting.credentials,
         logs: setting.logs,
         stem: stem.clone(),

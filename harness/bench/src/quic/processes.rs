@@ -42,7 +42,8 @@ const LAST_WORDS_CHARS: usize = 400;
 #[derive(Clone, Debug)]
 pub(super) struct Spec<'a> {
     pub(super) protocol: Protocol,
-    pub(super) config: Config,
+    /// By replica.
+    pub(super) configs: Vec<Config>,
     /// The directory with the credentials of at least so many replicas.
     pub(super) credentials: &'a Path,
     pub(super) logs: &'a Path,
@@ -103,9 +104,9 @@ impl Processes {
     /// # Errors
     /// If a process cannot be started or a log cannot be written.
     pub(super) fn spawn(spec: &Spec<'_>) -> io::Result<Self> {
-        let addresses = free_addresses(spec.config.replicas)?;
+        let addresses = free_addresses(spec.configs.len())?;
         let mut processes = Self { replicas: Vec::new() };
-        for id in ReplicaId::all(spec.config.replicas) {
+        for id in ReplicaId::all(spec.configs.len()) {
             processes.replicas.push(Process::spawn(spec, id, &addresses)?);
         }
         Ok(processes)
@@ -302,8 +303,8 @@ impl Drop for Process {
 
 fn arguments(spec: &Spec<'_>, id: ReplicaId, addresses: &[SocketAddr]) -> Vec<OsString> {
     let peers: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-    let config =
-        serde_json::to_string(&spec.config).expect("a configuration is plain numbers and names");
+    let config = serde_json::to_string(&spec.configs[id.index()])
+        .expect("a configuration is plain numbers and names");
     let mut arguments: Vec<OsString> = vec!["node".into()];
     let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
     add("--id", id.0.to_string().into());

@@ -16,6 +16,7 @@ pub(crate) const ROW: usize = 0;
 pub(crate) const INSTANCE: usize = 1;
 pub(crate) const RETRANSMIT: usize = 2;
 pub(crate) const PROGRESS: usize = 3;
+pub(crate) const FAST_QUORUM: usize = 4;
 
 impl Subject for EPaxos {
     const TIMER_KINDS: &'static [&'static str] =
@@ -27,7 +28,7 @@ impl Subject for EPaxos {
             Timer::Instance(_) => INSTANCE,
             Timer::Retransmit => RETRANSMIT,
             Timer::Progress => PROGRESS,
-            Timer::FastQuorum => 4,
+            Timer::FastQuorum => FAST_QUORUM,
         }
     }
 
@@ -35,6 +36,9 @@ impl Subject for EPaxos {
         match effect {
             Effect::Send { message: Message::Validate { .. }, .. } => Marks::only(Mark::Validated),
             Effect::Send { message: Message::Waiting { .. }, .. } => Marks::only(Mark::Waited),
+            Effect::Send { message: Message::PreAcceptAgain { .. }, .. } => {
+                Marks::only(Mark::PhaseOneAgain)
+            }
             _ => Marks::NONE,
         }
     }
@@ -45,12 +49,15 @@ impl Subject for EPaxos {
             Message::PreAcceptOk { instance, .. }
             | Message::AcceptOk { instance, .. }
             | Message::ValidateOk { instance, .. }
+            | Message::PreAcceptAgainOk { instance, .. }
             | Message::Refused { instance, .. } => Some(*instance),
             _ => None,
         }
     }
 
     fn setups() -> Vec<Setup<Self>> {
-        setups::epaxos::all()
+        let mut all = setups::epaxos::all();
+        all.extend(setups::epaxos_sosp13::all());
+        all
     }
 }

@@ -6,7 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocols::{Config, Protocol, ReplicaId, config::FastQuorum};
+use protocols::{
+    Config, Protocol, ReplicaId,
+    config::{FastQuorum, Variant},
+};
 
 use super::{
     header::{Header, Kind},
@@ -41,9 +44,12 @@ pub struct Owner {
 
 impl Owner {
     fn lines(&self) -> [(&'static str, String); 5] {
-        let fast_quorum = match self.config.fast_quorum {
-            FastQuorum::Optimized => "optimized",
-            FastQuorum::Simple => "simple",
+        // The published variant's records and fast quorums are its own: what is in the directory of the one is no past of
+        // the other.
+        let fast_quorum = match (self.config.variant, self.config.fast_quorum) {
+            (Variant::Star, FastQuorum::Optimized) => "optimized",
+            (Variant::Star, FastQuorum::Simple) => "simple",
+            (Variant::Sosp13, _) => "fixed-by-sosp13",
         };
         [
             ("cluster", self.cluster.clone()),

@@ -2,9 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos};
+use protocols::{
+    Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant,
+    paxos::Paxos,
+};
 
-use crate::script::{self, Mode, Words};
+use crate::{
+    Subject,
+    script::{self, Mode, Words},
+};
 
 /// A script that a mutant fails.
 pub(crate) struct Kill {
@@ -14,12 +20,13 @@ pub(crate) struct Kill {
     pub(crate) rule: String,
 }
 
-/// The scripts of `protocol` that the mutant fails.
-pub(crate) fn kills(mutant: Option<Mutant>, protocol: Protocol) -> Vec<Kill> {
-    match protocol {
-        Protocol::Paxos => failed::<Paxos>(mutant, "paxos"),
-        Protocol::MultiPaxos => failed::<MultiPaxos>(mutant, "multi_paxos"),
-        Protocol::EPaxos => failed::<EPaxos>(mutant, "epaxos"),
+/// The scripts of `subject` that the mutant fails.
+pub(crate) fn kills(mutant: Option<Mutant>, subject: Subject) -> Vec<Kill> {
+    match (subject.protocol, subject.variant) {
+        (Protocol::Paxos, _) => failed::<Paxos>(mutant, "paxos"),
+        (Protocol::MultiPaxos, _) => failed::<MultiPaxos>(mutant, "multi_paxos"),
+        (Protocol::EPaxos, Variant::Star) => failed::<EPaxos>(mutant, "epaxos"),
+        (Protocol::EPaxos, Variant::Sosp13) => failed::<EPaxos>(mutant, "epaxos_sosp13"),
     }
 }
 

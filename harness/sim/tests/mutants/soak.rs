@@ -5,6 +5,8 @@ use std::ops::Range;
 use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos};
 use sim::{Hostility, Scenario, hostile, run};
 
+use crate::Subject;
+
 /// As hostile as `bench soak`.
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
 
@@ -17,13 +19,14 @@ pub(crate) struct Kill {
 }
 
 /// Runs `seeds` until one of them breaks a rule.
-pub(crate) fn kill(mutant: Option<Mutant>, protocol: Protocol, seeds: Range<u64>) -> Option<Kill> {
+pub(crate) fn kill(mutant: Option<Mutant>, subject: Subject, seeds: Range<u64>) -> Option<Kill> {
     let first = seeds.start;
     seeds.into_iter().find_map(|seed| {
         let mut scenario = hostile(seed, &HOSTILITY);
         scenario.config.mutant = mutant;
+        scenario.config.variant = subject.variant;
         scenario.trace_lines_max = 0;
-        let rule = broken(protocol, &scenario)?;
+        let rule = broken(subject.protocol, &scenario)?;
         Some(Kill { seeds: seed - first + 1, rule })
     })
 }

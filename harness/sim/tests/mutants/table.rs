@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use protocols::{Protocol, mutant::Mutant};
+use protocols::mutant::Mutant;
 
-use crate::{scripts, soak};
+use crate::{Subject, scripts, soak};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../results/reference/mutants.md");
 
@@ -29,7 +29,7 @@ const SURVIVES: &str = "**survives**";
 /// What became of one mutant under one protocol.
 pub(crate) struct Row {
     pub(crate) mutant: Mutant,
-    pub(crate) protocol: Protocol,
+    pub(crate) subject: Subject,
     pub(crate) soak: Option<soak::Kill>,
     pub(crate) scripts: Vec<scripts::Kill>,
 }
@@ -50,9 +50,9 @@ impl fmt::Display for Row {
         rules.extend(self.scripts.iter().map(|kill| kill.rule.as_str()));
         rules.sort_unstable();
         rules.dedup();
-        let (mutant, protocol) = (self.mutant, self.protocol);
+        let (mutant, subject) = (self.mutant, self.subject);
         let rules = rules.join(", ");
-        write!(f, "| {mutant:?} | {protocol} | {killers} | {seeds} | {rules} |")
+        write!(f, "| {mutant:?} | {subject} | {killers} | {seeds} | {rules} |")
     }
 }
 
@@ -75,8 +75,8 @@ pub(crate) fn write(rows: &[Row]) {
 /// change of the cores.
 pub(crate) fn check(rows: &[Row]) {
     let text = std::fs::read_to_string(PATH).unwrap_or_else(|error| panic!("{PATH}: {error}"));
-    for Row { mutant, protocol, .. } in rows {
-        let head = format!("| {mutant:?} | {protocol} | ");
+    for Row { mutant, subject, .. } in rows {
+        let head = format!("| {mutant:?} | {subject} | ");
         let row = text.lines().find(|line| line.starts_with(&head));
         let row = row
             .unwrap_or_else(|| panic!("{PATH}: {head}… is missing: write it with MUTANTS=write"));

@@ -128,19 +128,23 @@ fn replicas(value: &Value) -> Result<usize, String> {
 }
 
 fn epaxos(document: &Document) -> Loaded<Epaxos> {
-    let variant = |value: &Value| match value.as_str() {
-        Some("star") => Ok(Variant::Star),
-        Some("sosp13") => Err("is not offered yet: use \"star\"".to_owned()),
-        _ => Err("must be \"star\"".to_owned()),
-    };
+    const QUORUM: &str = "epaxos.fast_quorum";
+    let variants = Variant::ALL.map(|variant| (variant.name(), variant));
+    let variant = document.one("epaxos.variant", choice(&variants))?.unwrap_or_default();
     let fast_quorum =
         choice(&[("optimized", FastQuorum::Optimized), ("simple", FastQuorum::Simple)]);
-    Ok(Epaxos {
-        variant: document.one("epaxos.variant", variant)?.unwrap_or_default(),
-        fast_quorum: document
-            .sweep("epaxos.fast_quorum", fast_quorum)?
-            .unwrap_or(Sweep::One(FastQuorum::default())),
-    })
+    let fast_quorum = document.sweep(QUORUM, fast_quorum)?;
+    let its_own = match variant {
+        Variant::Star => FastQuorum::default(),
+        Variant::Sosp13 => FastQuorum::Simple,
+    };
+    if variant == Variant::Sosp13
+        && fast_quorum.as_ref().is_some_and(|kinds| kinds.values() != [its_own])
+    {
+        let remedy = "goes with variant = \"star\" only: \"sosp13\" has the simple one: remove it";
+        return Err(document.error(QUORUM, remedy));
+    }
+    Ok(Epaxos { variant, fast_quorum: fast_quorum.unwrap_or(Sweep::One(its_own)) })
 }
 
 fn load(document: &Document) -> Loaded<Load> {

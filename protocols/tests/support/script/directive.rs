@@ -1,7 +1,8 @@
 //! Carrying out one line of a script.
 
 use protocols::{
-    Batch, ClientId, Command, Config, ReplicaId, Request, RequestNumber, config::FastQuorum,
+    Batch, ClientId, Command, Config, ReplicaId, Request, RequestNumber,
+    config::{FastQuorum, UnknownVariant},
 };
 
 use super::{
@@ -118,6 +119,10 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
         let words: Vec<_> = part.split(' ').collect();
         match words[..] {
             ["simple", "fast", "quorum"] => config.fast_quorum = FastQuorum::Simple,
+            ["variant", variant] => {
+                config.variant =
+                    variant.parse().map_err(|error: UnknownVariant| error.to_string())?;
+            }
             ["led", "by", leader] => config.first_leader = ReplicaId(parse_replica(leader)?),
             ["keeping", slots, "slot" | "slots"] => {
                 config.kept_slots_max = slots.parse().map_err(|_| "that is no number of slots")?;

@@ -81,7 +81,8 @@ impl Names {
 
 /// ` after {…}`; nothing where there are no rows.
 pub fn dependencies(on: &Dependencies) -> String {
-    if on.rows() == 0 { String::new() } else { format!(" after {}", set(on)) }
+    let seq = on.seq().map(|seq| format!(" seq {seq}")).unwrap_or_default();
+    if on.rows() == 0 { String::new() } else { format!(" after {}{seq}", set(on)) }
 }
 
 fn set(on: &Dependencies) -> String {
@@ -180,6 +181,14 @@ impl Words for EPaxos {
                 Told::general("Fetch", &format!(" a snapshot from byte {offset}"))
             }
             M::Piece(_) => Told::general("Piece", " of a snapshot"),
+            M::PreAcceptAgain { instance, ballot, batch, dependencies } => {
+                let text = format!(" at {ballot:?}{}", tuple(batch, dependencies));
+                Told::of("PreAcceptAgain", *instance, &text)
+            }
+            M::PreAcceptAgainOk { instance, ballot, dependencies: on } => {
+                let text = format!(" at {ballot:?}{}", dependencies(on));
+                Told::of("PreAcceptAgainOk", *instance, &text)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use protocols::Protocol;
 use serde_json::{Value, json};
 use sim::{Broken, Outcome, Scenario, Violation};
 
-use crate::commands::seeded::{checked, replay_command, rule, seconds};
+use crate::commands::seeded::{Subject, checked, replay_command, rule, seconds};
 
 /// A violation's particulars in the summary are cut here; a replay shows them in full.
 const DETAIL_CHARS_MAX: usize = 160;
@@ -85,7 +85,7 @@ pub(crate) struct Cost {
 /// A soak that has ended.
 #[derive(Debug)]
 pub(crate) struct Soaked {
-    pub(crate) protocol: Protocol,
+    pub(crate) subject: Subject,
     pub(crate) first_seed: u64,
     /// How many seeds were asked for.
     pub(crate) seeds: u32,
@@ -113,7 +113,7 @@ impl Soaked {
         let mut row = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<18} {value}");
         };
-        row("Protocol", self.protocol.name());
+        row("Protocol", &self.subject.name());
         row("Seeds", &self.seeds_text());
         row(
             "Faults",
@@ -124,7 +124,7 @@ impl Soaked {
         );
         row("Crashes", &format!("{}, each with a restart", tally.crashes));
         row("Operations", &format!("{}, {} of them retried", tally.operations, tally.retried));
-        if self.protocol == Protocol::EPaxos {
+        if self.subject.protocol == Protocol::EPaxos {
             let (fast, slow, recovered) = (tally.fast, tally.slow, tally.recovered);
             row(
                 "Committed",
@@ -137,7 +137,7 @@ impl Soaked {
         row("Snapshots", &format!("{} installed", tally.snapshots));
         row("Simulated time", &format!("{:.0} s", seconds(tally.simulated_ns)));
         row("Wall, CPU time", &self.cost_text());
-        for (index, (name, what)) in checked(self.protocol).enumerate() {
+        for (index, (name, what)) in checked(self.subject.protocol).enumerate() {
             row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
         }
         for violation in &tally.violations {
@@ -177,7 +177,7 @@ impl Soaked {
             detail.truncate(cut);
             detail.push('…');
         }
-        let command = replay_command(self.protocol, violation.seed);
+        let command = replay_command(self.subject, violation.seed);
         let mut text = format!("{command}  # {}: {detail}\n", rule(violation.breach.broken));
         if violation.breach.broken == Broken::Linearizability {
             for line in violation.breach.detail.lines() {
@@ -212,7 +212,8 @@ impl Soaked {
         let violations: Vec<_> =
             tally.violations.iter().map(|each| self.violation_json(each)).collect();
         json!({
-            "protocol": self.protocol.name(),
+            "protocol": self.subject.protocol.name(),
+            "variant": self.subject.variant_name(),
             "first_seed": self.first_seed,
             "seeds_asked": self.seeds,
             "seeds": tally.seeds(),
@@ -231,7 +232,7 @@ impl Soaked {
             "simulated_s": seconds(tally.simulated_ns),
             "wall_s": self.cost.wall_s,
             "cpu_s": self.cost.cpu_s,
-            "checked": checked(self.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
+            "checked": checked(self.subject.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
             "violations": violations,
             "violation_rate_max_95": tally.violation_rate_max(),
             "interrupted": self.interrupted,
@@ -245,13 +246,14 @@ impl Soaked {
             "detail": violation.breach.detail,
             "at_s": seconds(violation.at_ns),
             "trace_hash": format!("{:016x}", violation.trace_hash),
-            "replay": replay_command(self.protocol, violation.seed),
+            "replay": replay_command(self.subject, violation.seed),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocols::config::Variant;
     use sim::Breach;
 
     use super::*;
@@ -266,7 +268,7 @@ mod tests {
     fn soaked(clean: u64, violations: Vec<Violation>) -> Soaked {
         let seeds_by_replicas = [(3, clean), (5, violations.len() as u64)].into();
         Soaked {
-            protocol: Protocol::EPaxos,
+            subject: Subject { protocol: Protocol::EPaxos, variant: Variant::Star },
             first_seed: 0,
             seeds: 300,
             tally: Tally { clean, violations, seeds_by_replicas, ..Tally::default() },
@@ -299,7 +301,18 @@ mod tests {
         assert!(text.contains("VIOLATIONS in 2 of 300 seeds, 1 of them unfinished"), "{text}");
         let json = soaked.json();
         assert_eq!(json["violations"][1]["replay"], "bench replay --protocol epaxos --seed 1300");
+        assert_eq!(json["variant"], "star");
         assert!(json["violation_rate_max_95"].is_null());
+    }
+
+    #[test]
+    fn a_violation_of_the_published_variant_names_it() {
+        let mut soaked = soaked(1, vec![violation(7, Broken::Agreement)]);
+        soaked.subject.variant = Variant::Sosp13;
+        let text = soaked.text();
+        assert!(text.starts_with("Protocol           epaxos, variant sosp13\n"), "{text}");
+        let command = "\nbench replay --protocol epaxos --variant sosp13 --seed 7  # agreement: ";
+        assert!(text.contains(command), "{text}");
     }
 
     #[test]
