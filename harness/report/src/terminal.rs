@@ -87,6 +87,13 @@ pub(crate) fn setting_text(results: &Results) -> String {
     if let Some(rate) = row.rate_ops_per_s {
         say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
     }
+    // What a reader takes for granted goes without saying.
+    let variant = &results.manifest.workload["epaxos"]["variant"];
+    if let Some(variant) = variant.as_str().filter(|variant| *variant != "star")
+        && results.protocols.iter().any(|protocol| protocol == "epaxos")
+    {
+        parts.push(format!("{} variant {variant}", display_name("epaxos")));
+    }
     parts.push(format!("{} s per run", results.manifest.duration_s));
     parts.join(" · ")
 }

@@ -2,7 +2,7 @@
 //!
 //! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of Strongly-Consistent
 //! Replication Protocols", SIGMOD 2019: a cluster's capacity is what its busiest replica can bear. Their counts are of
-//! thrifty protocols, which ask a quorum alone; ours tell everybody, so that the counts are other ones. Per command, with
+//! thrifty protocols, which ask a quorum alone; ours tell everybody (but for the published EPaxos), so that the counts are other ones. Per command, with
 //! N replicas, every site asking equally often, nothing lost, nothing joined into batches, and announcements that travel with other messages
 //! as they do under load (a Multi-Paxos leader's commit index with its next Accept):
 //!
@@ -11,14 +11,15 @@
 //! | Multi-Paxos, leader | N−1 Accepted, (N−1)/N Forward | N−1 Accept | (N−1)/N | N−1 |
 //! | Multi-Paxos, follower | 1 Accept | 1 Accepted, 1/N Forward | 1 | 1/N |
 //! | EPaxos, each | 3 (N−1)/N: PreAccept, PreAcceptOk, Commit | as many | (N−1)/N | (N−1)/N |
-//! | and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
+//! | the published variant, each | (3 − 1/(N−1)) (N−1)/N: one replica is left out of phase 1 | as many | (N−1)/N | (N−1)/N |
+//! | EPaxos, and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
 //! | Paxos, each, uncontended | 5 (N−1)/N: Prepare, Promise, Accept, Accepted, Commit | as many | (N−1)/N | (N−1)/N |
 //!
 //! Beside these a request comes in from a client and a reply goes out, at the site that asks. What is left out: heartbeats
 //! and progress reports, whose number depends on time and not on commands; announcements of their own where nothing is
 //! there to carry them; the bytes around a value; proposers that compete.
 
-use protocols::{Protocol, ReplicaId};
+use protocols::{Protocol, ReplicaId, config::Variant};
 
 use crate::{
     model::{Driver, Routing, Workload},
@@ -111,7 +112,11 @@ impl Workload {
         if !self.faults.is_empty() {
             return Err("there are faults");
         }
-        let load = |replica| of_replica(protocol, point, replica, slow);
+        let thrifty = protocol == Protocol::EPaxos && self.epaxos.variant == Variant::Sosp13;
+        if thrifty && self.network.is_some() {
+            return Err("the fixed fast quorums follow the sites, so that replicas are not alike");
+        }
+        let load = |replica| of_replica(protocol, thrifty, point, replica, slow);
         Ok(ReplicaId::all(point.replicas).map(load).collect())
     }
 
@@ -121,7 +126,13 @@ impl Workload {
     }
 }
 
-fn of_replica(protocol: Protocol, point: &Point, replica: ReplicaId, slow: f64) -> ReplicaLoad {
+fn of_replica(
+    protocol: Protocol,
+    thrifty: bool,
+    point: &Point,
+    replica: ReplicaId,
+    slow: f64,
+) -> ReplicaLoad {
     let n = point.replicas as f64;
     let others = n - 1.0;
     let is_leader = protocol == Protocol::MultiPaxos && replica == point.leader;
@@ -148,7 +159,9 @@ fn of_replica(protocol: Protocol, point: &Point, replica: ReplicaId, slow: f64) 
         },
         Protocol::EPaxos => {
             // Of a command: what its leader exchanges with each of the others.
-            let (exchanged, values) = (3.0 + 2.0 * slow, 1.0 + slow);
+            // A thrifty phase 1 leaves one of them out, who gets the value with the Commit.
+            let asked_first = if thrifty { (others - 1.0) / others } else { 1.0 };
+            let (exchanged, values) = (1.0 + 2.0 * asked_first + 2.0 * slow, 1.0 + slow);
             of_leaderless(others, asked, exchanged, values)
         }
         Protocol::Paxos => of_leaderless(others, asked, 5.0, 1.0),

@@ -124,3 +124,51 @@ fn a_correct_core_leaves_no_evidence() {
     assert!(commits > 100, "{commits}");
     assert_eq!(fs::read_dir(results.path()).unwrap().count(), 0, "nothing was written");
 }
+
+/// Under load, where announcements travel with other messages, every replica exchanges what the model says, but for a tenth:
+/// progress reports, and what finds no company.
+#[test]
+fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
+    let results = tempfile::tempdir().unwrap();
+    let halt = AtomicBool::new(false);
+    for (variant, replicas) in [("star", 3), ("star", 5), ("sosp13", 5)] {
+        let text = format!(
+            "name = \"x\"\nprotocols = [\"multi-paxos\", \"epaxos\"]\nrepetitions = 1\n\
+             cluster = {{ driver = \"sim\", replicas = {replicas} }}\nepaxos.variant = \"{variant}\"\n\
+             commands.conflict_rate = 0.1\n\
+             load = {{ clients_per_site = 64, warmup_s = 0.02, duration_s = 0.02 }}"
+        );
+        let workload = Workload::parse("x.toml", &text, &[]).unwrap();
+        let setting = Setting {
+            workload: &workload,
+            results: results.path(),
+            keep_history: false,
+            halt: &halt,
+        };
+        for run in &Plan::new(&workload).runs {
+            let simulated = match run.protocol {
+                Protocol::MultiPaxos => simulate::<MultiPaxos>(setting, run),
+                _ => simulate::<protocols::epaxos::EPaxos>(setting, run),
+            };
+            let record = simulated.ended.record.unwrap();
+            assert!(record.verdict.valid, "{:?}", record.verdict);
+            let count = |of: fn(&measure::ReplicaCounters) -> u64| -> u64 {
+                record.replicas.iter().map(|replica| of(&replica.counters)).sum()
+            };
+            let (fast, slow) = (count(|of| of.commits_fast), count(|of| of.commits_slow));
+            let slow = if run.protocol == Protocol::EPaxos {
+                slow as f64 / (fast + slow) as f64
+            } else {
+                0.0
+            };
+            let model = workload.load_model(run.protocol, &run.point, slow).unwrap();
+            for (replica, load) in record.replicas.iter().zip(&model) {
+                let messages = replica.counters.messages_in + replica.counters.messages_out;
+                let measured = messages as f64 / record.operations() as f64;
+                let error = measured / load.messages - 1.0;
+                let who = (run.protocol, variant, replicas, replica.replica);
+                assert!(error.abs() < 0.1, "{who:?}: {measured} against {}", load.messages);
+            }
+        }
+    }
+}
