@@ -140,7 +140,9 @@ impl EPaxos {
 
     /// The mutants that go on waiting for a fast path when they have widened.
     fn widens_as_published(&self) -> bool {
-        mutated!(self.config, FastAfterWidening) || mutated!(self.config, WidenedCounts)
+        let fast = mutated!(self.config, FastAfterWidening);
+        let counts = mutated!(self.config, WidenedCounts);
+        fast || counts
     }
 
     /// Asks `to` about phase 1 of `instance`, without a fast path, at the instance's ballot, which this replica leads.

@@ -442,12 +442,13 @@ fn persist_entry(
     let as_proposed = entry.pre_accepted_ballot == InstanceBallot::INITIAL && initial.is_some();
     match (entry.phase, initial) {
         (Phase::PreAccepted, Some(initial)) if as_proposed => {
+            let initial_dependencies = initial.dependencies;
             effects.persist(Record::PreAccepted {
                 instance,
                 batch,
-                initial_dependencies: initial.dependencies,
+                initial_dependencies,
                 dependencies,
-            })
+            });
         }
         (_, Some(initial)) => effects.persist(Record::Validated {
             instance,
