@@ -25,7 +25,7 @@ mod terminal;
 mod verdict;
 mod windows;
 
-pub use compare::{Compared, Outcome, compare};
+pub use compare::{Compared, Outcome, compare, differing_keys};
 pub use error::ReportError;
 pub use json::json;
 pub use plot::draw_all;

@@ -33,6 +33,8 @@ mod place;
 #[cfg(test)]
 mod published;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod simulated;
