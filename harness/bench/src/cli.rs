@@ -61,8 +61,15 @@ pub(crate) enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct RunArguments {
-    /// The workload file, such as workloads/quickstart.toml.
-    pub(crate) workload: PathBuf,
+    /// The workload file, such as workloads/quickstart.toml; with --resume, none or the same.
+    #[arg(required_unless_present = "resume")]
+    pub(crate) workload: Option<PathBuf>,
+    /// Go on with an interrupted run: make the runs that its results directory lacks.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["out", "dry_run"])]
+    pub(crate) resume: Option<PathBuf>,
+    /// Resume with another build, checkout or host than the one that began; the manifest records it.
+    #[arg(long, requires = "resume")]
+    pub(crate) force: bool,
     /// What carries out the runs; overrides cluster.driver.
     #[arg(long, value_enum)]
     pub(crate) driver: Option<DriverName>,

@@ -123,6 +123,69 @@ fn open<T: CsvRow>(path: &Path) -> Result<csv::Reader<File>, MeasureError> {
     }
 }
 
+/// Which run a row is of: protocol, driver, point, repetition.
+pub(crate) type RunKey = (String, String, String, u32);
+
+/// Whether the rows of a run stay.
+pub(crate) type Kept<'a> = dyn Fn(&RunKey) -> bool + 'a;
+
+/// The rows of a file that may end amid one.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) header: Vec<String>,
+    /// Each with where it begins, in bytes.
+    pub(crate) rows: Vec<(u64, csv::StringRecord)>,
+    /// Where the last of them ends.
+    end: u64,
+}
+
+/// Reads the rows of a file up to the first that is not whole: its writer may have been killed.
+pub(crate) fn whole_rows(path: &Path) -> Result<Rows, MeasureError> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        MeasureError::new(path, format!("{error}; is this a results directory?"))
+    })?;
+    // A row without the end of its line may lack the end of its last cell.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(&bytes[..whole]);
+    let header = reader.headers().map_err(|error| MeasureError::new(path, error))?;
+    let header: Vec<String> = header.iter().map(str::to_owned).collect();
+    let (mut rows, mut end) = (Vec::new(), whole as u64);
+    for record in reader.into_records() {
+        let start = |record: &csv::StringRecord| record.position().map(csv::Position::byte);
+        match record {
+            Ok(record) if record.len() == header.len() => {
+                rows.push((start(&record).unwrap_or_default(), record));
+            }
+            Ok(torn) => {
+                end = start(&torn).unwrap_or_default();
+                break;
+            }
+            Err(error) => {
+                end = error.position().map_or(end, csv::Position::byte);
+                break;
+            }
+        }
+    }
+    Ok(Rows { header, rows, end })
+}
+
+/// Which run a row is of; none if a column is missing.
+pub(crate) fn run_of(header: &[String], record: &csv::StringRecord) -> Option<RunKey> {
+    let cell = |column: &str| {
+        let at = header.iter().position(|name| name == column)?;
+        record.get(at).map(str::to_owned)
+    };
+    let repetition = cell("repetition")?.parse().ok()?;
+    Some((cell("protocol")?, cell("driver")?, cell("point")?, repetition))
+}
+
+fn header<T: CsvRow>(swept: &[String], last: &[&str]) -> Vec<String> {
+    let mut header = columns::<T>();
+    header.extend(swept.iter().cloned());
+    header.extend(last.iter().map(|column| (*column).to_owned()));
+    header
+}
+
 /// Appends rows to one file; each call to [`Table::append`] reaches the file.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -152,10 +215,8 @@ impl Table {
             .has_headers(false)
             .from_path(&path)
             .map_err(|error| MeasureError::new(&path, error))?;
+        let header = header::<T>(&swept, last);
         let mut table = Self { path, writer, swept };
-        let mut header = columns::<T>();
-        header.extend(table.swept.iter().cloned());
-        header.extend(last.iter().map(|column| (*column).to_owned()));
         table.write(&header)?;
         table.flush()?;
         Ok(table)
@@ -176,6 +237,46 @@ impl Table {
         let swept: Vec<String> = self.swept.iter().map(value).collect();
         self.write(&(row, swept, checked_cells(row.checked)))?;
         self.flush()
+    }
+
+    /// Opens the file of `T` in `dir` to append to it, as [`Table::create`] made it. Rows of runs that are not `kept`, and
+    /// what follows them, are cut off.
+    pub(crate) fn reopen<T: CsvRow>(dir: &Path, kept: &Kept<'_>) -> Result<Self, MeasureError> {
+        Self::reopen_columns::<T>(dir, Vec::new(), &[], kept)
+    }
+
+    /// The same of `summary.csv`.
+    pub(crate) fn reopen_summary(
+        dir: &Path,
+        swept: Vec<String>,
+        kept: &Kept<'_>,
+    ) -> Result<Self, MeasureError> {
+        Self::reopen_columns::<SummaryRow>(dir, swept, &CHECKED_COLUMNS, kept)
+    }
+
+    fn reopen_columns<T: CsvRow>(
+        dir: &Path,
+        swept: Vec<String>,
+        last: &[&str],
+        kept: &Kept<'_>,
+    ) -> Result<Self, MeasureError> {
+        let path = dir.join(T::FILE);
+        let fail = |error: &dyn std::fmt::Display| MeasureError::new(&path, error);
+        let rows = whole_rows(&path)?;
+        if rows.header != header::<T>(&swept, last) {
+            return Err(fail(
+                &"has other columns: edited, or written by another version; run it anew",
+            ));
+        }
+        let cut = rows
+            .rows
+            .iter()
+            .find(|(_, record)| !run_of(&rows.header, record).is_some_and(|run| kept(&run)));
+        let end = cut.map_or(rows.end, |(start, _)| *start);
+        let file = File::options().append(true).open(&path).map_err(|error| fail(&error))?;
+        file.set_len(end).map_err(|error| fail(&error))?;
+        let writer = csv::WriterBuilder::new().has_headers(false).from_writer(file);
+        Ok(Self { path, writer, swept })
     }
 
     fn write(&mut self, row: &impl Serialize) -> Result<(), MeasureError> {

@@ -8,8 +8,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
+};
 
 use crate::error::MeasureError;
 use crate::histogram::Histogram;
@@ -86,6 +90,19 @@ pub(crate) fn write_hlog(
     std::fs::File::create(path)
         .and_then(|mut file| file.write_all(&text))
         .map_err(|error| MeasureError::new(path, error))
+}
+
+/// Reads the one histogram of a file that [`write_hlog`] wrote.
+pub(crate) fn read_hlog(path: &Path) -> Result<Histogram, MeasureError> {
+    let fail = |error: &dyn std::fmt::Display| MeasureError::new(path, error);
+    let bytes = std::fs::read(path).map_err(|error| fail(&error))?;
+    let mut intervals = IntervalLogIterator::new(&bytes).filter_map(|entry| match entry {
+        Ok(LogEntry::Interval(interval)) => Some(interval.encoded_histogram()),
+        _ => None,
+    });
+    let encoded = intervals.next().ok_or_else(|| fail(&"holds no histogram"))?;
+    let decoded = STANDARD.decode(encoded).map_err(|error| fail(&error))?;
+    Histogram::from_bytes(&decoded).map_err(|error| fail(&error))
 }
 
 /// `text` as part of a file name: what is not plain is replaced, and where that (or the length limit) could make two

@@ -36,7 +36,7 @@ pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
-pub use manifest::{Git, Manifest, Versions};
+pub use manifest::{Git, Manifest, Resumed, Versions};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};

@@ -57,6 +57,24 @@ pub struct Manifest {
     pub load_average_after: Option<[f64; 3]>,
     /// What a reader of the results should know.
     pub warnings: Vec<String>,
+    /// Each time that an interrupted sweep was continued; results of older versions do not have it.
+    #[serde(default)]
+    pub resumed: Vec<Resumed>,
+}
+
+/// When, with what and where an interrupted sweep was continued.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// When, UTC, as 2026-01-31T12:00:00Z.
+    pub at_utc: String,
+    /// How many runs were there already.
+    pub runs_kept: u64,
+    /// What was built.
+    pub versions: Versions,
+    /// What was measured on.
+    pub host: Host,
+    /// In what it differs from how the sweep began, if that was forced.
+    pub forced: Vec<String>,
 }
 
 /// What was built, from what, with what.
@@ -101,7 +119,48 @@ impl Manifest {
             load_average_before: load_average(),
             load_average_after: None,
             warnings: Vec::new(),
+            resumed: Vec::new(),
         }
+    }
+
+    /// In what this build, checkout and host differ from those that the sweep began with, as `commit (0123456789 and
+    /// 9876543210)`.
+    pub fn differing_here(&self) -> Vec<String> {
+        let (versions, host) = (Versions::current(), Host::probe());
+        let commit = |versions: &Versions| {
+            versions.git.as_ref().map_or("unknown".to_owned(), |git| format!("{:.10}", git.commit))
+        };
+        let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+        let cores =
+            |host: &Host| host.cores.map_or("unknown".to_owned(), |cores| cores.to_string());
+        [
+            ("version", self.versions.version.clone(), versions.version.clone()),
+            ("commit", commit(&self.versions), commit(&versions)),
+            ("host", known(&self.host.hostname), known(&host.hostname)),
+            ("CPU", known(&self.host.cpu), known(&host.cpu)),
+            ("cores", cores(&self.host), cores(&host)),
+        ]
+        .into_iter()
+        .filter(|(_, began, here)| began != here)
+        .map(|(what, began, here)| format!("{what} ({began} and {here})"))
+        .collect()
+    }
+
+    /// Notes that an interrupted sweep goes on, with `runs_kept` runs made before; `forced` is in what it differs from how it
+    /// began. A reader of its tables is told of that.
+    pub fn resume(&mut self, runs_kept: u64, forced: Vec<String>) {
+        let at_utc = utc_text(std::time::SystemTime::now());
+        if !forced.is_empty() {
+            let differing = forced.join(", ");
+            self.warnings.push(format!(
+                "resumed at {at_utc} after {runs_kept} runs with another {differing}: they are not alike"
+            ));
+        }
+        self.complete = false;
+        self.ended_utc = None;
+        self.load_average_after = None;
+        let (versions, host) = (Versions::current(), Host::probe());
+        self.resumed.push(Resumed { at_utc, runs_kept, versions, host, forced });
     }
 
     /// Notes the end of the last run.

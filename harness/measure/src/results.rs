@@ -1,17 +1,19 @@
 //! A results directory: created when a run starts, filled run by run, readable at every moment.
 //!
-//! Rows reach their files when a run ends, so an interrupted sweep keeps what was measured.
+//! Rows reach their files when a run ends, so an interrupted sweep keeps what was measured. The row in `summary.csv` comes
+//! last: a run whose row is there is all there, and [`ResultsDir::resume`] removes what is left of any other.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use crate::error::MeasureError;
-use crate::files::{Table, columns};
+use crate::files::{RunKey, Table, columns, read_summary, run_of, whole_rows};
 use crate::histogram::Histogram;
-use crate::hlog::{HistogramKind, file_safe, hlog_file_name, write_hlog};
+use crate::hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog};
 use crate::kept::{KeptRow, RecoveryRow};
 use crate::manifest::Manifest;
 use crate::network::NetworkRow;
@@ -23,10 +25,19 @@ use crate::run::{Identity, RunRecord};
 /// Chosen: nobody starts more runs of one name and seed within a second.
 const COLLISIONS_MAX: u32 = 1_000;
 
+/// Chosen: a second in all. A process that is being started shares its parent's locks for an instant.
+const LOCK_ATTEMPTS_MAX: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// What `events.csv` says of a run that was ended before its time: not by itself.
+const CUT_SHORT: [&str; 2] = ["interrupted", "failed"];
+
 /// An open results directory.
 #[derive(Debug)]
 pub struct ResultsDir {
     path: PathBuf,
+    /// Locked as long as this is open. The system lets go of it however the process ends.
+    _lock: File,
     summary: Table,
     latency: Table,
     replicas: Table,
@@ -84,11 +95,54 @@ impl ResultsDir {
             networks: Table::create::<NetworkRow>(&path)?,
             verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
+            _lock: locked(&path)?,
             path,
         };
         results.write_cdf()?;
         point_latest(root, &results.path)?;
         Ok(results)
+    }
+
+    /// Opens the directory `dir` of an interrupted sweep to go on with it. `planned` are all of its runs in their order,
+    /// `swept` as for [`ResultsDir::create`]. Returns the rows of the runs that are kept, the first of the plan: those whose
+    /// files are whole, that were not cut short, and of which `is_there` says the same. Of the others nothing is left.
+    ///
+    /// # Errors
+    /// If a file is missing or not what it should be, runs are there that were not planned, or somebody else has it open.
+    pub fn resume(
+        dir: &Path,
+        swept: &[String],
+        planned: &[Identity],
+        is_there: impl Fn(usize) -> bool,
+    ) -> Result<(Self, Vec<SummaryRow>), MeasureError> {
+        let lock = locked(dir)?;
+        let made = made(dir, planned, is_there)?;
+        let kept = |run: &RunKey| made.contains(run);
+        let known = columns::<SummaryRow>();
+        let extra = swept.iter().filter(|key| !known.contains(key)).cloned().collect();
+        let mut results = Self {
+            summary: Table::reopen_summary(dir, extra, &kept)?,
+            latency: Table::reopen::<LatencyRow>(dir, &kept)?,
+            replicas: Table::reopen::<ReplicaRow>(dir, &kept)?,
+            timeseries: Table::reopen::<TimeseriesRow>(dir, &kept)?,
+            events: Table::reopen::<EventRow>(dir, &kept)?,
+            gaps: Table::reopen::<GapRow>(dir, &kept)?,
+            kept: Table::reopen::<KeptRow>(dir, &kept)?,
+            recoveries: Table::reopen::<RecoveryRow>(dir, &kept)?,
+            networks: Table::reopen::<NetworkRow>(dir, &kept)?,
+            verdicts: Table::reopen::<VerdictRow>(dir, &kept)?,
+            distributions: BTreeMap::new(),
+            _lock: lock,
+            path: dir.to_owned(),
+        };
+        let rows = read_summary(dir)?;
+        for (row, identity) in rows.iter().zip(planned) {
+            let file = hlog_file_name(identity, HistogramKind::Latency);
+            let latency = read_hlog(&dir.join("hist").join(file))?;
+            results.add_distribution(identity, row.valid, &latency);
+        }
+        results.write_cdf()?;
+        Ok((results, rows))
     }
 
     /// Where the results are.
@@ -119,7 +173,7 @@ impl ResultsDir {
         self.recoveries.append(&rows.recoveries)?;
         // Last, since a reader takes a row here for a run that is all there.
         self.summary.append_summary(&rows.summary)?;
-        self.merge_distribution(run);
+        self.add_distribution(&run.identity, run.verdict.valid, &run.merged().latency);
         self.write_cdf()
     }
 
@@ -145,13 +199,12 @@ impl ResultsDir {
         Ok(())
     }
 
-    fn merge_distribution(&mut self, run: &RunRecord) {
-        let Identity { protocol, driver, point, .. } = run.identity.clone();
+    fn add_distribution(&mut self, identity: &Identity, valid: bool, latency: &Histogram) {
+        let Identity { protocol, driver, point, .. } = identity.clone();
         let distribution = self.distributions.entry((point, protocol, driver)).or_default();
-        let merged =
-            if run.verdict.valid { &mut distribution.valid } else { &mut distribution.not_valid };
+        let merged = if valid { &mut distribution.valid } else { &mut distribution.not_valid };
         merged.repetitions += 1;
-        merged.latency.merge(&run.merged().latency);
+        merged.latency.merge(latency);
     }
 
     /// Rewrites `cdf.csv`, in one step: it holds merged figures, so rows cannot be appended.
@@ -189,6 +242,67 @@ impl Distribution {
             })
             .collect()
     }
+}
+
+/// The runs at the beginning of the plan that are all there.
+fn made(
+    dir: &Path,
+    planned: &[Identity],
+    is_there: impl Fn(usize) -> bool,
+) -> Result<Vec<RunKey>, MeasureError> {
+    let path = dir.join(<SummaryRow as crate::files::CsvRow>::FILE);
+    let summary = whole_rows(&path)?;
+    let cut_short = cut_short(dir)?;
+    let mut made = Vec::new();
+    for (place, (_, record)) in summary.rows.iter().enumerate() {
+        let run = run_of(&summary.header, record);
+        let plan = planned.get(place).map(key_of);
+        let Some(run) = run.filter(|run| plan.as_ref() == Some(run)) else {
+            let what = format!(
+                "row {} is not run {0} of the plan: edited, or of another workload; run it anew",
+                place + 1
+            );
+            return Err(MeasureError::new(&path, what));
+        };
+        let hist = dir.join("hist");
+        let has_histogram =
+            hist.join(hlog_file_name(&planned[place], HistogramKind::Latency)).exists();
+        if cut_short.contains(&run) || !has_histogram || !is_there(place) {
+            break;
+        }
+        made.push(run);
+    }
+    Ok(made)
+}
+
+/// The runs that a signal, or something that could not be done, ended before their time. A replica that died did not: that
+/// is an outcome.
+fn cut_short(dir: &Path) -> Result<Vec<RunKey>, MeasureError> {
+    let events = whole_rows(&dir.join(<EventRow as crate::files::CsvRow>::FILE))?;
+    let column = events.header.iter().position(|name| name == "event");
+    let rows = events.rows.iter().filter(|(_, record)| {
+        let event = column.and_then(|column| record.get(column));
+        event.is_some_and(|event| CUT_SHORT.contains(&event))
+    });
+    Ok(rows.filter_map(|(_, record)| run_of(&events.header, record)).collect())
+}
+
+fn key_of(identity: &Identity) -> RunKey {
+    let Identity { protocol, driver, point, repetition, .. } = identity;
+    (protocol.clone(), driver.clone(), point.clone(), *repetition)
+}
+
+/// Locks a directory for as long as the file that is returned stays open.
+fn locked(dir: &Path) -> Result<File, MeasureError> {
+    let lock = File::open(dir).map_err(|error| MeasureError::new(dir, error))?;
+    for _ in 0..LOCK_ATTEMPTS_MAX {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            // A file system that knows no locks is no reason not to measure.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(lock),
+        }
+    }
+    Err(MeasureError::new(dir, "a run is writing it: wait for its end, or stop it"))
 }
 
 /// A moment as 2026-01-31T12:00:00Z.

@@ -249,3 +249,146 @@ fn what_is_missing_is_named() {
     let error = read_rows::<CdfRow>(root.path()).unwrap_err().to_string();
     assert!(error.contains("line: 2") && error.contains("float"), "{error}");
 }
+
+/// Every file but the manifest, by its name.
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = [dir.to_owned(), dir.join("hist")]
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && !path.ends_with("manifest.json"))
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// The runs of a plan, some of them not valid.
+fn plan() -> Vec<RunRecord> {
+    let mut runs = Vec::new();
+    for repetition in 1..=2 {
+        for protocol in ["paxos", "epaxos"] {
+            let operations = if (protocol, repetition) == ("paxos", 1) { 7 } else { 900 };
+            runs.push(run(protocol, repetition, operations));
+        }
+    }
+    runs
+}
+
+fn planned() -> Vec<Identity> {
+    plan().into_iter().map(|run| run.identity).collect()
+}
+
+#[test]
+fn wherever_a_writer_was_killed_the_rest_makes_the_files_whole() {
+    let root = tempfile::tempdir().unwrap();
+    let whole = {
+        let mut results = ResultsDir::create(root.path(), &manifest("whole"), &swept()).unwrap();
+        plan().iter().for_each(|run| results.append(run).unwrap());
+        results.path().to_owned()
+    };
+    let expected = contents(&whole);
+    // How far each file had come: any state in which the summary's rows are the last to be written.
+    for kept in 0..=4 {
+        for torn in 0..4 {
+            let dir = root.path().join(format!("torn-{kept}-{torn}"));
+            let mut results = ResultsDir::create(&dir, &manifest("torn"), &swept()).unwrap();
+            for (place, run) in plan().iter().enumerate() {
+                if place < kept {
+                    results.append(run).unwrap();
+                }
+            }
+            let path = results.path().to_owned();
+            drop(results);
+            if let Some(run) = plan().get(kept) {
+                tear(&path, &whole, run, torn);
+            }
+            let (mut results, rows) =
+                ResultsDir::resume(&path, &swept(), &planned(), |_| true).unwrap();
+            assert_eq!(rows.len(), kept, "torn {torn}");
+            plan()[kept..].iter().for_each(|run| results.append(run).unwrap());
+            for ((name, bytes), (of, whole)) in contents(&path).iter().zip(&expected) {
+                assert_eq!((name, bytes == whole), (of, true), "kept {kept}, torn {torn}");
+            }
+        }
+    }
+}
+
+/// Leaves what a writer that was killed amid `run` may leave: the first files with all rows of it or part of a row, the
+/// summary with part of its row at most.
+fn tear(dir: &Path, whole: &Path, run: &RunRecord, torn: u8) {
+    for file in ["verdicts.csv", "latency.csv", "replicas.csv", "events.csv", "summary.csv"] {
+        let (path, mut all) = (dir.join(file), fs::read(whole.join(file)).unwrap());
+        let has = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+        if file == "summary.csv" {
+            // No more than its own row, without the end of its line.
+            let line = all[has..].iter().position(|byte| *byte == b'\n').unwrap();
+            all.truncate(has + line);
+        }
+        let to = match torn {
+            0 => has,
+            1 if file == "summary.csv" => has,
+            1 => all.len(),
+            // Amid a row, and right before the end of a line.
+            2 => has + (all.len() - has) / 3,
+            _ if file == "summary.csv" => all.len(),
+            _ => (all.len() - 1).max(has),
+        };
+        fs::write(&path, &all[..to]).unwrap();
+    }
+    let name = measure::hlog_file_name(&run.identity, measure::HistogramKind::Latency);
+    fs::write(dir.join("hist").join(name), "torn").unwrap();
+}
+
+#[test]
+fn a_run_that_was_interrupted_is_made_again_and_one_in_which_a_replica_died_is_kept() {
+    for (event, expected) in [("interrupted", 1), ("failed", 1), ("died", 2)] {
+        let root = tempfile::tempdir().unwrap();
+        let mut results = ResultsDir::create(root.path(), &manifest("cut"), &swept()).unwrap();
+        let mut runs = plan();
+        runs[1].events.push(Event { t_s: 0.7, event: event.to_owned(), detail: String::new() });
+        runs[..2].iter().for_each(|run| results.append(run).unwrap());
+        let path = results.path().to_owned();
+        drop(results);
+        let (_, rows) = ResultsDir::resume(&path, &swept(), &planned(), |_| true).unwrap();
+        assert_eq!(rows.len(), expected, "{event}");
+    }
+}
+
+#[test]
+fn what_is_not_of_the_plan_or_is_open_elsewhere_is_not_continued() {
+    let root = tempfile::tempdir().unwrap();
+    let mut results = ResultsDir::create(root.path(), &manifest("other"), &swept()).unwrap();
+    results.append(&run("epaxos", 1, 900)).unwrap();
+    let path = results.path().to_owned();
+    let resume = |swept: &[String]| {
+        let resumed = ResultsDir::resume(&path, swept, &planned(), |_| true);
+        resumed.unwrap_err().to_string()
+    };
+    assert!(resume(&swept()).contains("a run is writing it"), "{}", resume(&swept()));
+    drop(results);
+    assert!(resume(&swept()).contains("summary.csv: row 1 is not run 1 of the plan"));
+    assert_eq!(read_summary(&path).unwrap().len(), 1, "nothing was cut off");
+}
+
+#[test]
+fn a_resumption_is_recorded_and_a_forced_one_is_a_warning() {
+    let mut manifest = manifest("resumed");
+    assert_eq!(manifest.differing_here(), Vec::<String>::new());
+    manifest.end(false);
+    manifest.resume(3, Vec::new());
+    assert!(manifest.ended_utc.is_none() && manifest.warnings.is_empty());
+    manifest.versions.version = "0.0.1".to_owned();
+    let differing = manifest.differing_here();
+    assert!(differing[0].starts_with("version (0.0.1 and "), "{differing:?}");
+    manifest.resume(5, differing);
+    assert_eq!(manifest.resumed.iter().map(|one| one.runs_kept).collect::<Vec<_>>(), [3, 5]);
+    assert!(manifest.warnings[0].contains("after 5 runs with another version (0.0.1 and "));
+    let written = serde_json::to_value(&manifest).unwrap();
+    assert_eq!(serde_json::from_value::<Manifest>(written.clone()).unwrap(), manifest);
+    let mut older = written;
+    older.as_object_mut().unwrap().remove("resumed");
+    assert_eq!(serde_json::from_value::<Manifest>(older).unwrap().resumed, []);
+}

@@ -29,7 +29,7 @@ mod terminal;
 mod verdict;
 mod windows;
 
-pub use compare::{Compared, Outcome, compare};
+pub use compare::{Compared, Outcome, compare, differing_keys};
 pub use error::ReportError;
 pub use html::{FILE as HTML_FILE, html};
 pub use json::json;

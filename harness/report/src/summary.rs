@@ -119,7 +119,7 @@ impl Results {
                     self.summary.len(),
                     self.manifest.runs_planned
                 ),
-                advice: "run it again for the rest".to_owned(),
+                advice: "continue it with bench run --resume".to_owned(),
             });
         }
         warnings.extend(self.manifest.warnings.iter().map(|text| Warning {

@@ -163,7 +163,12 @@ fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
         let workload = parse(text);
         let written = toml::to_string(&workload).unwrap();
         assert_eq!(parse(&written), workload, "{written}");
+        let recorded: toml::Value = toml::Value::try_from(&workload).unwrap();
+        let again = Workload::recorded(FILE, recorded).unwrap();
+        assert_eq!(toml::to_string(&again).unwrap(), written);
     }
+    let error = Workload::recorded("manifest.json", toml::Value::Integer(3)).unwrap_err();
+    assert!(error.to_string().starts_with("manifest.json: is no workload: "), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::ExitCode, sync::atomic::AtomicBool};
 
-use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, write_rows};
+use measure::{FormulaRow, Linearizable, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
 use node::identity;
 use report::Style;
 use tokio::runtime::{Builder, LocalOptions};
@@ -22,38 +22,73 @@ use crate::{
     },
 };
 
+mod commits;
 mod load_model;
+mod resume;
 mod simulated;
 
+use self::commits::OfSites;
+
 pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
-    let workload = load(arguments)?;
+    match (&arguments.resume, &arguments.workload) {
+        (Some(dir), file) => resume::run(arguments, dir, file.as_deref()),
+        (None, Some(file)) => begin(arguments, file),
+        (None, None) => unreachable!("the command line needs one of them"),
+    }
+}
+
+fn begin(arguments: &RunArguments, file: &Path) -> Result<ExitCode, Failure> {
+    let workload = load(arguments, file)?;
     let plan = Plan::new(&workload);
     if arguments.dry_run {
         output::print(&dry_run::table(&workload, &plan))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut manifest = manifest(&workload, &plan);
+    let manifest = manifest(&workload, &plan);
     let swept = swept_keys(&plan);
-    let mut results =
-        ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
+    let results = ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
+    carry_on(arguments, Sweep { workload: &workload, plan, made: Vec::new() }, manifest, results)
+}
+
+/// A sweep, or what is left of it.
+struct Sweep<'a> {
+    workload: &'a Workload,
+    /// The runs that are to be made.
+    plan: Plan,
+    /// Those that were made before, each with its row.
+    made: Vec<(Run, SummaryRow)>,
+}
+
+/// Makes the runs and says what was measured, of those that were made before, too.
+fn carry_on(
+    arguments: &RunArguments,
+    sweep: Sweep<'_>,
+    mut manifest: Manifest,
+    mut results: ResultsDir,
+) -> Result<ExitCode, Failure> {
+    let Sweep { workload, plan, made } = sweep;
     let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
     let setting = (&progress, arguments.keep_history);
     let carried_out = match workload.cluster.driver {
-        Driver::Quic => carry_out(&workload, &plan, &mut results, setting),
-        Driver::Sim => simulate(&workload, &plan, &mut results, setting),
+        Driver::Quic => carry_out(workload, &plan, &mut results, setting),
+        Driver::Sim => simulate(workload, (&plan, &made), &mut results, setting),
     };
     progress.clear();
-    let tried = carried_out?;
+    let mut tried = carried_out?;
+    made.iter().for_each(|(_, row)| tried.count_made(row));
     if !tried.formulas.is_empty() {
         write_rows(results.path(), &tried.formulas).map_err(Failure::failed)?;
     }
     load_model::write(&workload, results.path()).map_err(Failure::failed)?;
     manifest.end(tried.stop.is_none());
     results.write_manifest(&manifest).map_err(Failure::failed)?;
+    if manifest.complete {
+        commits::forget(results.path())?;
+    }
     conclude(arguments, &tried, results.path())
 }
 
-fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
+fn load(arguments: &RunArguments, file: &Path) -> Result<Workload, Failure> {
     let mut overrides = Vec::new();
     for text in &arguments.set {
         overrides.push(Override::parse(text).map_err(Failure::usage)?);
@@ -64,7 +99,7 @@ fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
     if let Some(seed) = arguments.seed {
         overrides.push(Override::by_flag("--seed", "seed", seed));
     }
-    let workload = Workload::load(&arguments.workload, &overrides).map_err(Failure::usage)?;
+    let workload = Workload::load(file, &overrides).map_err(Failure::usage)?;
     match workload.unsupported() {
         Some(error) => Err(Failure::usage(error)),
         None => Ok(workload),
@@ -116,6 +151,15 @@ impl Tried {
         self.recorded += 1;
         self.not_valid += u32::from(!record.verdict.valid);
         self.violations += u32::from(record.verdict.is_violation());
+    }
+
+    /// The same of a run that was made before.
+    fn count_made(&mut self, row: &SummaryRow) {
+        let is_violation =
+            row.linearizable == Linearizable::False || row.replicas_agree == Some(false);
+        self.recorded += 1;
+        self.not_valid += u32::from(!row.valid);
+        self.violations += u32::from(is_violation);
     }
 
     const fn code(&self) -> u8 {
@@ -195,13 +239,21 @@ fn run_name(run: &Run) -> String {
 /// Makes the runs on simulated clusters.
 fn simulate(
     workload: &Workload,
-    plan: &Plan,
+    (plan, made): (&Plan, &[(Run, SummaryRow)]),
     results: &mut ResultsDir,
     (progress, keep_history): (&Progress, bool),
 ) -> Result<Tried, Failure> {
     let (path, halt) = (results.path().to_owned(), AtomicBool::new(false));
     let setting = sim::Setting { workload, results: &path, keep_history, halt: &halt };
-    let formulas = Formulas::new(workload);
+    let mut formulas = Formulas::new(workload);
+    if let Some(formulas) = &mut formulas {
+        for (run, row) in made {
+            commits::read(&path, run)?.add_to(formulas, run);
+            if !row.valid {
+                formulas.distrust(run);
+            }
+        }
+    }
     let mut taker = TakeDown { plan, results, progress, formulas };
     let mut tried = simulated::carry_out(plan, setting, &halt, progress, &mut taker)?;
     tried.formulas = taker.formulas.map(|formulas| formulas.rows()).unwrap_or_default();
@@ -228,8 +280,11 @@ impl simulated::Taker for TakeDown<'_> {
         let name = run_name(run);
         let Simulated { ended, commits_ns, violation } = simulated;
         if let Some(formulas) = &mut self.formulas {
-            for (site, commits_ns) in commits_ns.iter().enumerate() {
-                formulas.add(run, site, commits_ns);
+            let commits = OfSites::of(&commits_ns);
+            commits.write(self.results.path(), run)?;
+            commits.add_to(formulas, run);
+            if ended.record.as_ref().is_some_and(|record| !record.verdict.valid) {
+                formulas.distrust(run);
             }
         }
         if let Some(violation) = violation {

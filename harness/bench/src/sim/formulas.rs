@@ -1,9 +1,13 @@
 //! Simulated commit latencies beside what the formulas say of the matrix of sites, to the nanosecond.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use measure::FormulaRow;
 use protocols::Protocol;
+use serde::{Deserialize, Serialize};
 use workload::{Driver, Point, Prediction, Run, Workload};
 
 use crate::output::aligned;
@@ -13,26 +17,37 @@ use crate::output::aligned;
 pub(crate) struct Formulas<'a> {
     workload: &'a Workload,
     seen: BTreeMap<(Protocol, String, usize), Commits>,
+    /// Whose runs are not all valid.
+    not_valid: BTreeSet<(Protocol, String)>,
 }
 
+/// What the note of a row begins with whose runs are not all valid.
+const NOT_VALID: &str = "NOT VALID";
+
 /// How often each latency was seen. Without service times there are few different ones.
-#[derive(Debug, Default)]
-struct Commits(BTreeMap<u64, u64>);
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Commits(BTreeMap<u64, u64>);
 
 impl<'a> Formulas<'a> {
     /// Nothing seen yet; none if there are no sites to compute with.
     pub(crate) fn new(workload: &'a Workload) -> Option<Self> {
         let simulated = workload.cluster.driver == Driver::Sim && workload.network.is_some();
-        simulated.then(|| Self { workload, seen: BTreeMap::new() })
+        simulated.then(|| Self { workload, seen: BTreeMap::new(), not_valid: BTreeSet::new() })
     }
 
-    /// Counts the commits of commands that came in at `site` while `run` was measured.
-    pub(crate) fn add(&mut self, run: &Run, site: usize, commits_ns: &[u64]) {
+    /// Adds the commits of commands that came in at `site` while `run` was measured.
+    pub(crate) fn add(&mut self, run: &Run, site: usize, commits: &Commits) {
         let place = (run.protocol, run.point.canonical(), site);
-        let commits = self.seen.entry(place).or_default();
-        for commit_ns in commits_ns {
-            *commits.0.entry(*commit_ns).or_insert(0) += 1;
+        let seen = self.seen.entry(place).or_default();
+        for (commit_ns, count) in &commits.0 {
+            *seen.0.entry(*commit_ns).or_insert(0) += count;
         }
+    }
+
+    /// Marks what `run` is part of: it is not valid.
+    pub(crate) fn distrust(&mut self, run: &Run) {
+        self.not_valid.insert((run.protocol, run.point.canonical()));
     }
 
     /// A row per protocol, point and site that was simulated, in the plan's order.
@@ -45,7 +60,12 @@ impl<'a> Formulas<'a> {
                 for (site, name) in names.into_iter().enumerate() {
                     let place = (*protocol, point.canonical(), site);
                     if let Some(commits) = self.seen.get(&place) {
-                        rows.push(self.row(*protocol, &point, site, name, commits));
+                        let mut row = self.row(*protocol, &point, site, name, commits);
+                        if self.not_valid.contains(&(*protocol, point.canonical())) {
+                            let note = format!("{NOT_VALID}, {}", row.note);
+                            row.note = note.trim_end_matches(", ").to_owned();
+                        }
+                        rows.push(row);
                     }
                 }
             }
@@ -93,6 +113,14 @@ impl<'a> Formulas<'a> {
 }
 
 impl Commits {
+    pub(crate) fn of(commits_ns: &[u64]) -> Self {
+        let mut commits = Self::default();
+        for commit_ns in commits_ns {
+            *commits.0.entry(*commit_ns).or_insert(0) += 1;
+        }
+        commits
+    }
+
     fn count(&self) -> u64 {
         self.0.values().sum()
     }
@@ -189,10 +217,11 @@ fn line(row: &FormulaRow) -> [String; 7] {
         None => dash(),
     };
     let agreeing = if row.difference_ns.is_some() { "exact" } else { "within" };
+    let mark = if row.note.starts_with(NOT_VALID) { ", NOT VALID" } else { "" };
     let commits = match row.commits_within {
         None => format!("{}, {}", row.commits, row.note),
-        Some(within) if within == row.commits => format!("all {within} {agreeing}"),
-        Some(within) => format!("{within} of {} {agreeing}", row.commits),
+        Some(within) if within == row.commits => format!("all {within} {agreeing}{mark}"),
+        Some(within) => format!("{within} of {} {agreeing}{mark}", row.commits),
     };
     [
         row.protocol.clone(),
@@ -237,8 +266,8 @@ mod tests {
         let mut formulas = Formulas::new(workload).unwrap();
         for run in Plan::new(workload).runs.iter().rev() {
             for site in 0..3 {
-                formulas.add(run, site, &[others_ns, commit_ns]);
-                formulas.add(run, site, &[others_ns]);
+                formulas.add(run, site, &Commits::of(&[others_ns, commit_ns]));
+                formulas.add(run, site, &Commits::of(&[others_ns]));
             }
         }
         formulas
@@ -298,7 +327,7 @@ paxos        C     7 %       –             10                     –         
         let only_a = |commit_ns: u64| {
             let mut formulas = Formulas::new(&workload).unwrap();
             let run = &Plan::new(&workload).runs[0];
-            formulas.add(run, 0, &[10_000_000, 10_000_000, commit_ns]);
+            formulas.add(run, 0, &Commits::of(&[10_000_000, 10_000_000, commit_ns]));
             table(&formulas.rows()).unwrap()
         };
         let last = |text: &str| text.lines().last().unwrap().to_owned();
@@ -307,6 +336,26 @@ paxos        C     7 %       –             10                     –         
             "Every commit of all 1 rows with an exact formula takes exactly that"
         );
         assert_eq!(last(&only_a(10_000_001)), "1 of 1 rows with an exact formula DIFFER from it");
+    }
+
+    #[test]
+    fn what_is_not_valid_says_so_in_every_row() {
+        let workload = workload();
+        let mut formulas = formulas(&workload, 40_000_000, 10_000_000);
+        let plan = Plan::new(&workload);
+        let (epaxos, paxos) = (&plan.runs[1], &plan.runs[2]);
+        assert_eq!((epaxos.protocol, paxos.protocol), (Protocol::EPaxos, Protocol::Paxos));
+        formulas.distrust(epaxos);
+        formulas.distrust(paxos);
+        let rows = formulas.rows();
+        let text = table(&rows).unwrap();
+        let marked: Vec<&str> = text.lines().filter(|line| line.contains("NOT VALID")).collect();
+        assert_eq!(marked.len(), 2 * 3, "{text}");
+        assert!(marked.iter().all(|line| line.contains(" 0 % ")), "{text}");
+        assert!(marked[0].ends_with("2 of 3 exact, NOT VALID"), "{text}");
+        assert!(marked[5].ends_with("3, NOT VALID, proposers compete"), "{text}");
+        let notes = rows.iter().filter(|row| row.note.starts_with(NOT_VALID));
+        assert_eq!(notes.count(), 2 * 3);
     }
 
     #[test]

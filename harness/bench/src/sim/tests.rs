@@ -148,7 +148,7 @@ fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
         for run in &Plan::new(&workload).runs {
             let simulated = match run.protocol {
                 Protocol::MultiPaxos => simulate::<MultiPaxos>(setting, run),
-                _ => simulate::<protocols::epaxos::EPaxos>(setting, run),
+                _ => simulate::<EPaxos>(setting, run),
             };
             let record = simulated.ended.record.unwrap();
             assert!(record.verdict.valid, "{:?}", record.verdict);

@@ -35,6 +35,8 @@ mod published;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
+mod resume;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod simulated;

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use measure::{Change, Manifest, SummaryRow};
 
 use self::noise::{Floors, Measured};
+pub use self::workloads::differing_keys;
 use crate::cell::Cell;
 use crate::error::ReportError;
 use crate::numbers::{Spread, digits3, human, percent};

@@ -8,10 +8,17 @@ const FREE: [&str; 4] = ["name", "seed", "repetitions", "cluster.driver"];
 /// Chosen: a value longer than this is told by its beginning.
 const VALUE_CHARS_MAX: usize = 40;
 
-/// The keys whose values differ, as `load.window (1 and 4)`.
+/// All keys in which two recorded workloads differ, as `load.window (1 and 4)`.
+pub fn differing_keys(a: &Value, b: &Value) -> Vec<String> {
+    let mut differing = Vec::new();
+    walk("", Some(a), Some(b), &[], &mut differing);
+    differing
+}
+
+/// The same but for keys that change nothing of what is measured.
 pub(super) fn differing(a: &Value, b: &Value) -> Vec<String> {
     let mut differing = Vec::new();
-    walk("", Some(a), Some(b), &mut differing);
+    walk("", Some(a), Some(b), &FREE, &mut differing);
     // What work costs is the simulator's alone.
     let driver = |workload: &Value| workload["cluster"]["driver"].clone();
     if driver(a) != driver(b) {
@@ -20,15 +27,21 @@ pub(super) fn differing(a: &Value, b: &Value) -> Vec<String> {
     differing
 }
 
-fn walk(key: &str, a: Option<&Value>, b: Option<&Value>, differing: &mut Vec<String>) {
-    if a == b || FREE.contains(&key) {
+fn walk(
+    key: &str,
+    a: Option<&Value>,
+    b: Option<&Value>,
+    free: &[&str],
+    differing: &mut Vec<String>,
+) {
+    if a == b || free.contains(&key) {
         return;
     }
     if let (Some(Value::Object(of_a)), Some(Value::Object(of_b))) = (a, b) {
         let only_b = of_b.keys().filter(|name| !of_a.contains_key(*name));
         for name in of_a.keys().chain(only_b) {
             let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-            walk(&key, of_a.get(name), of_b.get(name), differing);
+            walk(&key, of_a.get(name), of_b.get(name), free, differing);
         }
         return;
     }
@@ -69,6 +82,7 @@ mod tests {
         let b =
             json!({ "name": "b", "seed": 2, "repetitions": 9, "cluster": { "driver": "quic" } });
         assert_eq!(differing(&a, &b), Vec::<String>::new());
+        assert_eq!(differing_keys(&a, &b).len(), 5, "every key counts");
         let mut costly = a.clone();
         costly["sim"]["x"] = json!(2);
         assert_eq!(differing(&a, &costly), ["sim.x (1 and 2)"]);

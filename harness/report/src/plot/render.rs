@@ -131,7 +131,7 @@ fn legend<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, entries: &[Entry]) -> Dra
 }
 
 fn sample<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): Place, entry: &Entry) -> Drawn {
-    const BAR: f64 = 24.0;
+    const BAR: f64 = 22.0;
     let (look, middle) = (&entry.look, x + SAMPLE_WIDTH / 2.0);
     match entry.sample {
         Sample::Line => {
@@ -141,8 +141,13 @@ fn sample<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): Place, entry: &En
         }
         Sample::HollowMarker => canvas.marker((middle, y), look, true),
         Sample::HollowBar => {
-            let corners = ((middle - BAR, y - BAR), (middle + BAR, y + BAR));
-            canvas.rectangle(corners.0, corners.1, WHITE, look.colour)
+            // Filled shapes alone: they have sharp corners on every backend.
+            let square = |half: f64| {
+                [(-half, -half), (half, -half), (half, half), (-half, half)]
+                    .map(|(across, down)| (middle + across, y + down))
+            };
+            canvas.area(&square(BAR), look.colour)?;
+            canvas.area(&square(BAR - 3.0), WHITE)
         }
     }
 }

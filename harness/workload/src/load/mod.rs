@@ -14,6 +14,7 @@ mod unsupported;
 
 use std::{fs, path::Path};
 
+use serde::{Deserialize, Deserializer};
 use toml::Table;
 
 pub use self::{site_file::SiteFile, topology::TopologyFile};
@@ -48,16 +49,33 @@ impl Workload {
     /// As [`Workload::load`].
     pub fn parse(file: &str, text: &str, overrides: &[Override]) -> Result<Self, LoadError> {
         let table: Table = text.parse().map_err(|error| not_toml(file, text, &error))?;
-        let origin = Origin { file: file.to_owned(), flags: Vec::new() };
-        let mut document = Document { origin, table };
+        let mut document = Document { origin: origin(file), table };
         for given in overrides {
             given.apply(&mut document)?;
         }
-        known::refuse_unknown(&document)?;
-        let workload = sections::workload(&document, question(text))?;
-        check::together(&document, &workload)?;
-        Ok(workload)
+        validated(&document, question(text))
     }
+
+    /// Validates a workload that was serialised, in whatever format; `file` is what errors call where it is recorded.
+    ///
+    /// # Errors
+    /// If it is no table, or as [`Workload::load`].
+    pub fn recorded<'de, D: Deserializer<'de>>(file: &str, recorded: D) -> Result<Self, LoadError> {
+        let table = Table::deserialize(recorded)
+            .map_err(|error| LoadError::of_file(file, format!("is no workload: {error}")))?;
+        validated(&Document { origin: origin(file), table }, None)
+    }
+}
+
+fn origin(file: &str) -> Origin {
+    Origin { file: file.to_owned(), flags: Vec::new() }
+}
+
+fn validated(document: &Document, question: Option<String>) -> Result<Workload, LoadError> {
+    known::refuse_unknown(document)?;
+    let workload = sections::workload(document, question)?;
+    check::together(document, &workload)?;
+    Ok(workload)
 }
 
 fn not_toml(file: &str, text: &str, error: &toml::de::Error) -> LoadError {

@@ -96,6 +96,7 @@ async fn collect(
     let mut tried = Tried::default();
     let mut waiting = BTreeMap::new();
     let mut next = 0;
+    let mut is_whole = true;
     if let Some(run) = plan.runs.first() {
         progress.begin(&run_name(run));
     }
@@ -109,8 +110,10 @@ async fn collect(
                 let Some((index, simulated)) = run else { return Ok(tried) };
                 waiting.insert(index, simulated);
                 while let Some(simulated) = waiting.remove(&next) {
-                    // A run that was halted has nothing to take down.
-                    if simulated.ended.record.is_some() {
+                    // A run that was halted has nothing to take down, and what another thread made of a later one is left
+                    // out, too: what is there is the plan's beginning, so that it can be resumed.
+                    is_whole &= simulated.ended.record.is_some();
+                    if is_whole {
                         taker.take(next, simulated, &mut tried)?;
                     }
                     next += 1;
