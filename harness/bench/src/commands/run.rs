@@ -79,7 +79,7 @@ fn carry_on(
     if !tried.formulas.is_empty() {
         write_rows(results.path(), &tried.formulas).map_err(Failure::failed)?;
     }
-    load_model::write(&workload, results.path()).map_err(Failure::failed)?;
+    load_model::write(workload, results.path()).map_err(Failure::failed)?;
     manifest.end(tried.stop.is_none());
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     if manifest.complete {
