@@ -39,6 +39,15 @@ fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * (1.0 + a.abs())
 }
 
+/// What the horizontal axis is of, though a picture says it once for several panels.
+fn x_name(panel: &Panel) -> &str {
+    match (panel.x.label.as_str(), panel.x.reading) {
+        ("", Reading::Seconds) => "time (s)",
+        ("", _) => "protocol",
+        (name, _) => name,
+    }
+}
+
 fn series(lines: &[Line]) -> Vec<Series<'_>> {
     let mut all: Vec<Series<'_>> = Vec::new();
     for line in lines.iter().filter(|line| !line.points.is_empty()) {
@@ -52,11 +61,7 @@ fn series(lines: &[Line]) -> Vec<Series<'_>> {
 
 /// The panel in a sentence or some: what its axes are, and every point or the range of many, with the verdict of their runs.
 pub(super) fn sentence(panel: &Panel) -> String {
-    let mut parts = vec![format!(
-        "{} against {}.",
-        panel.y.label,
-        if panel.x.label.is_empty() { "protocol" } else { &panel.x.label }
-    )];
+    let mut parts = vec![format!("{} against {}.", panel.y.label, x_name(panel))];
     for series in series(&panel.lines) {
         let (name, points) = (series.name, &series.points);
         let verdict = |mark: &Mark| mark.tally.verdict();
@@ -115,8 +120,8 @@ fn long(panel: &Panel, all: &[Series<'_>], label: &str) -> String {
             )
         })
         .collect();
-    let at = if panel.x.label.is_empty() { "at" } else { &panel.x.label };
-    let headings = ["series", at, &panel.y.label, "verdict"].map(str::to_owned);
+    let place = if panel.bars.is_empty() { x_name(panel) } else { "replica" };
+    let headings = ["series", place, &panel.y.label, "verdict"].map(str::to_owned);
     thinned(label, &headings, &rows)
 }
 
@@ -126,7 +131,7 @@ fn wide(panel: &Panel, all: &[Series<'_>], places: &[f64], label: &str) -> Strin
         Some(tally) => format!("{} ({})", series.name, tally.verdict()),
         None => series.name.to_owned(),
     };
-    let first = panel.x.label.clone();
+    let first = x_name(panel).to_owned();
     let headings: Vec<String> = std::iter::once(first).chain(all.iter().map(heading)).collect();
     let row = |x: &f64| {
         let mut row = format!("<tr><th scope=\"row\">{}</th>", escape(&panel.x.text(*x)));
@@ -221,6 +226,7 @@ pub(super) fn json(panel: &Panel) -> Value {
 fn axis(axis: &Axis) -> Value {
     let (reading, unit) = match axis.reading {
         Reading::Number => ("number", 1.0),
+        Reading::Given => ("given", 1.0),
         Reading::Share => ("share", 1.0),
         Reading::Bytes => ("bytes", 1.0),
         Reading::Duration { unit_us } => ("duration", unit_us),

@@ -49,7 +49,7 @@ pub(super) fn verdict_second<T: Clone>(cells: &[T]) -> Vec<T> {
 pub(super) fn boxed_table(label: &str, class: &str, headings: &[String], body: &str) -> String {
     let label = escape(label);
     let mut text = format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">\
+        "<div class=\"scroll\" role=\"group\" aria-label=\"{label}\" tabindex=\"0\">\
          <table class=\"{class}\"><caption class=\"hidden\">{label}</caption><thead><tr>"
     );
     for heading in headings {

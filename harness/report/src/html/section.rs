@@ -101,10 +101,7 @@ impl Section {
         }
         for part in self.parts() {
             let (id, title) = (part.id, part.title);
-            let _ = writeln!(
-                text,
-                "<section aria-labelledby=\"r{place}-{id}\">\n<h{level} id=\"r{place}-{id}\">{title}</h{level}>"
-            );
+            let _ = writeln!(text, "<section>\n<h{level} id=\"r{place}-{id}\">{title}</h{level}>");
             text.push_str(&(part.body)(self, place, level));
             text.push_str("</section>\n");
         }
@@ -286,7 +283,7 @@ impl Section {
     fn manifest(&self) -> String {
         format!(
             "<details><summary>manifest.json in full</summary>\n\
-             <pre tabindex=\"0\" role=\"region\" aria-label=\"Manifest of {}\">{}</pre></details>\n",
+             <pre tabindex=\"0\" role=\"group\" aria-label=\"Manifest of {}\">{}</pre></details>\n",
             escape(self.name()),
             escape(&self.manifest)
         )
@@ -307,7 +304,7 @@ impl Section {
         let commands = escape(&document::reproduce(&self.results.manifest));
         let label = escape(&format!("Commands that run {} again", self.name()));
         format!(
-            "<pre tabindex=\"0\" role=\"region\" aria-label=\"{label}\">{commands}</pre>\n\
+            "<pre tabindex=\"0\" role=\"group\" aria-label=\"{label}\">{commands}</pre>\n\
              <p class=\"note\">Beside this page, in <code>{}</code>:</p>\n{table}",
             escape(&self.dir.display().to_string())
         )
