@@ -52,7 +52,10 @@ impl Results {
             parts.push(format!("{not_valid} of {all} runs may not be quoted"));
         }
         if !self.manifest.complete {
-            parts.push(format!("{all} of {} planned runs are here", self.manifest.runs_planned));
+            parts.push(format!(
+                "incomplete: {all} of {} planned runs are here",
+                self.manifest.runs_planned
+            ));
         }
         let grade = match (violations, parts.is_empty()) {
             (0, true) => Grade::Valid,

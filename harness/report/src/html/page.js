@@ -424,7 +424,10 @@
       };
       canvas.addEventListener("pointerup", end);
       canvas.addEventListener("pointercancel", end);
-      canvas.addEventListener("pointerleave", () => { if (from === null) this.forget(); });
+      // A finger leaves as soon as it is lifted; what it tapped stays until something else is.
+      canvas.addEventListener("pointerleave", (event) => {
+        if (from === null && event.pointerType !== "touch") this.forget();
+      });
       canvas.addEventListener("dblclick", () => this.figure.reset());
       canvas.addEventListener("wheel", (event) => {
         if (!event.ctrlKey) return;

@@ -25,7 +25,8 @@ fn panel(results: &Results, point: &Point) -> Panel {
 }
 
 fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> Option<Line> {
-    let tally = results.cell(&point.text, protocol)?.tally();
+    let cell = results.cell(&point.text, protocol)?;
+    let tally = cell.tally();
     let points: Vec<Mark> = rows
         .iter()
         .filter(|row| row.protocol == protocol)
@@ -34,7 +35,8 @@ fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> O
             y: row.latency_us,
             low: row.latency_us,
             high: row.latency_us,
-            valid: row.valid,
+            // One repetition that contradicts itself spoils those that do not.
+            valid: row.valid && cell.is_valid(),
             tally,
         })
         .collect();

@@ -18,7 +18,7 @@ const ARGUMENTS = [
 ];
 const DESKTOP = { width: 1280, height: 900 };
 const PHONE = { width: 390, height: 844 };
-const NAMES = ["reference", "not-valid", "long", "evil"];
+const NAMES = ["reference", "not-valid", "long", "evil", "sparse"];
 
 let browser;
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -82,14 +82,24 @@ for (const name of NAMES) {
 
 test("the page's policy stops what would load something", async () => {
   await open("reference", {}, async (page, wrong) => {
-    const failure = page.waitForEvent("requestfailed");
-    const stopped = await page.evaluate(() => new Promise((resolve) => {
-      document.addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
-      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: "other.css" }));
-    }));
-    assert.equal(stopped, "style-src-elem");
-    assert.equal((await failure).failure().errorText, "csp");
-    assert.equal(wrong.splice(0).length, 2, "the console says so, and the request is seen");
+    const failures = [];
+    page.on("requestfailed", (request) => failures.push(request.failure().errorText));
+    const stopped = await page.evaluate(async () => {
+      const away = "https://example.invalid/other";
+      const directives = [];
+      document.addEventListener("securitypolicyviolation", (event) => directives.push(event.effectiveDirective));
+      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href: `${away}.css` }));
+      document.body.append(Object.assign(document.createElement("img"), { src: `${away}.png` }));
+      document.body.append(Object.assign(document.createElement("script"), { src: `${away}.js` }));
+      await fetch(`${away}.json`).catch(() => {});
+      for (let waits = 0; directives.length < 4 && waits < 500; waits += 1) {
+        await new Promise((resolve) => { setTimeout(resolve, 10); });
+      }
+      return directives.sort();
+    });
+    assert.deepEqual(stopped, ["connect-src", "img-src", "script-src-elem", "style-src-elem"]);
+    assert.ok(failures.length > 0 && failures.every((failure) => failure === "csp"), failures.join());
+    assert.ok(wrong.splice(0).length >= 4, "the console says so");
   });
 });
 
@@ -113,6 +123,19 @@ test("pointing at a plot shows values with their verdict", async () => {
     const bars = figure(page, "load-messages");
     await bars.locator('.bar[data-key="Multi-Paxos"]').first().hover();
     assert.match(await page.locator(".tip:visible").innerText(), /Multi-Paxos\s+replica 0, leader/);
+  });
+});
+
+test("a finger reads a value off, and it stays until another place is touched", async () => {
+  await open("not-valid", { viewport: PHONE, hasTouch: true, isMobile: true }, async (page) => {
+    const mark = figure(page, "throughput-vs-conflict-rate").locator('.series[data-key="EPaxos"] .mark').last();
+    await mark.scrollIntoViewIfNeeded();
+    await mark.tap({ force: true });
+    assert.match(await page.locator(".tip:visible").innerText(), /^EPaxos\s+conflict rate: 100 %/);
+    const box = await page.locator(".tip").boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= PHONE.width, "it is within the screen");
+    await page.locator("h1").tap();
+    assert.equal(await page.locator(".tip:visible").count(), 0);
   });
 });
 
@@ -286,6 +309,9 @@ test("without script everything is there", async () => {
   const [without, phone, with_] = [await there(false, DESKTOP), await there(false, PHONE), await there(true, DESKTOP)];
   assert.deepEqual(without, phone);
   assert.deepEqual(without, with_);
+  for (const [what, least] of [["plots", 15], ["series", 60], ["marks", 80], ["tables", 18], ["verdicts", 8]]) {
+    assert.ok(without[what] >= least, `${what}: ${without[what]}`);
+  }
   assert.equal(without.rows, 9);
 });
 
@@ -322,7 +348,7 @@ test("what a file says is text, wherever it is shown", async () => {
 });
 
 for (const [name, options] of [
-  ["reference", {}], ["not-valid", {}], ["not-valid", { colorScheme: "dark" }], ["several", { viewport: PHONE }],
+  ["reference", {}], ["sparse", {}], ["not-valid", {}], ["not-valid", { colorScheme: "dark" }], ["several", { viewport: PHONE }],
   ["not-valid", { javaScriptEnabled: false }],
 ]) {
   test(`axe finds nothing in ${name} ${JSON.stringify(options)}`, async () => {
