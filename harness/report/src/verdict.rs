@@ -65,6 +65,14 @@ impl Results {
         if grade == Grade::Valid {
             parts.push(format!("all {all} runs may be quoted"));
         }
+        // Runs of a version that judged no history were valid without it.
+        let unjudged = |row: &&SummaryRow| {
+            Grade::of_run(row) == Grade::Valid && row.linearizable == Linearizable::Unknown
+        };
+        let unknown = self.summary.iter().filter(unjudged).count();
+        if unknown > 0 {
+            parts.push(format!("whether {unknown} of them are linearizable is not known"));
+        }
         (grade, parts.join(", "))
     }
 
