@@ -71,7 +71,7 @@ impl Results {
         };
         let unknown = self.summary.iter().filter(unjudged).count();
         if unknown > 0 {
-            parts.push(format!("whether {unknown} of them are linearizable is not known"));
+            parts.push(format!("whether {unknown} valid runs are linearizable is not known"));
         }
         (grade, parts.join(", "))
     }

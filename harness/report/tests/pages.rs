@@ -224,7 +224,7 @@ fn several_directories_are_a_section_each_and_the_worst_is_the_pages_verdict() {
     assert!(page.contains("<title>NOT VALID: leader-bottleneck, page-several</title>"));
     assert!(page.contains("NOT VALID</span> 1 of 2 results</p>"));
     assert!(page.contains("<h2>leader-bottleneck</h2>") && page.contains("<h2>page-several</h2>"));
-    let unjudged = "all 18 runs may be quoted, whether 18 of them are linearizable is not known";
+    let unjudged = "all 18 runs may be quoted, whether 18 valid runs are linearizable is not known";
     assert!(page.contains(unjudged), "of results that are older than the judging of histories");
     assert!(page.contains("<a href=\"#r0-plots\">") && page.contains("<a href=\"#r1-plots\">"));
     let markdown = report::markdown(&[good.clone(), good]).unwrap();
