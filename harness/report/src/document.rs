@@ -257,7 +257,7 @@ pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Shee
         "formula (ms)",
         "median (ms)",
         "difference (ms)",
-        "commits as the formula says",
+        "commits within",
         "note",
         "verdict",
     ];

@@ -54,7 +54,10 @@ impl Results {
             parts.push(format!("{not_valid} of {all} runs may not be quoted"));
         }
         if !self.manifest.complete {
-            parts.push(format!("{all} of {} planned runs are here", self.manifest.runs_planned));
+            parts.push(format!(
+                "incomplete: {all} of {} planned runs are here",
+                self.manifest.runs_planned
+            ));
         }
         let grade = match (violations, parts.is_empty()) {
             (0, true) => Grade::Valid,
@@ -63,6 +66,14 @@ impl Results {
         };
         if grade == Grade::Valid {
             parts.push(format!("all {all} runs may be quoted"));
+        }
+        // Runs of a version that judged no history were valid without it.
+        let unjudged = |row: &&SummaryRow| {
+            Grade::of_run(row) == Grade::Valid && row.linearizable == Linearizable::Unknown
+        };
+        let unknown = self.summary.iter().filter(unjudged).count();
+        if unknown > 0 {
+            parts.push(format!("whether {unknown} valid runs are linearizable is not known"));
         }
         (grade, parts.join(", "))
     }

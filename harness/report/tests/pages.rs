@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::Pretence;
-use measure::{Event, Linearizable};
+use measure::{Event, FormulaRow, Linearizable, write_rows};
 
 /// Writes the results, and returns their directory.
 fn written(pretence: &Pretence) -> PathBuf {
@@ -76,11 +76,7 @@ fn every_row_every_plot_and_every_point_carries_the_verdict_of_its_runs() {
         for picture in pictures {
             assert!(picture.contains("role=\"img\"") && picture.contains("<title"));
             assert!(between(picture, "<desc", "</desc>")[0].contains(verdict), "{picture}");
-            for mark in between(picture, "class=\"mark", "</path>") {
-                let hollow = mark.starts_with(" hollow");
-                assert_eq!(hollow, mark.contains("NOT VALID</title>"), "{mark}");
-                assert!(mark.contains("valid</title>") || hollow, "{mark}");
-            }
+            marks_are_hollow_where(picture, "NOT VALID");
         }
         for json in between(figure, "<script type=\"application/json\">", "</script>") {
             let panel: serde_json::Value = serde_json::from_str(json).expect("JSON");
@@ -98,6 +94,17 @@ fn every_row_every_plot_and_every_point_carries_the_verdict_of_its_runs() {
             assert!(count > 0);
         }
     }
+}
+
+/// Marks whose runs have this verdict are hollow, all others are valid and are not.
+fn marks_are_hollow_where(picture: &str, verdict: &str) -> usize {
+    let marks = between(picture, "class=\"mark", "</path>");
+    for mark in &marks {
+        let hollow = mark.starts_with(" hollow");
+        assert_eq!(hollow, mark.contains(&format!(", {verdict}</title>")), "{mark}");
+        assert!(mark.contains("valid</title>") || hollow, "{mark}");
+    }
+    marks.iter().filter(|mark| mark.starts_with(" hollow")).count()
 }
 
 #[test]
@@ -127,8 +134,17 @@ fn the_verdict_stands_before_everything_else_with_its_reasons() {
     });
     let page = report::html(&[violated]).unwrap();
     assert!(page.contains("<title>VIOLATION: page-violated</title>"));
-    let reason = "1 of 9 runs contradict consistency, 9 of 9 planned runs are here";
+    let reason = "1 of 9 runs contradict consistency, incomplete: 9 of 9 planned runs are here";
     assert!(page.contains(reason));
+    for figure in ["latency-cdf", "throughput-over-time"] {
+        let figure = between(&page, &format!("data-stem=\"{figure}"), "</figure>")[0];
+        let pictures = between(figure, "<svg viewBox=\"0 0 720", "</svg>");
+        assert!(marks_are_hollow_where(pictures[0], "VIOLATION") > 2, "{figure}");
+    }
+    let bars = between(&page, "<g class=\"series bar s", "</g>");
+    let epaxos: Vec<&&str> =
+        bars.iter().filter(|bar| bar.contains("data-key=\"EPaxos\"")).collect();
+    assert!(epaxos.len() > 4 && epaxos.iter().all(|bar| bar.contains(" hollow\"")));
     assert!(page.contains("<strong>VIOLATION:</strong>"));
 }
 
@@ -208,6 +224,8 @@ fn several_directories_are_a_section_each_and_the_worst_is_the_pages_verdict() {
     assert!(page.contains("<title>NOT VALID: leader-bottleneck, page-several</title>"));
     assert!(page.contains("NOT VALID</span> 1 of 2 results</p>"));
     assert!(page.contains("<h2>leader-bottleneck</h2>") && page.contains("<h2>page-several</h2>"));
+    let unjudged = "all 18 runs may be quoted, whether 18 valid runs are linearizable is not known";
+    assert!(page.contains(unjudged), "of results that are older than the judging of histories");
     assert!(page.contains("<a href=\"#r0-plots\">") && page.contains("<a href=\"#r1-plots\">"));
     let markdown = report::markdown(&[good.clone(), good]).unwrap();
     assert_eq!(markdown.matches("\n## leader-bottleneck").count() + 1, 2, "{markdown}");
@@ -262,8 +280,55 @@ fn a_line_of_very_many_points_is_thinned_and_the_page_says_so() {
     let page = page("long", &[dir]);
     let note = between(&page, "<p class=\"note\">Lines are drawn through ", " points");
     assert_eq!(note.len(), 1);
-    assert!(page.contains("rows; the CSV files have all of them."));
+    assert!(page.contains(" rows; the CSV files have all of them."));
     assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
+
+#[test]
+fn a_protocol_without_a_figure_has_no_line_and_formulas_stand_beside_what_was_measured() {
+    let sparse = Pretence {
+        name: "page-sparse",
+        repetitions: 1,
+        scale: 0.01,
+        complete: false,
+        ..Pretence::default()
+    };
+    let dir = written(&sparse);
+    let row = FormulaRow {
+        protocol: "epaxos".to_owned(),
+        driver: "sim".to_owned(),
+        point: "replicas=3,conflict_rate=1".to_owned(),
+        site: "EU".to_owned(),
+        formula_ns_min: Some(75_000_000),
+        formula_ns_max: Some(150_000_000),
+        commits: 40,
+        commits_within: Some(39),
+        median_ns: Some(150_000_001),
+        note: "conflicts decide which path".to_owned(),
+        ..FormulaRow::default()
+    };
+    let exact = FormulaRow {
+        formula_ns_max: Some(75_000_000),
+        difference_ns: Some(-2_500_000),
+        site: "<VA>".to_owned(),
+        ..row.clone()
+    };
+    write_rows(&dir, &[row, exact]).unwrap();
+    let page = page("sparse", &[dir]);
+    assert!(!page.contains("d=\"M\"") && !page.contains("d=\"MZ\"") && !page.contains("NaN"));
+    let p99 = between(&page, "data-stem=\"latency-vs", "</figure>")[0];
+    let p99 = between(p99, "<svg viewBox=\"0 0 720", "</svg>")[1];
+    assert!(p99.contains("data-key=\"EPaxos\"") && !p99.contains("data-key=\"Paxos\""), "{p99}");
+    let formulas = between(&page, "aria-label=\"Formulas of page-sparse\"", "</table>");
+    let rows = between(formulas[0], "<tr><th scope=\"row\">", "</tr>");
+    assert_eq!(rows.len(), 2);
+    for (row, expected) in rows.iter().zip([
+        ["<td>75 … 150</td>", "<td>150.000001</td>", "<td>–</td>", "<td>39 of 40</td>"],
+        ["<td>75</td>", "<td>&lt;VA&gt;</td>", "<td>−2.5</td>", "<td>39 of 40</td>"],
+    ]) {
+        assert!(row.contains("<td class=\"verdict\">") && row.contains("100 % conflicts"), "{row}");
+        expected.iter().for_each(|part| assert!(row.contains(part), "{part} is not in {row}"));
+    }
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn svg(id: &str, panel: &Panel, title: &str, about: &str) -> String {
         );
     }
     panel.bars.iter().for_each(|bar| text.push_str(&drawn_bar(frame, panel, bar)));
-    panel.lines.iter().for_each(|line| text.push_str(&drawn_line(frame, panel, line)));
+    panel.drawn_lines().for_each(|line| text.push_str(&drawn_line(frame, panel, line)));
     let _ = write!(text, "</g>\n<path class=\"frame\" d=\"M{left} {high}V{low}h{inner}\"/></svg>");
     text
 }

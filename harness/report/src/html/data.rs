@@ -8,7 +8,7 @@ use crate::cell::Tally;
 use crate::document::grade_of;
 use crate::numbers::{NONE, spread_name};
 use crate::plot::axis::{Axis, Reading, Scale};
-use crate::plot::model::{Line, Mark, Panel};
+use crate::plot::model::{Mark, Panel};
 use crate::verdict::Grade;
 
 /// Chosen: a longer table is not read; the file has all of it.
@@ -39,9 +39,18 @@ fn is_near(a: f64, b: f64) -> bool {
     (a - b).abs() <= 1e-9 * (1.0 + a.abs())
 }
 
-fn series(lines: &[Line]) -> Vec<Series<'_>> {
+/// What the horizontal axis is of, though a picture says it once for several panels.
+fn x_name(panel: &Panel) -> &str {
+    match (panel.x.label.as_str(), panel.x.reading) {
+        ("", Reading::Seconds) => "time (s)",
+        ("", _) => "protocol",
+        (name, _) => name,
+    }
+}
+
+fn series(panel: &Panel) -> Vec<Series<'_>> {
     let mut all: Vec<Series<'_>> = Vec::new();
-    for line in lines.iter().filter(|line| !line.points.is_empty()) {
+    for line in panel.drawn_lines() {
         match all.iter_mut().find(|series| series.name == line.name) {
             Some(series) => series.points.extend(&line.points),
             None => all.push(Series { name: &line.name, points: line.points.iter().collect() }),
@@ -52,12 +61,8 @@ fn series(lines: &[Line]) -> Vec<Series<'_>> {
 
 /// The panel in a sentence or some: what its axes are, and every point or the range of many, with the verdict of their runs.
 pub(super) fn sentence(panel: &Panel) -> String {
-    let mut parts = vec![format!(
-        "{} against {}.",
-        panel.y.label,
-        if panel.x.label.is_empty() { "protocol" } else { &panel.x.label }
-    )];
-    for series in series(&panel.lines) {
+    let mut parts = vec![format!("{} against {}.", panel.y.label, x_name(panel))];
+    for series in series(panel) {
         let (name, points) = (series.name, &series.points);
         let verdict = |mark: &Mark| mark.tally.verdict();
         if points.len() <= SAID_POINTS_MAX {
@@ -84,7 +89,7 @@ pub(super) fn sentence(panel: &Panel) -> String {
 
 /// The panel as a table. Of more rows than are read every so many is there, and it says so.
 pub(super) fn table(panel: &Panel, label: &str) -> String {
-    let all = series(&panel.lines);
+    let all = series(panel);
     let mut places: Vec<f64> = all.iter().flat_map(|series| &series.points).map(|m| m.x).collect();
     places.sort_by(f64::total_cmp);
     places.dedup_by(|a, b| is_near(*a, *b));
@@ -115,8 +120,8 @@ fn long(panel: &Panel, all: &[Series<'_>], label: &str) -> String {
             )
         })
         .collect();
-    let at = if panel.x.label.is_empty() { "at" } else { &panel.x.label };
-    let headings = ["series", at, &panel.y.label, "verdict"].map(str::to_owned);
+    let place = if panel.bars.is_empty() { x_name(panel) } else { "replica" };
+    let headings = ["series", place, &panel.y.label, "verdict"].map(str::to_owned);
     thinned(label, &headings, &rows)
 }
 
@@ -126,7 +131,7 @@ fn wide(panel: &Panel, all: &[Series<'_>], places: &[f64], label: &str) -> Strin
         Some(tally) => format!("{} ({})", series.name, tally.verdict()),
         None => series.name.to_owned(),
     };
-    let first = panel.x.label.clone();
+    let first = x_name(panel).to_owned();
     let headings: Vec<String> = std::iter::once(first).chain(all.iter().map(heading)).collect();
     let row = |x: &f64| {
         let mut row = format!("<tr><th scope=\"row\">{}</th>", escape(&panel.x.text(*x)));
@@ -153,7 +158,7 @@ fn thinned(label: &str, headings: &[String], rows: &[String]) -> String {
     let mut text = boxed_table(label, "data", headings, &format!("<tbody>\n{kept}</tbody>"));
     if every > 1 {
         text.push_str(&format!(
-            "<p class=\"note\">Every {every}. of {} rows; the CSV files have all of them.</p>\n",
+            "<p class=\"note\">One of every {every} of {} rows; the CSV files have all of them.</p>\n",
             rows.len()
         ));
     }
@@ -186,8 +191,7 @@ pub(super) fn json(panel: &Panel) -> Value {
         json!([rounded(mark.x), rounded(mark.y), end(mark.low), end(mark.high), place])
     };
     let lines: Vec<Value> = panel
-        .lines
-        .iter()
+        .drawn_lines()
         .map(|line| {
             let points: Vec<Value> = line.points.iter().map(&mut point).collect();
             json!({ "key": line.name, "every": line.marker_every.max(1), "points": points })
@@ -223,6 +227,7 @@ pub(super) fn json(panel: &Panel) -> Value {
 fn axis(axis: &Axis) -> Value {
     let (reading, unit) = match axis.reading {
         Reading::Number => ("number", 1.0),
+        Reading::Given => ("given", 1.0),
         Reading::Share => ("share", 1.0),
         Reading::Bytes => ("bytes", 1.0),
         Reading::Duration { unit_us } => ("duration", unit_us),

@@ -49,7 +49,7 @@ pub(super) fn verdict_second<T: Clone>(cells: &[T]) -> Vec<T> {
 pub(super) fn boxed_table(label: &str, class: &str, headings: &[String], body: &str) -> String {
     let label = escape(label);
     let mut text = format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">\
+        "<div class=\"scroll\" role=\"group\" aria-label=\"{label}\" tabindex=\"0\">\
          <table class=\"{class}\"><caption class=\"hidden\">{label}</caption><thead><tr>"
     );
     for heading in headings {
@@ -62,6 +62,9 @@ pub(super) fn boxed_table(label: &str, class: &str, headings: &[String], body: &
     text
 }
 
+/// Chosen: a longer cell of a table may break its lines.
+const LONG_MIN: usize = 28;
+
 /// A row whose first cell is its heading, with its verdict beside it.
 pub(super) fn row(row: &Row) -> String {
     let mut text = String::from("<tr>");
@@ -71,7 +74,10 @@ pub(super) fn row(row: &Row) -> String {
             1 => {
                 write!(text, "<td class=\"verdict\">{}</td>", badge(row.grade, cell))
             }
-            _ => write!(text, "<td>{}</td>", escape(cell)),
+            _ => {
+                let long = if cell.chars().count() > LONG_MIN { " class=\"long\"" } else { "" };
+                write!(text, "<td{long}>{}</td>", escape(cell))
+            }
         };
     }
     text.push_str("</tr>\n");

@@ -7,6 +7,7 @@
   const STEP = 0.6; // What is left of the view after one step of zooming.
   const LETTER = 7.2; // As in chart.rs.
   const CAP = 4;
+  const PRINTED = 680; // A page's width, so that letters on paper are as large as those around.
   const DRAG_MIN = 6;
 
   const said = document.getElementById("said");
@@ -54,10 +55,8 @@
       case "seconds": return `${value.toFixed(2)} s`;
       case "nines": return quantile(value);
       case "place": return (axis.ticks.find(([at]) => Math.abs(at - value) < 0.5) ?? [0, ""])[1];
-      default:
-        return Number.isInteger(value) && value >= 0 && value < 1e5
-          ? value.toLocaleString("en-US")
-          : withUnit(value, digits3, 0.9995);
+      case "given": return withUnit(value, trimmed, 1);
+      default: return withUnit(value, digits3, 0.9995);
     }
   };
 
@@ -183,8 +182,8 @@
       return this.height - this.bottom - clamp(part, 0, 1) * (this.height - this.bottom - this.top);
     }
 
-    draw() {
-      this.width = Math.max(this.canvas.clientWidth, 240);
+    draw(width = this.canvas.clientWidth) {
+      this.width = Math.max(width, 240);
       const floor = this.height - this.bottom;
       const svg = this.svg;
       svg.setAttribute("viewBox", `0 0 ${this.width} ${this.height}`);
@@ -303,9 +302,11 @@
 
     words({ key, point }) {
       const x = point.place || text(this.x, point.x);
-      const axis = this.x.name && !point.place ? `${this.x.name.split(" (")[0]}: ` : "";
+      // A value that says its unit needs no name that does.
+      const named = ({ name, reading }) => (["duration", "seconds"].includes(reading) ? name.split(" (")[0] : name);
+      const axis = this.x.name && !point.place ? `${named(this.x)}: ` : "";
       const { verdict, runs, interval } = point.tally;
-      const lines = [`${axis}${x}`, `${this.y.name.split(" (")[0]}: ${text(this.y, point.y)}`];
+      const lines = [`${axis}${x}`, `${named(this.y)}: ${text(this.y, point.y)}`];
       if (point.low < point.high) lines.push(`${interval}: ${text(this.y, point.low)} … ${text(this.y, point.high)}`);
       lines.push(`${runs} ${runs === 1 ? "run" : "runs"}, verdict: ${verdict}`);
       return [key, ...lines, ...this.beside(key, point)];
@@ -424,7 +425,10 @@
       };
       canvas.addEventListener("pointerup", end);
       canvas.addEventListener("pointercancel", end);
-      canvas.addEventListener("pointerleave", () => { if (from === null) this.forget(); });
+      // A finger leaves as soon as it is lifted; what it tapped stays until something else is.
+      canvas.addEventListener("pointerleave", (event) => {
+        if (from === null && event.pointerType !== "touch") this.forget();
+      });
       canvas.addEventListener("dblclick", () => this.figure.reset());
       canvas.addEventListener("wheel", (event) => {
         if (!event.ctrlKey) return;
@@ -467,22 +471,25 @@
       this.plots = [...figure.querySelectorAll(".panel")].map((panel) => new Plot(panel, this));
       const name = figure.querySelector("h3, h4").textContent;
       const tools = element("div", { class: "tools", role: "group", "aria-label": `Zoom of ${name}` });
-      const button = (label, sign, act) => {
+      const button = (label, act) => {
         const made = element("button", { type: "button", "aria-label": `${label}: ${name}` }, tools);
-        made.textContent = sign;
+        made.textContent = label;
         made.addEventListener("click", () => act(made));
         return made;
       };
-      button("Zoom in", "Zoom +", () => this.step(this.plots[0], STEP, this.plots[0].focus()));
-      button("Zoom out", "Zoom −", () => this.step(this.plots[0], 1 / STEP, this.plots[0].focus()));
-      this.back = button("Reset zoom", "Reset zoom", () => this.reset());
+      button("Zoom in", () => this.step(this.plots[0], STEP, this.plots[0].focus()));
+      button("Zoom out", () => this.step(this.plots[0], 1 / STEP, this.plots[0].focus()));
+      this.back = button("Reset zoom", () => this.reset());
       this.back.setAttribute("aria-disabled", "true");
       if (this.plots.some((plot) => plot.canSwitch)) {
-        const log = button("Logarithmic vertical axis", "Log y", () => this.switchScale(log));
+        const log = button("Log y", () => this.switchScale(log));
         log.classList.add("scale");
         log.setAttribute("aria-pressed", String(this.plots.every((plot) => !plot.canSwitch || plot.y.log)));
       }
-      figure.querySelector(".legend").after(tools);
+      const legend = figure.querySelector(".legend");
+      const controls = element("div", { class: "controls" });
+      legend.replaceWith(controls);
+      controls.append(legend, tools);
     }
 
     // Shows the part from share a to share b of this plot's axis, and of the others what is the same there.
@@ -546,7 +553,8 @@
   document.querySelectorAll("[id$='-plots']").forEach((heading) => {
     const note = element("p", { class: "note how" });
     note.textContent = "Point at a plot to read its values, drag over a part of it to zoom in (or Ctrl and the wheel), "
-      + "double-click to see all. By keyboard: Tab to a plot, ← → along a line, ↑ ↓ to the next, + − 0 to zoom. A button of a "
+      + "double-click to see all. By keyboard: Tab to a plot, ←\u00a0→ along a line, ↑\u00a0↓ to the next, "
+      + "+\u00a0−\u00a00 to zoom. A button of a "
       + "legend hides its line in every plot.";
     heading.after(note);
   });
@@ -562,11 +570,15 @@
   });
   plots.forEach((plot) => observer.observe(plot.canvas));
 
-  // On paper everything is open; browsers that the style sheet cannot tell this are told here.
+  // On paper everything is open, which not every browser takes from the style sheet, and a page has its own width.
   let closed = [];
   window.addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
     closed.forEach((each) => { each.open = true; });
+    plots.forEach((plot) => plot.draw(PRINTED));
   });
-  window.addEventListener("afterprint", () => closed.forEach((each) => { each.open = false; }));
+  window.addEventListener("afterprint", () => {
+    closed.forEach((each) => { each.open = false; });
+    plots.forEach((plot) => plot.draw());
+  });
 })();

@@ -101,10 +101,7 @@ impl Section {
         }
         for part in self.parts() {
             let (id, title) = (part.id, part.title);
-            let _ = writeln!(
-                text,
-                "<section aria-labelledby=\"r{place}-{id}\">\n<h{level} id=\"r{place}-{id}\">{title}</h{level}>"
-            );
+            let _ = writeln!(text, "<section>\n<h{level} id=\"r{place}-{id}\">{title}</h{level}>");
             text.push_str(&(part.body)(self, place, level));
             text.push_str("</section>\n");
         }
@@ -207,10 +204,21 @@ impl Section {
     }
 
     fn plots(&self, place: usize, level: u8) -> String {
-        let figures = self.figures.iter().enumerate();
-        figures
-            .map(|(number, figure)| self.figure(&format!("r{place}-f{number}"), figure, level + 1))
-            .collect()
+        const LISTED_MIN: usize = 4;
+        let figures = || self.figures.iter().enumerate();
+        let mut text = String::new();
+        if self.figures.len() >= LISTED_MIN {
+            text.push_str("<ul class=\"links\">\n");
+            for (number, figure) in figures() {
+                let title = escape(&figure.title);
+                let _ = writeln!(text, "<li><a href=\"#r{place}-f{number}\">{title}</a></li>");
+            }
+            text.push_str("</ul>\n");
+        }
+        for (number, figure) in figures() {
+            text.push_str(&self.figure(&format!("r{place}-f{number}"), figure, level + 1));
+        }
+        text
     }
 
     fn figure(&self, id: &str, figure: &Figure, level: u8) -> String {
@@ -273,9 +281,11 @@ impl Section {
         let events = document::events(&self.results);
         let table = events.map(|events| {
             let label = format!("Events of {}", self.name());
+            const OPEN_MAX: usize = 20;
             let count = events.rows.len() + events.more;
+            let open = if count <= OPEN_MAX { " open" } else { "" };
             let table = sheet(&label, &events, "events.csv");
-            format!("<details open><summary>{count} events</summary>\n{table}</details>\n")
+            format!("<details{open}><summary>{count} events</summary>\n{table}</details>\n")
         });
         table.unwrap_or_default()
     }
@@ -288,7 +298,7 @@ impl Section {
     fn manifest(&self) -> String {
         format!(
             "<details><summary>manifest.json in full</summary>\n\
-             <pre tabindex=\"0\" role=\"region\" aria-label=\"Manifest of {}\">{}</pre></details>\n",
+             <pre tabindex=\"0\" role=\"group\" aria-label=\"Manifest of {}\">{}</pre></details>\n",
             escape(self.name()),
             escape(&self.manifest)
         )
@@ -300,7 +310,7 @@ impl Section {
             let (name, content) = (escape(&name), escape(&content));
             let _ = writeln!(
                 rows,
-                "<tr><th scope=\"row\"><code>{name}</code></th><td>{size}</td><td>{content}</td></tr>"
+                "<tr><th scope=\"row\"><code>{name}</code></th><td>{size}</td><td class=\"long\">{content}</td></tr>"
             );
         }
         let label = format!("Files of {}", self.name());
@@ -309,7 +319,7 @@ impl Section {
         let commands = escape(&document::reproduce(&self.results.manifest));
         let label = escape(&format!("Commands that run {} again", self.name()));
         format!(
-            "<pre tabindex=\"0\" role=\"region\" aria-label=\"{label}\">{commands}</pre>\n\
+            "<pre tabindex=\"0\" role=\"group\" aria-label=\"{label}\">{commands}</pre>\n\
              <p class=\"note\">Beside this page, in <code>{}</code>:</p>\n{table}",
             escape(&self.dir.display().to_string())
         )

@@ -1,6 +1,6 @@
 //! Axes: from a value to a place between 0 and 1, and the ticks on the way.
 
-use crate::numbers::{bytes, digits3, grouped, human, percent, short};
+use crate::numbers::{bytes, digits3, human, percent, short};
 
 /// How values are spread along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,10 @@ pub(crate) enum Scale {
 /// What a value on an axis is, for whoever reads one off.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Reading {
+    /// A measured one, read to three digits.
     Number,
+    /// One that was asked for, read as it is.
+    Given,
     /// A part of 1, read as a percentage.
     Share,
     Bytes,
@@ -125,17 +128,8 @@ impl Axis {
 
     /// A value with its unit, as precisely as a measured one is worth.
     pub(crate) fn text(&self, value: f64) -> String {
-        const GROUPED_MAX: f64 = 1e5;
         match self.reading {
-            Reading::Number if value.fract() == 0.0 && (0.0..GROUPED_MAX).contains(&value) => {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "0 to 1e5"
-                )]
-                let count = value as u64;
-                grouped(count)
-            }
+            Reading::Given => short(value),
             Reading::Number => human(value),
             Reading::Share => percent(value),
             Reading::Bytes => bytes(value),
@@ -228,10 +222,14 @@ mod tests {
     #[test]
     fn values_are_read_off_with_their_unit() {
         let plain = Axis::from_zero("", [1.0]);
-        assert_eq!([16.0, 41_234.5, 0.5].map(|value| plain.text(value)), ["16", "41.2k", "0.50"]);
+        assert_eq!(
+            [1_510.0, 41_234.5, 0.5].map(|value| plain.text(value)),
+            ["1.51k", "41.2k", "0.50"]
+        );
         assert_eq!(Axis::durations("", [1_500.0]).text(380.5), "0.38 ms");
         assert_eq!(Axis::ordinal("", ["a".to_owned(), "b".to_owned()]).text(1.0), "b");
         let read = |reading, value| Axis { reading, ..plain.clone() }.text(value);
+        assert_eq!(read(Reading::Given, 12_500.0), "12.5k");
         assert_eq!(read(Reading::Share, 0.02), "2 %");
         assert_eq!(read(Reading::Bytes, 1_024.0), "1 KiB");
         assert_eq!(read(Reading::Seconds, 12.35), "12.35 s");

@@ -119,6 +119,11 @@ impl Panel {
         self.bars.is_empty() && self.lines.iter().all(|line| line.points.is_empty())
     }
 
+    /// The lines that have points.
+    pub(crate) fn drawn_lines(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|line| !line.points.is_empty())
+    }
+
     fn marks(&self) -> impl Iterator<Item = &Mark> {
         let marks = self.lines.iter().flat_map(|line| &line.points);
         marks.chain(self.bars.iter().map(|bar| &bar.mark))

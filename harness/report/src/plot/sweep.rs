@@ -145,7 +145,7 @@ fn scaled_axis(dimension: &Dimension, numbers: &[f64]) -> Axis {
     axis.reading = match dimension.key.as_str() {
         "conflict_rate" | "write_ratio" => Reading::Share,
         "value_bytes" => Reading::Bytes,
-        _ => Reading::Number,
+        _ => Reading::Given,
     };
     for tick in &mut axis.ticks {
         tick.label = dimension.value_text(&tick.at.to_string());
