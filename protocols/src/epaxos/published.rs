@@ -19,9 +19,10 @@
 //! * If fewer than F are identical, nothing was committed fast, and nothing will be: some member of the fixed quorum has
 //!   promised not to answer any more. Any dependencies may be chosen that a majority has completed.
 //!
-//! That what widening stores does not count, and that nobody commits fast after widening, are one guard each, and one would
-//! do. As published there is neither, and at N = 3 two different answers may stand, either of which may be what was
-//! committed fast.
+//! There are two guards about widening, and one would do. Nobody commits fast once it has begun, so that what it stores is
+//! never a part of a fast commit. And what it stores does not count, so that an owner which went on to count the answers to
+//! its original PreAccepts would be recovered all the same. As published there is neither: at N = 3 two different answers may
+//! stand, either of which may be what was committed fast.
 //!
 //! What F identical reports make a recovery choose need not have been committed fast. It is safe all the same: the owner
 //! proposed a part of it, so that with the owner F+1 replicas knew the command and nothing conflicting before it beyond

@@ -39,6 +39,19 @@ fn the_results_are_json_on_request() {
     assert_eq!(configuration["counterexample"], serde_json::Value::Null);
 }
 
+/// A variant has its configurations, also where one of the corrected protocol has the same name.
+#[test]
+fn the_published_variant_is_explored_by_name_and_by_size() {
+    let published = ["--protocol", "epaxos", "--variant", "sosp13"];
+    for more in [&["--config", "two"][..], &["--replicas", "3", "--commands", "2"]] {
+        let Ended { code, stdout, .. } = explore(&[&published[..], more].concat());
+        assert_eq!(code, Some(0), "{stdout}");
+        assert!(stdout.starts_with("epaxos, variant sosp13, every state of each"), "{stdout}");
+        let counts = stdout.lines().nth(2).unwrap();
+        assert!(counts.contains(" 119 ") && counts.contains(" complete "), "{stdout}");
+    }
+}
+
 /// Not getting to what must be reached is no pass: the exploration has shown nothing.
 #[test]
 fn what_is_not_reached_is_a_failure() {
@@ -58,6 +71,11 @@ fn what_cannot_be_explored_is_named() {
         ),
         (vec!["--protocol", "paxos", "--replicas", "4"], "must be 3, 5 or 7"),
         (vec!["--protocol", "raft"], "use paxos, multi-paxos or epaxos"),
+        (
+            vec!["--protocol", "epaxos", "--variant", "sosp13", "--config", "two-waiting"],
+            "epaxos, variant sosp13 has no such configuration: use one of two, ",
+        ),
+        (vec!["--protocol", "paxos", "--variant", "star"], "paxos has no variants"),
         (vec!["--protocol", "paxos", "--config", "two", "--commands", "2"], "cannot be used with"),
     ] {
         let Ended { code, stdout, stderr } = explore(&arguments);

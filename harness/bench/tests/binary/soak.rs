@@ -39,6 +39,23 @@ fn a_few_seeds_of_each_protocol_are_clean() {
 }
 
 #[test]
+fn the_published_variant_is_a_subject_of_its_own() {
+    let published = ["--protocol", "epaxos", "--variant", "sosp13"];
+    let Ended { code, stdout, stderr } = soak(&[&published[..], &["--seeds", "4"]].concat());
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    for expected in ["epaxos, variant sosp13\n", "visibility: ", "4 clean seeds"] {
+        assert!(stdout.contains(expected), "{expected:?} in {stdout}");
+    }
+    let shown =
+        |options: &[&str]| replay(&[options, &["--seed", "7", "--trace-lines", "1"]].concat());
+    let (corrected, published) = (shown(&published[..2]), shown(&published));
+    assert_eq!(published.code, Some(0), "{}", published.stderr);
+    let heading = "epaxos, variant sosp13, seed 7: ";
+    assert!(published.stdout.starts_with(heading), "{}", published.stdout);
+    assert_ne!(corrected.stdout.lines().last(), published.stdout.lines().last(), "the same run");
+}
+
+#[test]
 fn the_summary_is_json_on_request() {
     let Ended { code, stdout, .. } =
         soak(&["--protocol", "epaxos", "--seeds", "6", "--format", "json"]);
@@ -118,7 +135,7 @@ fn a_clean_seed_has_nothing_to_shrink() {
 
 #[test]
 fn what_cannot_be_run_is_refused() {
-    let cases: [(Ended, &str); 4] = [
+    let cases: [(Ended, &str); 6] = [
         (soak(&["--protocol", "raft", "--seeds", "1"]), "\"raft\" is no protocol"),
         (soak(&["--protocol", "epaxos", "--seeds", "0"]), "invalid value '0' for '--seeds"),
         (
@@ -126,6 +143,14 @@ fn what_cannot_be_run_is_refused() {
             "--first-seed 18446744073709551615: ",
         ),
         (replay(&["--protocol", "raft", "--seed", "1"]), "\"raft\" is no protocol"),
+        (
+            soak(&["--protocol", "paxos", "--variant", "sosp13", "--seeds", "1"]),
+            "--variant sosp13: paxos has no variants: ",
+        ),
+        (
+            replay(&["--protocol", "epaxos", "--variant", "moon", "--seed", "1"]),
+            "unknown variant: use star or sosp13",
+        ),
     ];
     for (Ended { code, stdout, stderr }, expected) in cases {
         assert_eq!((code, stdout.as_str()), (Some(2), ""));
