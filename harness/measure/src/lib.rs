@@ -11,6 +11,7 @@
 mod derive;
 mod error;
 mod files;
+mod fit;
 mod gaps;
 mod histogram;
 mod hlog;
@@ -29,6 +30,7 @@ mod verdict;
 
 pub use error::MeasureError;
 pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
+pub use fit::{Fit, Mixture, fit};
 pub use gaps::{COMMITS, EXECUTIONS, REPLIES, WAITS};
 pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};

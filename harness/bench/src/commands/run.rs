@@ -1,6 +1,10 @@
 //! `bench run`: a plan, run by run, into a results directory and onto the terminal.
 
-use std::{path::Path, process::ExitCode, sync::atomic::AtomicBool};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::AtomicBool,
+};
 
 use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, write_rows};
 use node::identity;
@@ -31,15 +35,41 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         output::print(&dry_run::table(&workload, &plan))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut manifest = manifest(&workload, &plan);
-    let swept = swept_keys(&plan);
-    let mut results =
-        ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
-    let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
-    let setting = (&progress, arguments.keep_history);
+    let (tried, path) = make(&workload, &plan, &Keeping::of(arguments))?;
+    conclude(arguments, &tried, &path)
+}
+
+/// Where results go, and what is kept and shown on the way.
+pub(crate) struct Keeping<'a> {
+    /// Where the results directory is made.
+    pub(crate) out: &'a Path,
+    pub(crate) history: bool,
+    pub(crate) quiet: bool,
+}
+
+impl<'a> Keeping<'a> {
+    fn of(arguments: &'a RunArguments) -> Self {
+        Self { out: &arguments.out, history: arguments.keep_history, quiet: arguments.quiet }
+    }
+}
+
+/// Makes the runs of `plan` into a results directory of their own; also gives that.
+///
+/// # Errors
+/// If nothing can be started, or nothing written.
+pub(crate) fn make(
+    workload: &Workload,
+    plan: &Plan,
+    keeping: &Keeping<'_>,
+) -> Result<(Tried, PathBuf), Failure> {
+    let mut manifest = manifest(workload, plan);
+    let swept = swept_keys(plan);
+    let mut results = ResultsDir::create(keeping.out, &manifest, &swept).map_err(Failure::usage)?;
+    let progress = Progress::new(plan.runs.len(), plan.run_estimate(), keeping.quiet);
+    let setting = (&progress, keeping.history);
     let carried_out = match workload.cluster.driver {
-        Driver::Quic => carry_out(&workload, &plan, &mut results, setting),
-        Driver::Sim => simulate(&workload, &plan, &mut results, setting),
+        Driver::Quic => carry_out(workload, plan, &mut results, setting),
+        Driver::Sim => simulate(workload, plan, &mut results, setting),
     };
     progress.clear();
     let tried = carried_out?;
@@ -48,7 +78,7 @@ pub(crate) fn run(arguments: &RunArguments) -> Result<ExitCode, Failure> {
     }
     manifest.end(tried.stop.is_none());
     results.write_manifest(&manifest).map_err(Failure::failed)?;
-    conclude(arguments, &tried, results.path())
+    Ok((tried, results.path().to_owned()))
 }
 
 fn load(arguments: &RunArguments) -> Result<Workload, Failure> {
@@ -98,9 +128,9 @@ fn swept_keys(plan: &Plan) -> Vec<String> {
 
 /// What became of a plan.
 #[derive(Debug, Default)]
-struct Tried {
-    recorded: u32,
-    not_valid: u32,
+pub(crate) struct Tried {
+    pub(crate) recorded: u32,
+    pub(crate) not_valid: u32,
     violations: u32,
     /// Why not every run was made.
     stop: Option<Stop>,
@@ -115,7 +145,8 @@ impl Tried {
         self.violations += u32::from(record.verdict.is_violation());
     }
 
-    const fn code(&self) -> u8 {
+    /// How the program ends: the gravest of it.
+    pub(crate) const fn code(&self) -> u8 {
         match (self.violations, &self.stop, self.not_valid) {
             (1.., _, _) => exit::VIOLATION,
             (_, Some(_), _) => exit::FAILED,

@@ -2,8 +2,11 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use protocols::config::FastQuorum;
-use protocols::quorum::{EpaxosQuorums, majority};
+use protocols::{
+    ReplicaId,
+    config::FastQuorum,
+    quorum::{EpaxosQuorums, majority},
+};
 use serde_json::{Map, Value, json};
 use workload::{Promise, Promises, SiteFile};
 
@@ -216,7 +219,7 @@ fn document(file: &SiteFile, clusters: &[(Promises, bool)]) -> Value {
         "topology": file.topology.name,
         "source": file.topology.source,
         "basis": BASIS,
-        "workload_leader": file.leader.map(|leader| leader.index()),
+        "workload_leader": file.leader.map(ReplicaId::index),
         "clusters": clusters,
     })
 }

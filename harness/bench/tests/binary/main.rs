@@ -5,6 +5,10 @@ mod bad_input;
 #[cfg(test)]
 mod between_sites;
 #[cfg(test)]
+mod busiest;
+#[cfg(test)]
+mod calibrate;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod client;
