@@ -52,6 +52,8 @@ pub(crate) enum Command {
     List,
     /// Show what round trips alone promise each protocol on a matrix of sites, under every leader.
     Topology(TopologyArguments),
+    /// Measure on this host what work costs a replica, for simulations, and how well they then agree.
+    Calibrate(CalibrateArguments),
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
     /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
@@ -367,6 +369,26 @@ pub(crate) struct TopologyArguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
+
+#[derive(Args, Debug)]
+#[command(after_help = CALIBRATE_EXIT_CODES)]
+pub(crate) struct CalibrateArguments {
+    /// The file that is written; a workload for the simulator takes it as sim.calibration.
+    #[arg(long, value_name = "FILE", default_value = "results/calibration.toml")]
+    pub(crate) out: PathBuf,
+    /// What is run; of its clusters the smallest are fitted, and the others tried.
+    #[arg(long, value_name = "FILE", default_value = "workloads/calibrate.toml")]
+    pub(crate) workload: PathBuf,
+    /// Where the results directories are made, of the real runs and of the same simulated.
+    #[arg(long, value_name = "DIR", default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Show no progress.
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+const CALIBRATE_EXIT_CODES: &str = "Exit codes: 0 measured; 1 a run failed or was interrupted, or the runs do not tell the \
+    costs apart; 2 usage or a bad workload file; 3 a run is not valid, and nothing is written; 4 a consistency violation.";
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArguments {

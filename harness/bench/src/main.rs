@@ -59,6 +59,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Cluster(arguments) => commands::cluster::run(&arguments),
         Command::Client(arguments) => commands::client::run(&arguments),
         Command::List => commands::list::run(),
+        Command::Calibrate(arguments) => commands::calibrate::run(&arguments),
         Command::Topology(arguments) => commands::topology::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Node(arguments) => commands::node::run(*arguments),

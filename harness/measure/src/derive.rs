@@ -174,6 +174,7 @@ impl RunRecord {
             records_written: with_log(counters.records_written),
             record_bytes_written: with_log(counters.record_bytes_written),
             records_per_write: counters.records_per_write().map(rounded),
+            wakeups: Some(counters.queue_depth_samples),
         }
     }
 

@@ -87,7 +87,8 @@ pub struct LatencyRow {
 
 /// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
 /// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
-/// write is one sync. Results of older versions do not have it.
+/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for. Results of
+/// older versions do not have these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
 pub struct ReplicaRow {
@@ -124,6 +125,8 @@ pub struct ReplicaRow {
     pub record_bytes_written: Option<u64>,
     #[serde(default)]
     pub records_per_write: Option<f64>,
+    #[serde(default)]
+    pub wakeups: Option<u64>,
 }
 
 /// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring. Operations are
@@ -275,7 +278,7 @@ impl CsvRow for LatencyRow {
 impl CsvRow for ReplicaRow {
     const FILE: &'static str = "replicas.csv";
     const NEWER: &'static [&'static str] =
-        &["records_written", "record_bytes_written", "records_per_write"];
+        &["records_written", "record_bytes_written", "records_per_write", "wakeups"];
 }
 impl CsvRow for TimeseriesRow {
     const FILE: &'static str = "timeseries.csv";

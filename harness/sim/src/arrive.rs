@@ -6,6 +6,7 @@ use protocols::{Effects, Input, Replica, ReplicaId};
 
 use crate::{
     carry::nanos,
+    cost::Work,
     host::{Arrival, Envelope, Pending, submission_id},
     queue::Nanos,
     simulation::{Event, Simulation},
@@ -93,7 +94,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             self.proposals += 1;
             self.step(replica, Input::Propose(batch), &mut effects);
         }
-        let done = if stepped { self.flush(replica, &mut effects) } else { Ok(()) };
+        let mut done = Ok(());
+        if stepped {
+            self.work(replica, Work::WAKEUP);
+            done = self.flush(replica, &mut effects);
+        }
         self.effects = effects;
         self.hosts[replica.index()].busy_until = self.now;
         done
@@ -154,7 +159,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Arrival::Timer { timer, token } => self.expire(replica, timer, token),
             Arrival::Request { client, number, batch } => {
                 let bytes = self.request_bytes(&batch);
-                self.work(replica, 1, bytes);
+                self.work(replica, Work::message(bytes));
                 let text = || format!("client {} -> {replica} {batch:?}", client + 1);
                 self.note(replica, 4, &(client, number), text);
                 self.serve(replica, client, number, batch)
@@ -168,7 +173,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         from: ReplicaId,
         envelope: Rc<Envelope<R::Message>>,
     ) -> Input<R> {
-        self.work(replica, 1, envelope.bytes);
+        self.work(replica, Work::message(envelope.bytes));
         self.note(replica, 1, &(from, envelope.hash), || {
             format!("{from} -> {replica} {:?}", envelope.message)
         });
@@ -191,7 +196,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 None
             }
             Expiry::Due => {
-                self.work(replica, 1, 0);
+                self.work(replica, Work::message(0));
                 self.note(replica, 2, &timer, || format!("{replica} timer {timer:?}"));
                 Some(Input::Timer(timer))
             }
@@ -239,11 +244,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         None
     }
 
-    /// A replica works for so many messages and bytes: the clock moves on by what that takes.
-    pub(crate) fn work(&mut self, replica: ReplicaId, messages: u64, bytes: u32) {
+    /// A replica works: the clock moves on by what that takes.
+    pub(crate) fn work(&mut self, replica: ReplicaId, work: Work) {
         if !self.cluster.costs.is_none() {
             let host = &mut self.hosts[replica.index()];
-            self.now = host.work(self.now, &self.cluster.costs, messages, bytes);
+            self.now = host.work(self.now, &self.cluster.costs, work);
         }
     }
 

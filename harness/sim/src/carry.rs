@@ -14,7 +14,7 @@ use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use crate::{
-    cost::frame_bytes,
+    cost::{Work, frame_bytes},
     host::{Arrival, Envelope, Pending},
     mutant,
     queue::Nanos,
@@ -136,10 +136,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         counters.messages_out += to.len() as u64;
         counters.bytes_out += to.len() as u64 * u64::from(bytes);
         let envelope = Rc::new(Envelope { message, hash: hasher.finish(), bytes });
-        // Encoded once, then handed to each receiver.
-        self.work(from, 0, bytes);
         for to in to.iter() {
-            self.work(from, 1, bytes);
+            self.work(from, Work::message(bytes));
             let leaves = self.leave(from, bytes);
             let (first, second) = self.links.fate(from, to);
             for delay in [first, second].into_iter().flatten() {

@@ -1,17 +1,20 @@
 //! What it costs a replica to work: CPU time and the time that bytes need to leave.
 //!
-//! A replica's CPU serves one thing at a time, in the order in which things came: taking in a message, a request or a
-//! timer costs [`Costs::cpu_ns_per_message`] and its bytes; sending costs the bytes once for encoding, however many
-//! receivers there are, and for each receiver a message and its bytes again, since each receiver has a connection and an
-//! encryption of its own. What came while the CPU was busy is taken in together and flushed once, as the real driver does.
-//! What is sent leaves through the network interface, one byte after the other.
+//! A replica's CPU serves one thing at a time, in the order in which things came. What came while it was busy is taken in
+//! together and flushed once, as the real driver does: that is a wakeup and costs [`Costs::cpu_ns_per_wakeup`], however much
+//! there is. Taking in a message, a request or a timer costs [`Costs::cpu_ns_per_message`] and its bytes, and so does sending a
+//! message or a reply, for each receiver, since each has a connection and an encryption of its own. So the CPU time of a
+//! replica is a sum of what is counted of real ones, and can be fitted to theirs. What is sent leaves through the network
+//! interface, one byte after the other.
 
 /// What work costs. All zero is a replica that works in no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
+    /// CPU time per taking in of what was ready and flushing of what that called for, in nanoseconds.
+    pub cpu_ns_per_wakeup: u64,
     /// CPU time per message taken in or sent to one receiver, in nanoseconds.
     pub cpu_ns_per_message: u64,
-    /// CPU time per byte taken in, encoded, or sent to one receiver, in picoseconds.
+    /// CPU time per byte taken in or sent to one receiver, in picoseconds.
     pub cpu_ps_per_byte: u64,
     /// How fast bytes leave, in bits per second; 0 is at once.
     pub nic_bits_per_s: u64,
@@ -19,16 +22,20 @@ pub struct Costs {
 
 impl Costs {
     /// Work takes no time.
-    pub const NONE: Self = Self { cpu_ns_per_message: 0, cpu_ps_per_byte: 0, nic_bits_per_s: 0 };
+    pub const NONE: Self =
+        Self { cpu_ns_per_wakeup: 0, cpu_ns_per_message: 0, cpu_ps_per_byte: 0, nic_bits_per_s: 0 };
 
     /// Does work take no time?
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
 
-    /// CPU time for so many messages and bytes, in nanoseconds.
-    pub(crate) const fn cpu_ns(&self, messages: u64, bytes: u64) -> u64 {
-        messages * self.cpu_ns_per_message + bytes * self.cpu_ps_per_byte / 1_000
+    /// CPU time for so much work, in nanoseconds.
+    pub(crate) const fn cpu_ns(&self, work: Work) -> u64 {
+        let Work { wakeups, messages, bytes } = work;
+        wakeups * self.cpu_ns_per_wakeup
+            + messages * self.cpu_ns_per_message
+            + bytes * self.cpu_ps_per_byte / 1_000
     }
 
     /// How long so many bytes take to leave, in nanoseconds.
@@ -37,6 +44,24 @@ impl Costs {
             0 => 0,
             rate => (bytes * 8 * 1_000_000_000).div_ceil(rate),
         }
+    }
+}
+
+/// What a CPU does, as far as it costs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Work {
+    wakeups: u64,
+    messages: u64,
+    bytes: u64,
+}
+
+impl Work {
+    /// What was ready is taken in together, and what it calls for is flushed.
+    pub(crate) const WAKEUP: Self = Self { wakeups: 1, messages: 0, bytes: 0 };
+
+    /// A message of so many bytes comes or leaves.
+    pub(crate) const fn message(bytes: u32) -> Self {
+        Self { wakeups: 0, messages: 1, bytes: bytes as u64 }
     }
 }
 
@@ -56,11 +81,16 @@ mod tests {
 
     #[test]
     fn bytes_and_messages_add_up() {
-        let costs =
-            Costs { cpu_ns_per_message: 2_000, cpu_ps_per_byte: 500, nic_bits_per_s: 8_000_000 };
-        assert_eq!(costs.cpu_ns(3, 1_000), 6_500);
+        let costs = Costs {
+            cpu_ns_per_wakeup: 30_000,
+            cpu_ns_per_message: 2_000,
+            cpu_ps_per_byte: 500,
+            nic_bits_per_s: 8_000_000,
+        };
+        assert_eq!(costs.cpu_ns(Work::message(1_000)), 2_500);
+        assert_eq!(costs.cpu_ns(Work::WAKEUP), 30_000);
         assert_eq!(costs.nic_ns(100), 100_000);
-        assert_eq!((Costs::NONE.cpu_ns(3, 1_000), Costs::NONE.nic_ns(1_000)), (0, 0));
+        assert_eq!((Costs::NONE.cpu_ns(Work::message(1_000)), Costs::NONE.nic_ns(1_000)), (0, 0));
         assert!(Costs::NONE.is_none() && !costs.is_none());
     }
 

@@ -3,7 +3,7 @@
 use protocols::{Batch, Replica, ReplicaId};
 
 use crate::{
-    cost::{FRAME_HEAD_BYTES, frame_bytes},
+    cost::{FRAME_HEAD_BYTES, Work, frame_bytes},
     host::Arrival,
     simulation::{Event, Simulation},
     source::{Ask, Outcomes, Source},
@@ -29,7 +29,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if !self.cluster.costs.is_none() {
             for outcome in &outcomes {
                 let bytes = frame_bytes(&(client, number, Ok::<_, ()>(outcome)));
-                self.work(from, 1, bytes);
+                self.work(from, Work::message(bytes));
                 self.leave(from, bytes);
             }
         }

@@ -8,7 +8,12 @@ use protocols::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    carry::untagged, cost::Costs, mutant, outcome::Counters, queue::Nanos, timers::Timers,
+    carry::untagged,
+    cost::{Costs, Work},
+    mutant,
+    outcome::Counters,
+    queue::Nanos,
+    timers::Timers,
 };
 
 /// A submission is known by its first request.
@@ -208,9 +213,9 @@ impl<R: Replica> Host<R> {
         true
     }
 
-    /// Works from `now` on for so many messages and bytes; returns when that is done.
-    pub(crate) fn work(&mut self, now: Nanos, costs: &Costs, messages: u64, bytes: u32) -> Nanos {
-        let cpu_ns = costs.cpu_ns(messages, bytes.into()) * self.pace / NORMAL_PACE;
+    /// Works from `now` on; returns when that is done.
+    pub(crate) fn work(&mut self, now: Nanos, costs: &Costs, work: Work) -> Nanos {
+        let cpu_ns = costs.cpu_ns(work) * self.pace / NORMAL_PACE;
         self.counters.busy_ns += cpu_ns;
         now + cpu_ns
     }

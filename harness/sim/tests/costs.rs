@@ -6,7 +6,12 @@ use sim::{Costs, Fault, FaultPlan, Load, Network, Outcome, Scenario, run};
 const START_NS: u64 = 1_000_000_000;
 const CLIENTS_PER_SITE: usize = 40;
 const SUBMISSIONS: u64 = 25;
-const COSTS: Costs = Costs { cpu_ns_per_message: 2_000, cpu_ps_per_byte: 1_000, nic_bits_per_s: 0 };
+const COSTS: Costs = Costs {
+    cpu_ns_per_wakeup: 0,
+    cpu_ns_per_message: 2_000,
+    cpu_ps_per_byte: 1_000,
+    nic_bits_per_s: 0,
+};
 
 /// More clients than any replica can serve at once, near each other, each on its own key.
 fn scenario(replicas: usize, costs: Costs) -> Scenario {
@@ -88,6 +93,23 @@ fn a_slow_replica_takes_as_much_longer_as_it_is_slower() {
     let (leader, follower) = (slowed(0) * 100 / normal, slowed(4) * 100 / normal);
     assert!((270..=310).contains(&leader), "a slow leader takes {leader} %");
     assert!(follower < 150, "of four followers two suffice: {follower} %");
+}
+
+/// Whoever is busy takes in together what came meanwhile, so that a wakeup is shared by the more the busier it is.
+#[test]
+fn wakeups_are_shared_under_load_and_not_without() {
+    let costs = Costs { cpu_ns_per_wakeup: 10_000, ..Costs::NONE };
+    let per_command_ns = |clients_per_site| {
+        let mut scenario = scenario(3, costs);
+        scenario.load.clients_per_site = clients_per_site;
+        let outcome = Saturated::of::<EPaxos>(&scenario).outcome;
+        let busy_ns: u64 = outcome.replicas.iter().map(|of| of.busy_ns).sum();
+        busy_ns / outcome.operations
+    };
+    let (few, many) = (per_command_ns(1), per_command_ns(200));
+    assert!(10 * many < 3 * few, "{many} ns of CPU a command with many clients, {few} with few");
+    // A command alone: a request here, a PreAccept at two, an answer from each of them, a Commit at two.
+    assert!((50_000..=80_000).contains(&few), "five to eight wakeups, some of them shared: {few}");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub(crate) const KEYS: &[&str] = &[
     "timeouts.recovery_ms",
     "timeouts.client_ms",
     "network.topology",
+    "sim.calibration",
+    "sim.cpu_us_per_wakeup",
     "sim.cpu_us_per_message",
     "sim.cpu_ns_per_byte",
     "sim.nic_mbit_per_s",

@@ -38,8 +38,6 @@ pub struct ReplicaLoad {
     pub values_in: f64,
     /// Messages to its peers that have, one count per receiver.
     pub values_out: f64,
-    /// The same, one count however many receivers.
-    pub values_encoded: f64,
 }
 
 /// What gives way first.
@@ -72,8 +70,8 @@ pub struct Capacity {
 
 impl ReplicaLoad {
     /// The capacity at these costs with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
-    /// nothing. Counted as the simulator charges them: a message costs when it comes in, and per receiver when it goes
-    /// out; a byte also when it is encoded.
+    /// nothing. Counted as the simulator charges them: a message and its bytes cost when they come in, and per receiver
+    /// when they go out. Wakeups cost next to nothing where the CPU is in use all the time, since so much is ready at each.
     pub fn capacity(
         &self,
         costs: &SimCosts,
@@ -81,7 +79,7 @@ impl ReplicaLoad {
         value_bytes: usize,
     ) -> Option<Capacity> {
         let value_bytes = value_bytes as f64 * write_ratio;
-        let bytes = (self.values_in + self.values_out + self.values_encoded) * value_bytes;
+        let bytes = (self.values_in + self.values_out) * value_bytes;
         let cpu_s = (self.messages + self.client_messages) * costs.cpu_us_per_message / 1e6
             + bytes * costs.cpu_ns_per_byte / 1e9;
         let nic_s = match costs.nic_mbit_per_s {
@@ -147,14 +145,12 @@ fn of_replica(
             messages: 2.0 * others + (1.0 - asked),
             values_in: 1.0 - asked,
             values_out: others,
-            values_encoded: 1.0,
             ..ReplicaLoad::default()
         },
         Protocol::MultiPaxos => ReplicaLoad {
             messages: 2.0 + asked,
             values_in: 1.0,
             values_out: asked,
-            values_encoded: asked,
             ..ReplicaLoad::default()
         },
         Protocol::EPaxos => {
@@ -176,7 +172,6 @@ fn of_leaderless(others: f64, asked: f64, exchanged: f64, values: f64) -> Replic
         messages: exchanged * (asked * others + (1.0 - asked)),
         values_in: values * (1.0 - asked),
         values_out: values * asked * others,
-        values_encoded: values * asked,
         ..ReplicaLoad::default()
     }
 }
@@ -236,14 +231,9 @@ mod tests {
 
     #[test]
     fn capacity_is_that_of_the_resource_in_use_all_the_time() {
-        let load = ReplicaLoad {
-            messages: 8.0,
-            client_messages: 2.0,
-            values_in: 1.0,
-            values_out: 4.0,
-            values_encoded: 1.0,
-        };
-        let costs = SimCosts { cpu_us_per_message: 1.0, cpu_ns_per_byte: 0.0, nic_mbit_per_s: 0.0 };
+        let load =
+            ReplicaLoad { messages: 8.0, client_messages: 2.0, values_in: 1.0, values_out: 4.0 };
+        let costs = SimCosts { cpu_us_per_message: 1.0, ..SimCosts::NONE };
         let cpu = load.capacity(&costs, 1.0, 1000).unwrap();
         assert!(close(cpu.ops_per_s, 100_000.0) && cpu.saturates == Saturates::Cpu, "{cpu:?}");
         // 4 × 1000 × 8 bits at 1 Gbit/s take 32 µs; half of the commands being reads, 16.

@@ -263,11 +263,11 @@ fn costs_of_the_simulator() {
     sim("nic_mbit_per_s = inf", "nic_mbit_per_s = inf: must be finite");
     sim(
         "cost = 1",
-        "cost = 1: unknown key: [sim] takes cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
+        "cost = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
     );
     sim(
         "nic_mbit = 1",
-        "nic_mbit = 1: unknown key: [sim] takes cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
+        "nic_mbit = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
     );
 }
 

@@ -270,9 +270,78 @@ fn a_simulation_has_costs_and_a_real_cluster_has_none_to_give() {
     let sim = |costs: &str| parse(&format!("name = \"x\"\ncluster.driver = \"sim\"\n{costs}"));
     assert_eq!(sim("").sim, Some(SimCosts::default()));
     let given = sim("sim.cpu_us_per_message = 0").sim.unwrap();
-    assert_eq!(given, SimCosts { cpu_us_per_message: 0.0, ..SimCosts::default() });
+    let all_but_one =
+        SimCosts { cpu_us_per_message: 0.0, cpu_us_per_wakeup: 0.0, ..SimCosts::default() };
+    assert_eq!(
+        given, all_but_one,
+        "who names the cost of a message means no other cost per wakeup"
+    );
+    let woken = sim("sim.cpu_us_per_wakeup = 3").sim.unwrap();
+    assert_eq!(woken, SimCosts { cpu_us_per_wakeup: 3.0, ..SimCosts::default() });
     let free = sim("sim = { cpu_us_per_message = 0, cpu_ns_per_byte = 0, nic_mbit_per_s = 0 }");
     assert!(
         free.costs_nothing() && !sim("").costs_nothing() && !parse("name = \"x\"").costs_nothing()
+    );
+}
+
+/// What `bench calibrate` writes, and what a workload says beside it.
+#[test]
+fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
+    let place = tempfile::tempdir().unwrap();
+    let measured = "[sim]\ncpu_us_per_wakeup = 9\ncpu_us_per_message = 0.5\ncpu_ns_per_byte = 0\n\n[measured]\ncores = 2";
+    fs::write(place.path().join("host.toml"), measured).unwrap();
+    let load = |text: &str, overrides: &[Override]| {
+        let file = place.path().join("w.toml").display().to_string();
+        let text = format!("name = \"x\"\ncluster.driver = \"sim\"\n{text}");
+        Workload::parse(&file, &text, overrides)
+            .map_err(|error| error.to_string().replace(&format!("{}/", place.path().display()), ""))
+    };
+    let costs = SimCosts {
+        cpu_us_per_wakeup: 9.0,
+        cpu_us_per_message: 0.5,
+        cpu_ns_per_byte: 0.0,
+        ..SimCosts::default()
+    };
+    let by_file = load("sim.calibration = \"host.toml\"", &[]).unwrap();
+    assert_eq!(by_file.sim, Some(costs));
+    let with_own =
+        load("sim = { calibration = \"host.toml\", cpu_us_per_message = 2 }", &[]).unwrap();
+    assert_eq!(with_own.sim, Some(SimCosts { cpu_us_per_message: 2.0, ..costs }));
+    // From where the command is typed, not from where the workload file is.
+    let flag = |path: &str| [Override::parse(&format!("sim.calibration={path}")).unwrap()];
+    let path = place.path().join("host.toml").display().to_string();
+    assert_eq!(load("", &flag(&path)).unwrap().sim, Some(costs));
+    let error = load("", &flag("host.toml")).unwrap_err();
+    assert!(
+        error.starts_with("--set: sim.calibration = \"host.toml\": host.toml cannot be read"),
+        "{error}"
+    );
+
+    let refused = |text: &str, expected: &str| {
+        fs::write(place.path().join("bad.toml"), text).unwrap();
+        let error = load("sim.calibration = \"bad.toml\"", &[]).unwrap_err();
+        assert_eq!(error, expected);
+    };
+    refused("x = 1", "bad.toml: sim: missing: is this what `bench calibrate` wrote?");
+    refused(
+        "[sim]\ncpu_us_per_wakeup = 1\ncpu_ns_per_byte = 1",
+        "bad.toml: sim.cpu_us_per_message: missing: measure it again",
+    );
+    refused(
+        &measured.replace("= 9", "= -1"),
+        "bad.toml: sim.cpu_us_per_wakeup = -1: must be within 0..=1000000",
+    );
+    refused(
+        &measured.replace("per_wakeup", "per_wake"),
+        "bad.toml: sim.cpu_us_per_wake = 9: unknown key: did you mean cpu_us_per_wakeup?",
+    );
+    let quic = load(
+        "sim.calibration = \"host.toml\"\ncluster.replicas = 3",
+        &[Override::parse("cluster.driver=quic").unwrap()],
+    );
+    assert_eq!(
+        quic.map(|workload| workload.sim),
+        Ok(None),
+        "the file's costs are the simulator's alone"
     );
 }

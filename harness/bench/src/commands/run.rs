@@ -1,6 +1,10 @@
 //! `bench run`: a plan, run by run, into a results directory and onto the terminal.
 
-use std::{path::Path, process::ExitCode, sync::atomic::AtomicBool};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::AtomicBool,
+};
 
 use measure::{FormulaRow, Linearizable, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
 use node::identity;
@@ -44,10 +48,37 @@ fn begin(arguments: &RunArguments, file: &Path) -> Result<ExitCode, Failure> {
         output::print(&dry_run::table(&workload, &plan))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let manifest = manifest(&workload, &plan);
+    let (tried, path) = make(&workload, plan, &Keeping::of(arguments))?;
+    conclude(arguments, &tried, &path)
+}
+
+/// Where results go, and what is kept and shown on the way.
+pub(crate) struct Keeping<'a> {
+    /// Where the results directory is made.
+    pub(crate) out: &'a Path,
+    pub(crate) history: bool,
+    pub(crate) quiet: bool,
+}
+
+impl<'a> Keeping<'a> {
+    fn of(arguments: &'a RunArguments) -> Self {
+        Self { out: &arguments.out, history: arguments.keep_history, quiet: arguments.quiet }
+    }
+}
+
+/// Makes the runs of `plan` into a results directory of their own; also gives that.
+///
+/// # Errors
+/// If nothing can be started, or nothing written.
+pub(crate) fn make(
+    workload: &Workload,
+    plan: Plan,
+    keeping: &Keeping<'_>,
+) -> Result<(Tried, PathBuf), Failure> {
+    let manifest = manifest(workload, &plan);
     let swept = swept_keys(&plan);
-    let results = ResultsDir::create(&arguments.out, &manifest, &swept).map_err(Failure::usage)?;
-    carry_on(arguments, Sweep { workload: &workload, plan, made: Vec::new() }, manifest, results)
+    let results = ResultsDir::create(keeping.out, &manifest, &swept).map_err(Failure::usage)?;
+    carry_on(keeping, Sweep { workload, plan, made: Vec::new() }, manifest, results)
 }
 
 /// A sweep, or what is left of it.
@@ -59,16 +90,16 @@ struct Sweep<'a> {
     made: Vec<(Run, SummaryRow)>,
 }
 
-/// Makes the runs and says what was measured, of those that were made before, too.
+/// Makes the runs and writes what was measured, beside those that were made before.
 fn carry_on(
-    arguments: &RunArguments,
+    keeping: &Keeping<'_>,
     sweep: Sweep<'_>,
     mut manifest: Manifest,
     mut results: ResultsDir,
-) -> Result<ExitCode, Failure> {
+) -> Result<(Tried, PathBuf), Failure> {
     let Sweep { workload, plan, made } = sweep;
-    let progress = Progress::new(plan.runs.len(), plan.run_estimate(), arguments.quiet);
-    let setting = (&progress, arguments.keep_history);
+    let progress = Progress::new(plan.runs.len(), plan.run_estimate(), keeping.quiet);
+    let setting = (&progress, keeping.history);
     let carried_out = match workload.cluster.driver {
         Driver::Quic => carry_out(workload, &plan, &mut results, setting),
         Driver::Sim => simulate(workload, (&plan, &made), &mut results, setting),
@@ -85,7 +116,7 @@ fn carry_on(
     if manifest.complete {
         commits::forget(results.path())?;
     }
-    conclude(arguments, &tried, results.path())
+    Ok((tried, results.path().to_owned()))
 }
 
 fn load(arguments: &RunArguments, file: &Path) -> Result<Workload, Failure> {
@@ -136,9 +167,9 @@ fn swept_keys(plan: &Plan) -> Vec<String> {
 
 /// What became of a plan.
 #[derive(Debug, Default)]
-struct Tried {
-    recorded: u32,
-    not_valid: u32,
+pub(crate) struct Tried {
+    pub(crate) recorded: u32,
+    pub(crate) not_valid: u32,
     violations: u32,
     /// Why not every run was made.
     stop: Option<Stop>,
@@ -162,7 +193,8 @@ impl Tried {
         self.violations += u32::from(is_violation);
     }
 
-    const fn code(&self) -> u8 {
+    /// How the program ends: the gravest of it.
+    pub(crate) const fn code(&self) -> u8 {
         match (self.violations, &self.stop, self.not_valid) {
             (1.., _, _) => exit::VIOLATION,
             (_, Some(_), _) => exit::FAILED,

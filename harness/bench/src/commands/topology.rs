@@ -2,8 +2,10 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use protocols::config::FastQuorum;
-use protocols::quorum::{EpaxosQuorums, majority};
+use protocols::{
+    config::FastQuorum,
+    quorum::{EpaxosQuorums, majority},
+};
 use serde_json::{Map, Value, json};
 use workload::{Promise, Promises, SiteFile};
 

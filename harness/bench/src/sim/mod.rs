@@ -360,6 +360,7 @@ fn costs(workload: &Workload) -> Costs {
     #[expect(clippy::cast_sign_loss, reason = "ranges are checked at load")]
     let whole = |number: f64| number.round() as u64;
     Costs {
+        cpu_ns_per_wakeup: whole(sim.cpu_us_per_wakeup * 1e3),
         cpu_ns_per_message: whole(sim.cpu_us_per_message * 1e3),
         cpu_ps_per_byte: whole(sim.cpu_ns_per_byte * 1e3),
         nic_bits_per_s: whole(sim.nic_mbit_per_s * 1e6),

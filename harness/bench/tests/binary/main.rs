@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod between_sites;
 #[cfg(test)]
+mod calibrate;
+#[cfg(test)]
 mod check;
 #[cfg(test)]
 mod client;

@@ -4,6 +4,7 @@
 //! Order of complaint: the file cannot be read, is not TOML, holds an unknown key, holds a value of the wrong type or
 //! range, holds values that do not fit together.
 
+mod calibration;
 mod check;
 mod fault_plan;
 mod faults;

@@ -7,7 +7,7 @@ use protocols::{
 };
 use toml::Value;
 
-use super::{faults, topology};
+use super::{calibration, faults, topology};
 use crate::{
     document::Document,
     error::LoadError,
@@ -27,7 +27,7 @@ const SECONDS_MAX: f64 = 86_400.0;
 /// chosen: keys have eight digits.
 const KEY_COUNT_MAX: u64 = 100_000_000;
 /// chosen: a second per message, a millisecond per byte, a terabit per second.
-const COST_MAX: f64 = 1e6;
+pub(super) const COST_MAX: f64 = 1e6;
 /// chosen: a second; papers wait for milliseconds.
 const BATCH_DELAY_US_MAX: u64 = 1_000_000;
 /// The exponent of YCSB's "zipfian" request distribution.
@@ -250,20 +250,39 @@ fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {
 }
 
 fn sim(document: &Document, driver: Driver) -> Loaded<Option<SimCosts>> {
-    const KEYS: [&str; 3] = ["sim.cpu_us_per_message", "sim.cpu_ns_per_byte", "sim.nic_mbit_per_s"];
-    let [mut message, mut byte, mut nic] = [None; 3];
-    for (key, cost) in KEYS.into_iter().zip([&mut message, &mut byte, &mut nic]) {
+    const KEYS: [&str; 4] = [
+        "sim.cpu_us_per_wakeup",
+        "sim.cpu_us_per_message",
+        "sim.cpu_ns_per_byte",
+        "sim.nic_mbit_per_s",
+    ];
+    let [mut wakeup, mut message, mut byte, mut nic] = [None; 4];
+    for (key, cost) in KEYS.into_iter().zip([&mut wakeup, &mut message, &mut byte, &mut nic]) {
         *cost = document.one(key, number(0.0..=COST_MAX))?;
+    }
+    let calibration = calibration::path(document)?;
+    for key in KEYS.into_iter().chain([calibration::KEY]) {
         // A file that is made for the simulator says so and is run with the other driver too: its costs are not that one's.
         let origin = &document.origin;
         let is_left = origin.flag_of("cluster.driver").is_some() && origin.flag_of(key).is_none();
-        if cost.is_some() && driver != Driver::Sim && !is_left {
+        if document.value(key).is_some() && driver != Driver::Sim && !is_left {
             let remedy = "goes with driver \"sim\" only: remove [sim], or use --driver sim";
             return Err(document.error(key, remedy));
         }
     }
-    let absent = SimCosts::default();
-    Ok((driver == Driver::Sim).then_some(SimCosts {
+    if driver != Driver::Sim {
+        return Ok(None);
+    }
+    let absent = match calibration {
+        Some(path) => calibration::costs(document, &path)?,
+        // Whoever names costs of messages and bytes by hand means those to be all.
+        None if message.is_some() || byte.is_some() => {
+            SimCosts { cpu_us_per_wakeup: 0.0, ..SimCosts::default() }
+        }
+        None => SimCosts::default(),
+    };
+    Ok(Some(SimCosts {
+        cpu_us_per_wakeup: wakeup.unwrap_or(absent.cpu_us_per_wakeup),
         cpu_us_per_message: message.unwrap_or(absent.cpu_us_per_message),
         cpu_ns_per_byte: byte.unwrap_or(absent.cpu_ns_per_byte),
         nic_mbit_per_s: nic.unwrap_or(absent.nic_mbit_per_s),

@@ -10,7 +10,7 @@ use measure::{Identity, Manifest, ResultsDir};
 use serde_json::Value;
 use workload::{Plan, Run, Workload};
 
-use super::{Sweep, carry_on, commits, swept_keys};
+use super::{Keeping, Sweep, carry_on, commits, conclude, swept_keys};
 use crate::{
     cli::RunArguments,
     exit::Failure,
@@ -62,7 +62,9 @@ pub(super) fn run(
     manifest.resume(rows.len() as u64, differing);
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     let made = made.into_iter().zip(rows).collect();
-    carry_on(arguments, Sweep { workload: &workload, plan, made }, manifest, results)
+    let sweep = Sweep { workload: &workload, plan, made };
+    let (tried, path) = carry_on(&Keeping::of(arguments), sweep, manifest, results)?;
+    conclude(arguments, &tried, &path)
 }
 
 /// A path below the working directory as people write it.
