@@ -267,12 +267,21 @@ fn made(
         let hist = dir.join("hist");
         let has_histogram =
             hist.join(hlog_file_name(&planned[place], HistogramKind::Latency)).exists();
-        if cut_short.contains(&run) || !has_histogram || !is_there(place) {
+        let cut_short = cut_short.contains(&run) && !is_violation(&summary.header, record);
+        if cut_short || !has_histogram || !is_there(place) {
             break;
         }
         made.push(run);
     }
     Ok(made)
+}
+
+/// Whether a run contradicted itself: then it stays, however it ended.
+fn is_violation(header: &[String], record: &csv::StringRecord) -> bool {
+    ["linearizable", "replicas_agree"].iter().any(|column| {
+        let at = header.iter().position(|name| name == column);
+        at.and_then(|at| record.get(at)) == Some("false")
+    })
 }
 
 /// The runs that a signal, or something that could not be done, ended before their time. A replica that died did not: that

@@ -254,11 +254,14 @@ fn what_is_missing_is_named() {
 fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = [dir.to_owned(), dir.join("hist")]
         .iter()
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .map(|entry| entry.unwrap().path())
+        .flat_map(|folder| fs::read_dir(folder).expect("a file of the test"))
+        .map(|entry| entry.expect("a file of the test").path())
         .filter(|path| path.is_file() && !path.ends_with("manifest.json"))
         .map(|path| {
-            (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())
+            (
+                path.file_name().expect("a file of the test").to_string_lossy().into_owned(),
+                fs::read(&path).expect("a file of the test"),
+            )
         })
         .collect();
     files.sort();
@@ -320,11 +323,14 @@ fn wherever_a_writer_was_killed_the_rest_makes_the_files_whole() {
 /// summary with part of its row at most.
 fn tear(dir: &Path, whole: &Path, run: &RunRecord, torn: u8) {
     for file in ["verdicts.csv", "latency.csv", "replicas.csv", "events.csv", "summary.csv"] {
-        let (path, mut all) = (dir.join(file), fs::read(whole.join(file)).unwrap());
-        let has = usize::try_from(fs::metadata(&path).unwrap().len()).unwrap();
+        let (path, mut all) =
+            (dir.join(file), fs::read(whole.join(file)).expect("a file of the test"));
+        let has = usize::try_from(fs::metadata(&path).expect("a file of the test").len())
+            .expect("a file of the test");
         if file == "summary.csv" {
             // No more than its own row, without the end of its line.
-            let line = all[has..].iter().position(|byte| *byte == b'\n').unwrap();
+            let line =
+                all[has..].iter().position(|byte| *byte == b'\n').expect("a file of the test");
             all.truncate(has + line);
         }
         let to = match torn {
@@ -336,24 +342,30 @@ fn tear(dir: &Path, whole: &Path, run: &RunRecord, torn: u8) {
             _ if file == "summary.csv" => all.len(),
             _ => (all.len() - 1).max(has),
         };
-        fs::write(&path, &all[..to]).unwrap();
+        fs::write(&path, &all[..to]).expect("a file of the test");
     }
     let name = measure::hlog_file_name(&run.identity, measure::HistogramKind::Latency);
-    fs::write(dir.join("hist").join(name), "torn").unwrap();
+    fs::write(dir.join("hist").join(name), "torn").expect("a file of the test");
 }
 
 #[test]
-fn a_run_that_was_interrupted_is_made_again_and_one_in_which_a_replica_died_is_kept() {
-    for (event, expected) in [("interrupted", 1), ("failed", 1), ("died", 2)] {
+fn a_run_that_was_interrupted_is_made_again_unless_it_tells_something() {
+    for (event, agree, expected) in [
+        ("interrupted", true, 1),
+        ("failed", true, 1),
+        ("died", true, 2),
+        ("interrupted", false, 2),
+    ] {
         let root = tempfile::tempdir().unwrap();
         let mut results = ResultsDir::create(root.path(), &manifest("cut"), &swept()).unwrap();
         let mut runs = plan();
+        runs[1].verdict.replicas_agree = Some(agree);
         runs[1].events.push(Event { t_s: 0.7, event: event.to_owned(), detail: String::new() });
         runs[..2].iter().for_each(|run| results.append(run).unwrap());
         let path = results.path().to_owned();
         drop(results);
         let (_, rows) = ResultsDir::resume(&path, &swept(), &planned(), |_| true).unwrap();
-        assert_eq!(rows.len(), expected, "{event}");
+        assert_eq!(rows.len(), expected, "{event}, {agree}");
     }
 }
 
