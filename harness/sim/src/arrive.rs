@@ -15,9 +15,9 @@ use crate::{
     violation::Breach,
 };
 
-/// Chosen: about what one read of each connection brings the real driver. So much is taken in before what it calls for
-/// is sent.
-const DRAIN_MAX: usize = 64;
+/// Chosen: what one read of 128 KiB brings the real driver in short messages; up to 559 a wakeup were measured there, where more
+/// were not under way. So much is taken in before what it calls for is sent.
+const DRAIN_MAX: usize = 4096;
 
 impl<R: Replica, S: Source> Simulation<R, S> {
     /// Something comes to a replica: a crashed one loses it, a paused one keeps it for later, a busy one for when it is

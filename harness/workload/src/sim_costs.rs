@@ -5,18 +5,16 @@ use serde::Serialize;
 use crate::model::{Driver, Workload};
 
 /// The CPU time of a wakeup, however much is taken in and sent in it, in microseconds.
-/// chosen: none apart, since the cost of a message below is a mean that holds its share of the wakeups of replicas under
-/// load; `bench calibrate` tells the two apart on a host that does nothing else.
-pub const CPU_US_PER_WAKEUP: f64 = 0.0;
+/// Source: `bench calibrate` on 2 cores of an Intel Xeon, 2026-11-28, 24 valid runs of three real replicas, values of 16 B to
+/// 16 KiB, one request to 384 under way; the file with its errors is `results/reference/2026-11-28-intel-xeon-2-cores/calibration.toml`. A second run minutes before gave
+/// 20.0, 0.32 and 1.72: a message's cost repeats to a third.
+pub const CPU_US_PER_WAKEUP: f64 = 20.5;
 /// The CPU time of a message, received or sent, beside that of its bytes, in microseconds; a request and a reply are one each.
-/// Source: real replicas under a closed loop with values of 16 B (2 cores of an AMD EPYC): server CPU time over messages,
-/// requests and replies, in and out, was 0.87 µs for Multi-Paxos and 0.85 µs for EPaxos, on a host so busy that a message
-/// took 1.5 times what it does in the committed quickstart run. Without load it is ten times as much, under a pipeline a
-/// third: what is ready together is read, sent and encrypted together, in one wakeup.
-pub const CPU_US_PER_MESSAGE: f64 = 0.6;
+/// Source: as [`CPU_US_PER_WAKEUP`].
+pub const CPU_US_PER_MESSAGE: f64 = 0.237;
 /// The CPU time of a byte, received or sent, in nanoseconds.
-/// Source: the same with values of 4 and 64 KiB: 1.5 to 1.8 ns more per byte, in and out, on that busy host.
-pub const CPU_NS_PER_BYTE: f64 = 1.0;
+/// Source: as [`CPU_US_PER_WAKEUP`].
+pub const CPU_NS_PER_BYTE: f64 = 1.44;
 /// The rate of a network card, in megabit per second; 0 is unlimited.
 /// chosen: the loopback, which real runs use, has no such limit.
 pub const NIC_MBIT_PER_S: f64 = 0.0;

@@ -286,31 +286,34 @@ impl Source for Load {
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
         if self.measuring {
+            let since_ns = self.since_window_ns(now_ns);
             let latencies = &mut self.latencies[replica.index()];
             latencies.commit.record_ns(latency_ns);
-            latencies.series.committed(now_ns - self.window_ns, latency_ns);
+            latencies.series.committed(since_ns, latency_ns);
             latencies.commits_ns.push(latency_ns);
         }
     }
 
     fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64) {
         if self.measuring {
+            let since_ns = self.since_window_ns(now_ns);
             let latencies = &mut self.latencies[replica.index()];
             latencies.execute.record_ns(latency_ns);
-            let now_ns = now_ns - self.window_ns;
-            latencies.series.executed(now_ns, latency_ns, now_ns.saturating_sub(waited_ns));
+            latencies.series.executed(since_ns, latency_ns, since_ns.saturating_sub(waited_ns));
         }
     }
 
     fn on_commit_seen(&mut self, replica: ReplicaId, now_ns: u64) {
         if self.measuring {
-            self.latencies[replica.index()].series.commit_seen(now_ns - self.window_ns);
+            let since_ns = self.since_window_ns(now_ns);
+            self.latencies[replica.index()].series.commit_seen(since_ns);
         }
     }
 
     fn on_execution_seen(&mut self, replica: ReplicaId, now_ns: u64) {
         if self.measuring {
-            self.latencies[replica.index()].series.execution_seen(now_ns - self.window_ns);
+            let since_ns = self.since_window_ns(now_ns);
+            self.latencies[replica.index()].series.execution_seen(since_ns);
         }
     }
 
