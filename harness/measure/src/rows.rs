@@ -60,6 +60,13 @@ pub struct SummaryRow {
     pub checked: Option<Checked>,
 }
 
+impl SummaryRow {
+    /// Did the run contradict itself?
+    pub fn is_violation(&self) -> bool {
+        self.linearizable == Linearizable::False || self.replicas_agree == Some(false)
+    }
+}
+
 /// The columns of `summary.csv` that say how much of the history was checked, as the fields of [`Checked`].
 pub const CHECKED_COLUMNS: [&str; 5] =
     ["checked_operations", "checked_reads", "checked_keys", "history_operations", "history_keys"];

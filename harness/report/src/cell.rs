@@ -1,6 +1,6 @@
 //! One protocol at one point: its repetitions, which of them count, and the figures over them.
 
-use measure::{Linearizable, ReplicaRow, Role, SummaryRow};
+use measure::{ReplicaRow, Role, SummaryRow};
 
 use crate::numbers::Spread;
 use crate::results::Results;
@@ -57,7 +57,7 @@ impl Results {
     pub(crate) fn cell(&self, point: &str, protocol: &str) -> Option<Cell<'_>> {
         let all = self.summary.iter().filter(|row| row.point == point && row.protocol == protocol);
         let (valid, not_valid): (Vec<_>, Vec<_>) = all.partition(|row| quotable(row));
-        let violation = not_valid.iter().any(|row| is_violation(row));
+        let violation = not_valid.iter().any(|row| row.is_violation());
         let (runs, valid_runs) = (valid.len() + not_valid.len(), valid.len());
         let rows = if valid.is_empty() { not_valid } else { valid };
         (runs > 0).then_some(Cell { rows, runs, valid_runs, violation })
@@ -148,12 +148,7 @@ pub(crate) fn peer_messages(row: &ReplicaRow) -> f64 {
 
 /// Whether a run's figures may be quoted.
 pub(crate) fn quotable(row: &SummaryRow) -> bool {
-    row.valid && !is_violation(row)
-}
-
-/// Whether a run contradicted itself.
-pub(crate) fn is_violation(row: &SummaryRow) -> bool {
-    row.linearizable == Linearizable::False || row.replicas_agree == Some(false)
+    row.valid && !row.is_violation()
 }
 
 /// A replica's figure over the mean of all replicas' figures.

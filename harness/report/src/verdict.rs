@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use measure::{Checked, Linearizable, SummaryRow};
 
-use crate::cell::{is_violation, quotable};
+use crate::cell::quotable;
 use crate::numbers::{grouped, spread_name};
 use crate::results::Results;
 use crate::table::fold;
@@ -31,7 +31,7 @@ impl Grade {
 
     /// The grade of one run.
     pub(crate) fn of_run(row: &SummaryRow) -> Self {
-        match (is_violation(row), quotable(row)) {
+        match (row.is_violation(), quotable(row)) {
             (true, _) => Self::Violation,
             (false, true) => Self::Valid,
             (false, false) => Self::NotValid,

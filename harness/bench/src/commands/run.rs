@@ -6,7 +6,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use measure::{FormulaRow, Linearizable, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
+use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
 use node::identity;
 use report::Style;
 use tokio::runtime::{Builder, LocalOptions};
@@ -186,11 +186,9 @@ impl Tried {
 
     /// The same of a run that was made before.
     fn count_made(&mut self, row: &SummaryRow) {
-        let is_violation =
-            row.linearizable == Linearizable::False || row.replicas_agree == Some(false);
         self.recorded += 1;
         self.not_valid += u32::from(!row.valid);
-        self.violations += u32::from(is_violation);
+        self.violations += u32::from(row.is_violation());
     }
 
     /// How the program ends: the gravest of it.

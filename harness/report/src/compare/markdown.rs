@@ -3,19 +3,20 @@
 use std::fmt::Write;
 
 use super::{Compared, Judgement, noise};
+use crate::markdown::escape;
 use crate::numbers::NONE;
 use crate::plot::display_name;
 
 impl Compared {
     /// The comparison as GitHub's Markdown.
     pub fn markdown(&self) -> String {
-        let mut text = format!("**{}**\n\n", escaped(&self.counts()));
+        let mut text = format!("**{}**\n\n", escape(&self.counts()));
         for (name, side) in [("A", &self.a), ("B", &self.b)] {
             let what = format!("{} · {} · {}", side.dir.display(), side.origin, side.commit());
-            let _ = writeln!(text, "* {name}: {}: {}", escaped(&what), escaped(&side.verdict));
+            let _ = writeln!(text, "* {name}: {}: {}", escape(&what), escape(&side.verdict));
         }
         for warning in self.warnings() {
-            let _ = writeln!(text, "* **{}**", escaped(&warning));
+            let _ = writeln!(text, "* **{}**", escape(&warning));
         }
         text.push_str(
             "\n| protocol | point | figure | A | B | change | interval | noise | verdict | runs A / B |\n\
@@ -39,7 +40,7 @@ impl Compared {
                     words.to_owned(),
                     case.verdicts(),
                 ]
-                .map(|cell| escaped(&cell));
+                .map(|cell| escape(&cell));
                 let mut row = cells.join(" | ");
                 if line.judgement != Judgement::WithinNoise {
                     row = row.replacen(&format!("| {words} |"), &format!("| **{words}** |"), 1);
@@ -47,19 +48,7 @@ impl Compared {
                 let _ = writeln!(text, "| {row} |");
             }
         }
-        let _ = writeln!(text, "\n{}", escaped(&noise::key()));
+        let _ = writeln!(text, "\n{}", escape(&noise::key()));
         text
     }
-}
-
-/// Text in which nothing is markup.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::new();
-    for c in text.chars() {
-        if matches!(c, '|' | '*' | '_' | '`' | '<' | '~' | '[' | ']' | '\\') {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
 }

@@ -231,7 +231,7 @@ impl Side {
             driver: results.summary[0].driver.clone(),
             origin: results.origin_text(),
             verdict: results.verdict_text(),
-            violation: results.summary.iter().any(crate::cell::is_violation),
+            violation: results.summary.iter().any(SummaryRow::is_violation),
             manifest: results.manifest,
         }
     }
