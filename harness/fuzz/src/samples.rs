@@ -385,6 +385,7 @@ fn control_requests() -> Vec<ControlRequest> {
         ControlRequest::Network(NetworkChange::Slow { factor: 4.0 }),
         ControlRequest::Links,
         ControlRequest::Shutdown,
+        ControlRequest::EndMeasuring,
     ]
 }
 

@@ -1,7 +1,7 @@
 //! From a record to its rows: the one place where a figure in a file is computed.
 
-use crate::histogram::Histogram;
 use crate::network::{NetworkReport, NetworkRow};
+use crate::population::Bound;
 use crate::replica::ReplicaReport;
 use crate::rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
 use crate::run::{OperationRecord, RunRecord, RunRows};
@@ -29,6 +29,7 @@ impl RunRecord {
         let id = &self.identity;
         let OperationRecord { latency, service } = self.merged();
         let (commit, execute) = (self.merged_commit(), self.merged_execute());
+        let mut bounds = Bounds::default();
         SummaryRow {
             protocol: id.protocol.clone(),
             driver: id.driver.clone(),
@@ -50,21 +51,26 @@ impl RunRecord {
             client_cpu_s: self.client_cpu_s.map(rounded),
             ops_per_cpu_s: self.ops_per_cpu_s(),
             fast_path_ratio: self.fast_path_ratio(),
-            latency_us_mean: latency.mean_us().map(rounded),
-            latency_us_p50: percentile(&latency, 50.0),
-            latency_us_p90: percentile(&latency, 90.0),
-            latency_us_p99: percentile(&latency, 99.0),
-            latency_us_p999: percentile(&latency, 99.9),
-            latency_us_max: latency.max_us().map(rounded),
-            service_us_p50: percentile(&service, 50.0),
-            service_us_p99: percentile(&service, 99.0),
-            commit_us_p50: percentile(&commit, 50.0),
-            commit_us_p99: percentile(&commit, 99.0),
-            execute_us_p50: percentile(&execute, 50.0),
-            execute_us_p99: percentile(&execute, 99.0),
+            latency_us_mean: bounds.of("latency_us_mean", latency.mean_us()),
+            latency_us_p50: bounds.of("latency_us_p50", latency.percentile_us(50.0)),
+            latency_us_p90: bounds.of("latency_us_p90", latency.percentile_us(90.0)),
+            latency_us_p99: bounds.of("latency_us_p99", latency.percentile_us(99.0)),
+            latency_us_p999: bounds.of("latency_us_p999", latency.percentile_us(99.9)),
+            latency_us_max: bounds.of("latency_us_max", latency.max_us()),
+            service_us_p50: bounds.of("service_us_p50", service.percentile_us(50.0)),
+            service_us_p99: bounds.of("service_us_p99", service.percentile_us(99.0)),
+            commit_us_p50: bounds.of("commit_us_p50", commit.percentile_us(50.0)),
+            commit_us_p99: bounds.of("commit_us_p99", commit.percentile_us(99.0)),
+            execute_us_p50: bounds.of("execute_us_p50", execute.percentile_us(50.0)),
+            execute_us_p99: bounds.of("execute_us_p99", execute.percentile_us(99.0)),
             valid: self.verdict.valid,
             linearizable: self.verdict.linearizable,
             replicas_agree: self.verdict.replicas_agree,
+            due: Some(latency.len()),
+            censored: Some(latency.censored()),
+            generator_lag_us_p99: (self.generator_lag.as_ref())
+                .and_then(|lag| bounds.of("generator_lag_us_p99", lag.percentile_us(99.0))),
+            at_least: bounds.text(),
             swept: id.swept.clone(),
             checked: self.verdict.checked,
         }
@@ -88,35 +94,27 @@ impl RunRecord {
 
     fn latency_rows(&self) -> Vec<LatencyRow> {
         let mut rows = Vec::new();
-        let mut everywhere = [OperationRecord::default(), OperationRecord::default()];
+        let mut everywhere = [(); 3].map(|()| OperationRecord::default());
         for site in &self.sites {
-            everywhere[0].merge(&site.reads);
-            everywhere[1].merge(&site.writes);
-            rows.extend(self.latency_rows_of(&site.site, &site.reads, &site.writes));
+            let of_site = [&site.reads, &site.writes, &site.all()];
+            everywhere.iter_mut().zip(of_site).for_each(|(sum, of_site)| sum.merge(of_site));
+            rows.extend(self.latency_rows_of(&site.site, of_site));
         }
-        let [reads, writes] = everywhere;
-        rows.extend(self.latency_rows_of(ALL, &reads, &writes));
+        rows.extend(self.latency_rows_of(ALL, everywhere.each_ref()));
         rows
     }
 
-    fn latency_rows_of(
-        &self,
-        site: &str,
-        reads: &OperationRecord,
-        writes: &OperationRecord,
-    ) -> [LatencyRow; 3] {
-        let mut all = reads.clone();
-        all.merge(writes);
-        [
-            self.latency_row(site, "read", reads),
-            self.latency_row(site, "write", writes),
-            self.latency_row(site, ALL, &all),
-        ]
+    /// Rows of reads, writes, and all.
+    fn latency_rows_of(&self, site: &str, records: [&OperationRecord; 3]) -> [LatencyRow; 3] {
+        let [reads, writes, all] = records;
+        [("read", reads), ("write", writes), (ALL, all)]
+            .map(|(operation, record)| self.latency_row(site, operation, record))
     }
 
     fn latency_row(&self, site: &str, operation: &str, record: &OperationRecord) -> LatencyRow {
         let id = &self.identity;
         let OperationRecord { latency, service } = record;
+        let mut bounds = Bounds::default();
         LatencyRow {
             protocol: id.protocol.clone(),
             driver: id.driver.clone(),
@@ -125,14 +123,16 @@ impl RunRecord {
             site: site.to_owned(),
             operation: operation.to_owned(),
             count: latency.len(),
-            latency_us_mean: latency.mean_us().map(rounded),
-            latency_us_p50: percentile(latency, 50.0),
-            latency_us_p90: percentile(latency, 90.0),
-            latency_us_p99: percentile(latency, 99.0),
-            latency_us_p999: percentile(latency, 99.9),
-            latency_us_max: latency.max_us().map(rounded),
-            service_us_p50: percentile(service, 50.0),
-            service_us_p99: percentile(service, 99.0),
+            latency_us_mean: bounds.of("latency_us_mean", latency.mean_us()),
+            latency_us_p50: bounds.of("latency_us_p50", latency.percentile_us(50.0)),
+            latency_us_p90: bounds.of("latency_us_p90", latency.percentile_us(90.0)),
+            latency_us_p99: bounds.of("latency_us_p99", latency.percentile_us(99.0)),
+            latency_us_p999: bounds.of("latency_us_p999", latency.percentile_us(99.9)),
+            latency_us_max: bounds.of("latency_us_max", latency.max_us()),
+            service_us_p50: bounds.of("service_us_p50", service.percentile_us(50.0)),
+            service_us_p99: bounds.of("service_us_p99", service.percentile_us(99.0)),
+            censored: Some(latency.censored()),
+            at_least: bounds.text(),
         }
     }
 
@@ -143,6 +143,8 @@ impl RunRecord {
         let with_fast_path = |count: u64| self.has_fast_path.then_some(count);
         #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
         let cpu_s = report.cpu_ns.map(|cpu_ns| rounded(cpu_ns as f64 / 1e9));
+        let (commit, execute) = (&report.commit, &report.execute);
+        let mut bounds = Bounds::default();
         ReplicaRow {
             protocol: id.protocol.clone(),
             driver: id.driver.clone(),
@@ -167,14 +169,15 @@ impl RunRecord {
             commits_slow: with_fast_path(counters.commits_slow),
             commits_recovered: with_fast_path(counters.commits_recovered),
             component_commands_max: with_fast_path(counters.component_commands_max),
-            commit_us_p50: percentile(&report.commit, 50.0),
-            commit_us_p99: percentile(&report.commit, 99.0),
-            execute_us_p50: percentile(&report.execute, 50.0),
-            execute_us_p99: percentile(&report.execute, 99.0),
+            commit_us_p50: bounds.of("commit_us_p50", commit.percentile_us(50.0)),
+            commit_us_p99: bounds.of("commit_us_p99", commit.percentile_us(99.0)),
+            execute_us_p50: bounds.of("execute_us_p50", execute.percentile_us(50.0)),
+            execute_us_p99: bounds.of("execute_us_p99", execute.percentile_us(99.0)),
             records_written: with_log(counters.records_written),
             record_bytes_written: with_log(counters.record_bytes_written),
             records_per_write: counters.records_per_write().map(rounded),
             wakeups: Some(counters.queue_depth_samples),
+            at_least: bounds.text(),
         }
     }
 
@@ -207,6 +210,8 @@ impl RunRecord {
             .map(|(index, (bucket, at))| {
                 let figures = bucket.figures();
                 let (commit, execute) = (at.commit(), at.execute());
+                let mut bounds = Bounds::default();
+                let place = usize::try_from(index).expect("as many rows as buckets");
                 TimeseriesRow {
                     protocol: id.protocol.clone(),
                     driver: id.driver.clone(),
@@ -216,17 +221,19 @@ impl RunRecord {
                     site: site.to_owned(),
                     operations: figures.operations,
                     errors: figures.errors,
-                    latency_us_p50: figures.latency_us_p50.map(rounded),
-                    latency_us_p99: figures.latency_us_p99.map(rounded),
+                    latency_us_p50: bounds.of("latency_us_p50", figures.latency_us_p50),
+                    latency_us_p99: bounds.of("latency_us_p99", figures.latency_us_p99),
                     commits: Some(commit.len()),
                     executions: Some(execute.len()),
-                    commit_us_p50: percentile(&commit, 50.0),
-                    commit_us_p99: percentile(&commit, 99.0),
-                    execute_us_p50: percentile(&execute, 50.0),
-                    execute_us_p99: percentile(&execute, 99.0),
-                    latency_us_max: figures.latency_us_max.map(rounded),
+                    commit_us_p50: commit.percentile_us(50.0).map(rounded),
+                    commit_us_p99: commit.percentile_us(99.0).map(rounded),
+                    execute_us_p50: execute.percentile_us(50.0).map(rounded),
+                    execute_us_p99: execute.percentile_us(99.0).map(rounded),
+                    latency_us_max: bounds.of("latency_us_max", figures.latency_us_max),
                     commit_us_max: commit.max_us().map(rounded),
                     execute_us_max: execute.max_us().map(rounded),
+                    width_ms: Some(rounded(timeline.width_ms(place))),
+                    at_least: bounds.text(),
                 }
             })
             .collect()
@@ -273,8 +280,23 @@ impl RunRecord {
     }
 }
 
-fn percentile(histogram: &Histogram, percentile: f64) -> Option<f64> {
-    histogram.percentile_us(percentile).map(rounded)
+/// The columns of a row that are lower bounds.
+#[derive(Debug, Default)]
+struct Bounds(Vec<&'static str>);
+
+impl Bounds {
+    /// The figure for `column`, which is noted if it is a lower bound.
+    fn of(&mut self, column: &'static str, figure: Option<Bound>) -> Option<f64> {
+        let Bound { us, at_least } = figure?;
+        if at_least {
+            self.0.push(column);
+        }
+        Some(rounded(us))
+    }
+
+    fn text(self) -> String {
+        self.0.join(" ")
+    }
 }
 
 /// Three decimals: more would pretend to a precision that no clock here has.

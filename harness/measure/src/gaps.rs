@@ -199,7 +199,7 @@ mod tests {
     /// A second at one site and two replicas, with an event of each kind at each of these milliseconds.
     fn run(replies_ms: &[u64], replicas_ms: [&[u64]; 2], events: Vec<Event>) -> RunRecord {
         let mut site = SiteRecord::new("0", Duration::from_secs(1));
-        replies_ms.iter().for_each(|at_ms| site.record(at_ms * MS, false, MS, MS));
+        replies_ms.iter().for_each(|at_ms| site.answer(at_ms * MS));
         let report = |(replica, times_ms): (u32, &[u64])| {
             let mut recorder = SeriesRecorder::default();
             for at_ms in times_ms {
@@ -216,6 +216,7 @@ mod tests {
             started: SystemTime::UNIX_EPOCH,
             elapsed: Duration::from_secs(1),
             offered_ops_per_s: None,
+            generator_lag: None,
             has_fast_path: false,
             replies: site.replies.clone(),
             sites: vec![site, SiteRecord::new("1", Duration::from_secs(1))],

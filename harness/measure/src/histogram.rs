@@ -92,6 +92,11 @@ impl Histogram {
         (!self.is_empty()).then(|| micros(self.counts.max()))
     }
 
+    /// The smallest value in µs; `None` when empty.
+    pub(crate) fn min_us(&self) -> Option<f64> {
+        (!self.is_empty()).then(|| micros(self.counts.min()))
+    }
+
     /// The distribution as (quantile, latency in µs), evenly spaced on the axis `log10(1 / (1 − quantile))`, twenty
     /// points per decade, as far into the tail as the samples support.
     pub fn distribution_us(&self) -> Vec<(f64, f64)> {

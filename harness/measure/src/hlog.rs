@@ -22,8 +22,11 @@ use crate::run::Identity;
 /// What a histogram measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistogramKind {
-    /// At the client, from the intended send to the reply.
+    /// At the client, from the time at which a request was due to the reply. What was never answered counts as long as it was
+    /// waited for.
     Latency,
+    /// Those among the latencies that are lower bounds: what was never answered, and how long it was waited for.
+    Censored,
     /// At the client, from the actual send to the reply.
     Service,
     /// At the replica asked, from the proposal to the commit.
@@ -37,6 +40,7 @@ impl HistogramKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Latency => "latency",
+            Self::Censored => "censored",
             Self::Service => "service",
             Self::Commit => "commit",
             Self::Execute => "execute",

@@ -9,6 +9,7 @@
 //! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
 
 mod bootstrap;
+mod cgroup;
 mod derive;
 mod error;
 mod files;
@@ -20,6 +21,7 @@ mod host;
 mod kept;
 mod manifest;
 mod network;
+mod population;
 mod replica;
 mod results;
 mod rows;
@@ -40,13 +42,14 @@ pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
 pub use manifest::{Git, Manifest, Resumed, Versions};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
+pub use population::{Bound, Population};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};
 pub use rows::{
     ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, LoadModelRow,
     ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
-pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord};
+pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord, Timed};
 pub use series::{Series, SeriesRecorder};
 pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};

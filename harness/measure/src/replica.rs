@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::{DecodeError, Histogram};
+use crate::histogram::DecodeError;
 use crate::network::NetworkReport;
+use crate::population::Population;
 use crate::series::Series;
 
 /// A replica's part in its protocol, as the replica itself sees it.
@@ -85,10 +86,11 @@ pub struct ReplicaReport {
     pub cpu_ns: Option<u64>,
     /// Resident memory in bytes now; `None` where it is not known.
     pub rss_bytes: Option<u64>,
-    /// From the proposal entering this replica to its commit here.
-    pub commit: Histogram,
-    /// From the proposal entering this replica to its execution here.
-    pub execute: Histogram,
+    /// From a request entering this replica in the measured time to its commit here, which may come later. What is not
+    /// committed is censored at the moment of the report.
+    pub commit: Population,
+    /// From the same requests entering this replica to their execution here.
+    pub execute: Population,
     /// Both over time, since the replica was told to begin measuring.
     pub series: Series,
     /// Digests of the state, meaningful when the cluster is at rest.

@@ -12,11 +12,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::MeasureError;
 use crate::files::{RunKey, Table, columns, read_summary, run_of, whole_rows};
-use crate::histogram::Histogram;
 use crate::hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog};
 use crate::kept::{KeptRow, RecoveryRow};
 use crate::manifest::Manifest;
 use crate::network::NetworkRow;
+use crate::population::Population;
 use crate::rows::{
     CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
@@ -61,7 +61,7 @@ struct Distribution {
 #[derive(Debug, Default)]
 struct Merged {
     repetitions: u32,
-    latency: Histogram,
+    latency: Population,
 }
 
 impl ResultsDir {
@@ -137,9 +137,9 @@ impl ResultsDir {
         };
         let rows = read_summary(dir)?;
         for (row, identity) in rows.iter().zip(planned) {
-            let file = hlog_file_name(identity, HistogramKind::Latency);
-            let latency = read_hlog(&dir.join("hist").join(file))?;
-            results.add_distribution(identity, row.valid, &latency);
+            let read = |kind| read_hlog(&dir.join("hist").join(hlog_file_name(identity, kind)));
+            let (known, censored) = (read(HistogramKind::Latency)?, read(HistogramKind::Censored)?);
+            results.add_distribution(identity, row.valid, &Population::of(known, censored));
         }
         results.write_cdf()?;
         Ok((results, rows))
@@ -188,10 +188,11 @@ impl ResultsDir {
     fn write_histograms(&self, run: &RunRecord) -> Result<(), MeasureError> {
         let merged = run.merged();
         for (kind, histogram) in [
-            (HistogramKind::Latency, &merged.latency),
-            (HistogramKind::Service, &merged.service),
-            (HistogramKind::Commit, &run.merged_commit()),
-            (HistogramKind::Execute, &run.merged_execute()),
+            (HistogramKind::Latency, merged.latency.known()),
+            (HistogramKind::Censored, merged.latency.lower_bounds()),
+            (HistogramKind::Service, merged.service.known()),
+            (HistogramKind::Commit, run.merged_commit().known()),
+            (HistogramKind::Execute, run.merged_execute().known()),
         ] {
             let path = self.path.join("hist").join(hlog_file_name(&run.identity, kind));
             write_hlog(&path, &run.identity, kind, run.started, run.elapsed, histogram)?;
@@ -199,7 +200,7 @@ impl ResultsDir {
         Ok(())
     }
 
-    fn add_distribution(&mut self, identity: &Identity, valid: bool, latency: &Histogram) {
+    fn add_distribution(&mut self, identity: &Identity, valid: bool, latency: &Population) {
         let Identity { protocol, driver, point, .. } = identity.clone();
         let distribution = self.distributions.entry((point, protocol, driver)).or_default();
         let merged = if valid { &mut distribution.valid } else { &mut distribution.not_valid };
@@ -231,14 +232,15 @@ impl Distribution {
             .latency
             .distribution_us()
             .into_iter()
-            .map(|(quantile, latency_us)| CdfRow {
+            .map(|(quantile, latency)| CdfRow {
                 protocol: protocol.to_owned(),
                 driver: driver.to_owned(),
                 point: point.to_owned(),
                 repetitions: merged.repetitions,
                 valid,
                 quantile: (quantile * 1e9).round() / 1e9,
-                latency_us,
+                latency_us: latency.us,
+                at_least: latency.at_least,
             })
             .collect()
     }
@@ -265,8 +267,9 @@ fn made(
             return Err(MeasureError::new(&path, what));
         };
         let hist = dir.join("hist");
-        let has_histogram =
-            hist.join(hlog_file_name(&planned[place], HistogramKind::Latency)).exists();
+        let has_histogram = [HistogramKind::Latency, HistogramKind::Censored]
+            .into_iter()
+            .all(|kind| hist.join(hlog_file_name(&planned[place], kind)).exists());
         let cut_short = cut_short.contains(&run) && !is_violation(&summary.header, record);
         if cut_short || !has_histogram || !is_there(place) {
             break;

@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::CsvRow;
 use crate::replica::Role;
+use crate::timeline::BUCKET_MS;
 use crate::verdict::{Checked, Linearizable, Severity};
 
 /// The site or operation of a row that covers all of them.
 pub const ALL: &str = "all";
 
-/// A row of `summary.csv`: one run.
+/// A row of `summary.csv`: one run. `operations` were answered in the measured time, the latencies are of the `due` ones,
+/// of which `censored` were never answered. `at_least` lists the columns of this row that are lower bounds, separated by
+/// spaces. Results of older versions do not have the last four, and their latencies are of what was answered in time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(
     missing_docs,
@@ -52,6 +55,14 @@ pub struct SummaryRow {
     pub valid: bool,
     pub linearizable: Linearizable,
     pub replicas_agree: Option<bool>,
+    #[serde(default)]
+    pub due: Option<u64>,
+    #[serde(default)]
+    pub censored: Option<u64>,
+    #[serde(default)]
+    pub generator_lag_us_p99: Option<f64>,
+    #[serde(default)]
+    pub at_least: String,
     /// The swept keys that have no column above, with their values; they follow as columns of their own.
     #[serde(skip)]
     pub swept: Vec<(String, String)>,
@@ -61,17 +72,28 @@ pub struct SummaryRow {
 }
 
 impl SummaryRow {
+    /// Is the figure in this column a lower bound?
+    pub fn is_at_least(&self, column: &str) -> bool {
+        lists(&self.at_least, column)
+    }
+
     /// Did the run contradict itself?
     pub fn is_violation(&self) -> bool {
         self.linearizable == Linearizable::False || self.replicas_agree == Some(false)
     }
 }
 
+/// Is `column` among those of `at_least`?
+fn lists(at_least: &str, column: &str) -> bool {
+    at_least.split(' ').any(|listed| listed == column)
+}
+
 /// The columns of `summary.csv` that say how much of the history was checked, as the fields of [`Checked`].
 pub const CHECKED_COLUMNS: [&str; 5] =
     ["checked_operations", "checked_reads", "checked_keys", "history_operations", "history_keys"];
 
-/// A row of `latency.csv`: one site and kind of operation of one run. `site` and `operation` may be [`ALL`].
+/// A row of `latency.csv`: one site and kind of operation of one run. `site` and `operation` may be [`ALL`]. `count` were due
+/// in the measured time, of which `censored` were never answered; `at_least` lists the columns that are lower bounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct LatencyRow {
@@ -90,12 +112,16 @@ pub struct LatencyRow {
     pub latency_us_max: Option<f64>,
     pub service_us_p50: Option<f64>,
     pub service_us_p99: Option<f64>,
+    #[serde(default)]
+    pub censored: Option<u64>,
+    #[serde(default)]
+    pub at_least: String,
 }
 
 /// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
 /// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
-/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for. Results of
-/// older versions do not have these.
+/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for. `at_least`
+/// lists the columns that are lower bounds. Results of older versions do not have these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
 pub struct ReplicaRow {
@@ -134,11 +160,15 @@ pub struct ReplicaRow {
     pub records_per_write: Option<f64>,
     #[serde(default)]
     pub wakeups: Option<u64>,
+    #[serde(default)]
+    pub at_least: String,
 }
 
-/// A row of `timeseries.csv`: 100 ms of one site (or of [`ALL`]), from `t_ms` after the start of measuring. Operations are
-/// those that the site's clients saw answered; commits and executions are of requests that were asked of the site's
-/// replica. Results of older versions lack the latter, and the largest latencies.
+/// A row of `timeseries.csv`: `width_ms` of one site (or of [`ALL`]), from `t_ms` after the start of measuring; 100 ms, but for
+/// what is left for the last row. `operations` are those that the site's clients saw answered then; `errors` and latencies
+/// are of the requests that were due then. Commits and executions, and their latencies, are of those that happened then, of
+/// requests that were asked of the site's replica. `at_least` lists the columns that are lower bounds. Results of older
+/// versions lack commits, executions, largest latencies, widths and bounds, and have latencies of what was answered then.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct TimeseriesRow {
@@ -170,6 +200,22 @@ pub struct TimeseriesRow {
     pub commit_us_max: Option<f64>,
     #[serde(default)]
     pub execute_us_max: Option<f64>,
+    #[serde(default)]
+    pub width_ms: Option<f64>,
+    #[serde(default)]
+    pub at_least: String,
+}
+
+impl TimeseriesRow {
+    /// How long the row's time is, in seconds.
+    pub fn width_s(&self) -> f64 {
+        self.width_ms.unwrap_or(BUCKET_MS as f64) / 1e3
+    }
+
+    /// Is the figure in this column a lower bound?
+    pub fn is_at_least(&self, column: &str) -> bool {
+        lists(&self.at_least, column)
+    }
 }
 
 /// A row of `gaps.csv`: the longest silence after a fault, which answers for it until `until_s`. `what` is of what:
@@ -222,7 +268,8 @@ pub struct VerdictRow {
 }
 
 /// A row of `cdf.csv`: a point of the latency distribution of all repetitions of a protocol at a point, merged.
-/// `repetitions` of them were, all valid; runs that are not valid are left out unless there are no others.
+/// `repetitions` of them were, all valid; runs that are not valid are left out unless there are no others. `at_least` tells
+/// that the latency is a lower bound.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct CdfRow {
@@ -233,6 +280,8 @@ pub struct CdfRow {
     pub valid: bool,
     pub quantile: f64,
     pub latency_us: f64,
+    #[serde(default)]
+    pub at_least: bool,
 }
 
 /// A row of `formulas.csv`: the commits of commands that came in at a site, in a simulation between known sites, beside
@@ -278,14 +327,16 @@ pub struct LoadModelRow {
 
 impl CsvRow for SummaryRow {
     const FILE: &'static str = "summary.csv";
+    const NEWER: &'static [&'static str] = &["due", "censored", "generator_lag_us_p99", "at_least"];
 }
 impl CsvRow for LatencyRow {
     const FILE: &'static str = "latency.csv";
+    const NEWER: &'static [&'static str] = &["censored", "at_least"];
 }
 impl CsvRow for ReplicaRow {
     const FILE: &'static str = "replicas.csv";
     const NEWER: &'static [&'static str] =
-        &["records_written", "record_bytes_written", "records_per_write", "wakeups"];
+        &["records_written", "record_bytes_written", "records_per_write", "wakeups", "at_least"];
 }
 impl CsvRow for TimeseriesRow {
     const FILE: &'static str = "timeseries.csv";
@@ -299,6 +350,8 @@ impl CsvRow for TimeseriesRow {
         "latency_us_max",
         "commit_us_max",
         "execute_us_max",
+        "width_ms",
+        "at_least",
     ];
 }
 impl CsvRow for GapRow {
@@ -318,4 +371,5 @@ impl CsvRow for LoadModelRow {
 }
 impl CsvRow for CdfRow {
     const FILE: &'static str = "cdf.csv";
+    const NEWER: &'static [&'static str] = &["at_least"];
 }

@@ -3,16 +3,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::histogram::Histogram;
 use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
 use crate::network::{NetworkReport, NetworkRow};
+use crate::population::{Bound, Population};
 use crate::replica::ReplicaReport;
 use crate::rows::{
     EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
 use crate::silence::Silences;
 use crate::timeline::Timeline;
-use crate::verdict::{LoadMode, Verdict};
+use crate::verdict::{LoadMode, RunFacts, Verdict};
 
 /// Which run this is: protocol × point × repetition, and the workload's values at that point.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,13 +44,13 @@ pub struct Identity {
     pub swept: Vec<(String, String)>,
 }
 
-/// Latencies of one kind of operation. The number of operations is the number of samples.
+/// Latencies of one kind of operation: of all that were due in the measured time, answered or not.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OperationRecord {
-    /// From the intended send to the reply.
-    pub latency: Histogram,
+    /// From the time at which the request was due to the reply. In closed and pipelined loops it is due when it is sent.
+    pub latency: Population,
     /// From the actual send to the reply. Equal to `latency` but in an open loop.
-    pub service: Histogram,
+    pub service: Population,
 }
 
 /// What the clients of one site saw, warm-up excluded.
@@ -58,18 +58,34 @@ pub struct OperationRecord {
 pub struct SiteRecord {
     /// The site's name.
     pub site: String,
-    /// Reads that were answered.
+    /// Reads that were due in the measured time.
     pub reads: OperationRecord,
-    /// Writes that were answered.
+    /// Writes that were due in the measured time.
     pub writes: OperationRecord,
-    /// Operations that certainly failed.
+    /// What was due and never sent, so that nobody knows whether it would have been a read; without a service time.
+    pub unsent: OperationRecord,
+    /// Operations that were answered in the measured time, whenever they were due: the throughput.
+    pub answered: u64,
+    /// Operations due in the measured time that were refused.
     pub errors: u64,
-    /// Operations whose outcome is not known: a timeout, a lost connection.
+    /// Operations due in the measured time that were never answered: nobody knows their outcome.
     pub unknown: u64,
     /// The same over time.
     pub timeline: Timeline,
     /// When nothing was answered.
     pub replies: Silences,
+}
+
+/// A request that was due in the measured time, as far as its time is known. Times are in nanoseconds since the start of
+/// measuring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timed {
+    /// When it was due.
+    pub due_ns: u64,
+    /// When it was sent first.
+    pub sent_ns: u64,
+    /// When it was answered, refused or given up.
+    pub ended_ns: u64,
 }
 
 /// A fault, or whatever else happened during a run.
@@ -94,6 +110,8 @@ pub struct RunRecord {
     pub elapsed: Duration,
     /// The open loop's schedule over the measured time, operations per second; `None` in other modes.
     pub offered_ops_per_s: Option<f64>,
+    /// How late an open loop's requests left that were due in the measured time; `None` in other modes.
+    pub generator_lag: Option<Population>,
     /// Whether the protocol has a fast path; without one the fast-path figures have no meaning and stay empty.
     pub has_fast_path: bool,
     /// What the clients saw, per site; the site at each place is that of the replica with this number.
@@ -147,12 +165,6 @@ pub struct RunRows {
 }
 
 impl OperationRecord {
-    /// Counts one answered operation.
-    pub fn record_ns(&mut self, latency_ns: u64, service_ns: u64) {
-        self.latency.record_ns(latency_ns);
-        self.service.record_ns(service_ns);
-    }
-
     /// Adds every sample of `other`.
     pub fn merge(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
@@ -167,6 +179,8 @@ impl SiteRecord {
             site: site.to_owned(),
             reads: OperationRecord::default(),
             writes: OperationRecord::default(),
+            unsent: OperationRecord::default(),
+            answered: 0,
             errors: 0,
             unknown: 0,
             timeline: Timeline::new(duration),
@@ -174,32 +188,59 @@ impl SiteRecord {
         }
     }
 
-    /// Counts an operation that was answered `at_ns` after the start of measuring.
-    pub fn record(&mut self, at_ns: u64, is_read: bool, latency_ns: u64, service_ns: u64) {
-        let operation = if is_read { &mut self.reads } else { &mut self.writes };
-        operation.record_ns(latency_ns, service_ns);
-        self.timeline.record(at_ns, latency_ns);
+    /// Counts an operation that was answered `at_ns` after the start of measuring, whenever it was due.
+    pub fn answer(&mut self, at_ns: u64) {
+        self.answered += 1;
+        self.timeline.answer(at_ns);
         self.replies.mark(at_ns);
     }
 
-    /// Counts an operation that certainly failed, as seen `at_ns` after the start of measuring.
-    pub fn record_error(&mut self, at_ns: u64) {
+    /// Takes down how long a request took that was due in the measured time and was answered.
+    pub fn record(&mut self, is_read: bool, times: Timed) {
+        let Timed { due_ns, sent_ns, ended_ns } = times;
+        let operation = self.operation(is_read);
+        operation.latency.record_ns(ended_ns - due_ns);
+        operation.service.record_ns(ended_ns - sent_ns);
+        self.timeline.record(due_ns, ended_ns - due_ns);
+    }
+
+    /// Takes down a request that was due in the measured time and was refused.
+    pub fn record_error(&mut self, is_read: bool, times: Timed) {
         self.errors += 1;
-        self.timeline.record_error(at_ns);
+        self.censor(is_read, times);
     }
 
-    /// Counts an operation whose outcome is not known, given up `at_ns` after the start of measuring. Over time it
-    /// counts as an error.
-    pub fn record_unknown(&mut self, at_ns: u64) {
+    /// Takes down a request that was due in the measured time and was waited for until `times.ended_ns`, without an answer.
+    pub fn record_unknown(&mut self, is_read: bool, times: Timed) {
         self.unknown += 1;
-        self.timeline.record_error(at_ns);
+        self.censor(is_read, times);
     }
 
-    /// Reads and writes together.
+    /// Takes down a request that was due in the measured time and had not been sent at `until_ns`.
+    pub fn record_unsent(&mut self, due_ns: u64, until_ns: u64) {
+        self.unknown += 1;
+        self.unsent.latency.censor_ns(until_ns - due_ns);
+        self.timeline.record_error(due_ns, until_ns - due_ns);
+    }
+
+    /// Everything that was due.
     pub fn all(&self) -> OperationRecord {
         let mut all = self.reads.clone();
         all.merge(&self.writes);
+        all.merge(&self.unsent);
         all
+    }
+
+    fn censor(&mut self, is_read: bool, times: Timed) {
+        let Timed { due_ns, sent_ns, ended_ns } = times;
+        let operation = self.operation(is_read);
+        operation.latency.censor_ns(ended_ns - due_ns);
+        operation.service.censor_ns(ended_ns - sent_ns);
+        self.timeline.record_error(due_ns, ended_ns - due_ns);
+    }
+
+    const fn operation(&mut self, is_read: bool) -> &mut OperationRecord {
+        if is_read { &mut self.reads } else { &mut self.writes }
     }
 }
 
@@ -212,6 +253,7 @@ impl RunRecord {
             started: SystemTime::UNIX_EPOCH,
             elapsed: Duration::ZERO,
             offered_ops_per_s: None,
+            generator_lag: None,
             has_fast_path: false,
             sites: Vec::new(),
             replies: Silences::default(),
@@ -227,9 +269,9 @@ impl RunRecord {
         }
     }
 
-    /// Operations that were answered.
+    /// Operations that were answered in the measured time.
     pub fn operations(&self) -> u64 {
-        self.sites.iter().map(|site| site.reads.latency.len() + site.writes.latency.len()).sum()
+        self.sites.iter().map(|site| site.answered).sum()
     }
 
     /// Operations answered per second; `None` if no time was measured.
@@ -239,30 +281,66 @@ impl RunRecord {
         (elapsed_s > 0.0).then(|| self.operations() as f64 / elapsed_s)
     }
 
+    /// What the run is judged by, as far as the record knows.
+    pub fn facts(&self) -> RunFacts {
+        let sum = |count: fn(&SiteRecord) -> u64| self.sites.iter().map(count).sum::<u64>();
+        let lag = self.generator_lag.as_ref();
+        RunFacts {
+            mode: self.identity.mode,
+            offered_ops_per_s: self.offered_ops_per_s,
+            achieved_ops_per_s: self.throughput_ops_per_s().unwrap_or(0.0),
+            generator_lag_us_p99: lag.and_then(|lag| lag.percentile_us(99.0)).map(|lag| lag.us),
+            due: sum(|site| site.all().latency.len()),
+            unanswered: sum(|site| site.errors + site.unknown),
+            executed_before_commit: self.executed_before_commit(),
+            ..RunFacts::default()
+        }
+    }
+
     /// The client latencies of all sites and operations, merged.
     pub fn merged(&self) -> OperationRecord {
         let mut merged = OperationRecord::default();
-        for site in &self.sites {
-            merged.merge(&site.reads);
-            merged.merge(&site.writes);
-        }
+        self.sites.iter().for_each(|site| merged.merge(&site.all()));
         merged
     }
 
     /// The commit latencies of all replicas, merged.
-    pub fn merged_commit(&self) -> Histogram {
+    pub fn merged_commit(&self) -> Population {
         merge_all(self.replicas.iter().map(|report| &report.commit))
     }
 
+    /// The first percentile at which executions were faster than commits, at one replica or over all; empty if there is none.
+    /// A request cannot be executed before it is committed, so that both sorted lists of latencies must say so, too.
+    pub fn executed_before_commit(&self) -> String {
+        let names = self.replicas.iter().map(|report| format!(" at replica {}", report.replica));
+        let each =
+            self.replicas.iter().map(|report| (report.commit.clone(), report.execute.clone()));
+        let all = (String::new(), (self.merged_commit(), self.merged_execute()));
+        let mut pairs = std::iter::once(all).chain(names.zip(each));
+        let found = pairs.find_map(|(place, (commit, execute))| {
+            let points = commit.distribution_us().into_iter().zip(execute.distribution_us());
+            let below =
+                |((_, commit), (_, execute)): &((f64, Bound), (f64, Bound))| execute.us < commit.us;
+            let ((quantile, commit), (_, execute)) = points.into_iter().find(below)?;
+            Some(format!(
+                "p{:.4} of executions{place} {:.3} ms, of commits {:.3} ms",
+                quantile * 100.0,
+                execute.us / 1e3,
+                commit.us / 1e3
+            ))
+        });
+        found.unwrap_or_default()
+    }
+
     /// The execution latencies of all replicas, merged.
-    pub fn merged_execute(&self) -> Histogram {
+    pub fn merged_execute(&self) -> Population {
         merge_all(self.replicas.iter().map(|report| &report.execute))
     }
 }
 
-fn merge_all<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> Histogram {
-    histograms.fold(Histogram::new(), |mut merged, histogram| {
-        merged.merge(histogram);
+fn merge_all<'a>(populations: impl Iterator<Item = &'a Population>) -> Population {
+    populations.fold(Population::new(), |mut merged, population| {
+        merged.merge(population);
         merged
     })
 }

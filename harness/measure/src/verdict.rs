@@ -101,12 +101,25 @@ pub struct RunFacts {
     pub achieved_ops_per_s: f64,
     /// 99th percentile of how late the open loop's generator sent, µs; `None` in other modes.
     pub generator_lag_us_p99: Option<f64>,
-    /// Operations measured.
-    pub samples: u64,
-    /// Share of the host's CPU taken by others, 0..=1; `None` where it is not known or has no meaning (simulation).
+    /// The longest that the generator stood still, ms; `None` where it has no clock of its own (simulation).
+    pub generator_still_ms: Option<f64>,
+    /// Share of one core that the generator used, 0..=1; `None` as above.
+    pub generator_core_share: Option<f64>,
+    /// Requests that were due in the measured time.
+    pub due: u64,
+    /// Those of them that were not answered, refused ones included.
+    pub unanswered: u64,
+    /// Where executions were faster than commits, in a sentence without its stop; empty if nowhere.
+    pub executed_before_commit: String,
+    /// Share of the CPUs that the run may use taken by others, 0..=1; `None` where it is not known or has no meaning
+    /// (simulation).
     pub foreign_cpu_share: Option<f64>,
-    /// Share of the host's CPU that was busy, 0..=1; `None` as above.
+    /// Share of what the run may use of the host's CPUs that was busy, 0..=1; `None` as above.
     pub host_busy_share: Option<f64>,
+    /// Share of the periods in which the control group was throttled, 0..=1; `None` without a quota.
+    pub throttled_share: Option<f64>,
+    /// What the run may use, where it is not the whole host; empty otherwise.
+    pub host_restriction: String,
     /// One text per process that died unasked: which, and its last words.
     pub deaths: Vec<String>,
     /// Whether the run was cut short.
@@ -123,19 +136,28 @@ pub struct RunFacts {
     pub findings: Vec<Finding>,
 }
 
-/// The limits a run is judged by.
+/// The limits a run is judged by. Results of older versions do not name all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Limits {
     /// An open loop must achieve this share of what was offered.
     pub achieved_share_min: f64,
     /// An open loop's generator may be this late at its 99th percentile, µs.
     pub generator_lag_us_p99_max: f64,
-    /// Fewer samples than this are not a measurement.
+    /// The generator may stand still for so long, ms.
+    pub generator_still_ms_max: f64,
+    /// The generator may use this share of one core: it has one thread.
+    pub generator_core_share_max: f64,
+    /// This share of what was due may be without an answer.
+    pub unanswered_share_max: f64,
+    /// Fewer answered samples than this are not a measurement.
     pub samples_min: u64,
-    /// Others may take this share of the host's CPU.
+    /// Others may take this share of the CPUs that the run may use.
     pub foreign_cpu_share_max: f64,
     /// Above this share of busy CPU the host, not the protocol, is what was measured.
     pub host_busy_share_max: f64,
+    /// The control group may be throttled in this share of its periods.
+    pub throttled_share_max: f64,
 }
 
 impl Default for Limits {
@@ -144,10 +166,18 @@ impl Default for Limits {
             achieved_share_min: 0.95,
             // Chosen: an order of magnitude above a scheduler's time slice on a busy two-core host.
             generator_lag_us_p99_max: 20_000.0,
+            // Chosen: a saturated two-core host lets its programs wait for tens of milliseconds; a stop is longer.
+            generator_still_ms_max: 100.0,
+            // Chosen: above it the generator's own thread is what was measured.
+            generator_core_share_max: 0.95,
+            // Chosen: with more the p99 itself is not known.
+            unanswered_share_max: 0.01,
             samples_min: 200,
             // Chosen: on two cores, a fifth of one core.
             foreign_cpu_share_max: 0.10,
             host_busy_share_max: 0.90,
+            // Chosen: one period of 100 ms in ten seconds.
+            throttled_share_max: 0.01,
         }
     }
 }
@@ -189,14 +219,17 @@ pub fn judge(facts: &RunFacts, limits: &Limits) -> Verdict {
     reasons.extend(violations(facts));
     reasons.extend(undecided(facts));
     reasons.extend(deaths(facts));
-    reasons.extend(too_few_samples(facts, limits));
+    reasons.extend(not_enough(facts, limits));
+    reasons.extend(unanswered(facts, limits));
+    reasons.extend(executed_before_commit(facts));
     reasons.extend(foreign_load(facts, limits));
-    match facts.mode {
-        LoadMode::Open => {
-            reasons.extend(rate_missed(facts, limits));
-            reasons.extend(generator_late(facts, limits));
-        }
-        LoadMode::Closed | LoadMode::Pipelined => reasons.extend(host_bound(facts, limits)),
+    reasons.extend(generator_still(facts, limits));
+    reasons.extend(generator_full(facts, limits));
+    reasons.extend(throttled(facts, limits));
+    reasons.extend(host_bound(facts, limits));
+    if facts.mode == LoadMode::Open {
+        reasons.extend(rate_missed(facts, limits));
+        reasons.extend(generator_late(facts, limits));
     }
     reasons.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Verdict {
@@ -261,12 +294,45 @@ fn deaths(facts: &RunFacts) -> Vec<Finding> {
     found
 }
 
-fn too_few_samples(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
-    (facts.samples < limits.samples_min).then(|| {
+fn not_enough(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
+    if facts.due == 0 {
+        let text = "no request was due in the measured time";
+        let advice = "raise load.duration_s or the load: there is nothing to measure";
+        return Some(finding(Severity::Invalid, text, advice));
+    }
+    let samples = facts.due.saturating_sub(facts.unanswered);
+    (samples < limits.samples_min).then(|| {
         finding(
             Severity::Invalid,
-            format!("{} samples, fewer than {}", facts.samples, limits.samples_min),
+            format!("{samples} samples, fewer than {}", limits.samples_min),
             "raise load.duration_s or the load",
+        )
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
+fn unanswered(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
+    let RunFacts { due, unanswered, .. } = *facts;
+    let share = unanswered as f64 / due.max(1) as f64;
+    (share > limits.unanswered_share_max).then(|| {
+        finding(
+            Severity::Invalid,
+            format!(
+                "{unanswered} of {due} requests that were due ({:.1} %) were not answered, more than {}",
+                share * 100.0,
+                percent(limits.unanswered_share_max)
+            ),
+            "lower the load, or raise timeouts.client_ms: percentiles marked ≥ are lower bounds",
+        )
+    })
+}
+
+fn executed_before_commit(facts: &RunFacts) -> Option<Finding> {
+    (!facts.executed_before_commit.is_empty()).then(|| {
+        finding(
+            Severity::Invalid,
+            format!("executions cannot be faster than commits: {}", facts.executed_before_commit),
+            "the latencies of commits and executions are not of the same requests: report it",
         )
     })
 }
@@ -277,8 +343,9 @@ fn foreign_load(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
         finding(
             Severity::Invalid,
             format!(
-                "other programs took {} of the host's CPU, more than {}",
+                "other programs took {} of the host's CPU{}, more than {}",
                 percent(share),
+                restriction(facts),
                 percent(limits.foreign_cpu_share_max)
             ),
             "stop them and run again",
@@ -287,7 +354,7 @@ fn foreign_load(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
 }
 
 fn rate_missed(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
-    let offered = facts.offered_ops_per_s?;
+    let offered = facts.offered_ops_per_s.filter(|_| facts.due > 0)?;
     let share = facts.achieved_ops_per_s / offered;
     // Written so that an offered rate of zero, whose share is not a number, does not pass.
     let reached = share >= limits.achieved_share_min;
@@ -319,15 +386,77 @@ fn generator_late(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
     })
 }
 
+/// In a closed loop, too: whoever stands still asks for nothing and sees every answer late.
+fn generator_still(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
+    let still_ms = facts.generator_still_ms?;
+    (still_ms > limits.generator_still_ms_max).then(|| {
+        finding(
+            Severity::Invalid,
+            format!(
+                "the load generator stood still for {still_ms:.0} ms, more than {:.0} ms",
+                limits.generator_still_ms_max
+            ),
+            "it was stopped, or the host gave it no CPU: run it again on a host that does nothing else",
+        )
+    })
+}
+
+fn generator_full(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
+    let share = facts.generator_core_share?;
+    (share > limits.generator_core_share_max).then(|| {
+        finding(
+            Severity::Invalid,
+            format!(
+                "the load generator used {} of its core, more than {}: it, not the cluster, was the limit",
+                percent(share),
+                percent(limits.generator_core_share_max)
+            ),
+            "use fewer clients, a smaller window or a lower rate",
+        )
+    })
+}
+
+/// A loop that saturates by design uses up its quota by design.
+fn throttled(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
+    let share = facts.throttled_share?;
+    let (severity, prefix) = match facts.mode {
+        LoadMode::Open => (Severity::Invalid, String::new()),
+        LoadMode::Closed | LoadMode::Pipelined => (Severity::Warning, format!("{HOST_BOUND}: ")),
+    };
+    (share > limits.throttled_share_max).then(|| {
+        finding(
+            severity,
+            format!(
+                "{prefix}the control group was throttled in {} of its periods, more than {}",
+                percent(share),
+                percent(limits.throttled_share_max)
+            ),
+            "compare operations per CPU-second, or raise its CPU quota",
+        )
+    })
+}
+
 fn host_bound(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
     let share = facts.host_busy_share?;
     (share > limits.host_busy_share_max).then(|| {
         finding(
             Severity::Warning,
-            format!("{HOST_BOUND}: the host's CPU was {} busy", percent(share)),
+            format!(
+                "{HOST_BOUND}: the host's CPU was {} busy{}",
+                percent(share),
+                restriction(facts)
+            ),
             "compare operations per CPU-second",
         )
     })
+}
+
+/// In brackets, what the run may use of the host.
+fn restriction(facts: &RunFacts) -> String {
+    match facts.host_restriction.as_str() {
+        "" => String::new(),
+        restriction => format!(" (the run may use {restriction})"),
+    }
 }
 
 fn percent(share: f64) -> String {
@@ -344,7 +473,9 @@ mod tests {
             offered_ops_per_s: (mode == LoadMode::Open).then_some(1_000.0),
             achieved_ops_per_s: 999.0,
             generator_lag_us_p99: (mode == LoadMode::Open).then_some(100.0),
-            samples: 5_000,
+            generator_still_ms: Some(12.0),
+            generator_core_share: Some(0.4),
+            due: 5_000,
             foreign_cpu_share: Some(0.01),
             host_busy_share: Some(0.5),
             linearizable: Linearizable::True,
@@ -375,27 +506,82 @@ mod tests {
         let late = RunFacts { generator_lag_us_p99: Some(20_001.0), ..good(LoadMode::Open) };
         let expected = "the load generator sent 20.0 ms late at its p99, more than 20.0 ms";
         assert_eq!(reasons(&late), (false, vec![expected.to_owned()]));
-        let nothing_offered = RunFacts {
-            offered_ops_per_s: Some(0.0),
-            achieved_ops_per_s: 0.0,
-            ..good(LoadMode::Open)
-        };
-        assert!(!reasons(&nothing_offered).0);
     }
 
     #[test]
-    fn a_full_host_is_a_warning_for_loops_that_saturate_by_design() {
-        for mode in [LoadMode::Closed, LoadMode::Pipelined] {
+    fn nothing_due_is_said_as_that_and_nothing_else() {
+        for (mode, offered) in [(LoadMode::Open, Some(0.0)), (LoadMode::Closed, None)] {
+            let nothing = RunFacts {
+                due: 0,
+                offered_ops_per_s: offered,
+                achieved_ops_per_s: 0.0,
+                ..good(mode)
+            };
+            let expected = "no request was due in the measured time".to_owned();
+            assert_eq!(reasons(&nothing), (false, vec![expected]));
+        }
+    }
+
+    #[test]
+    fn too_many_without_an_answer_are_not_valid_in_any_mode() {
+        for mode in [LoadMode::Closed, LoadMode::Pipelined, LoadMode::Open] {
+            let some = RunFacts { unanswered: 50, ..good(mode) };
+            assert_eq!(reasons(&some), (true, vec![]));
+            let many = RunFacts { unanswered: 51, ..good(mode) };
+            let expected =
+                "51 of 5000 requests that were due (1.0 %) were not answered, more than 1 %";
+            assert_eq!(reasons(&many), (false, vec![expected.to_owned()]));
+        }
+        let few_answers = RunFacts { due: 200, unanswered: 1, ..good(LoadMode::Closed) };
+        assert_eq!(reasons(&few_answers).1, ["199 samples, fewer than 200"]);
+    }
+
+    #[test]
+    fn a_generator_that_stood_still_or_was_full_measured_itself() {
+        for mode in [LoadMode::Closed, LoadMode::Pipelined, LoadMode::Open] {
+            let still = RunFacts { generator_still_ms: Some(2_000.0), ..good(mode) };
+            let expected = "the load generator stood still for 2000 ms, more than 100 ms";
+            assert_eq!(reasons(&still), (false, vec![expected.to_owned()]));
+            let full = RunFacts { generator_core_share: Some(0.97), ..good(mode) };
+            assert!(!reasons(&full).0 && reasons(&full).1[0].contains("97 % of its core"));
+        }
+    }
+
+    #[test]
+    fn an_execution_before_its_commit_is_not_valid() {
+        let text = "p99 of executions 1.0 ms, of commits 2.0 ms".to_owned();
+        let facts = RunFacts { executed_before_commit: text, ..good(LoadMode::Closed) };
+        let expected =
+            "executions cannot be faster than commits: p99 of executions 1.0 ms, of commits 2.0 ms";
+        assert_eq!(reasons(&facts), (false, vec![expected.to_owned()]));
+    }
+
+    #[test]
+    fn a_throttled_group_spoils_an_open_loop_and_is_what_a_saturating_one_meets() {
+        let throttled = |mode| reasons(&RunFacts { throttled_share: Some(0.3), ..good(mode) });
+        let (valid, texts) = throttled(LoadMode::Open);
+        assert!(!valid && texts[0].starts_with("the control group was throttled in 30 %"));
+        let (valid, texts) = throttled(LoadMode::Closed);
+        assert!(valid && texts[0].starts_with(HOST_BOUND), "{texts:?}");
+    }
+
+    #[test]
+    fn a_full_host_is_a_warning_that_says_what_may_be_used() {
+        for mode in [LoadMode::Closed, LoadMode::Pipelined, LoadMode::Open] {
             let full = RunFacts { host_busy_share: Some(0.97), ..good(mode) };
             let expected = "host-bound: the host's CPU was 97 % busy".to_owned();
             assert_eq!(reasons(&full), (true, vec![expected]));
+            let bound = RunFacts { host_restriction: "1 of 2 CPUs".to_owned(), ..full };
+            let expected =
+                "host-bound: the host's CPU was 97 % busy (the run may use 1 of 2 CPUs)".to_owned();
+            assert_eq!(reasons(&bound).1, [expected]);
         }
     }
 
     #[test]
     fn what_is_invalid_in_every_mode() {
         for mode in [LoadMode::Closed, LoadMode::Pipelined, LoadMode::Open] {
-            let few = RunFacts { samples: 199, ..good(mode) };
+            let few = RunFacts { due: 199, ..good(mode) };
             assert_eq!(reasons(&few), (false, vec!["199 samples, fewer than 200".to_owned()]));
             let foreign = RunFacts { foreign_cpu_share: Some(0.5), ..good(mode) };
             assert!(!reasons(&foreign).0);
@@ -423,7 +609,7 @@ mod tests {
     #[test]
     fn a_violation_is_not_valid_and_comes_first() {
         let facts = RunFacts {
-            samples: 3,
+            due: 3,
             replicas_agree: Some(false),
             linearizable: Linearizable::False,
             ..good(LoadMode::Closed)

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use measure::{
     ALL, CdfRow, Checked, Event, EventRow, Identity, LatencyRow, Linearizable, LoadMode, Manifest,
     ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, Silences,
-    SiteRecord, SummaryRow, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
+    SiteRecord, SummaryRow, Timed, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
 };
 
 /// The columns as the design states them.
@@ -16,7 +16,7 @@ const SUMMARY_COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,
     throughput_ops_per_s,server_cpu_s,client_cpu_s,ops_per_cpu_s,fast_path_ratio,latency_us_mean,\
     latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,latency_us_max,service_us_p50,\
     service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,linearizable,\
-    replicas_agree";
+    replicas_agree,due,censored,generator_lag_us_p99,at_least";
 
 /// Those that follow the swept keys'.
 const LAST_COLUMNS: &str =
@@ -30,17 +30,23 @@ const DURATION: Duration = Duration::from_secs(1);
 fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
     let mut site = SiteRecord::new("0", DURATION);
     for operation in 0..operations {
-        site.record(operation * 100_000, operation % 4 == 0, 1_000 * (operation + 1), 1_000);
+        let (due_ns, took_ns) = (operation * 100_000, 1_000 * (operation + 1));
+        let ended_ns = due_ns + took_ns;
+        let times = Timed { due_ns, sent_ns: ended_ns - 1_000, ended_ns };
+        site.answer(due_ns);
+        site.record(operation % 4 == 0, times);
     }
-    site.record_error(0);
-    site.record_unknown(0);
+    // Waited for as long as nothing else.
+    let lost = Timed { due_ns: 0, sent_ns: 0, ended_ns: 100_000_000 };
+    site.record_error(false, lost);
+    site.record_unknown(false, lost);
     let mut report =
         ReplicaReport { role: Role::Leader, cpu_ns: Some(250_000_000), ..Default::default() };
     report.counters =
         ReplicaCounters { messages_in: 7, commits_fast: 3, commits_slow: 1, ..Default::default() };
     report.commit.record_ns(5_000);
     let facts = RunFacts {
-        samples: operations,
+        due: operations,
         linearizable: Linearizable::True,
         checked: Some(CHECKED),
         replicas_agree: Some(true),
@@ -67,6 +73,7 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
         started: SystemTime::UNIX_EPOCH,
         elapsed: DURATION,
         offered_ops_per_s: None,
+        generator_lag: None,
         has_fast_path: protocol == "epaxos",
         sites: vec![site.clone(), SiteRecord { site: "1".to_owned(), ..site }],
         replies: Silences::default(),
@@ -145,7 +152,11 @@ fn figures_follow_from_the_record() {
     assert_eq!(summary.throughput_ops_per_s, Some(2_000.0));
     assert_eq!(summary.ops_per_cpu_s, Some(4_000.0));
     assert_eq!(summary.fast_path_ratio, Some(0.75));
-    assert!((summary.latency_us_p50.unwrap() - 500.0).abs() < 1.0);
+    assert_eq!((summary.due, summary.censored), (Some(2_004), Some(4)));
+    assert!((summary.latency_us_p50.unwrap() - 501.0).abs() < 1.0);
+    // Four in two thousand are lower bounds, and above all else.
+    assert_eq!(summary.at_least, "latency_us_mean latency_us_p999 latency_us_max");
+    assert!((summary.latency_us_max.unwrap() - 100_000.0).abs() < 100.0);
     assert!((summary.service_us_p50.unwrap() - 1.0).abs() < 1e-3);
     assert!(summary.latency_us_p999.is_some());
     assert_eq!(summary.commit_us_p50, None, "one sample has no median");
@@ -203,13 +214,13 @@ fn histograms_open_as_interval_logs() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    let kinds = ["commit", "execute", "latency", "service"];
+    let kinds = ["censored", "commit", "execute", "latency", "service"];
     let expected =
         kinds.map(|kind| format!("multi-paxos_conflict_rate=0.02,write_ratio=0.5_r3_{kind}.hlog"));
     assert_eq!(names, expected);
 
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-    let log = fs::read(results.path().join("hist").join(&names[2])).unwrap();
+    let log = fs::read(results.path().join("hist").join(&names[3])).unwrap();
     let intervals: Vec<_> = IntervalLogIterator::new(&log)
         .filter_map(|entry| match entry.unwrap() {
             LogEntry::Interval(interval) => Some(interval.encoded_histogram().to_owned()),
@@ -245,7 +256,8 @@ fn what_is_missing_is_named() {
     let error = read_rows::<CdfRow>(root.path()).unwrap_err().to_string();
     assert!(error.contains("column point is missing"), "{error}");
     let columns = measure::columns::<CdfRow>().join(",");
-    fs::write(root.path().join("cdf.csv"), format!("{columns}\np,d,x,1,true,0.5,fast\n")).unwrap();
+    fs::write(root.path().join("cdf.csv"), format!("{columns}\np,d,x,1,true,0.5,fast,false\n"))
+        .unwrap();
     let error = read_rows::<CdfRow>(root.path()).unwrap_err().to_string();
     assert!(error.contains("line: 2") && error.contains("float"), "{error}");
 }

@@ -73,6 +73,18 @@ impl Control {
         }
     }
 
+    /// Ends the measured time; gives what the replica counted in it. The latencies of what came in during it are complete in
+    /// a later [`Control::report`].
+    ///
+    /// # Errors
+    /// If the line is lost.
+    pub async fn end_measuring(&mut self) -> Result<ReplicaReport, NodeError> {
+        match self.ask(ControlRequest::EndMeasuring).await? {
+            ControlReply::Report(report) => Ok(*report),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
     /// What the replica counted and timed since [`Control::begin_measuring`], or since its start.
     ///
     /// # Errors

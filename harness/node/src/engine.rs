@@ -322,10 +322,17 @@ impl<R: Replica> Engine<R> {
         self.meters.reset();
     }
 
-    /// What was counted and timed since then, or since the start.
+    /// Ends the measured time; what came in during it is timed until it is executed.
+    pub fn end_measuring(&mut self) {
+        self.meters.end();
+    }
+
+    /// What was counted and timed since the measuring began, or since the start.
     pub fn report(&self) -> ReplicaReport {
         let (status, digest) = (self.core.status(), self.kv.digest());
-        let mut report = self.meters.report();
+        let open =
+            self.pending.values().map(|pending| (pending.entered, pending.committed.is_some()));
+        let mut report = self.meters.report(open);
         report.replica = u32::from(self.id.0);
         report.role = match status.leader {
             Some(leader) if leader == self.id => Role::Leader,
@@ -416,7 +423,7 @@ impl<R: Replica> Engine<R> {
             Effect::Capture => self.captured.push(self.kv.snapshot().into()),
             Effect::Install(snapshot) => {
                 failpoint::pass(Failpoint::Install);
-                self.install(&snapshot);
+                self.install(&snapshot, now);
                 self.keep(snapshot);
                 failpoint::pass(Failpoint::Installed);
             }
@@ -488,6 +495,9 @@ impl<R: Replica> Engine<R> {
                 continue;
             };
             release(&mut self.pending_of, pending.connection);
+            if pending.committed.is_none() {
+                self.meters.committed(pending.entered, now);
+            }
             self.meters.executed(pending.entered, pending.committed.unwrap_or(now), now);
             self.meters.counters.client_replies += 1;
             let (client, number) = (request.client, request.number);
@@ -497,16 +507,23 @@ impl<R: Replica> Engine<R> {
 
     /// Takes over the state of another replica. Pending writes that it holds are answered from it; pending reads are
     /// forgotten, because nothing tells whether they were executed before it: a retry proposes them again.
-    fn install(&mut self, snapshot: &Snapshot) {
+    fn install(&mut self, snapshot: &Snapshot, now: Instant) {
         self.kv = Kv::restore(&snapshot.machine)
             .expect("a core asks only for states that a replica of its cluster captured");
         let (kv, answers, pending_of) = (&self.kv, &mut self.answers, &mut self.pending_of);
+        let meters = &mut self.meters;
         self.pending.retain(|(client, number), pending| {
             let (client, number) = (*client, *number);
-            if !number.is_read() {
+            if number.is_read() {
+                meters.forgotten(pending.entered, pending.committed.is_some(), now);
+            } else {
                 let Some(outcome) = kv.sessions().outcome(client, number.index()) else {
                     return true;
                 };
+                if pending.committed.is_none() {
+                    meters.committed(pending.entered, now);
+                }
+                meters.executed(pending.entered, pending.committed.unwrap_or(now), now);
                 answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
             }
             release(pending_of, pending.connection);

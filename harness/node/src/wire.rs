@@ -63,7 +63,7 @@ pub enum Refusal {
 pub enum ControlRequest {
     /// Begin to count and to time anew.
     BeginMeasuring,
-    /// Say what was counted and timed since then, or since the start.
+    /// Say what was counted and timed since the measuring began, or since the start.
     Report,
     /// Say how things stand.
     Status,
@@ -80,6 +80,9 @@ pub enum ControlRequest {
     Links,
     /// Stop, having answered this.
     Shutdown,
+    /// Stop to count, and say what was counted and timed since then. What came in meanwhile is timed until it is executed,
+    /// for the next report.
+    EndMeasuring,
 }
 
 /// The answer to a [`ControlRequest`].
@@ -87,7 +90,7 @@ pub enum ControlRequest {
 pub enum ControlReply {
     /// It was done.
     Done,
-    /// To [`ControlRequest::Report`].
+    /// To [`ControlRequest::Report`] and [`ControlRequest::EndMeasuring`].
     Report(Box<ReplicaReport>),
     /// To [`ControlRequest::Status`].
     Status(Box<ReplicaStatus>),

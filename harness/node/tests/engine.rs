@@ -90,7 +90,7 @@ fn a_reply_comes_after_execution_and_not_before() {
     assert_eq!((counters.client_requests, counters.client_replies), (1, 1));
     assert_eq!((counters.commands_led, counters.commits_slow, counters.messages_in), (1, 1, 1));
     assert_eq!((report.commit.len(), report.execute.len()), (1, 1));
-    let mean_us = report.execute.mean_us().unwrap();
+    let mean_us = report.execute.mean_us().unwrap().us;
     assert!((mean_us - 3_000.0).abs() < 10.0, "{mean_us}");
 }
 

@@ -226,7 +226,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
         let since = self.now;
         let commands = batch.requests().len();
-        host.pending.insert(id, Pending { client, number, commands, since, committed: None });
+        let pending =
+            Pending { client, number, commands, since, committed: None, is_settled: false };
+        host.pending.insert(id, pending);
         let batching = self.cluster.config.batching;
         if !batching.is_on() {
             self.proposals += 1;

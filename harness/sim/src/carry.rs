@@ -215,8 +215,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
         self.source.on_execution_seen(replica, self.now);
         for (pending, outcomes) in done {
-            let waited = self.now - pending.committed.unwrap_or(self.now);
-            self.source.on_executed(replica, self.now, self.now - pending.since, waited);
+            self.tell_executed(replica, &pending);
             self.answer(replica, pending.client, pending.number, outcomes);
         }
         Ok(())
@@ -231,13 +230,48 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         mutant::pass_on(&self.cluster.config, &mut host.kv);
         // A write that the state holds is answered to its client's retry. Whether it holds a read nothing tells: a retry
         // proposes it again.
-        host.pending.retain(|(_, number), _| !number.is_read());
+        let (mut settled, mut dropped) = (Vec::new(), Vec::new());
+        host.pending.retain(|(client, number), pending| {
+            if number.is_read() {
+                dropped.push(*pending);
+                return false;
+            }
+            let is_held = host.kv.sessions().outcome(*client, number.index()).is_some();
+            if is_held && !pending.is_settled {
+                settled.push(*pending);
+                pending.is_settled = true;
+            }
+            true
+        });
         host.snapshot = Some(snapshot);
         host.obsolete = host.records.len();
         // It is newer than a checkpoint that is still being written.
         host.writing = None;
         host.counters.installs += 1;
+        settled.iter().for_each(|pending| self.tell_executed(replica, pending));
+        self.tell_dropped(replica, &dropped);
         Ok(())
+    }
+
+    /// Tells the clients' side that a submission is executed, which came in at this replica.
+    fn tell_executed(&mut self, replica: ReplicaId, pending: &Pending) {
+        if pending.is_settled {
+            return;
+        }
+        let took = self.now - pending.since;
+        if pending.committed.is_none() {
+            self.source.on_committed(replica, self.now, took);
+        }
+        let waited = self.now - pending.committed.unwrap_or(self.now);
+        self.source.on_executed(replica, self.now, took, waited);
+    }
+
+    /// Tells the clients' side that a replica works on submissions no more.
+    pub(crate) fn tell_dropped(&mut self, replica: ReplicaId, dropped: &[Pending]) {
+        for pending in dropped.iter().filter(|pending| !pending.is_settled) {
+            let is_committed = pending.committed.is_some();
+            self.source.on_dropped(replica, self.now, pending.since, is_committed);
+        }
     }
 }
 

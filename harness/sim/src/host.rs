@@ -63,6 +63,8 @@ pub(crate) struct Pending {
     pub(crate) since: Nanos,
     /// When this was first known here.
     pub(crate) committed: Option<Nanos>,
+    /// Was it in a state that was taken over? Then it is executed, and answered to its client's retry.
+    pub(crate) is_settled: bool,
 }
 
 /// A checkpoint that is being written.

@@ -206,6 +206,14 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.hosts[replica.index()].pending.len()
     }
 
+    /// The requests that a replica has not executed for its clients: when each came in, in nanoseconds, and whether it is
+    /// committed there.
+    pub fn open(&self, replica: ReplicaId) -> impl Iterator<Item = (u64, bool)> {
+        let pending = self.hosts[replica.index()].pending.values();
+        let open = pending.filter(|pending| !pending.is_settled);
+        open.map(|pending| (pending.since, pending.committed.is_some()))
+    }
+
     /// Is a replica paused?
     pub fn is_paused(&self, replica: ReplicaId) -> bool {
         self.hosts[replica.index()].paused

@@ -43,6 +43,17 @@ pub trait Source {
     /// The replica that was asked has executed a submission, so long after it came in and after it was committed.
     fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64);
 
+    /// The replica that was asked works on a submission no more, which came in at `since_ns` and may have been committed: it
+    /// died, or took over a state that does not tell whether the submission is in it.
+    fn on_dropped(
+        &mut self,
+        _replica: ReplicaId,
+        _now_ns: u64,
+        _since_ns: u64,
+        _is_committed: bool,
+    ) {
+    }
+
     /// A replica knows something committed, whoever was asked for it.
     fn on_commit_seen(&mut self, _replica: ReplicaId, _now_ns: u64) {}
 

@@ -4,7 +4,7 @@ use protocols::{Input, Replica, ReplicaId, ReplicaSet};
 
 use crate::{
     fault::Fault,
-    host::Arrival,
+    host::{Arrival, Pending},
     mutant,
     simulation::{Event, Simulation},
     source::Source,
@@ -74,7 +74,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.keep_status(replica);
         let host = &mut self.hosts[replica.index()];
         mutant::lose_unsynced(&self.cluster.config, &mut host.records);
+        let dropped: Vec<Pending> = host.pending.values().copied().collect();
         host.crash();
+        self.tell_dropped(replica, &dropped);
         self.observer.crashed(replica);
     }
 

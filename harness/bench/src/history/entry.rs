@@ -1,4 +1,4 @@
-//! One operation, in 32 bytes.
+//! One operation, in 40 bytes.
 
 use check::{
     Kind, Operation, Outcome,
@@ -63,9 +63,19 @@ fn short(number: u64) -> u32 {
     u32::try_from(number).expect("a run has fewer clients and requests than fit in 32 bits")
 }
 
-/// One operation on one key. Times are those of the recorder's clock.
+/// The times of an operation, in nanoseconds of the recorder's clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    /// When it should have been asked for.
+    pub(super) due: u64,
+    pub(super) invoke: u64,
+    pub(super) returned: u64,
+}
+
+/// One operation on one key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
+    due: u64,
     invoke: u64,
     returned: u64,
     /// What was written, or seen.
@@ -77,9 +87,10 @@ pub(super) struct Entry {
 
 impl Entry {
     /// A put of `value`.
-    pub(super) fn write(key: u32, client: ClientId, value: Value, times: (u64, u64)) -> Self {
-        let (invoke, returned) = times;
-        Self { invoke, returned, value, client: short(client.0), key_and_kind: key << KIND_BITS }
+    pub(super) fn write(key: u32, client: ClientId, value: Value, times: Times) -> Self {
+        let Times { due, invoke, returned } = times;
+        let key_and_kind = key << KIND_BITS;
+        Self { due, invoke, returned, value, client: short(client.0), key_and_kind }
     }
 
     /// A get that saw `value`; a closing one was asked of one replica when the load was over.
@@ -87,25 +98,30 @@ impl Entry {
         key: u32,
         client: ClientId,
         value: Value,
-        times: (u64, u64),
+        times: Times,
         closing: bool,
     ) -> Self {
-        let (invoke, returned) = times;
+        let Times { due, invoke, returned } = times;
         let kind = if closing { READ | CLOSING } else { READ };
         let key_and_kind = key << KIND_BITS | kind;
-        Self { invoke, returned, value, client: short(client.0), key_and_kind }
+        Self { due, invoke, returned, value, client: short(client.0), key_and_kind }
     }
 
     /// The put that must have written what this get saw, if it was among those left out, which all ended by `until`.
     pub(super) fn left_out(&self, until: u64) -> Self {
         let (client, _) = self.value.parts();
         let key_and_kind = self.key() << KIND_BITS;
-        Self { invoke: 0, returned: until, value: self.value, client, key_and_kind }
+        Self { due: 0, invoke: 0, returned: until, value: self.value, client, key_and_kind }
     }
 
     /// On which key.
     pub(super) const fn key(&self) -> u32 {
         self.key_and_kind >> KIND_BITS
+    }
+
+    /// When it should have been asked for.
+    pub(super) const fn due(&self) -> u64 {
+        self.due
     }
 
     /// Is it a closing read?

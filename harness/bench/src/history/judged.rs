@@ -9,13 +9,13 @@ use std::{
 
 use check::{
     Operation, Witness,
-    formats::json,
+    formats::json::{self, Recorded},
     register::{self, ABSENT, Access},
 };
-use measure::{Checked, Linearizable, RunFacts};
+use measure::{Checked, Finding, Linearizable, RunFacts, Severity};
 use rustc_hash::FxHashSet;
 
-use super::{Recorder, entry::Entry, recorder::Writes};
+use super::{Recorder, WindowFile, entry::Entry, recorder::Writes};
 
 /// Chosen: many times what the longest record takes; it ends what could otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -143,6 +143,19 @@ impl Judged {
         facts.linearizable = self.linearizable;
         facts.checked = Some(self.checked);
         facts.history_reason.clone_from(&self.reason);
+        if self.recorder.is_kept && self.is_thinned() {
+            let kept = self.checked.operations;
+            let text = format!(
+                "the history was thinned: of {} operations {kept} are kept",
+                self.checked.operations_begun
+            );
+            let advice = "make the run shorter, or lower the load, to keep all of it";
+            facts.findings.push(Finding {
+                severity: Severity::Warning,
+                text,
+                advice: advice.to_owned(),
+            });
+        }
     }
 
     /// Whether somebody will want to look at the history.
@@ -150,15 +163,30 @@ impl Judged {
         self.linearizable != Linearizable::True
     }
 
-    /// Writes the history into `directory`, in the format of `bench check`, which judges it alike: whole keys, the one with
-    /// the violation first, as many as `LINES_MAX` operations have room for. If that key alone is more, what contradicts
-    /// itself is there without the rest. Of a violation there is a text for people, too.
+    /// Does the record lack anything that was asked for?
+    pub(crate) const fn is_thinned(&self) -> bool {
+        self.recorder.is_thinned
+    }
+
+    /// Writes the history into `directory`, in the format of `bench check`, which judges it alike, and beside it what it is
+    /// counted by. One that is to be kept is written whole. Otherwise whole keys are, the one with the violation first, as
+    /// many as `LINES_MAX` operations have room for; if that key alone is more, what contradicts itself is there without the
+    /// rest. Of a violation there is a text for people, too.
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub(crate) fn keep(&self, directory: &Path, stem: &str) -> io::Result<()> {
+    pub(crate) fn keep(
+        &self,
+        directory: &Path,
+        stem: &str,
+        window: Option<&WindowFile>,
+    ) -> io::Result<()> {
         fs::create_dir_all(directory)?;
         self.write_lines(&directory.join(format!("{stem}.jsonl")), LINES_MAX)?;
+        if let Some(window) = window {
+            let thinned = !self.recorder.is_kept || self.is_thinned();
+            window.write(directory, stem, thinned)?;
+        }
         match &self.witness {
             Some(witness) => {
                 fs::write(directory.join(format!("{stem}-witness.txt")), format!("{witness}\n"))
@@ -167,6 +195,7 @@ impl Judged {
         }
     }
 
+    /// Writes the lines of whole keys, at most `lines_max` of them unless the history is to be kept.
     pub(super) fn write_lines(&self, file: &Path, lines_max: usize) -> io::Result<()> {
         let recorder = &self.recorder;
         let mut keys: Vec<&[Entry]> =
@@ -177,14 +206,17 @@ impl Judged {
         };
         keys.sort_by_key(|of_key| !is_bad(of_key));
         let mut out = BufWriter::new(File::create(file)?);
-        let mut room = lines_max;
+        let mut room = if recorder.is_kept { usize::MAX } else { lines_max };
         for of_key in keys {
             let left_out = recorder.left_out(of_key);
             let lines = of_key.len() + left_out.len();
             if lines <= room {
                 room -= lines;
                 for entry in of_key.iter().chain(&left_out) {
-                    writeln!(out, "{}", json::line(&recorder.operation(entry)))?;
+                    // Those without an answer follow below, with what else is known of them.
+                    if entry.has_ended() || !recorder.is_kept {
+                        writeln!(out, "{}", recorder.line(entry))?;
+                    }
                 }
             } else if let Some(witness) = self.witness.as_ref().filter(|_| is_bad(&of_key)) {
                 for operation in &witness.operations {
@@ -193,6 +225,30 @@ impl Judged {
                 break;
             }
         }
+        for lost in &recorder.lost {
+            let recorded = Recorded {
+                gave_up_ns: Some(lost.until_ns),
+                refused: lost.is_refused,
+                ..recorded(&lost.entry)
+            };
+            writeln!(out, "{}", json::recorded_line(&recorder.operation(&lost.entry), recorded))?;
+        }
         out.flush()
+    }
+}
+
+impl Recorder {
+    fn line(&self, entry: &Entry) -> String {
+        json::recorded_line(&self.operation(entry), recorded(entry))
+    }
+}
+
+/// What the history's file says of an operation beside what is judged.
+fn recorded(entry: &Entry) -> Recorded {
+    Recorded {
+        due_ns: Some(entry.due()),
+        gave_up_ns: None,
+        refused: false,
+        closing: entry.is_closing(),
     }
 }

@@ -10,10 +10,14 @@ use protocols::{ClientId, Outcome, RequestNumber};
 use rustc_hash::FxHashMap;
 use workload::value_writer;
 
-use super::entry::{Entry, Value};
+use super::entry::{Entry, Times, Value};
 
-/// Chosen: 128 MiB; a run of twenty seconds at the best rate seen on two cores is kept whole.
+/// Chosen: 160 MiB; a run of twenty seconds at the best rate seen on two cores is kept whole.
 const ENTRIES_MAX: usize = 1 << 22;
+/// Chosen: 1.3 GiB; a history that is to be kept has room for three minutes at the best rate seen on two cores.
+const KEPT_ENTRIES_MAX: usize = 1 << 25;
+/// As many keys as operations.
+const KEPT_KEYS_MAX: usize = KEPT_ENTRIES_MAX;
 /// Chosen: as many keys are told apart; operations on others are only counted. The contended ones come early.
 const KEYS_MAX: usize = 1 << 16;
 /// Entries that are looked at per new one while the record is thinned: it grows by a third until that is done.
@@ -29,7 +33,20 @@ const OTHER: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Invoked {
     key: u32,
-    at: u64,
+    /// When it should have been asked for.
+    pub(crate) due_ns: u64,
+    /// When it was.
+    pub(crate) at_ns: u64,
+}
+
+/// An operation that ended without an answer that counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lost {
+    pub(super) entry: Entry,
+    /// When it was refused, or no longer waited for.
+    pub(super) until_ns: u64,
+    /// It had no effect. Otherwise nobody knows.
+    pub(super) is_refused: bool,
 }
 
 /// What is known of one key.
@@ -76,14 +93,25 @@ pub(crate) struct Recorder {
     clock: u64,
     pub(super) begun: u64,
     pub(super) writes: Writes,
+    /// Without an answer: what is judged does not show them, what is kept does. Empty unless the history is to be kept.
+    pub(super) lost: Vec<Lost>,
+    /// Is the history to be kept, with all that was asked for?
+    pub(super) is_kept: bool,
     entries_max: usize,
+    keys_max: usize,
     thinning: Option<Thinning>,
+    /// Was anything left out?
+    pub(super) is_thinned: bool,
 }
 
 impl Recorder {
-    /// The history of a run whose values have `value_bytes`, which is empty yet.
-    pub(crate) fn new(value_bytes: usize) -> Self {
-        Self::bounded(value_bytes, ENTRIES_MAX)
+    /// The history of a run whose values have `value_bytes`, which is empty yet. One that `is_kept` has room for everything
+    /// that a run of minutes asks for.
+    pub(crate) fn new(value_bytes: usize, is_kept: bool) -> Self {
+        if !is_kept {
+            return Self::bounded(value_bytes, ENTRIES_MAX);
+        }
+        Self { is_kept, keys_max: KEPT_KEYS_MAX, ..Self::bounded(value_bytes, KEPT_ENTRIES_MAX) }
     }
 
     /// The same with a record of at most `entries_max` operations, and a third more while it is thinned.
@@ -97,15 +125,19 @@ impl Recorder {
             clock: 0,
             begun: 0,
             writes: Writes::default(),
+            lost: Vec::new(),
+            is_kept: false,
             entries_max,
+            keys_max: KEYS_MAX,
             thinning: None,
+            is_thinned: false,
         }
     }
 
-    /// A client sends a request on `key`, for the first time, at `now_ns`.
-    pub(crate) fn begin(&mut self, key: &[u8], now_ns: u64) -> Invoked {
+    /// A client sends a request on `key`, for the first time, at `now_ns`. It was due at `due_ns`, or is now.
+    pub(crate) fn begin(&mut self, key: &[u8], due_ns: Option<u64>, now_ns: u64) -> Invoked {
         self.begun += 1;
-        let at = self.stamp(now_ns);
+        let at_ns = self.stamp(now_ns);
         let number = match self.numbers.get(key) {
             Some(&number) => number,
             None => self.add_key(key),
@@ -114,22 +146,24 @@ impl Recorder {
             key.overlapping += u64::from(key.under_way > 0);
             key.under_way += 1;
         }
-        Invoked { key: number, at }
+        Invoked { key: number, due_ns: due_ns.unwrap_or(at_ns), at_ns }
     }
 
     /// A request of `client` was answered with `outcome` at `now_ns`. A closing read was asked of one replica after the load.
+    /// Gives the answer's stamp.
     pub(crate) fn answered(
         &mut self,
         invoked: Invoked,
         (client, number): (ClientId, RequestNumber),
         outcome: &Outcome,
         (now_ns, closing): (u64, bool),
-    ) {
+    ) -> u64 {
         self.writes.acknowledged += u64::from(!number.is_read());
-        let times = (invoked.at, self.stamp(now_ns));
+        let returned = self.stamp(now_ns);
         if !self.end(invoked) {
-            return;
+            return returned;
         }
+        let times = invoked.until(returned);
         let entry = if number.is_read() {
             let value = match outcome {
                 Outcome::Value(None) => Value::ABSENT,
@@ -141,25 +175,49 @@ impl Recorder {
             Entry::write(invoked.key, client, Value::written(client, number.index()), times)
         };
         self.push(entry);
+        returned
     }
 
-    /// Nobody waits for an answer to a request of `client` any more: it may have taken effect, or may yet.
+    /// Nobody waits for an answer to a request of `client` any more, from `now_ns` on: it may have taken effect, or may yet.
+    /// Gives the stamp of that moment.
     pub(crate) fn given_up(
         &mut self,
         invoked: Invoked,
         (client, number): (ClientId, RequestNumber),
-    ) {
+        (now_ns, closing): (u64, bool),
+    ) -> u64 {
         self.writes.unknown += u64::from(!number.is_read());
-        // A read without an answer says nothing.
-        if self.end(invoked) && !number.is_read() {
-            let value = Value::written(client, number.index());
-            self.push(Entry::write(invoked.key, client, value, (invoked.at, NEVER)));
+        let until_ns = self.stamp(now_ns);
+        if self.end(invoked) {
+            let entry = unanswered(invoked, client, number, closing);
+            self.keep_lost(Lost { entry, until_ns, is_refused: false });
+            // A read without an answer says nothing.
+            if !number.is_read() {
+                self.push(entry);
+            }
         }
+        until_ns
     }
 
-    /// A request was refused: it has had no effect.
-    pub(crate) fn refused(&mut self, invoked: Invoked) {
-        self.end(invoked);
+    /// A request of `client` was refused at `now_ns`: it has had no effect. Gives the refusal's stamp.
+    pub(crate) fn refused(
+        &mut self,
+        invoked: Invoked,
+        (client, number): (ClientId, RequestNumber),
+        (now_ns, closing): (u64, bool),
+    ) -> u64 {
+        let until_ns = self.stamp(now_ns);
+        if self.end(invoked) {
+            let entry = unanswered(invoked, client, number, closing);
+            self.keep_lost(Lost { entry, until_ns, is_refused: true });
+        }
+        until_ns
+    }
+
+    fn keep_lost(&mut self, lost: Lost) {
+        if self.is_kept {
+            self.lost.push(lost);
+        }
     }
 
     /// Up to `keys_max` keys of which everything is recorded, the most contended first.
@@ -177,13 +235,14 @@ impl Recorder {
     }
 
     /// Later than every stamp before, and otherwise `now_ns`.
-    fn stamp(&mut self, now_ns: u64) -> u64 {
+    pub(crate) fn stamp(&mut self, now_ns: u64) -> u64 {
         self.clock = now_ns.max(self.clock + 1);
         self.clock
     }
 
     fn add_key(&mut self, name: &[u8]) -> u32 {
-        if self.keys.len() >= KEYS_MAX {
+        if self.keys.len() >= self.keys_max {
+            self.is_thinned = true;
             return OTHER;
         }
         let number = u32::try_from(self.keys.len()).expect("fewer than KEYS_MAX");
@@ -252,6 +311,7 @@ impl Recorder {
         }
         let first = u32::try_from(numbers[0]).expect("fewer than KEYS_MAX");
         let too_many = self.keys[numbers[0]].entries.saturating_sub(room);
+        self.is_thinned = true;
         self.thinning = Some(Thinning { read: 0, write: 0, leave_out: (first, too_many) });
     }
 
@@ -278,6 +338,23 @@ impl Recorder {
         } else {
             key.entries -= 1;
         }
+    }
+}
+
+impl Invoked {
+    /// The times of an operation that ended at `returned`.
+    const fn until(&self, returned: u64) -> Times {
+        Times { due: self.due_ns, invoke: self.at_ns, returned }
+    }
+}
+
+/// A request without an answer.
+fn unanswered(invoked: Invoked, client: ClientId, number: RequestNumber, closing: bool) -> Entry {
+    let times = invoked.until(NEVER);
+    if number.is_read() {
+        Entry::read(invoked.key, client, Value::ABSENT, times, closing)
+    } else {
+        Entry::write(invoked.key, client, Value::written(client, number.index()), times)
     }
 }
 

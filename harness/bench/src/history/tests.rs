@@ -82,7 +82,7 @@ impl Script {
         *count += 1;
         let number =
             if is_read { RequestNumber::read(*count) } else { RequestNumber::write(*count) };
-        let invoked = self.recorder.begin(key, self.now_ns);
+        let invoked = self.recorder.begin(key, None, self.now_ns);
         self.clients[place] = Some(Request { number, key, invoked, outcome: None });
     }
 
@@ -119,7 +119,8 @@ impl Script {
 
     fn give_up(&mut self, place: usize) {
         if let Some(request) = self.clients[place].take() {
-            self.recorder.given_up(request.invoked, (Self::client(place), request.number));
+            let id = (Self::client(place), request.number);
+            self.recorder.given_up(request.invoked, id, (self.now_ns, false));
         }
     }
 
@@ -169,7 +170,7 @@ impl Script {
 const KEYS: [&[u8]; 3] = [b"shared", b"other", b"third"];
 
 fn run(seed: u64, wrong: Wrong) -> Judged {
-    let mut script = Script::new(seed, Recorder::new(VALUE_BYTES));
+    let mut script = Script::new(seed, Recorder::new(VALUE_BYTES, false));
     script.go_on(&KEYS, 400);
     script.settle();
     match wrong {
@@ -259,10 +260,10 @@ fn a_store_that_is_wrong_in_one_place_is_found_out_with_a_witness_and_so_is_its_
 fn files_of_a_violation_have_a_text_for_people() {
     let directory = tempfile::tempdir().unwrap();
     let history = directory.path().join("history");
-    run(1, Wrong::StaleRead).keep(&history, "epaxos-r1").unwrap();
+    run(1, Wrong::StaleRead).keep(&history, "epaxos-r1", None).unwrap();
     let text = fs::read_to_string(history.join("epaxos-r1-witness.txt")).unwrap();
     assert!(text.starts_with("key \"other\":\n") && text.contains("] get -> \"c2#"), "{text}");
-    run(1, Wrong::Nowhere).keep(&history, "paxos-r1").unwrap();
+    run(1, Wrong::Nowhere).keep(&history, "paxos-r1", None).unwrap();
     let mut names: Vec<_> = fs::read_dir(&history)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -273,7 +274,7 @@ fn files_of_a_violation_have_a_text_for_people() {
 
 #[test]
 fn a_client_that_gave_up_may_have_been_heard_at_any_time() {
-    let mut script = Script::new(1, Recorder::new(VALUE_BYTES));
+    let mut script = Script::new(1, Recorder::new(VALUE_BYTES, false));
     script.begin(1, b"shared", false);
     let late = Script::value(1, script.clients[1].as_ref().unwrap().number);
     script.give_up(1);
@@ -284,7 +285,7 @@ fn a_client_that_gave_up_may_have_been_heard_at_any_time() {
     let judged = relapsed.recorder.judge();
     assert_eq!(judged.linearizable, Linearizable::True, "{}", judged.reason);
     // But not twice.
-    relapsed = Script::new(1, Recorder::new(VALUE_BYTES));
+    relapsed = Script::new(1, Recorder::new(VALUE_BYTES, false));
     relapsed.begin(1, b"shared", false);
     let late = Script::value(1, relapsed.clients[1].as_ref().unwrap().number);
     relapsed.give_up(1);
@@ -297,7 +298,7 @@ fn a_client_that_gave_up_may_have_been_heard_at_any_time() {
 /// An operation that follows another of the same instant is known to follow it.
 #[test]
 fn operations_of_one_instant_are_told_apart() {
-    let mut script = Script::new(1, Recorder::new(VALUE_BYTES));
+    let mut script = Script::new(1, Recorder::new(VALUE_BYTES, false));
     for place in [1, 2] {
         script.begin(place, b"shared", false);
         script.answer(place);
@@ -311,9 +312,9 @@ fn operations_of_one_instant_are_told_apart() {
 
 #[test]
 fn nothing_and_no_time_are_no_pass() {
-    let nothing = Recorder::new(VALUE_BYTES).judge();
+    let nothing = Recorder::new(VALUE_BYTES, false).judge();
     assert_eq!(nothing.linearizable, Linearizable::Unknown);
-    let mut script = Script::new(1, Recorder::new(VALUE_BYTES));
+    let mut script = Script::new(1, Recorder::new(VALUE_BYTES, false));
     script.write_now(1, b"shared");
     let judged = script.recorder.judge_within(Duration::ZERO);
     assert_eq!(judged.linearizable, Linearizable::Unknown);
@@ -366,4 +367,67 @@ fn of_a_key_that_is_too_busy_the_latest_operations_are_kept_and_the_last_write_s
         assert!(judged.reason.contains("c2#1"), "{}", judged.reason);
         assert!(matches!(judged_from_file(&judged, 1_000).0, Verdict::NotLinearizable(_)));
     }
+}
+
+/// Requests of every kind: what a kept history says of each.
+#[test]
+fn a_kept_history_has_every_request_with_when_it_was_due() {
+    let mut recorder = Recorder::new(VALUE_BYTES, true);
+    let (client, other) = (ClientId(1), ClientId(2));
+    let answered = recorder.begin(b"k", Some(3), 10);
+    recorder.answered(answered, (client, RequestNumber::write(1)), &Outcome::Done, (20, false));
+    let read = recorder.begin(b"k", Some(25), 30);
+    let write = recorder.begin(b"k", None, 40);
+    let refused = recorder.begin(b"k", None, 50);
+    let until_ns = recorder.given_up(read, (client, RequestNumber::read(1)), (90, false));
+    assert_eq!(until_ns, 90);
+    recorder.given_up(write, (client, RequestNumber::write(2)), (95, false));
+    recorder.refused(refused, (other, RequestNumber::write(1)), (96, false));
+    let closing = recorder.begin(b"k", None, 100);
+    let seen = Outcome::Value(Some(Script::value(0, RequestNumber::write(1))));
+    recorder.answered(closing, (client, RequestNumber::read(2)), &seen, (110, true));
+    let judged = recorder.judge();
+    assert_eq!(judged.linearizable, Linearizable::True, "{}", judged.reason);
+    assert!(!judged.is_thinned());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("h.jsonl");
+    judged.write_lines(&file, 0).unwrap();
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let figures = |line: &serde_json::Value| {
+        ["due_ns", "invoke_ns", "return_ns", "gave_up_ns"].map(|key| line[key].as_u64())
+    };
+    let mut found: Vec<_> = lines.iter().map(figures).collect();
+    found.sort_unstable_by_key(|figures| figures[1]);
+    let expected = [
+        [Some(3), Some(10), Some(20), None],
+        [Some(25), Some(30), None, Some(90)],
+        [Some(40), Some(40), None, Some(95)],
+        [Some(50), Some(50), None, Some(96)],
+        [Some(100), Some(100), Some(110), None],
+    ];
+    assert_eq!(found, expected, "{text}");
+    let flagged = |key: &str| lines.iter().filter(|line| line[key] == true).count();
+    assert_eq!((flagged("refused"), flagged("closing")), (1, 1), "{text}");
+    // What was refused had no effect: only four operations are judged.
+    let history = formats::parse(&text, None).unwrap();
+    assert_eq!(history.operations().len(), 4);
+    let verdict = check::check(&history, &Budget::default(), &mut || true);
+    assert!(matches!(verdict, Verdict::Linearizable { .. }), "{verdict:?}");
+}
+
+#[test]
+fn a_kept_history_keeps_every_key_and_one_that_is_full_says_so() {
+    let full = long(1, 4).recorder.judge();
+    assert!(full.is_thinned());
+    let mut recorder = Recorder::new(VALUE_BYTES, true);
+    for key in 0..70_000u64 {
+        let invoked = recorder.begin(&key.to_le_bytes(), None, key);
+        let id = (ClientId(1), RequestNumber::write(key + 1));
+        recorder.answered(invoked, id, &Outcome::Done, (key, false));
+    }
+    let judged = recorder.judge();
+    assert!(!judged.is_thinned());
+    assert_eq!((judged.checked.keys, judged.checked.operations), (70_000, 70_000));
 }

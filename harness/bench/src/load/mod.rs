@@ -6,8 +6,10 @@
 pub(crate) mod clients;
 pub(crate) mod tally;
 
-use measure::{Identity, LoadMode};
-use workload::{Arrivals, Driver, IntendedSend, Mode, Point, Run};
+use std::time::Duration;
+
+use measure::{Finding, Identity, LoadMode, RunRecord, Severity};
+use workload::{Arrivals, Driver, IntendedSend, Mode, Point, Run, Workload};
 
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
 pub(crate) const SENDS_MAX: u8 = 5;
@@ -20,6 +22,13 @@ pub(crate) const READ_BACK_KEYS_MAX: usize = 1_000;
 pub(crate) const READ_BACK_BATCH: usize = 50;
 /// How many times per client timeout overdue requests are looked for.
 pub(crate) const SWEEPS_PER_TIMEOUT: u32 = 10;
+
+/// How long answers are waited for after the measured window, while the load goes on: until the last request that was sent
+/// in it would be given up.
+pub(crate) fn wait_max(workload: &Workload) -> Duration {
+    let timeout = workload.timeouts().client;
+    timeout * u32::from(SENDS_MAX) + timeout / SWEEPS_PER_TIMEOUT * 2
+}
 
 /// When requests are sent.
 #[derive(Debug)]
@@ -77,4 +86,14 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
 pub(crate) fn stem(run: &Run) -> String {
     let point = run.point.canonical().replace(' ', ",");
     format!("{}-{point}-r{}", run.protocol.name(), run.repetition)
+}
+
+/// What is to be said of requests that were due and never answered.
+pub(crate) fn given_up(record: &RunRecord) -> Option<Finding> {
+    let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
+    (unknown > 0).then(|| Finding {
+        severity: Severity::Warning,
+        text: format!("{unknown} operations were given up without an answer"),
+        advice: "lower the load, or raise timeouts.client_ms".to_owned(),
+    })
 }

@@ -4,11 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use measure::ReplicaReport;
 use node::{
+    NodeError,
     client::{Connector, Session},
     control::{Control, Operator},
     emulator::NetworkPlan,
     identity::{Identity, Role},
-    wire::ReplicaStatus,
 };
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
@@ -27,6 +27,8 @@ const UP_POLL: Duration = Duration::from_millis(5);
 const PORT_ATTEMPTS: u32 = 3;
 /// Chosen: who has not said by then how things stand is not counted.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(300);
+/// Chosen: as much as a replica on a full host may need, while the load goes on.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A cluster that is up: every replica is connected with every other, and a leader is known where there is one.
 #[derive(Debug)]
@@ -52,7 +54,7 @@ impl Desk {
     ///
     /// # Errors
     /// If it does not answer.
-    pub(super) async fn open(&self, replica: ReplicaId) -> Result<Control, node::NodeError> {
+    pub(super) async fn open(&self, replica: ReplicaId) -> Result<Control, NodeError> {
         self.operator.connect(replica, self.addresses[replica.index()]).await
     }
 
@@ -85,30 +87,63 @@ impl Desk {
 
     /// What `replicas` say of themselves now. Who does not say so soon is left out, and has no line any more.
     pub(super) async fn look(&self, lines: &mut Vec<Control>, replicas: ReplicaSet) -> Look {
+        let ask = async |line: &mut Control| {
+            let status = line.status().await?;
+            Ok((status.core.leader, line.report().await?))
+        };
+        let said = self.ask(lines, replicas, LOOK_TIMEOUT, ask).await;
+        let (leaders, reports): (Vec<_>, Vec<_>) = said.into_iter().unzip();
+        Look { leader: most_named(leaders.into_iter()), reports }
+    }
+
+    /// Ends the measured time at `replicas`; gives what they counted in it. Who does not say so is left out, as above.
+    pub(super) async fn end_measuring(
+        &self,
+        lines: &mut Vec<Control>,
+        replicas: ReplicaSet,
+    ) -> Vec<ReplicaReport> {
+        self.ask(lines, replicas, REPORT_TIMEOUT, Control::end_measuring).await
+    }
+
+    /// What `replicas` report now. Who does not do so is left out, as above.
+    pub(super) async fn report(
+        &self,
+        lines: &mut Vec<Control>,
+        replicas: ReplicaSet,
+    ) -> Vec<ReplicaReport> {
+        self.ask(lines, replicas, REPORT_TIMEOUT, Control::report).await
+    }
+
+    /// Asks `replicas` over their lines; one of a life before is opened again. Who does not answer in time is left out, and
+    /// has no line any more.
+    async fn ask<T>(
+        &self,
+        lines: &mut Vec<Control>,
+        replicas: ReplicaSet,
+        patience: Duration,
+        ask: impl AsyncFn(&mut Control) -> Result<T, NodeError>,
+    ) -> Vec<T> {
         let mut had = std::mem::take(lines);
         let asked = replicas.iter().map(|replica| {
             let line = had.iter().position(|line| line.replica() == replica);
             let line = line.map(|at| had.swap_remove(at));
+            let ask = &ask;
             let answer = async move {
-                // One of a life before is lost.
-                let (mut line, status) = match status(line).await {
-                    Some(answered) => answered,
-                    None => status(self.open(replica).await.ok()).await?,
-                };
-                let report = line.report().await.ok()?;
-                Some((line, status.core.leader, report))
+                if let Some(mut line) = line
+                    && let Ok(said) = ask(&mut line).await
+                {
+                    return Some((line, said));
+                }
+                let mut line = self.open(replica).await.ok()?;
+                let said = ask(&mut line).await.ok()?;
+                Some((line, said))
             };
-            async { tokio::time::timeout(LOOK_TIMEOUT, answer).await.ok()? }
+            async { tokio::time::timeout(patience, answer).await.ok()? }
         });
-        let mut look = Look::default();
-        let mut leaders = Vec::new();
-        for (line, leader, report) in join_all(asked).await.into_iter().flatten() {
-            lines.push(line);
-            leaders.push(leader);
-            look.reports.push(report);
-        }
-        look.leader = most_named(leaders.into_iter());
-        look
+        let answered = join_all(asked).await.into_iter().flatten();
+        let (kept, said): (Vec<_>, Vec<_>) = answered.unzip();
+        *lines = kept;
+        said
     }
 
     /// How many replicas there are.
@@ -123,12 +158,6 @@ pub(super) struct Look {
     /// Whom most take for the leader.
     pub(super) leader: Option<ReplicaId>,
     pub(super) reports: Vec<ReplicaReport>,
-}
-
-async fn status(line: Option<Control>) -> Option<(Control, ReplicaStatus)> {
-    let mut line = line?;
-    let status = line.status().await.ok()?;
-    Some((line, status))
 }
 
 /// Whom most replicas take for the leader, by what they said.
@@ -258,7 +287,7 @@ async fn are_connected(protocol: Protocol, lines: &mut [Control]) -> Result<bool
 }
 
 /// All results, or the first error.
-pub(super) fn collected<T>(results: Vec<Result<T, node::NodeError>>) -> Result<Vec<T>, String> {
+pub(super) fn collected<T>(results: Vec<Result<T, NodeError>>) -> Result<Vec<T>, String> {
     results.into_iter().map(|result| result.map_err(|error| error.to_string())).collect()
 }
 

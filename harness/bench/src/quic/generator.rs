@@ -24,16 +24,18 @@ use super::{
     tamper::Tamper,
 };
 use crate::{
-    history::Recorder,
+    history::{Recorder, WindowFile},
     load::{
         OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SENDS_MAX, SWEEPS_PER_TIMEOUT,
-        clients::{Clients, Handle, Overdue, client_id, place_of},
+        clients::{Clients, Closed, Handle, Overdue, client_id, place_of},
         tally::Tally,
     },
 };
 
 /// Chosen: so many reads of one session before the others have their turn.
 const READS_PER_WAKE: usize = 8;
+/// Chosen: the generator looks at the clock so often at least. What it was late for beyond that it stood still.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Chosen: an open loop holds back, too, while more than this is unsent.
 const UNSENT_BYTES_MAX: usize = 256 << 20;
 
@@ -91,18 +93,23 @@ pub(super) struct Load {
     sweep_every: Duration,
     next_sweep: Instant,
     issuing: bool,
+    /// When the clock was looked at last, while that is watched.
+    last_look: Option<Instant>,
+    /// The longest time for which it was not although it should have been.
+    pub(super) stood_still: Duration,
 }
 
 impl Load {
     /// The clients of `run` over one session with each replica, or one from each site with each; nothing is sent yet.
+    /// `is_kept` says whether their history is to be kept.
     ///
     /// # Errors
     /// If the system has no timer left.
     pub(super) fn new(
         run: &Run,
         sessions: Vec<(Door, Session)>,
-        duration: Duration,
-        client_timeout: Duration,
+        (duration, client_timeout): (Duration, Duration),
+        is_kept: bool,
     ) -> std::io::Result<Self> {
         let timeout_ns = u64::try_from(client_timeout.as_nanos()).unwrap_or(u64::MAX);
         let start = Instant::now();
@@ -115,7 +122,7 @@ impl Load {
             clients: Clients::new(&run.point, run.seed, timeout_ns),
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::new(run.point.replicas, duration),
-            history: Recorder::new(run.point.value_bytes),
+            history: Recorder::new(run.point.value_bytes, is_kept),
             tamper: Tamper::asked_for(),
             closing_unanswered: 0,
             losses: Vec::new(),
@@ -126,6 +133,8 @@ impl Load {
             sweep_every,
             next_sweep: start + sweep_every,
             issuing: false,
+            last_look: None,
+            stood_still: Duration::ZERO,
         })
     }
 
@@ -143,7 +152,8 @@ impl Load {
     /// The measured window begins.
     pub(super) fn begin_window(&mut self) {
         let now_ns = self.now_ns();
-        self.tally.begin(now_ns);
+        self.tally.begin(self.history.stamp(now_ns));
+        self.last_look = Some(Instant::now());
         self.rows().for_each(|row| row[0].connector().begin_measuring());
     }
 
@@ -157,23 +167,60 @@ impl Load {
         self.links.chunks(self.grid.replicas)
     }
 
-    /// The measured window ends, and so does the sending: what is outstanding may still be answered.
+    /// The measured window ends; the load goes on.
     pub(super) fn end_window(&mut self) {
         let now_ns = self.now_ns();
+        self.tally.end(self.history.stamp(now_ns));
+        if self.grid.tells_sites_apart() {
+            self.networks = self.rows().map(|row| row[0].connector().network_report()).collect();
+        }
+    }
+
+    /// Lets the load go on until everything that was due in the window is answered or given up, at most until `deadline`.
+    pub(super) async fn settle_until(&mut self, deadline: Instant) {
+        poll_fn(|cx| {
+            if self.is_settled() || Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            let stepped = self.step(cx, deadline);
+            if self.is_settled() { Poll::Ready(()) } else { stepped }
+        })
+        .await;
+    }
+
+    /// Is everything that was due in the window sent, and answered or given up?
+    fn is_settled(&self) -> bool {
+        let all_sent = match &self.pace {
+            Pace::Replies { .. } => true,
+            Pace::Schedule(sites) => {
+                sites.iter().all(|(_, next)| next.at_ns >= self.tally.window().end_ns)
+            }
+        };
+        all_sent && self.tally.is_settled()
+    }
+
+    /// The sending ends: what is outstanding may still be answered. What was due in the window and has no answer yet counts
+    /// as long as it was waited for.
+    pub(super) fn end_load(&mut self) {
+        let now_ns = self.now_ns();
+        let now_ns = self.history.stamp(now_ns);
+        self.issuing = false;
+        self.last_look = None;
         if let Pace::Schedule(sites) = &mut self.pace {
-            // What was held back was offered all the same.
-            for (arrivals, next) in sites {
-                while next.at_ns <= now_ns {
-                    self.tally.offer(next.at_ns);
+            let end_ns = self.tally.window().end_ns;
+            for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
+                while next.at_ns < end_ns {
+                    self.tally.unsent(site, next.at_ns, now_ns);
                     *next = arrivals.next_send();
                 }
             }
         }
-        self.tally.end(now_ns);
-        if self.grid.tells_sites_apart() {
-            self.networks = self.rows().map(|row| row[0].connector().network_report()).collect();
-        }
-        self.issuing = false;
+        self.tally.close(self.clients.outstanding_requests(), now_ns);
+    }
+
+    /// What a kept history is counted by.
+    pub(super) fn window_file(&self) -> WindowFile {
+        WindowFile::new(&self.tally, &self.clients)
     }
 
     /// How long was measured.
@@ -248,13 +295,11 @@ impl Load {
         }
     }
 
-    /// Waits for nothing any more, as the run ended before its time: what is outstanding is no part of what was measured.
+    /// Waits for nothing any more, as the run ended before its time.
     pub(super) fn abandon(&mut self) {
+        let now_ns = self.now_ns();
         for handle in self.clients.open() {
-            if let Some(closed) = self.clients.close(handle) {
-                let id = (client_id(handle.client), handle.number);
-                self.history.given_up(closed.pending.invoked, id);
-            }
+            self.give_up(handle, now_ns);
         }
     }
 
@@ -303,6 +348,7 @@ impl Load {
     fn step(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         loop {
             let now = Instant::now();
+            self.look(now);
             let now_ns = nanoseconds(now.saturating_duration_since(self.start));
             self.read_replies(cx, now_ns);
             self.take_opened(cx, now_ns);
@@ -313,13 +359,22 @@ impl Load {
             }
             self.flush(cx, now_ns);
             let next_send = next_send.map(|at_ns| self.start + Duration::from_nanos(at_ns));
-            let wake_at = deadline.min(self.next_sweep);
+            let wake_at = deadline.min(self.next_sweep).min(now + LOOK_EVERY);
             let wake_at = next_send.map_or(wake_at, |at| wake_at.min(at));
             match self.alarm.poll_at(cx, wake_at) {
                 Poll::Ready(()) if Instant::now() >= deadline => return Poll::Ready(()),
                 Poll::Ready(()) => {}
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// The clock is looked at: how late is that?
+    fn look(&mut self, now: Instant) {
+        if let Some(last) = &mut self.last_look {
+            let late = now.saturating_duration_since(*last).saturating_sub(LOOK_EVERY);
+            self.stood_still = self.stood_still.max(late);
+            *last = now;
         }
     }
 
@@ -417,7 +472,8 @@ impl Load {
             for place in ready.drain(..) {
                 let links = &mut links[grid.row_of_site(clients.site(place))];
                 let send = |to, request: &Request<'_>| send(links, to, request);
-                clients.issue(place, (now_ns, now_ns), history, send);
+                let (due_ns, sent_ns) = clients.issue(place, (None, now_ns), history, send);
+                tally.sent(due_ns, sent_ns);
             }
             return None;
         };
@@ -426,11 +482,11 @@ impl Load {
         for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
             while next.at_ns <= now_ns && has_room(links, clients) {
                 let place = clients.place(site, next.client);
-                tally.offer(next.at_ns);
-                tally.sent(next.at_ns, now_ns);
                 let links = &mut links[grid.row_of_site(site)];
                 let send = |to, request: &Request<'_>| send(links, to, request);
-                clients.issue(place, (next.at_ns, now_ns), history, send);
+                let times = (Some(next.at_ns), now_ns);
+                let (due_ns, sent_ns) = clients.issue(place, times, history, send);
+                tally.sent(due_ns, sent_ns);
                 *next = arrivals.next_send();
             }
             next_ns = next_ns.min(next.at_ns);
@@ -453,12 +509,11 @@ impl Load {
 
     fn give_up(&mut self, handle: Handle, now_ns: u64) {
         let Some(closed) = self.clients.close(handle) else { return };
-        self.history.given_up(closed.pending.invoked, (client_id(handle.client), handle.number));
-        if closed.pending.closing {
-            self.closing_unanswered += 1;
-        } else {
-            self.tally.given_up(closed.site, now_ns);
-        }
+        let Closed { site, pending } = closed;
+        let id = (client_id(handle.client), handle.number);
+        let until_ns = self.history.given_up(pending.invoked, id, (now_ns, pending.closing));
+        self.closing_unanswered += u64::from(pending.closing);
+        self.tally.given_up(site, handle.number.is_read(), &pending, until_ns);
     }
 
     fn flush(&mut self, cx: &mut Context<'_>, now_ns: u64) {
@@ -492,20 +547,21 @@ impl Seen<'_> {
         let handle = Handle { client: place_of(client), number };
         let Some(closed) = self.clients.close(handle) else { return };
         let pending = closed.pending;
+        let (id, times) = ((client, number), (now_ns, pending.closing));
+        let (site, is_read) = (closed.site, number.is_read());
         match self.tamper.with(&pending, answer) {
             Ok(outcome) => {
-                let times = (now_ns, pending.closing);
-                self.history.answered(pending.invoked, (client, number), &outcome, times);
-                self.tally.answered(closed.site, number.is_read(), &pending, now_ns);
+                let at_ns = self.history.answered(pending.invoked, id, &outcome, times);
+                self.tally.answered(site, is_read, &pending, at_ns);
             }
             Err(_) => {
                 // Another replica may have taken on what this one refuses.
-                if pending.was_sent_again() {
-                    self.history.given_up(pending.invoked, (client, number));
+                let at_ns = if pending.was_sent_again() {
+                    self.history.given_up(pending.invoked, id, times)
                 } else {
-                    self.history.refused(pending.invoked);
-                }
-                self.tally.refused(closed.site, now_ns);
+                    self.history.refused(pending.invoked, id, times)
+                };
+                self.tally.refused(site, is_read, &pending, at_ns);
             }
         }
         self.ready.push(handle.client);

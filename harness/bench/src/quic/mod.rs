@@ -113,7 +113,8 @@ pub(crate) async fn run(
     let Cluster { mut processes, mut lines, desk, sessions } = cluster;
     let duration = Duration::from_secs_f64(setting.workload.load.duration_s);
     let client_timeout = setting.workload.timeouts().client;
-    let load = match Load::new(run, sessions, duration, client_timeout) {
+    let times = (duration, client_timeout);
+    let load = match Load::new(run, sessions, times, setting.keep_history) {
         Ok(load) => load,
         Err(error) => return unmeasured(Stop::Failed(format!("cannot set a timer: {error}"))),
     };
@@ -130,8 +131,9 @@ pub(crate) async fn run(
     progress.phase("checking the history");
     let judged = std::mem::take(&mut load.history).judge();
     if setting.keep_history || judged.is_evidence() {
+        let window = load.window_file();
         // The verdict stands without it.
-        if let Err(error) = judged.keep(&setting.results.join("history"), &stem) {
+        if let Err(error) = judged.keep(&setting.results.join("history"), &stem, Some(&window)) {
             eprintln!("bench: the history is not kept: {error}");
         }
     }
@@ -219,6 +221,10 @@ impl Phases<'_> {
             durability: self.run.point.durability,
             stop: None,
         };
+        if stop.is_none() {
+            stop = self.wait(&mut load, lines, watch, &mut seen).await.err();
+        }
+        load.end_load();
         faults.end(watch.processes, &load);
         if stop.is_none() {
             let ended = async { load.drive_while(faults.ended()).await };
@@ -227,9 +233,13 @@ impl Phases<'_> {
         if stop.is_none() {
             stop = self.settle(&mut load, lines, watch, &mut seen).await.err();
         }
-        if seen.replicas.is_empty() {
-            seen.replicas = last_reports(lines).await;
+        if stop.is_some() {
+            let known: Vec<u32> = seen.replicas.iter().map(|report| report.replica).collect();
+            let late = last_reports(lines).await;
+            let is_new = |report: &ReplicaReport| !known.contains(&report.replica);
+            seen.replicas.extend(late.into_iter().filter(is_new));
         }
+        seen.replicas.sort_by_key(|report| report.replica);
         seen.killed_cpu_s = watch.processes.killed_cpu_s();
         if stop.is_some() {
             load.abandon();
@@ -313,8 +323,30 @@ impl Phases<'_> {
         watch.over("measuring", look).await
     }
 
-    /// After the window: the replicas report, what is outstanding is answered, the last values are read back, the
-    /// replicas are compared.
+    /// After the window: the replicas that can say what they did in it. The load and the faults go on until everything is
+    /// answered or given up that was due in the window, or the bound is reached; then the replicas say how long that took
+    /// them.
+    async fn wait(
+        &self,
+        load: &mut Load,
+        lines: &mut Vec<Control>,
+        watch: &mut Watch<'_>,
+        seen: &mut Seen,
+    ) -> Result<(), Stop> {
+        let deadline = Instant::now() + load::wait_max(self.setting.workload);
+        let running = watch.processes.running();
+        let reports = async {
+            seen.replicas = load.drive_while(self.desk.end_measuring(lines, running)).await;
+            load.settle_until(deadline).await;
+            let late = load.drive_while(self.desk.report(lines, running)).await;
+            late.into_iter().for_each(|late| seen.complete(late));
+            Ok(())
+        };
+        watch.over("waiting for what was due", reports).await
+    }
+
+    /// After that: the replicas report that could not before, what is outstanding is answered, the last values are read back,
+    /// the replicas are compared.
     async fn settle(
         &self,
         load: &mut Load,
@@ -327,8 +359,11 @@ impl Phases<'_> {
             .collect::<ReplicaSet>();
         let reports = async {
             load.drive_while(self.desk.mend(lines, living)).await?;
-            let reports = join_all(lines.iter_mut().map(Control::report));
-            seen.replicas = cluster::collected(load.drive_while(reports).await)?;
+            // A paused one, or one that was just coming back, is asked now.
+            let known: ReplicaSet = seen.reported();
+            let others = lines.iter_mut().filter(|line| !known.contains(line.replica()));
+            let reports = join_all(others.map(Control::end_measuring));
+            seen.replicas.extend(cluster::collected(load.drive_while(reports).await)?);
             load.drain(self.client_timeout).await;
             load.read_back(living, self.client_timeout * 2).await;
             Ok(())

@@ -10,11 +10,14 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::{Protocol, ReplicaSet};
+use protocols::{Protocol, ReplicaId, ReplicaSet};
 use workload::{Driver, Durability, Mode, Run};
 
 use super::{generator::Load, network, rest::Agreement, watch::Stop};
-use crate::{history::Judged, load::identity};
+use crate::{
+    history::Judged,
+    load::{given_up, identity},
+};
 
 /// The host's and this process' CPU clocks at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +61,25 @@ pub(super) struct Seen {
     pub(super) stop: Option<Stop>,
 }
 
+impl Seen {
+    /// Those that said what they did in the window.
+    pub(super) fn reported(&self) -> ReplicaSet {
+        let replica = |report: &ReplicaReport| {
+            ReplicaId::from_index(usize::try_from(report.replica).expect("at most 51"))
+        };
+        self.replicas.iter().map(replica).collect()
+    }
+
+    /// Completes a report with the latencies of what came in during the window and was executed after it.
+    pub(super) fn complete(&mut self, late: ReplicaReport) {
+        let its = |report: &&mut ReplicaReport| report.replica == late.replica;
+        if let Some(report) = self.replicas.iter_mut().find(its) {
+            report.commit = late.commit;
+            report.execute = late.execute;
+        }
+    }
+}
+
 /// The record of `run`.
 pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> RunRecord {
     let elapsed_s = seen.elapsed.as_secs_f64();
@@ -68,13 +90,14 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
     let client_cpu_s = seen.after.client_s.zip(seen.before.client_s).map(|(now, then)| now - then);
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
     let offered_ops_per_s =
-        (run.point.mode == Mode::Open).then(|| load.tally.offered as f64 / elapsed_s.max(1e-9));
+        (run.point.mode == Mode::Open).then(|| load.tally.due as f64 / elapsed_s.max(1e-9));
     let sites = std::mem::take(&mut load.tally.sites);
     let mut record = RunRecord {
         identity: identity(run, Driver::Quic),
         started: seen.started,
         elapsed: seen.elapsed,
         offered_ops_per_s,
+        generator_lag: (run.point.mode == Mode::Open).then(|| load.tally.lag.clone()),
         has_fast_path: run.protocol == Protocol::EPaxos,
         sites,
         replies: std::mem::take(&mut load.tally.replies),
@@ -94,17 +117,18 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
     record.events = events(&load, seen.faults, &seen.stop, seen.elapsed);
     let host = seen.after.host.zip(seen.before.host);
     let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
-    let open = run.point.mode == Mode::Open;
+    let (now, then) = (host.map(|(now, _)| now), host.map(|(_, then)| then));
+    let between = now.as_ref().zip(then.as_ref());
+    let core_share = client_cpu_s.map(|client_s| client_s / elapsed_s.max(1e-9));
     let mut facts = RunFacts {
-        mode: record.identity.mode,
-        offered_ops_per_s,
-        achieved_ops_per_s: record.throughput_ops_per_s().unwrap_or(0.0),
-        generator_lag_us_p99: load.tally.lag.percentile_us(99.0).filter(|_| open),
-        samples: record.operations(),
-        foreign_cpu_share: host
+        generator_still_ms: Some(load.stood_still.as_secs_f64() * 1e3),
+        generator_core_share: core_share,
+        foreign_cpu_share: between
             .zip(ours_s)
-            .and_then(|((now, then), ours_s)| now.foreign_share_since(&then, ours_s)),
-        host_busy_share: host.and_then(|(now, then)| now.busy_share_since(&then)),
+            .and_then(|((now, then), ours_s)| now.foreign_share_since(then, ours_s)),
+        host_busy_share: between.and_then(|(now, then)| now.busy_share_since(then, ours_s)),
+        throttled_share: between.and_then(|(now, then)| now.throttled_share_since(then)),
+        host_restriction: now.map_or_else(String::new, |now| now.restriction()),
         deaths: match &seen.stop {
             Some(Stop::Died(death)) => vec![death.clone()],
             _ => Vec::new(),
@@ -112,7 +136,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         interrupted: matches!(seen.stop, Some(Stop::Interrupted(_))),
         replicas_agree: seen.agreement.as_ref().and_then(|agreement| agreement.agree),
         findings: findings(&record, &load, seen.killed, &seen.stop, seen.agreement),
-        ..RunFacts::default()
+        ..record.facts()
     };
     judged.enter(&mut facts);
     record.verdict = judge(&facts, &Limits::default());
@@ -142,6 +166,7 @@ fn findings(
     let mut findings: Vec<Finding> =
         agreement.and_then(|agreement| agreement.finding).into_iter().collect();
     findings.extend(network_findings(&record.networks));
+    findings.extend(given_up(record).filter(|_| stop.is_none()));
     let mut find = |severity, text: String, advice: &str| {
         findings.push(Finding { severity, text, advice: advice.to_owned() });
     };
@@ -173,11 +198,6 @@ fn findings(
             load.closing_unanswered
         );
         find(Severity::Invalid, text, "lower the load, or look at the replicas' logs");
-    }
-    let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
-    if unknown > 0 && stop.is_none() {
-        let text = format!("{unknown} operations were given up without an answer");
-        find(Severity::Warning, text, "lower the load, or raise timeouts.client_ms");
     }
     let errors: u64 = record.sites.iter().map(|site| site.errors).sum();
     if errors > 0 {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use measure::{Histogram, SeriesRecorder};
+use measure::{Population, SeriesRecorder};
 use protocols::{Batch, Outcome, ReplicaId, ReplicaSet, Request, RequestNumber};
 use sim::{Agenda, Ask, Breach, Broken, Outcomes, Source};
 use workload::Run;
 
 use crate::{
-    history::Recorder,
+    history::{Recorder, WindowFile},
     load::{
         OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SENDS_MAX, SWEEPS_PER_TIMEOUT,
-        clients::{Clients, Handle, Overdue, client_id},
+        clients::{Clients, Closed, Handle, Overdue, client_id},
         tally::Tally,
     },
 };
@@ -28,12 +28,12 @@ pub(super) enum Wake {
     Sweep,
 }
 
-/// The latencies of one replica's commits and executions in the measured window.
+/// The latencies of one replica's commits and executions of what came in there in the measured window.
 #[derive(Debug, Default)]
 pub(super) struct Latencies {
-    pub(super) commit: Histogram,
-    pub(super) execute: Histogram,
-    /// Both over time.
+    pub(super) commit: Population,
+    pub(super) execute: Population,
+    /// Both over time, as they happened in the window.
     pub(super) series: SeriesRecorder,
     /// Those of the commits, to the nanosecond.
     pub(super) commits_ns: Vec<u64>,
@@ -52,35 +52,43 @@ pub(super) struct Load {
     pub(super) closing_unanswered: u64,
     /// When the clients began, in simulated nanoseconds: everything they know is counted from there.
     start_ns: u64,
-    /// When the measured window began, in simulated nanoseconds.
+    /// When the measured window began and ended, in simulated nanoseconds; at the end of time if it has not.
     window_ns: u64,
+    window_end_ns: u64,
     sweep_every_ns: u64,
     /// Replicas that clients know to be gone: nothing is asked of them.
     gone: ReplicaSet,
     replicas: usize,
     issuing: bool,
-    measuring: bool,
+    /// Does nothing count any more?
+    is_closed: bool,
 }
 
 impl Load {
-    /// The clients of `run`, who have not begun.
-    pub(super) fn new(run: &Run, sites: &[String], duration: Duration, timeout: Duration) -> Self {
+    /// The clients of `run`, who have not begun. `is_kept` says whether their history is to be kept.
+    pub(super) fn new(
+        run: &Run,
+        sites: &[String],
+        (duration, timeout): (Duration, Duration),
+        is_kept: bool,
+    ) -> Self {
         let replicas = run.point.replicas;
         Self {
             clients: Clients::new(&run.point, run.seed, nanoseconds(timeout)),
             per_site: run.point.clients_per_site,
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::named(sites, duration),
-            history: Recorder::new(run.point.value_bytes),
+            history: Recorder::new(run.point.value_bytes, is_kept),
             latencies: (0..replicas).map(|_| Latencies::default()).collect(),
             closing_unanswered: 0,
             start_ns: 0,
-            window_ns: 0,
+            window_ns: u64::MAX,
+            window_end_ns: u64::MAX,
             sweep_every_ns: nanoseconds(timeout / SWEEPS_PER_TIMEOUT).max(1_000_000),
             gone: ReplicaSet::EMPTY,
             replicas,
             issuing: false,
-            measuring: false,
+            is_closed: false,
         }
     }
 
@@ -92,7 +100,7 @@ impl Load {
         match &self.pace {
             Pace::Replies { window } => {
                 for _ in 0..*window {
-                    (0..self.clients.len()).for_each(|place| self.issue(place, 0, agenda));
+                    (0..self.clients.len()).for_each(|place| self.issue(place, None, agenda));
                 }
             }
             Pace::Schedule(sites) => {
@@ -110,26 +118,75 @@ impl Load {
 
     /// The measured window begins.
     pub(super) fn begin_window(&mut self, now_ns: u64) {
-        self.tally.begin(now_ns - self.start_ns);
+        self.tally.begin(self.history.stamp(now_ns - self.start_ns));
         self.window_ns = now_ns;
-        self.measuring = true;
     }
 
-    /// The measured window ends, and so does the sending.
+    /// The measured window ends; the load goes on.
     pub(super) fn end_window(&mut self, now_ns: u64) {
-        let now_ns = now_ns - self.start_ns;
+        self.tally.end(self.history.stamp(now_ns - self.start_ns));
+        self.window_end_ns = now_ns;
+    }
+
+    /// Is everything that was due in the window sent, and answered or given up?
+    fn is_settled(&self) -> bool {
+        let all_sent = match &self.pace {
+            Pace::Replies { .. } => true,
+            Pace::Schedule(sites) => {
+                sites.iter().all(|(_, next)| next.at_ns >= self.tally.window().end_ns)
+            }
+        };
+        all_sent && self.tally.is_settled()
+    }
+
+    /// The sending ends. What was due in the window and has no answer yet counts as long as it was waited for; so does what
+    /// is `open` at a replica, given with when it came in and whether it is committed.
+    pub(super) fn end_load(&mut self, now_ns: u64, open: &[(ReplicaId, (u64, bool))]) {
+        open.iter().for_each(|(replica, request)| self.censor(*replica, now_ns, *request));
+        self.is_closed = true;
+        let now_ns = self.history.stamp(now_ns - self.start_ns);
+        self.issuing = false;
         if let Pace::Schedule(sites) = &mut self.pace {
-            // What was held back was offered all the same.
-            for (arrivals, next) in sites {
-                while next.at_ns < now_ns {
-                    self.tally.offer(next.at_ns);
+            let end_ns = self.tally.window().end_ns;
+            for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
+                while next.at_ns < end_ns {
+                    self.tally.unsent(site, next.at_ns, now_ns);
                     *next = arrivals.next_send();
                 }
             }
         }
-        self.tally.end(now_ns);
-        self.issuing = false;
-        self.measuring = false;
+        self.tally.close(self.clients.outstanding_requests(), now_ns);
+    }
+
+    /// What a kept history is counted by.
+    pub(super) fn window_file(&self) -> WindowFile {
+        WindowFile::new(&self.tally, &self.clients)
+    }
+
+    /// A request that came in at `replica` at `since_ns` is not executed there at `now_ns`, and perhaps not committed: it takes
+    /// longer than that, if it came in during the window.
+    pub(super) fn censor(
+        &mut self,
+        replica: ReplicaId,
+        now_ns: u64,
+        (since_ns, is_committed): (u64, bool),
+    ) {
+        if self.counts(since_ns) {
+            let latencies = &mut self.latencies[replica.index()];
+            if !is_committed {
+                latencies.commit.censor_ns(now_ns - since_ns);
+            }
+            latencies.execute.censor_ns(now_ns - since_ns);
+        }
+    }
+
+    /// Do the latencies count of what came in at a replica at `since_ns`?
+    fn counts(&self, since_ns: u64) -> bool {
+        !self.is_closed && self.is_in_window(since_ns)
+    }
+
+    fn is_in_window(&self, at_ns: u64) -> bool {
+        (self.window_ns..self.window_end_ns).contains(&at_ns)
     }
 
     /// Nothing more is hoped for.
@@ -165,15 +222,17 @@ impl Load {
         self.gone.remove(replica);
     }
 
-    /// The client at `place` sends its next request.
-    fn issue(&mut self, place: usize, intended_ns: u64, agenda: &mut Agenda<Wake>) {
+    /// The client at `place` sends its next request, which was due at `due_ns` in an open loop and is now in others.
+    fn issue(&mut self, place: usize, due_ns: Option<u64>, agenda: &mut Agenda<Wake>) {
         let now_ns = agenda.now_ns - self.start_ns;
         let (gone, replicas) = (self.gone, self.replicas);
-        let times = (intended_ns, now_ns);
-        self.clients.issue(place, times, &mut self.history, |to, request| {
-            let to = next_up(to, gone, replicas);
-            agenda.ask(asked(place, to, std::slice::from_ref(request)));
-        });
+        let times = (due_ns, now_ns);
+        let (due_ns, sent_ns) =
+            self.clients.issue(place, times, &mut self.history, |to, request| {
+                let to = next_up(to, gone, replicas);
+                agenda.ask(asked(place, to, std::slice::from_ref(request)));
+            });
+        self.tally.sent(due_ns, sent_ns);
     }
 
     fn again(&mut self, handle: Handle, now_ns: u64, agenda: &mut Agenda<Wake>) {
@@ -186,7 +245,6 @@ impl Load {
 
     /// Sends what is due at `site` of an open loop.
     fn send_due(&mut self, site: usize, agenda: &mut Agenda<Wake>) {
-        let now_ns = agenda.now_ns - self.start_ns;
         let Pace::Schedule(sites) = &mut self.pace else { return };
         let (arrivals, next) = &mut sites[site];
         if self.clients.outstanding() >= OUTSTANDING_MAX {
@@ -196,9 +254,7 @@ impl Load {
         let due = *next;
         *next = arrivals.next_send();
         agenda.wake_at(self.start_ns + next.at_ns, Wake::Send(site));
-        self.tally.offer(due.at_ns);
-        self.tally.sent(due.at_ns, now_ns);
-        self.issue(self.clients.place(site, due.client), due.at_ns, agenda);
+        self.issue(self.clients.place(site, due.client), Some(due.at_ns), agenda);
     }
 
     fn sweep(&mut self, agenda: &mut Agenda<Wake>) {
@@ -217,18 +273,17 @@ impl Load {
 
     fn give_up(&mut self, handle: Handle, now_ns: u64) {
         let Some(closed) = self.clients.close(handle) else { return };
-        self.history.given_up(closed.pending.invoked, (client_id(handle.client), handle.number));
-        if closed.pending.closing {
-            self.closing_unanswered += 1;
-        } else {
-            self.tally.given_up(closed.site, now_ns);
-        }
+        let Closed { site, pending } = closed;
+        let id = (client_id(handle.client), handle.number);
+        let until_ns = self.history.given_up(pending.invoked, id, (now_ns, pending.closing));
+        self.closing_unanswered += u64::from(pending.closing);
+        self.tally.given_up(site, handle.number.is_read(), &pending, until_ns);
     }
 
     /// The client at `place` waits for one request less.
     fn go_on(&mut self, place: usize, agenda: &mut Agenda<Wake>) {
         if self.issuing && matches!(self.pace, Pace::Replies { .. }) {
-            self.issue(place, agenda.now_ns - self.start_ns, agenda);
+            self.issue(place, None, agenda);
         }
     }
 
@@ -237,8 +292,8 @@ impl Load {
         let Some(closed) = self.clients.close(handle) else { return false };
         let id = (client_id(handle.client), handle.number);
         let closing = closed.pending.closing;
-        self.history.answered(closed.pending.invoked, id, outcome, (now_ns, closing));
-        self.tally.answered(closed.site, handle.number.is_read(), &closed.pending, now_ns);
+        let at_ns = self.history.answered(closed.pending.invoked, id, outcome, (now_ns, closing));
+        self.tally.answered(closed.site, handle.number.is_read(), &closed.pending, at_ns);
         true
     }
 }
@@ -285,40 +340,52 @@ impl Source for Load {
     }
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
-        if self.measuring {
-            let since_ns = self.since_window_ns(now_ns);
-            let latencies = &mut self.latencies[replica.index()];
+        let counts = self.counts(now_ns - latency_ns);
+        let is_in_window = self.is_in_window(now_ns);
+        let since_ns = self.since_window_ns(now_ns);
+        let latencies = &mut self.latencies[replica.index()];
+        if counts {
             latencies.commit.record_ns(latency_ns);
-            latencies.series.committed(since_ns, latency_ns);
             latencies.commits_ns.push(latency_ns);
+        }
+        if is_in_window {
+            latencies.series.committed(since_ns, latency_ns);
         }
     }
 
     fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64) {
-        if self.measuring {
-            let since_ns = self.since_window_ns(now_ns);
-            let latencies = &mut self.latencies[replica.index()];
+        let counts = self.counts(now_ns - latency_ns);
+        let is_in_window = self.is_in_window(now_ns);
+        let since_ns = self.since_window_ns(now_ns);
+        let latencies = &mut self.latencies[replica.index()];
+        if counts {
             latencies.execute.record_ns(latency_ns);
+        }
+        if is_in_window {
             latencies.series.executed(since_ns, latency_ns, since_ns.saturating_sub(waited_ns));
         }
     }
 
+    fn on_dropped(&mut self, replica: ReplicaId, now_ns: u64, since_ns: u64, is_committed: bool) {
+        self.censor(replica, now_ns, (since_ns, is_committed));
+    }
+
     fn on_commit_seen(&mut self, replica: ReplicaId, now_ns: u64) {
-        if self.measuring {
+        if self.is_in_window(now_ns) {
             let since_ns = self.since_window_ns(now_ns);
             self.latencies[replica.index()].series.commit_seen(since_ns);
         }
     }
 
     fn on_execution_seen(&mut self, replica: ReplicaId, now_ns: u64) {
-        if self.measuring {
+        if self.is_in_window(now_ns) {
             let since_ns = self.since_window_ns(now_ns);
             self.latencies[replica.index()].series.execution_seen(since_ns);
         }
     }
 
     fn is_done(&self) -> bool {
-        !self.issuing && self.clients.outstanding() == 0
+        if self.issuing { self.is_settled() } else { self.clients.outstanding() == 0 }
     }
 
     fn waiting(&self) -> String {

@@ -23,7 +23,7 @@ use measure::{Finding, Severity};
 use protocols::{
     Protocol, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };
-use sim::{Broken, Cluster, Costs, FaultPlan, Network, Simulation, Violation};
+use sim::{Broken, Cluster, Costs, FaultPlan, Network, Simulation, Source, Violation};
 use workload::{Run, Sites, Workload, fault::Action};
 
 use self::{
@@ -105,8 +105,9 @@ fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
     let mut load = simulation.into_source();
     let judged = std::mem::take(&mut load.history).judge();
     if setting.keep_history || judged.is_evidence() {
+        let window = load.window_file();
         // The verdict stands without it.
-        if let Err(error) = judged.keep(&setting.results.join("history"), &stem) {
+        if let Err(error) = judged.keep(&setting.results.join("history"), &stem, Some(&window)) {
             eprintln!("bench: the history is not kept: {error}");
         }
     }
@@ -172,7 +173,8 @@ impl Phases<'_> {
         };
         let duration = Duration::from_secs_f64(workload.load.duration_s);
         let timeout = workload.timeouts().client;
-        let load = Load::new(self.run, &self.sites.names, duration, timeout);
+        let is_kept = self.setting.keep_history;
+        let load = Load::new(self.run, &self.sites.names, (duration, timeout), is_kept);
         Simulation::new(&cluster, &FaultPlan::none(), load)
     }
 
@@ -200,7 +202,9 @@ impl Phases<'_> {
         simulation.tell_source(|load, agenda| load.end_window(agenda.now_ns));
         seen.elapsed = Duration::from_nanos(simulation.now_ns().min(end_ns) - window_ns);
         seen.replicas = record::reports(simulation, &before, !costs(workload).is_none());
-        let settled = measured.and_then(|()| self.settle(simulation, &mut faults, seen));
+        let waited = measured.and_then(|()| self.wait(simulation, end_ns));
+        record::complete(simulation, &mut seen.replicas);
+        let settled = waited.and_then(|()| self.settle(simulation, &mut faults, seen));
         seen.events = faults.events;
         settled
     }
@@ -220,7 +224,27 @@ impl Phases<'_> {
         self.pass(simulation, end_ns)
     }
 
-    /// After the window: what is outstanding is answered, the last values are read back, the replicas are compared.
+    /// After the window: the load and the faults go on until everything is answered or given up that was due in it, or the
+    /// bound is reached. Then the sending ends.
+    fn wait<R: Replica>(
+        &self,
+        simulation: &mut Simulation<R, Load>,
+        end_ns: u64,
+    ) -> Result<(), Halt> {
+        let bound_ns = end_ns + nanoseconds(clients::wait_max(self.setting.workload));
+        let mut waited = Ok(());
+        while waited.is_ok() && !simulation.source().is_done() && simulation.now_ns() < bound_ns {
+            let slice_ns = bound_ns.min(simulation.now_ns() + SLICE_NS);
+            waited = simulation.run_until_done(slice_ns).map_err(Halt::from);
+            waited = waited.and_then(|()| self.halted());
+        }
+        let open = |replica| simulation.open(replica).map(move |request| (replica, request));
+        let open: Vec<_> = ReplicaId::all(self.run.point.replicas).flat_map(open).collect();
+        simulation.tell_source(|load, agenda| load.end_load(agenda.now_ns, &open));
+        waited
+    }
+
+    /// After that: the faults end, what is outstanding is answered, the last values are read back, the replicas are compared.
     fn settle<R: Replica>(
         &self,
         simulation: &mut Simulation<R, Load>,

@@ -11,7 +11,10 @@ use sim::{Broken, Counters, Simulation, Violation};
 use workload::{Driver, Mode, Run};
 
 use super::load::Load;
-use crate::{history::Judged, load::identity};
+use crate::{
+    history::Judged,
+    load::{given_up, identity},
+};
 
 /// Everything seen in one run.
 #[derive(Debug, Default)]
@@ -30,8 +33,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
     let open = run.point.mode == Mode::Open;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
     let offered_ops_per_s =
-        open.then(|| load.tally.offered as f64 / seen.elapsed.as_secs_f64().max(1e-9));
-    let generator_lag_us_p99 = load.tally.lag.percentile_us(99.0).filter(|_| open);
+        open.then(|| load.tally.due as f64 / seen.elapsed.as_secs_f64().max(1e-9));
     let closing_unanswered = load.closing_unanswered;
     let mut record = RunRecord {
         identity: identity(run, Driver::Sim),
@@ -39,6 +41,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
         started: SystemTime::UNIX_EPOCH,
         elapsed: seen.elapsed,
         offered_ops_per_s,
+        generator_lag: open.then_some(load.tally.lag),
         has_fast_path: run.protocol == Protocol::EPaxos,
         sites: load.tally.sites,
         replies: load.tally.replies,
@@ -56,16 +59,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
     };
     let mut findings = seen.findings;
     findings.extend(of_clients(&record, closing_unanswered));
-    let mut facts = RunFacts {
-        mode: record.identity.mode,
-        offered_ops_per_s,
-        achieved_ops_per_s: record.throughput_ops_per_s().unwrap_or(0.0),
-        generator_lag_us_p99,
-        samples: record.operations(),
-        replicas_agree: seen.agree,
-        findings,
-        ..RunFacts::default()
-    };
+    let mut facts = RunFacts { replicas_agree: seen.agree, findings, ..record.facts() };
     judged.enter(&mut facts);
     record.verdict = judge(&facts, &Limits::default());
     record
@@ -83,11 +77,7 @@ fn of_clients(record: &RunRecord, closing_unanswered: u64) -> Vec<Finding> {
         );
         find(Severity::Invalid, text, "lower the load, or raise timeouts.client_ms");
     }
-    let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
-    if unknown > 0 {
-        let text = format!("{unknown} operations were given up without an answer");
-        find(Severity::Warning, text, "lower the load, or raise timeouts.client_ms");
-    }
+    findings.extend(given_up(record));
     findings
 }
 
@@ -130,8 +120,6 @@ pub(super) fn reports<R: Replica>(
             counters: counted(&now).since(&counted(before)),
             cpu_ns: has_costs.then(|| now.busy_ns - before.busy_ns),
             rss_bytes: None,
-            commit: latencies.commit.clone(),
-            execute: latencies.execute.clone(),
             series: latencies
                 .series
                 .series(simulation.source().since_window_ns(simulation.now_ns())),
@@ -143,6 +131,17 @@ pub(super) fn reports<R: Replica>(
         }
     };
     ReplicaId::all(before.len()).zip(before).map(report).collect()
+}
+
+/// Completes the reports with the latencies of what came in during the window and was executed after it.
+pub(super) fn complete<R: Replica>(
+    simulation: &Simulation<R, Load>,
+    reports: &mut [ReplicaReport],
+) {
+    for (report, latencies) in reports.iter_mut().zip(&simulation.source().latencies) {
+        report.commit = latencies.commit.clone();
+        report.execute = latencies.execute.clone();
+    }
 }
 
 fn role<R: Replica>(simulation: &Simulation<R, Load>, replica: ReplicaId) -> Role {

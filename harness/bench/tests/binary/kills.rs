@@ -91,8 +91,10 @@ fn what_the_plan_pauses_goes_on_at_the_latest_when_the_faults_end() {
     let row = &rows(&results.join("summary.csv"))[0];
     assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
     assert_eq!(rows(&results.join("replicas.csv")).len(), 3, "all are there");
-    let events: Vec<String> =
+    let mut events: Vec<String> =
         rows(&results.join("events.csv")).iter().map(|row| cell(row, "event").to_owned()).collect();
+    // The faults last until what was due in the window is answered: longer than a session bears.
+    events.retain(|event| !event.starts_with("session-"));
     assert_eq!(events, ["pause", "resume", "pause", "faults-end"]);
     let kept = &rows(&results.join("kept.csv"))[0];
     assert_ne!(cell(kept, "acknowledged_checked"), "0");

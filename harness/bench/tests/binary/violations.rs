@@ -72,7 +72,8 @@ fn a_history_is_kept_on_request_and_judged_alike() {
     let (place, ended) = tampered("", &["--keep-history"]);
     assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
     let results = place.results();
-    assert_eq!(names(&results.join("history")), ["multi-paxos-default-r1.jsonl"]);
+    let expected = ["multi-paxos-default-r1-window.json", "multi-paxos-default-r1.jsonl"];
+    assert_eq!(names(&results.join("history")), expected);
     let row = &rows(&results.join("summary.csv"))[0];
     let checked = place.bench(&["check", "results/latest/history/multi-paxos-default-r1.jsonl"]);
     let (operations, keys) = (cell(row, "checked_operations"), cell(row, "checked_keys"));

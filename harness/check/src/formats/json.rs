@@ -11,6 +11,9 @@
 //!   `expected`, null for an absent key, `value` and `swapped`).
 //! - Without `return_ns` the outcome is unknown: the operation may have happened at any time after `invoke_ns`, or never.
 //!   Then there is no `result` and no `swapped`.
+//! - `due_ns` is when the operation should have been asked for, `closing` marks a read made after the load, `gave_up_ns` is until
+//!   when an answer was waited for that never came. None of them changes the verdict. `refused` marks an operation that had no
+//!   effect: it is left out.
 //! - Keys and values are strings, or `{"hex":"00ff"}` where the bytes are no UTF-8.
 //! - Lines may be in any order; blank ones are skipped.
 
@@ -39,6 +42,32 @@ struct Line {
     invoke_ns: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     return_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gave_up_ns: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    refused: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    closing: bool,
+}
+
+/// What a load generator knows of an operation beside what is judged. Times are those of the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// When it should have been asked for.
+    pub due_ns: Option<u64>,
+    /// Until when an answer was waited for that never came.
+    pub gave_up_ns: Option<u64>,
+    /// It was refused, and had no effect.
+    pub refused: bool,
+    /// It is a read made after the load, to see what was kept.
+    pub closing: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -107,14 +136,22 @@ pub fn parse(text: &str) -> Result<History, ParseError> {
             let error = error.split(" at line ").next().unwrap_or_default().to_owned();
             ParseError::new(number, format!("{error}: see the format of bench check --help"))
         })?;
+        let refused = parsed.refused;
         let operation = operation(parsed).map_err(|what| ParseError::new(number, what))?;
-        history.push(operation);
+        if !refused {
+            history.push(operation);
+        }
     }
     Ok(history)
 }
 
 /// The line for an operation, without its end.
 pub fn line(operation: &Operation) -> String {
+    recorded_line(operation, Recorded::default())
+}
+
+/// The line for an operation with what a load generator knows of it beside, without its end.
+pub fn recorded_line(operation: &Operation, recorded: Recorded) -> String {
     let text = |value: &Option<Vec<u8>>| value.as_deref().map(Text::of);
     let (op, expected) = match &operation.kind {
         Kind::Get => (Name::Get, None),
@@ -138,12 +175,22 @@ pub fn line(operation: &Operation) -> String {
         swapped,
         invoke_ns: operation.invoke,
         return_ns: operation.answer.as_ref().map(|(at, _)| *at),
+        due_ns: recorded.due_ns,
+        gave_up_ns: recorded.gave_up_ns,
+        refused: recorded.refused,
+        closing: recorded.closing,
     };
     serde_json::to_string(&line).expect("texts and numbers are always JSON")
 }
 
 fn operation(line: Line) -> Result<Operation, String> {
-    let Line { process, key, op, expected, value, result, swapped, invoke_ns, return_ns } = line;
+    let Line { process, key, op, expected, value, result, swapped, invoke_ns, return_ns, .. } =
+        line;
+    for (flag, name) in [(line.refused, "refused"), (line.gave_up_ns.is_some(), "gave_up_ns")] {
+        if flag && return_ns.is_some() {
+            return Err(format!("{name}: has no meaning beside return_ns: remove one of them"));
+        }
+    }
     if let Some(return_ns) = return_ns.filter(|&at| at < invoke_ns || at >= u64::MAX - 1) {
         return Err(format!("return_ns = {return_ns}: must be invoke_ns = {invoke_ns} or later"));
     }

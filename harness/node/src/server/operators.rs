@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocols::Replica;
 
-use super::{Ended, Shared, close_code, network, read_hello, read_more};
+use super::{Ended, Node, Shared, close_code, network, read_hello, read_more};
 use crate::{
     frame::{FrameBuffer, append_value_frame},
     limits::CONTROL_BYTES_MAX,
@@ -60,6 +60,12 @@ async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(
     }
 }
 
+fn report<R: Replica>(shared: &Shared<R>, node: &Node<R>) -> ControlReply {
+    let mut report = node.engine.report();
+    report.network = network::report(shared, node);
+    ControlReply::Report(Box::new(report))
+}
+
 fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlReply {
     let node = &mut *shared.node.borrow_mut();
     match request {
@@ -68,11 +74,11 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
             network::begin_measuring(shared, node);
             ControlReply::Done
         }
-        ControlRequest::Report => {
-            let mut report = node.engine.report();
-            report.network = network::report(shared, node);
-            ControlReply::Report(Box::new(report))
+        ControlRequest::EndMeasuring => {
+            node.engine.end_measuring();
+            report(shared, node)
         }
+        ControlRequest::Report => report(shared, node),
         ControlRequest::Status => {
             let mut status = node.engine.status();
             status.is_insecure = shared.is_insecure;

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use measure::{
     Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,
-    ResultsDir, Role, RunFacts, RunRecord, Series, SeriesRecorder, Silences, SiteRecord, Versions,
-    judge,
+    ResultsDir, Role, RunFacts, RunRecord, Series, SeriesRecorder, Silences, SiteRecord, Timed,
+    Versions, judge,
 };
 
 /// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
@@ -188,7 +188,11 @@ impl Pretence {
         let mut replies = Silences::default();
         for (at_ns, operation, latency_ns) in answers.iter().copied() {
             let site = usize::try_from(operation).expect("small") % sites.len();
-            sites[site].record(at_ns, operation % 10 == 0, latency_ns, latency_ns * 9 / 10);
+            sites[site].answer(at_ns);
+            let ended_ns = at_ns + latency_ns;
+            let sent_ns = ended_ns - latency_ns * 9 / 10;
+            let times = Timed { due_ns: at_ns, sent_ns, ended_ns };
+            sites[site].record(operation % 10 == 0, times);
             replies.mark(at_ns);
         }
         let replicas = (0..identity.replicas)
@@ -202,7 +206,7 @@ impl Pretence {
             mode: identity.mode,
             offered_ops_per_s: identity.rate_ops_per_s.map(|rate| rate * self.scale),
             achieved_ops_per_s: behaviour.throughput * self.scale,
-            samples: operations,
+            due: operations,
             foreign_cpu_share: Some(0.01),
             host_busy_share: Some(0.6),
             linearizable: Linearizable::True,
@@ -221,6 +225,7 @@ impl Pretence {
             started: SystemTime::UNIX_EPOCH,
             elapsed,
             offered_ops_per_s: facts.offered_ops_per_s,
+            generator_lag: None,
             has_fast_path: identity.protocol == "epaxos",
             sites,
             replies,
