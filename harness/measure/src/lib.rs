@@ -8,7 +8,6 @@
 //! Percentiles come from merged histograms and are never averaged. A percentile that too few samples support is absent,
 //! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
 
-mod bootstrap;
 mod derive;
 mod error;
 mod files;
@@ -19,6 +18,7 @@ mod hlog;
 mod host;
 mod kept;
 mod manifest;
+mod median;
 mod network;
 mod replica;
 mod results;
@@ -29,7 +29,6 @@ mod silence;
 mod timeline;
 mod verdict;
 
-pub use bootstrap::{BOOTSTRAP_REPETITIONS_MIN, Change, MedianDistribution};
 pub use error::MeasureError;
 pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
 pub use fit::{Fit, Mixture, fit};
@@ -39,6 +38,7 @@ pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
 pub use manifest::{Git, Manifest, Resumed, Versions};
+pub use median::{COVERAGE_MIN, Change, Interval, median_coverage};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::{ResultsDir, utc_text};

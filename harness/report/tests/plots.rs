@@ -441,7 +441,6 @@ fn error_bars_are_named_after_how_many_repetitions_count() {
         ..Pretence::default()
     });
     let text = svg(&dir, "throughput-vs-conflict-rate").replace('\n', " ");
-    let expected =
-        "median and 95 % bootstrap interval of 7 repetitions; where only 5 count, min … max";
+    let expected = "median and 98.4 % interval of 7 repetitions; where only 5 count, min … max";
     assert!(text.contains(expected), "{text}");
 }

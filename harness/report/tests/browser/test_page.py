@@ -1,4 +1,6 @@
-"""The pages of tests/pages.rs in a real browser. scripts/browser-tests writes the pages, installs what this needs, and starts it.
+"""The pages of tests/pages.rs in a real browser.
+
+scripts/browser-tests writes the pages, installs what this needs, and starts it.
 
 PAGES is the directory of the pages; with SHOTS, a directory, what a person should look at is photographed into it.
 """
@@ -85,7 +87,10 @@ class Page(unittest.TestCase):
 
     @contextlib.contextmanager
     def opened(self, name, **options):
-        """Opens a page, and closes it afterwards; anything that it loads, complains about or throws is a failure."""
+        """Opens a page, and closes it afterwards.
+
+        Anything that it loads, complains about or throws is a failure.
+        """
         context = self.browser.new_context(**{"viewport": DESKTOP, "color_scheme": "light", **options})
         try:
             page = context.new_page()
@@ -384,7 +389,8 @@ class Page(unittest.TestCase):
             ("several", {"viewport": PHONE}), ("not-valid", {"java_script_enabled": False}),
         ]:
             with self.subTest(name, **options):
-                # Where the page has no script, only its tester has: axe runs in a copy that is stripped of the page's own.
+                # Where the page has no script, only its tester has: axe runs in a copy that is stripped
+                # of the page's own.
                 stripped = options.get("java_script_enabled") is False
                 with self.opened(name, **{**options, "java_script_enabled": True}) as (page, _):
                     if stripped:
