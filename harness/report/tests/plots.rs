@@ -16,7 +16,7 @@ fn drawn(pretence: &Pretence) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(pretence.name);
     let _ = fs::remove_dir_all(&root);
     let dir = pretence.write(&root);
-    let files = report::draw_all(&dir).expect("plots are drawn");
+    let files = report::draw_all(&dir).expect("plots are drawn").files;
     for file in &files {
         let bytes = fs::read(file).expect("a file that was drawn");
         match file.extension().and_then(|extension| extension.to_str()) {
