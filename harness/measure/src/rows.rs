@@ -23,7 +23,11 @@ pub struct SummaryRow {
     pub replicas: u32,
     pub offered_ops_per_s: Option<f64>,
     pub conflict_rate: Option<f64>,
-    pub clients_per_site: u32,
+    /// Empty if not as many at each.
+    pub clients_per_site: Option<u32>,
+    /// In all. Results of older versions do not have it.
+    #[serde(default)]
+    pub clients: Option<u32>,
     pub window: u32,
     pub mode: String,
     pub rate_ops_per_s: Option<f64>,
@@ -278,6 +282,7 @@ pub struct LoadModelRow {
 
 impl CsvRow for SummaryRow {
     const FILE: &'static str = "summary.csv";
+    const NEWER: &'static [&'static str] = &["clients"];
 }
 impl CsvRow for LatencyRow {
     const FILE: &'static str = "latency.csv";

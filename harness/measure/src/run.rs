@@ -31,8 +31,9 @@ pub struct Identity {
     pub mode: LoadMode,
     /// Share of commands on the shared key; `None` with other key choices.
     pub conflict_rate: Option<f64>,
-    /// Clients per site.
-    pub clients_per_site: u32,
+    /// Clients in all. They are spread over the sites as evenly as it goes, one more at each of the
+    /// first.
+    pub clients: u32,
     /// Outstanding requests per client.
     pub window: u32,
     /// The whole cluster's offered rate as configured; `None` unless the loop is open.
@@ -42,6 +43,14 @@ pub struct Identity {
     /// Every swept key (its name without the table) with its value as text. Those without a column of their own in
     /// `summary.csv` become one.
     pub swept: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// Clients at each site; `None` if not as many at each.
+    pub fn clients_per_site(&self) -> Option<u32> {
+        let left_over = self.clients.checked_rem(self.replicas)?;
+        (left_over == 0).then(|| self.clients / self.replicas)
+    }
 }
 
 /// Latencies of one kind of operation. The number of operations is the number of samples.

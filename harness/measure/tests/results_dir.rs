@@ -12,7 +12,7 @@ use measure::{
 
 /// The columns as the design states them.
 const SUMMARY_COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,\
-    clients_per_site,window,mode,rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,\
+    clients_per_site,clients,window,mode,rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,\
     throughput_ops_per_s,server_cpu_s,client_cpu_s,ops_per_cpu_s,fast_path_ratio,latency_us_mean,\
     latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,latency_us_max,service_us_p50,\
     service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,linearizable,\
@@ -55,7 +55,7 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
             replicas: 1,
             mode: LoadMode::Closed,
             conflict_rate: Some(0.02),
-            clients_per_site: 16,
+            clients: 16,
             window: 1,
             rate_ops_per_s: None,
             value_bytes: 16,

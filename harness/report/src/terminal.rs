@@ -78,7 +78,11 @@ pub(crate) fn setting_text(results: &Results) -> String {
     let constant = |key: &str| results.dimension(key).is_none();
     let mut say = |key: &str, part: String| parts.extend(constant(key).then_some(part));
     say("replicas", format!("{} replicas", row.replicas));
-    say("clients_per_site", format!("{} clients per site", row.clients_per_site));
+    match (results.counts_clients_in_all(), row.clients, row.clients_per_site) {
+        (true, Some(clients), _) => say("clients", format!("{clients} clients")),
+        (_, _, Some(clients)) => say("clients_per_site", format!("{clients} clients per site")),
+        _ => {}
+    }
     say("window", format!("window {}", row.window));
     say("value_bytes", format!("{} B values", row.value_bytes));
     if let Some(rate) = row.conflict_rate {

@@ -81,6 +81,9 @@ impl Workload {
         if let Some(why) = self.disturbance(&sites, point) {
             return Prediction::Nothing(why);
         }
+        if point.clients.at(site) == 0 {
+            return Prediction::Nothing("there are no clients");
+        }
         let isolated = is_isolated(&sites, point);
         match protocol {
             Protocol::Paxos if isolated => Prediction::Exactly(paxos_ns(&sites, site)),

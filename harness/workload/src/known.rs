@@ -22,6 +22,7 @@ pub(crate) const KEYS: &[&str] = &[
     "epaxos.variant",
     "epaxos.fast_quorum",
     "load.mode",
+    "load.clients",
     "load.clients_per_site",
     "load.window",
     "load.rate_ops_per_s",

@@ -24,6 +24,7 @@
 //! | `epaxos.fast_quorum` ⇄ | `"optimized"`; `"simple"` with `"sosp13"` | `"optimized"`, `"simple"`; only the latter with `"sosp13"` |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
 //! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |
+//! | `load.clients` ⇄ | none | 1..=100000, in all: only without `load.clients_per_site` |
 //! | `load.window` ⇄ | 1 | 1..=100000; 1 unless pipelined |
 //! | `load.rate_ops_per_s` ⇄ | 0 | above 0 if open, else 0 |
 //! | `load.arrival` | `"poisson"` | `"poisson"`, `"constant"`; the latter only if open |
@@ -58,6 +59,7 @@ mod load;
 mod load_model;
 mod model;
 mod overrides;
+mod placement;
 mod plan;
 mod promises;
 pub mod schedule;
@@ -74,10 +76,11 @@ pub use formula::Prediction;
 pub use load::{SiteFile, TopologyFile};
 pub use load_model::{Capacity, ReplicaLoad, Saturates};
 pub use model::{
-    Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-    Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,
+    Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
+    Mode, Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,
 };
 pub use overrides::Override;
+pub use placement::Placement;
 pub use plan::{Plan, Point, Run};
 pub use promises::{Promise, Promises};
 pub use schedule::{Strike, Victims};

@@ -167,13 +167,42 @@ pub enum Routing {
     Random,
 }
 
+/// How many clients there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Clients<N> {
+    /// So many at each of the N sites.
+    #[serde(rename = "clients_per_site")]
+    PerSite(N),
+    /// So many in all, spread over the sites as evenly as it goes: see [`crate::Placement`].
+    #[serde(rename = "clients")]
+    PerCluster(N),
+}
+
+impl<N> Clients<N> {
+    /// The key in files, without its section.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::PerSite(_) => "clients_per_site",
+            Self::PerCluster(_) => "clients",
+        }
+    }
+
+    /// The number, or the numbers.
+    pub const fn given(&self) -> &N {
+        match self {
+            Self::PerSite(given) | Self::PerCluster(given) => given,
+        }
+    }
+}
+
 /// Who sends, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Load {
     /// Closed, pipelined or open loop.
     pub mode: Mode,
-    /// Clients at each of the N sites.
-    pub clients_per_site: Sweep<usize>,
+    /// How many clients.
+    #[serde(flatten)]
+    pub clients: Clients<Sweep<usize>>,
     /// Outstanding requests per client; 1 unless pipelined.
     pub window: Sweep<usize>,
     /// Offered by the whole cluster's clients; 0 unless open.

@@ -9,7 +9,8 @@ use protocols::{
 };
 
 use crate::{
-    model::{Arrival, Durability, Keys, Mode, Routing, Workload},
+    model::{Arrival, Clients, Durability, Keys, Mode, Routing, Workload},
+    placement::Placement,
     seed,
     sweep::{Canonical, Sweep},
 };
@@ -34,8 +35,8 @@ pub struct Point {
     pub batching: Batching,
     /// When clients send.
     pub mode: Mode,
-    /// Clients at each of the N sites.
-    pub clients_per_site: usize,
+    /// The clients, and which of the N sites each is at.
+    pub clients: Placement,
     /// Outstanding requests per client; 1 unless pipelined.
     pub window: usize,
     /// Offered by the whole cluster's clients; 0 unless open.
@@ -192,7 +193,7 @@ impl Workload {
         [
             ("batch_commands", self.cluster.batch_commands.values().len()),
             ("batch_delay_us", self.cluster.batch_delay_us.values().len()),
-            ("clients_per_site", self.load.clients_per_site.values().len()),
+            (self.load.clients.key(), self.load.clients.given().values().len()),
             ("conflict_rate", rates),
             ("durability", self.cluster.durability.values().len()),
             ("fast_quorum", self.epaxos.fast_quorum.values().len()),
@@ -230,7 +231,7 @@ impl Workload {
             Keys::Uniform { key_count } => Keys::Uniform { key_count: *key_count },
             Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
         };
-        let clients_per_site = digits.next("clients_per_site", &self.load.clients_per_site);
+        let clients = digits.next(self.load.clients.key(), self.load.clients.given());
         let batch_delay_us = digits.next("batch_delay_us", &self.cluster.batch_delay_us);
         let batch_commands = digits.next("batch_commands", &self.cluster.batch_commands);
         let batching = Batching {
@@ -251,6 +252,10 @@ impl Workload {
             }
             swept.retain(|(key, _)| *key != "leader");
         }
+        let in_all = match self.load.clients {
+            Clients::PerSite(_) => clients * replicas,
+            Clients::PerCluster(_) => clients,
+        };
         Some(Point {
             replicas,
             durability,
@@ -258,7 +263,7 @@ impl Workload {
             fast_quorum,
             batching,
             mode: self.load.mode,
-            clients_per_site,
+            clients: Placement::new(in_all, replicas),
             window,
             rate_ops_per_s,
             arrival: self.load.arrival,

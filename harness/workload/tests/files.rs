@@ -158,6 +158,8 @@ fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
         "name = \"x\"\ncluster.driver = \"sim\"",
         "name = \"x\"\ncluster.driver = \"sim\"\nsim = { cpu_us_per_message = 0.5, cpu_ns_per_byte = 0, nic_mbit_per_s = 10 }",
         "name = \"x\"\n[commands]\nkeys = \"uniform\"\nkey_count = 7",
+        "name = \"x\"\nload.clients = 7",
+        "name = \"x\"\nload.clients = [7, 8]",
         "name = \"x\"\n[epaxos]\nfast_quorum = [\"simple\", \"optimized\"]\n[cluster]\nreplicas = [3]",
     ] {
         let workload = parse(text);

@@ -73,7 +73,7 @@ fn every_sweepable_key_gets_its_value() {
         let expected = format!(
             "clients_per_site={} conflict_rate={} fast_quorum={} rate_ops_per_s={} replicas={} value_bytes={} \
              window={} write_ratio={}",
-            point.clients_per_site,
+            point.clients.per_site().unwrap(),
             point.conflict_rate().unwrap(),
             workload::fast_quorum_name(point.fast_quorum),
             point.rate_ops_per_s,
@@ -172,4 +172,31 @@ fn the_leader_is_swept_for_whom_it_makes_a_difference() {
         "whom EPaxos' clients ask is then swept, too: {:?}",
         lines(&asked)
     );
+}
+
+/// One thing changes as the cluster grows: as many clients as before, elsewhere.
+#[test]
+fn clients_of_the_whole_cluster_do_not_grow_with_it() {
+    let plan = plan(
+        "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 51]\nload.clients = [16, 48]",
+    );
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 clients=16 replicas=3 epaxos",
+            "1 clients=16 replicas=51 epaxos",
+            "1 clients=48 replicas=3 epaxos",
+            "1 clients=48 replicas=51 epaxos",
+        ]
+    );
+    let spread = |run: usize| {
+        let clients = plan.runs[run].point.clients;
+        ([0, 1, 2, 50].map(|site| clients.at(site)), clients.clients(), clients.per_site())
+    };
+    assert_eq!(spread(0), ([6, 5, 5, 5], 16, None));
+    assert_eq!(spread(1), ([1, 1, 1, 0], 16, None));
+    assert_eq!(spread(2), ([16; 4], 48, Some(16)));
+    // Seeds are of what is swept: one number for all is one load.
+    let once = self::plan("repetitions = 1\nprotocols = [\"epaxos\"]\nload.clients = 7");
+    assert_eq!(lines(&once), ["1 default epaxos"]);
 }

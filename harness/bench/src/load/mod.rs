@@ -26,7 +26,7 @@ pub(crate) const SWEEPS_PER_TIMEOUT: u32 = 10;
 pub(crate) enum Pace {
     /// At a reply, the next: each client keeps `window` outstanding.
     Replies { window: usize },
-    /// At their times: the next one of each site.
+    /// At their times: the next one of each site that has clients.
     Schedule(Vec<(Arrivals, IntendedSend)>),
 }
 
@@ -36,10 +36,11 @@ impl Pace {
         if point.mode != Mode::Open {
             return Self::Replies { window: point.window };
         }
-        let sites = (0..point.replicas).map(|site| {
-            let mut arrivals = Arrivals::new(point, seed, site);
+        // The sites with clients are the first ones, so that each one's place is its number.
+        let sites = (0..point.replicas).filter_map(|site| {
+            let mut arrivals = Arrivals::new(point, seed, site)?;
             let next = arrivals.next_send();
-            (arrivals, next)
+            Some((arrivals, next))
         });
         Self::Schedule(sites.collect())
     }
@@ -61,7 +62,7 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
             Mode::Open => LoadMode::Open,
         },
         conflict_rate: point.conflict_rate(),
-        clients_per_site: count(point.clients_per_site),
+        clients: count(point.clients.clients()),
         window: count(point.window),
         rate_ops_per_s: (point.mode == Mode::Open).then_some(point.rate_ops_per_s),
         value_bytes: point.value_bytes as u64,

@@ -182,11 +182,7 @@ fn findings(
     let errors: u64 = record.sites.iter().map(|site| site.errors).sum();
     if errors > 0 {
         let text = format!("{errors} operations were refused");
-        find(
-            Severity::Warning,
-            text,
-            "lower load.clients_per_site: a replica admits so many sessions",
-        );
+        find(Severity::Warning, text, "use fewer clients: a replica admits so many sessions");
     }
     findings
 }

@@ -11,6 +11,8 @@ mod check;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod commands;

@@ -13,8 +13,8 @@ use crate::{
     error::LoadError,
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
     model::{
-        Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-        Network, Routing, Workload,
+        Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
+        Mode, Network, Routing, Workload,
     },
     sim_costs::SimCosts,
     sweep::Sweep,
@@ -28,6 +28,8 @@ const SECONDS_MAX: f64 = 86_400.0;
 const KEY_COUNT_MAX: u64 = 100_000_000;
 /// chosen: a second per message, a millisecond per byte, a terabit per second.
 pub(super) const COST_MAX: f64 = 1e6;
+/// chosen: more than anyone has, at a site or in all; keys have six digits for them.
+const CLIENTS_MAX: u64 = 100_000;
 /// chosen: a second; papers wait for milliseconds.
 const BATCH_DELAY_US_MAX: u64 = 1_000_000;
 /// The exponent of YCSB's "zipfian" request distribution.
@@ -158,9 +160,7 @@ fn load(document: &Document) -> Loaded<Load> {
     ]);
     Ok(Load {
         mode: document.one("load.mode", mode)?.unwrap_or(Mode::Closed),
-        clients_per_site: document
-            .sweep("load.clients_per_site", count(1..=100_000))?
-            .unwrap_or(Sweep::One(16)),
+        clients: clients(document)?,
         window: document.sweep("load.window", count(1..=100_000))?.unwrap_or(Sweep::One(1)),
         // What a rate must be depends on the mode: see `check`.
         rate_ops_per_s: document
@@ -171,6 +171,20 @@ fn load(document: &Document) -> Loaded<Load> {
         warmup_s: document.one("load.warmup_s", number(0.0..=SECONDS_MAX))?.unwrap_or(1.0),
         duration_s: document.one("load.duration_s", positive(SECONDS_MAX))?.unwrap_or(5.0),
     })
+}
+
+fn clients(document: &Document) -> Loaded<Clients<Sweep<usize>>> {
+    const PER_CLUSTER: &str = "load.clients";
+    let per_site = document.sweep("load.clients_per_site", count(1..=CLIENTS_MAX))?;
+    let per_cluster = document.sweep(PER_CLUSTER, count(1..=CLIENTS_MAX))?;
+    match (per_site, per_cluster) {
+        (Some(_), Some(_)) => {
+            let remedy = "goes without load.clients_per_site: remove one of them";
+            Err(document.error(PER_CLUSTER, remedy))
+        }
+        (None, Some(clients)) => Ok(Clients::PerCluster(clients)),
+        (per_site, None) => Ok(Clients::PerSite(per_site.unwrap_or(Sweep::One(16)))),
+    }
 }
 
 fn commands(document: &Document) -> Loaded<Commands> {
