@@ -229,6 +229,7 @@ mod tests {
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: Verdict::default(),
         }
     }

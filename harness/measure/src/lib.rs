@@ -18,6 +18,7 @@ mod histogram;
 mod hlog;
 mod host;
 mod kept;
+mod knee;
 mod manifest;
 mod network;
 mod replica;
@@ -38,6 +39,7 @@ pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
+pub use knee::{KneeRow, Step};
 pub use manifest::{Git, Manifest, Resumed, Versions};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
@@ -51,6 +53,6 @@ pub use series::{Series, SeriesRecorder};
 pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
 pub use verdict::{
-    Checked, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict,
-    judge,
+    Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity,
+    Verdict, judge,
 };

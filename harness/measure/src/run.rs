@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::histogram::Histogram;
 use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
+use crate::knee::{KneeRow, Step};
 use crate::network::{NetworkReport, NetworkRow};
 use crate::replica::ReplicaReport;
 use crate::rows::{
@@ -126,6 +127,8 @@ pub struct RunRecord {
     pub kept: Option<Kept>,
     /// What was done on purpose to the network, and to replicas' pace, by the name of whoever did it.
     pub networks: Vec<(String, NetworkReport)>,
+    /// The steps of the search of which this run is the outcome; none where the rate was given.
+    pub steps: Vec<Step>,
     /// Whether this run may be quoted.
     pub verdict: Verdict,
 }
@@ -151,6 +154,8 @@ pub struct RunRows {
     pub recoveries: Vec<RecoveryRow>,
     /// For `network.csv`.
     pub networks: Vec<NetworkRow>,
+    /// For `knee.csv`.
+    pub knee: Vec<KneeRow>,
     /// For `verdicts.csv`.
     pub verdicts: Vec<VerdictRow>,
 }
@@ -232,6 +237,7 @@ impl RunRecord {
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: Verdict::default(),
         }
     }

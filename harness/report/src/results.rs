@@ -90,6 +90,12 @@ impl Results {
         counts_clients_in_all(&self.manifest)
     }
 
+    /// The 99th percentile, in milliseconds, up to which a cluster bears a rate, where the highest
+    /// such rate was searched for.
+    pub(crate) fn searched_p99_ms(&self) -> Option<f64> {
+        searched_p99_ms(&self.manifest)
+    }
+
     /// The dimension of `key`, if it was swept, with its place among the dimensions.
     pub(crate) fn dimension(&self, key: &str) -> Option<(usize, &Dimension)> {
         self.dimensions.iter().enumerate().find(|(_, dimension)| dimension.key == key)
@@ -173,12 +179,19 @@ fn counts_clients_in_all(manifest: &Manifest) -> bool {
     manifest.workload["load"].get("clients").is_some()
 }
 
+fn searched_p99_ms(manifest: &Manifest) -> Option<f64> {
+    manifest.workload["load"].get("p99_ms_max")?.as_f64()
+}
+
 fn dimensions(summary: &[SummaryRow], manifest: &Manifest) -> Vec<Dimension> {
     // The other number of clients follows from this one and the number of replicas.
     let clients = if counts_clients_in_all(manifest) { "clients" } else { "clients_per_site" };
     let columns = ["replicas", clients, "window", "rate_ops_per_s", "conflict_rate", "value_bytes"];
     let others = summary.iter().flat_map(|row| row.swept.iter().map(|(key, _)| key.clone()));
-    let keys = columns.into_iter().map(str::to_owned).chain(distinct(others));
+    // A rate that was searched for is a figure, not a key.
+    let is_found = |key: &&str| *key == "rate_ops_per_s" && searched_p99_ms(manifest).is_some();
+    let keys =
+        columns.into_iter().filter(|key| !is_found(key)).map(str::to_owned).chain(distinct(others));
     keys.map(|key| {
         let mut values = distinct(summary.iter().map(|row| value_of(row, &key)));
         if values.iter().all(|value| value.parse::<f64>().is_ok()) {

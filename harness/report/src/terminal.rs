@@ -88,7 +88,9 @@ pub(crate) fn setting_text(results: &Results) -> String {
     if let Some(rate) = row.conflict_rate {
         say("conflict_rate", format!("{} conflicts", percent(rate)));
     }
-    if let Some(rate) = row.rate_ops_per_s {
+    if let Some(p99_ms) = results.searched_p99_ms() {
+        parts.push(format!("the highest rate with a p99 of at most {p99_ms} ms"));
+    } else if let Some(rate) = row.rate_ops_per_s {
         say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
     }
     // What a reader takes for granted goes without saying.

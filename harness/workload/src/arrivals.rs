@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    model::{Arrival, Mode},
+    model::Arrival,
     plan::Point,
     seed::{self, Purpose},
 };
@@ -71,9 +71,10 @@ impl Arrivals {
     /// give the same sends.
     ///
     /// # Panics
-    /// If the point is no open loop: other loops have no intended times.
+    /// If the point is no open loop, or its rate is yet to be found: then there are no intended
+    /// times.
     pub fn new(point: &Point, run_seed: u64, site: usize) -> Option<Self> {
-        assert!(point.mode == Mode::Open, "only an open loop has intended send times");
+        let rate = point.open_rate().expect("only an open loop with a rate has intended times");
         let clients = point.clients.at(site);
         if clients == 0 {
             return None;
@@ -83,11 +84,11 @@ impl Arrivals {
             Arrival::Poisson => {
                 let rng = seed::generator(run_seed, Purpose::Arrivals, site, 0);
                 let sites_like_it = everywhere as f64 / clients as f64;
-                let gap_ns = NS_PER_S * sites_like_it / point.rate_ops_per_s;
+                let gap_ns = NS_PER_S * sites_like_it / rate;
                 Times::Poisson { gap_ns, last_ns: 0.0, rng: Box::new(rng) }
             }
             Arrival::Constant => Times::Constant(Turns {
-                round_ns: NS_PER_S * point.replicas as f64 / point.rate_ops_per_s,
+                round_ns: NS_PER_S * point.replicas as f64 / rate,
                 site: site as u64,
                 sites: point.replicas as u64,
                 clients: [clients as u64, everywhere as u64],

@@ -26,6 +26,8 @@ pub(crate) const KEYS: &[&str] = &[
     "load.clients_per_site",
     "load.window",
     "load.rate_ops_per_s",
+    "load.p99_ms_max",
+    "load.rate_start_ops_per_s",
     "load.arrival",
     "load.routing",
     "load.warmup_s",

@@ -9,7 +9,7 @@ use protocols::{
 };
 
 use crate::{
-    model::{Arrival, Clients, Durability, Keys, Mode, Routing, Workload},
+    model::{Arrival, Clients, Durability, Keys, Mode, Rate, Routing, Workload},
     placement::Placement,
     seed,
     sweep::{Canonical, Sweep},
@@ -39,8 +39,8 @@ pub struct Point {
     pub clients: Placement,
     /// Outstanding requests per client; 1 unless pipelined.
     pub window: usize,
-    /// Offered by the whole cluster's clients; 0 unless open.
-    pub rate_ops_per_s: f64,
+    /// Offered by the whole cluster's clients.
+    pub rate_ops_per_s: Rate,
     /// Gaps of an open loop.
     pub arrival: Arrival,
     /// Which replica is asked.
@@ -74,6 +74,15 @@ impl Point {
         }
     }
 
+    /// The rate of an open loop, operations per second; none of another loop, and while it is
+    /// searched for.
+    pub const fn open_rate(&self) -> Option<f64> {
+        match (self.mode, self.rate_ops_per_s) {
+            (Mode::Open, Rate::OpsPerS(rate)) => Some(rate),
+            _ => None,
+        }
+    }
+
     /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
     fn offered(&self) -> String {
         let of_the_cluster =
@@ -104,6 +113,18 @@ pub struct Run {
     /// Decides what is drawn: a function of the workload's seed, the offered load and the repetition, so that every
     /// protocol (and every fast quorum) is offered the same.
     pub seed: u64,
+    /// Which step of a search it is, from 1; none but of those.
+    pub step: Option<u32>,
+}
+
+impl Run {
+    /// A step of the search that this run is: a run of its own at one rate. Its name and its seed
+    /// are those of the search.
+    pub fn at(&self, step: u32, rate_ops_per_s: f64) -> Self {
+        let rate_ops_per_s = Rate::OpsPerS(rate_ops_per_s);
+        let point = Point { rate_ops_per_s, ..self.point.clone() };
+        Self { point, step: Some(step), ..self.clone() }
+    }
 }
 
 /// The runs of a workload, in the order in which they are to be run.
@@ -134,6 +155,7 @@ impl Plan {
                     protocol,
                     point,
                     repetition,
+                    step: None,
                 }));
             }
             order.rotate_left(1);

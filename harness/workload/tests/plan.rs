@@ -200,3 +200,27 @@ fn clients_of_the_whole_cluster_do_not_grow_with_it() {
     let once = self::plan("repetitions = 1\nprotocols = [\"epaxos\"]\nload.clients = 7");
     assert_eq!(lines(&once), ["1 default epaxos"]);
 }
+
+/// A searched rate has one name, whatever is found, and its steps are the same run at other rates.
+#[test]
+fn steps_of_a_search_keep_its_name_and_its_seed() {
+    let with = |rate: &str| {
+        plan(&format!(
+            "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 5]\n\
+             load = {{ mode = \"open\", p99_ms_max = 20, rate_ops_per_s = {rate} }}"
+        ))
+    };
+    let (swept, given) = (with("[\"max\"]"), with("\"max\""));
+    assert_eq!(
+        lines(&swept),
+        ["1 rate_ops_per_s=max replicas=3 epaxos", "1 rate_ops_per_s=max replicas=5 epaxos"]
+    );
+    assert_eq!(lines(&given), ["1 replicas=3 epaxos", "1 replicas=5 epaxos"]);
+    for run in given.runs.iter().chain(&swept.runs) {
+        assert_eq!((run.point.open_rate(), run.step), (None, None));
+        let step = run.at(3, 4_000.0);
+        assert_eq!((step.point.open_rate(), step.step), (Some(4_000.0), Some(3)));
+        assert_eq!(step.point.canonical(), run.point.canonical());
+        assert_eq!((step.seed, step.repetition), (run.seed, run.repetition));
+    }
+}

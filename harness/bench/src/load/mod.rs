@@ -1,9 +1,11 @@
 //! The clients of a run as both drivers have them: what each asks for and waits for, and what they saw.
 //!
-//! [`clients`] is who asks what, [`tally`] what was seen in the measured window. Nothing here reads a clock or knows how a
+//! [`clients`] is who asks what, [`tally`] what was seen in the measured window, [`knee`] which
+//! rate is tried next where the highest is searched for. Nothing here reads a clock or knows how a
 //! request travels.
 
 pub(crate) mod clients;
+pub(crate) mod knee;
 pub(crate) mod tally;
 
 use measure::{Identity, LoadMode};
@@ -20,6 +22,9 @@ pub(crate) const READ_BACK_KEYS_MAX: usize = 1_000;
 pub(crate) const READ_BACK_BATCH: usize = 50;
 /// How many times per client timeout overdue requests are looked for.
 pub(crate) const SWEEPS_PER_TIMEOUT: u32 = 10;
+
+/// What stands before the number of a step in its name.
+const STEP: &str = "-step";
 
 /// When requests are sent.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
         conflict_rate: point.conflict_rate(),
         clients: count(point.clients.clients()),
         window: count(point.window),
-        rate_ops_per_s: (point.mode == Mode::Open).then_some(point.rate_ops_per_s),
+        rate_ops_per_s: point.open_rate(),
         value_bytes: point.value_bytes as u64,
         swept: point
             .swept()
@@ -74,8 +79,18 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
     }
 }
 
-/// A run's name in file names.
+/// A run's name in file names; that of a step begins with that of its search.
 pub(crate) fn stem(run: &Run) -> String {
     let point = run.point.canonical().replace(' ', ",");
-    format!("{}-{point}-r{}", run.protocol.name(), run.repetition)
+    let step = run.step.map_or_else(String::new, |step| format!("{STEP}{step}"));
+    format!("{}-{point}-r{}{step}", run.protocol.name(), run.repetition)
+}
+
+/// Is `name` the one that a run or a step of its search has in file names, if `stem` is the run's?
+pub(crate) fn is_of(stem: &str, name: &str) -> bool {
+    let is_step = |rest: &str| {
+        let step = rest.strip_prefix(STEP);
+        step.is_some_and(|step| step.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || is_step(rest))
 }

@@ -88,6 +88,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         kept: (seen.agreement.as_ref().filter(|agreement| agreement.agree.is_some()))
             .map(|agreement| kept(agreement, judged, seen.durability)),
         networks: Vec::new(),
+        steps: Vec::new(),
         verdict: measure::Verdict::default(),
     };
     record.networks = network::reports(&record.replicas, &record.sites, &load.networks);

@@ -29,6 +29,8 @@ mod explore;
 mod failpoints;
 #[cfg(test)]
 mod kills;
+#[cfg(test)]
+mod knee;
 #[cfg(debug_assertions)]
 #[cfg(test)]
 mod nodes;

@@ -232,6 +232,7 @@ impl Pretence {
             recoveries: vec![],
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: judge(&facts, &Limits::default()),
             identity,
         }
