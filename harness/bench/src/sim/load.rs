@@ -43,7 +43,6 @@ pub(super) struct Latencies {
 #[derive(Debug)]
 pub(super) struct Load {
     clients: Clients,
-    per_site: usize,
     pace: Pace,
     pub(super) tally: Tally,
     pub(super) history: Recorder,
@@ -75,7 +74,6 @@ impl Load {
         let replicas = run.point.replicas;
         Self {
             clients: Clients::new(&run.point, run.seed, nanoseconds(timeout)),
-            per_site: run.point.clients_per_site,
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::named(sites, duration),
             history: Recorder::new(run.point.value_bytes, is_kept),
@@ -205,7 +203,7 @@ impl Load {
     pub(super) fn read_back(&mut self, to: ReplicaId, agenda: &mut Agenda<Wake>) {
         let keys = self.history.checked_keys(READ_BACK_KEYS_MAX);
         let now_ns = agenda.now_ns - self.start_ns;
-        let place = self.clients.place(to.index(), 0);
+        let place = self.clients.reader(to.index());
         for keys in keys.chunks(READ_BACK_BATCH) {
             self.clients.read_back(place, (to, keys), now_ns, &mut self.history, |requests| {
                 agenda.ask(asked(place, to, requests));
@@ -341,7 +339,7 @@ impl Source for Load {
     }
 
     fn site_of(&self, client: u32) -> ReplicaId {
-        ReplicaId::from_index(client as usize / self.per_site)
+        ReplicaId::from_index(self.clients.site(client as usize))
     }
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {

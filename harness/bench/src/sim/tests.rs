@@ -131,12 +131,16 @@ fn a_correct_core_leaves_no_evidence() {
 fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
     let results = tempfile::tempdir().unwrap();
     let halt = AtomicBool::new(false);
-    for (variant, replicas) in [("star", 3), ("star", 5), ("sosp13", 5)] {
+    let even = "clients_per_site = 64";
+    let uneven = "clients = 3, mode = \"pipelined\", window = 64";
+    for (variant, replicas, clients) in
+        [("star", 3, even), ("star", 5, even), ("sosp13", 5, even), ("star", 5, uneven)]
+    {
         let text = format!(
             "name = \"x\"\nprotocols = [\"multi-paxos\", \"epaxos\"]\nrepetitions = 1\n\
              cluster = {{ driver = \"sim\", replicas = {replicas} }}\nepaxos.variant = \"{variant}\"\n\
              commands.conflict_rate = 0.1\n\
-             load = {{ clients_per_site = 64, warmup_s = 0.02, duration_s = 0.02 }}"
+             load = {{ {clients}, warmup_s = 0.02, duration_s = 0.02 }}"
         );
         let workload = Workload::parse("x.toml", &text, &[]).unwrap();
         let setting = Setting {

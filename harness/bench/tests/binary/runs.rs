@@ -9,7 +9,7 @@ use std::fs;
 use crate::place::{Ended, Place, TINY, cell, names, rows};
 
 /// The columns that scripts rely on, in their order.
-const COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,clients_per_site,window,mode,\
+const COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,clients_per_site,clients,window,mode,\
     rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,throughput_ops_per_s,server_cpu_s,client_cpu_s,\
     ops_per_cpu_s,fast_path_ratio,latency_us_mean,latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,\
     latency_us_max,service_us_p50,service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,\
