@@ -61,7 +61,7 @@ fn rates_at_which_nothing_is_due() {
         loaded(&text)
     };
     let refused = |more: &str, expected: &str| {
-        let remedy = "makes less than one request in";
+        let remedy = "no request is due: fewer than one in";
         assert_eq!(
             open(more).unwrap_err(),
             format!("x.toml: load.{expected}").replace("…", remedy)

@@ -35,7 +35,7 @@ fn workload_files() {
         ("[load]\nwindow = 0", "w.toml: load.window = 0: must be at least 1"),
         (
             "load = { mode = \"open\", rate_ops_per_s = 1e-10, duration_s = 1 }",
-            "w.toml: load.rate_ops_per_s = 0.0000000001: makes less than one request in 2 s",
+            "w.toml: load.rate_ops_per_s = 0.0000000001: no request is due: fewer than one in 2 s",
         ),
         (
             "load = { mode = \"open\", rate_ops_per_s = \"max\" }",

@@ -60,7 +60,7 @@ fn requests(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     let whole_s = load.warmup_s + load.duration_s;
     let too_low = |key: &str, rate: f64, value: Option<&Value>| {
         let remedy = format!(
-            "makes less than one request in {} s, warm-up included: must be at least {}",
+            "no request is due: fewer than one in {} s, warm-up included: must be at least {}",
             (whole_s * 1e6).round() / 1e6,
             (1e6 / whole_s).ceil() / 1e6
         );
