@@ -8,7 +8,6 @@
 //! Percentiles come from merged histograms and are never averaged. A percentile that too few samples support is absent,
 //! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
 
-mod bootstrap;
 mod cgroup;
 mod derive;
 mod error;
@@ -20,6 +19,7 @@ mod hlog;
 mod host;
 mod kept;
 mod manifest;
+mod median;
 mod network;
 mod population;
 mod replica;
@@ -31,7 +31,6 @@ mod silence;
 mod timeline;
 mod verdict;
 
-pub use bootstrap::{BOOTSTRAP_REPETITIONS_MIN, Change, MedianDistribution};
 pub use error::MeasureError;
 pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
 pub use fit::{Fit, Mixture, fit};
@@ -41,6 +40,7 @@ pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
 pub use manifest::{Git, Manifest, Resumed, Versions};
+pub use median::{COVERAGE_MIN, Change, Interval, median_coverage};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
 pub use population::{Bound, Population};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};

@@ -1,5 +1,7 @@
 //! One protocol at one point: its repetitions, which of them count, and the figures over them.
 
+use std::collections::BTreeSet;
+
 use measure::{ReplicaRow, Role, SummaryRow};
 
 use crate::numbers::Spread;
@@ -41,16 +43,17 @@ pub(crate) struct Busiest {
 }
 
 impl Results {
-    /// How many repetitions figures are taken from: the fewest and the most of any protocol at any point.
-    pub(crate) fn repetitions_counted(&self) -> (usize, usize) {
-        let counts: Vec<usize> = self
-            .points
-            .iter()
-            .flat_map(|point| self.protocols.iter().map(move |protocol| (point, protocol)))
-            .filter_map(|(point, protocol)| Some(self.cell(&point.text, protocol)?.rows.len()))
-            .collect();
-        let (fewest, most) = (counts.iter().min(), counts.iter().max());
-        (fewest.copied().unwrap_or(1), most.copied().unwrap_or(1))
+    /// How many repetitions' figures any protocol has at any point.
+    pub(crate) fn repetitions_of(&self, figure: fn(&SummaryRow) -> Option<f64>) -> BTreeSet<usize> {
+        let cells = self.points.iter().flat_map(|point| {
+            self.protocols.iter().filter_map(|protocol| self.cell(&point.text, protocol))
+        });
+        cells.filter_map(|cell| Some(cell.spread(figure)?.count)).collect()
+    }
+
+    /// How many repetitions count at most, of any protocol at any point.
+    pub(crate) fn repetitions_most(&self) -> usize {
+        self.repetitions_of(|_| Some(0.0)).last().copied().unwrap_or(1)
     }
 
     /// The runs of `protocol` at the point with this text; `None` if there are none.

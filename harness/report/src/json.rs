@@ -127,6 +127,7 @@ fn spread_value(spread: Option<Spread>) -> Value {
             "low": spread.low,
             "high": spread.high,
             "interval": spread_name(spread.count),
+            "coverage": spread.coverage(),
             "repetitions": spread.count,
         })
     })

@@ -1,6 +1,6 @@
 //! What became of acknowledged writes, and how replicas came back that were started again, in figures and in words.
 
-use measure::{Histogram, KeptRow, RecoveryRow};
+use measure::{CsvRow, Histogram, KeptRow, RecoveryRow};
 use serde_json::{Value, json};
 
 use crate::{
@@ -69,7 +69,10 @@ impl Results {
             "acknowledged_lost": total(|row| row.acknowledged_lost),
             "applied_twice": total(|row| row.applied_twice),
             "differing_digests": total(|row| row.differing_digests),
-            "recoveries": Recoveries::of(recoveries).value(),
+            "recoveries": match self.absent.contains(&RecoveryRow::FILE) {
+                true => Value::Null,
+                false => Recoveries::of(recoveries).value(),
+            },
         })
     }
 

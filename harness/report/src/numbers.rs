@@ -1,6 +1,8 @@
 //! Numbers for people: three significant digits, a unit that fits, and spread over repetitions.
 
-use measure::{BOOTSTRAP_REPETITIONS_MIN, MedianDistribution};
+use std::collections::BTreeSet;
+
+use measure::{Interval, median_coverage};
 
 /// What stands where a figure has no meaning or too few samples.
 pub(crate) const NONE: &str = "–";
@@ -22,17 +24,18 @@ impl Spread {
         let count = values.len();
         let last = count.checked_sub(1)?;
         let median = f64::midpoint(values[last / 2], values[count / 2]);
-        let interval = MedianDistribution::of(&values).map(|medians| medians.interval());
-        let (low, high) = interval.unwrap_or((values[0], values[last]));
+        let interval = Interval::of_median(&values);
+        let (low, high) = interval.map_or((values[0], values[last]), |of| (of.low, of.high));
         Some(Self { median, low, high, count })
     }
 
-    /// Whether low and high are an interval, not the extremes.
-    pub(crate) fn is_interval(&self) -> bool {
-        self.count >= BOOTSTRAP_REPETITIONS_MIN
+    /// With what probability low and high have the median between them; `None` if they are no
+    /// interval but the extremes.
+    pub(crate) fn coverage(&self) -> Option<f64> {
+        median_coverage(self.count)
     }
 
-    /// Half the width of the interval.
+    /// Half the way from low to high.
     pub(crate) fn half(&self) -> f64 {
         (self.high - self.low) / 2.0
     }
@@ -45,9 +48,39 @@ impl Spread {
     }
 }
 
-/// How `low` and `high` are to be called, given the number of repetitions.
-pub(crate) fn spread_name(repetitions: usize) -> &'static str {
-    if repetitions < BOOTSTRAP_REPETITIONS_MIN { "min … max" } else { "95 % bootstrap interval" }
+/// How `low` and `high` are to be called, given the number of repetitions: "98.4 % interval", by
+/// the probability with which it covers the median, or "min … max".
+pub(crate) fn spread_name(repetitions: usize) -> String {
+    let interval = |coverage| format!("{:.1} % interval", coverage * 100.0);
+    median_coverage(repetitions).map_or_else(|| "min … max".to_owned(), interval)
+}
+
+/// What spreads are to be called that several numbers of repetitions have: the most first, those of
+/// one name together.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SpreadName {
+    pub(crate) name: String,
+    /// Whether it is an interval, not the extremes.
+    pub(crate) is_interval: bool,
+    /// For instance "4 or 3".
+    pub(crate) repetitions: String,
+}
+
+/// The names of the spreads that so many repetitions have; one alone has none.
+pub(crate) fn spread_names(counts: &BTreeSet<usize>) -> Vec<SpreadName> {
+    let mut names: Vec<SpreadName> = Vec::new();
+    for count in counts.iter().rev().filter(|count| **count > 1) {
+        let name = spread_name(*count);
+        match names.last_mut() {
+            Some(last) if last.name == name => last.repetitions += &format!(" or {count}"),
+            _ => names.push(SpreadName {
+                name,
+                is_interval: median_coverage(*count).is_some(),
+                repetitions: count.to_string(),
+            }),
+        }
+    }
+    names
 }
 
 /// 41234 as 41.2k: three significant digits with k, M or G.
@@ -179,14 +212,26 @@ mod tests {
     }
 
     #[test]
-    fn many_repetitions_give_the_bootstraps_interval() {
-        let values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6];
-        let few = Spread::of(values[..5].iter().copied()).unwrap();
-        assert_eq!((few.low, few.high, few.is_interval()), (1.0, 9.0, false));
-        let many = Spread::of(values).unwrap();
-        let interval = MedianDistribution::of(&values).unwrap().interval();
-        assert_eq!(((many.low, many.high), many.is_interval()), (interval, true));
-        assert_eq!([spread_name(5), spread_name(6)], ["min … max", "95 % bootstrap interval"]);
+    fn from_six_repetitions_on_the_spread_is_an_interval_with_its_true_coverage() {
+        let values = [3.0, 1.0, 4.0, 1.5, 9.0, 2.6, 5.3, 2.0, 7.0];
+        let of = |count: usize| {
+            let spread = Spread::of(values[..count].iter().copied()).unwrap();
+            (spread.low, spread.high, spread.coverage())
+        };
+        assert_eq!(of(5), (1.0, 9.0, None));
+        assert_eq!(of(7), (1.0, 9.0, Some(126.0 / 128.0)));
+        assert_eq!(of(9), (1.5, 7.0, Some(1.0 - 20.0 / 512.0)));
+        let names = [5, 6, 7, 9].map(spread_name);
+        assert_eq!(names, ["min … max", "96.9 % interval", "98.4 % interval", "96.1 % interval"]);
+        let names = spread_names(&BTreeSet::from([1, 2, 4, 6, 10]));
+        let names =
+            names.iter().map(|of| (of.name.as_str(), of.is_interval, of.repetitions.as_str()));
+        let expected = [
+            ("97.9 % interval", true, "10"),
+            ("96.9 % interval", true, "6"),
+            ("min … max", false, "4 or 2"),
+        ];
+        assert!(names.eq(expected), "{:?}", spread_names(&BTreeSet::from([1, 2, 4, 6, 10])));
         assert_eq!(human_beside(41_234.0, 38_912.0), "38.9");
     }
 

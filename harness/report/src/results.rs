@@ -35,6 +35,8 @@ pub(crate) struct Results {
     pub(crate) points: Vec<Point>,
     /// The keys that take more than one value.
     pub(crate) dimensions: Vec<Dimension>,
+    /// The files of which nothing is told because they were left out, as of the committed results.
+    pub(crate) absent: Vec<&'static str>,
 }
 
 /// One combination of the swept values.
@@ -62,21 +64,19 @@ impl Results {
             return Err(ReportError::Empty { path: dir.to_owned() });
         }
         let dimensions = dimensions(&summary);
-        let has_networks = dir.join(<NetworkRow as CsvRow>::FILE).exists();
-        let has_kept = dir.join(KeptRow::FILE).exists() && dir.join(RecoveryRow::FILE).exists();
-        let has_load_model = dir.join(LoadModelRow::FILE).exists();
         Ok(Self {
-            load_model: if has_load_model { read_rows(dir)? } else { Vec::new() },
+            load_model: rows_if_there(dir)?,
             manifest: Manifest::read(dir)?,
             replicas: read_rows(dir)?,
-            timeseries: read_rows(dir)?,
-            events: read_rows(dir)?,
-            gaps: if dir.join(GapRow::FILE).exists() { read_rows(dir)? } else { Vec::new() },
+            timeseries: rows_if_there(dir)?,
+            events: rows_if_there(dir)?,
+            gaps: rows_if_there(dir)?,
             verdicts: read_rows(dir)?,
-            cdf: read_rows(dir)?,
-            networks: if has_networks { read_rows(dir)? } else { Vec::new() },
-            kept: if has_kept { read_rows(dir)? } else { Vec::new() },
-            recoveries: if has_kept { read_rows(dir)? } else { Vec::new() },
+            cdf: rows_if_there(dir)?,
+            networks: rows_if_there(dir)?,
+            kept: rows_if_there(dir)?,
+            recoveries: rows_if_there(dir)?,
+            absent: absent(dir),
             protocols: distinct(summary.iter().map(|row| row.protocol.clone())),
             points: points(&summary, &dimensions),
             dimensions,
@@ -98,6 +98,23 @@ impl Results {
             .collect();
         parts.join(", ")
     }
+}
+
+/// The files of which nothing can be told. Every version wrote the first three; older ones had not the others, and nothing
+/// was lost there.
+fn absent(dir: &Path) -> Vec<&'static str> {
+    let is_absent = |file: &&str| !dir.join(file).exists();
+    let always = [TimeseriesRow::FILE, CdfRow::FILE, EventRow::FILE];
+    let newer = [<NetworkRow as CsvRow>::FILE, RecoveryRow::FILE];
+    let mut absent: Vec<&str> = always.into_iter().filter(is_absent).collect();
+    if !absent.is_empty() {
+        absent.extend(newer.iter().filter(|file| is_absent(file)));
+    }
+    absent
+}
+
+fn rows_if_there<T: CsvRow>(dir: &Path) -> Result<Vec<T>, ReportError> {
+    if dir.join(T::FILE).exists() { Ok(read_rows(dir)?) } else { Ok(Vec::new()) }
 }
 
 impl Dimension {

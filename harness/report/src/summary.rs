@@ -111,6 +111,11 @@ impl Results {
     pub(crate) fn warnings(&self) -> Vec<Warning> {
         let mut warnings = self.findings();
         warnings.extend(self.failed_operations());
+        warnings.extend(self.absent_text().map(|text| Warning {
+            severity: Severity::Warning,
+            text,
+            advice: String::new(),
+        }));
         if !self.manifest.complete {
             warnings.push(Warning {
                 severity: Severity::Invalid,
@@ -205,6 +210,16 @@ impl Results {
             Warning { severity: first.severity, text, advice: first.advice.clone() }
         };
         groups.iter().map(warning).collect()
+    }
+
+    /// What was left out of the directory, if anything was.
+    pub(crate) fn absent_text(&self) -> Option<String> {
+        let (last, others) = self.absent.split_last()?;
+        let names = match others {
+            [] => format!("{last} is"),
+            _ => format!("{} and {last} are", others.join(", ")),
+        };
+        Some(format!("{names} not here: what is drawn and told from there is left out"))
     }
 
     fn failed_operations(&self) -> Option<Warning> {

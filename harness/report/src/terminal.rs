@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style as Paint};
-use measure::{BOOTSTRAP_REPETITIONS_MIN, LayerReport, Role, Severity, SummaryRow};
+use measure::{LayerReport, Role, Severity, SummaryRow};
 
 use crate::cell::{Busiest, Cell};
 use crate::error::ReportError;
 use crate::numbers::{
-    NONE, Spread, digits3, human, human_beside, human_half, percent, spread_name,
+    NONE, Spread, SpreadName, digits3, human, human_beside, human_half, percent, spread_names,
 };
 use crate::plot::display_name;
 use crate::results::{Point, Results};
@@ -177,7 +177,7 @@ fn with_spread(spread: Option<Spread>) -> String {
         let beside = |value| human_beside(spread.median, value);
         match spread.count {
             1 => median,
-            _ if spread.is_interval() => {
+            _ if spread.coverage().is_some() => {
                 format!("{median} [{}, {}]", beside(spread.low), beside(spread.high))
             }
             _ => format!("{median} ± {}", human_half(spread.median, spread.half())),
@@ -208,21 +208,23 @@ fn key(results: &Results, colour: bool) -> String {
 
 /// What the columns of the table mean.
 pub(crate) fn key_text(results: &Results) -> String {
-    let (fewest, most) = results.repetitions_counted();
-    let range = || format!("median ± half of {}", spread_name(1));
-    let interval = || format!("median [{}, in its unit]", spread_name(usize::MAX));
-    let spread = match (spread_name(fewest), spread_name(most)) {
-        _ if most == 1 => "one repetition, so the spread is not known".to_owned(),
-        (of_fewest, of_most) if of_fewest != of_most => {
-            format!("{} or, of fewer than {BOOTSTRAP_REPETITIONS_MIN}, {}", interval(), range())
-                + &format!(", over {fewest} to {most} repetitions")
-        }
-        _ if most < BOOTSTRAP_REPETITIONS_MIN => format!("{} over {most} repetitions", range()),
-        _ => format!("{} over {most} repetitions", interval()),
-    };
+    let mut spreads = Vec::new();
+    for of in spread_names(&results.repetitions_of(|row| row.throughput_ops_per_s)) {
+        let SpreadName { name, is_interval, repetitions } = of;
+        let printed = match is_interval {
+            true => format!("median [{name}, in its unit]"),
+            false => format!("median ± half of {name}"),
+        };
+        let of_what = if spreads.is_empty() { " repetitions" } else { "" };
+        spreads.push(format!("{printed} over {repetitions}{of_what}"));
+    }
+    if spreads.is_empty() {
+        spreads.push("one repetition, so the spread is not known".to_owned());
+    }
     format!(
-        "ops/s: {spread}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
-         messages and CPU time over the replicas' mean."
+        "ops/s: {}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
+         messages and CPU time over the replicas' mean.",
+        spreads.join(", or ")
     )
 }
 

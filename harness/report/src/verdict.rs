@@ -1,11 +1,12 @@
 //! The verdict over all runs, in the words that stand under every table and every plot.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use measure::{Checked, Linearizable, SummaryRow};
 
 use crate::cell::quotable;
-use crate::numbers::{grouped, spread_name};
+use crate::numbers::{SpreadName, grouped, spread_names};
 use crate::results::Results;
 use crate::table::fold;
 
@@ -91,26 +92,31 @@ impl Results {
         parts.join(" · ")
     }
 
-    /// The lines under a plot: `has_spread` if it shows medians with their spread, `has_invalid` if it shows a run that is
-    /// not valid.
-    pub(crate) fn footer(&self, has_spread: bool, has_invalid: bool) -> Vec<String> {
+    /// The lines under a plot: `spreads` is how many repetitions the medians that it shows with
+    /// their spread are of, and `has_invalid` whether it shows a run that is not valid.
+    pub(crate) fn footer(&self, spreads: &BTreeSet<usize>, has_invalid: bool) -> Vec<String> {
         let verdict = format!("verdict: {}", self.verdict_text());
-        [verdict, self.origin_text(), self.marks_text(has_spread, has_invalid)]
+        [verdict, self.origin_text(), self.marks_text(spreads, has_invalid)]
             .iter()
             .flat_map(|text| fold(text, 2).lines().map(str::to_owned).collect::<Vec<_>>())
             .collect()
     }
 
     /// What the marks of a plot mean.
-    pub(crate) fn marks_text(&self, has_spread: bool, has_invalid: bool) -> String {
-        let (fewest, most) = self.repetitions_counted();
-        let mut marks = match most {
-            1 => "one repetition".to_owned(),
-            count if !has_spread => format!("{count} repetitions"),
-            count => format!("median and {} of {count} repetitions", spread_name(count)),
-        };
-        if has_spread && spread_name(fewest) != spread_name(most) {
-            let _ = write!(marks, "; where only {fewest} count, {}", spread_name(fewest));
+    pub(crate) fn marks_text(&self, spreads: &BTreeSet<usize>, has_invalid: bool) -> String {
+        let mut marks = String::new();
+        for of in spread_names(spreads) {
+            let SpreadName { name, repetitions, .. } = of;
+            let _ = match marks.as_str() {
+                "" => write!(marks, "median and {name} of {repetitions} repetitions"),
+                _ => write!(marks, "; where only {repetitions} count, {name}"),
+            };
+        }
+        if marks.is_empty() {
+            marks = match self.repetitions_most() {
+                1 => "one repetition".to_owned(),
+                count => format!("{count} repetitions"),
+            };
         }
         if has_invalid {
             marks.push_str(" · HOLLOW: NOT VALID, do not quote");

@@ -108,6 +108,63 @@ fn marks_are_hollow_where(picture: &str, verdict: &str) -> usize {
 }
 
 #[test]
+fn a_spread_is_called_by_its_true_coverage_wherever_it_is_shown() {
+    let dir = written(&Pretence {
+        name: "page-interval",
+        repetitions: 7,
+        conflicts: vec![0.0, 1.0],
+        spoil: |identity, facts| {
+            if identity.protocol == "paxos" && identity.repetition < 3 {
+                facts.foreign_cpu_share = Some(0.4);
+            }
+        },
+        ..Pretence::default()
+    });
+    // Of the first repetition of Multi-Paxos too few samples support a p99.
+    let file = dir.join("summary.csv");
+    let text = fs::read_to_string(&file).unwrap();
+    let header: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    // Counted from the end: the point has a comma.
+    let from_end = header.iter().rev().position(|column| *column == "latency_us_p99").unwrap();
+    let without = text.lines().map(|line| {
+        let mut cells: Vec<&str> = line.rsplit(',').collect();
+        if line.starts_with("multi-paxos,") && line.contains(",closed,,16,1,") {
+            cells[from_end] = "";
+        }
+        cells.reverse();
+        cells.join(",") + "\n"
+    });
+    fs::write(&file, without.collect::<String>()).unwrap();
+    let page = page("interval", std::slice::from_ref(&dir));
+    let latency = between(&page, "data-stem=\"latency-vs-conflict-rate", "</figure>")[0];
+    let caption = between(latency, "<figcaption", "</figcaption>")[0];
+    let expected = "median and 98.4 % interval of 7 repetitions; where only 6 count, 96.9 % \
+                    interval; where only 5 count, min … max";
+    assert!(caption.contains(expected), "{caption}");
+    let p99 = between(latency, "<script type=\"application/json\">", "</script>")[1];
+    assert!(p99.contains("\"96.9 % interval\""), "of 6 of 7 runs: {p99}");
+    let figure = between(&page, "data-stem=\"throughput-vs-conflict-rate", "</figure>")[0];
+    let caption = between(figure, "<figcaption", "</figcaption>")[0];
+    let expected = "median and 98.4 % interval of 7 repetitions; where only 5 count, min … max";
+    assert!(caption.contains(expected), "{caption}");
+    let json = between(figure, "<script type=\"application/json\">", "</script>")[0];
+    let panel: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let called: Vec<_> = panel["tallies"]
+        .as_array()
+        .expect("verdicts")
+        .iter()
+        .map(|tally| (tally["runs"].clone(), tally["interval"].clone()))
+        .collect();
+    let expected = [(5.into(), "min … max".into()), (7.into(), "98.4 % interval".into())];
+    assert_eq!(called, expected);
+    let key = "ops/s: median [98.4 % interval, in its unit] over 7 repetitions, or median ± half of \
+               min … max over 5;";
+    assert!(page.contains(key));
+    let markdown = report::markdown(&[dir]).unwrap();
+    assert!(markdown.contains("[98.4 % interval, in its unit\\] over 7"), "{markdown}");
+}
+
+#[test]
 fn the_verdict_stands_before_everything_else_with_its_reasons() {
     let dir = written(&spoilt("page-banner"));
     let page = page("banner", &[dir]);

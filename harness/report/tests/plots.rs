@@ -16,7 +16,7 @@ fn drawn(pretence: &Pretence) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(pretence.name);
     let _ = fs::remove_dir_all(&root);
     let dir = pretence.write(&root);
-    let files = report::draw_all(&dir).expect("plots are drawn");
+    let files = report::draw_all(&dir).expect("plots are drawn").files;
     for file in &files {
         let bytes = fs::read(file).expect("a file that was drawn");
         match file.extension().and_then(|extension| extension.to_str()) {
@@ -441,7 +441,6 @@ fn error_bars_are_named_after_how_many_repetitions_count() {
         ..Pretence::default()
     });
     let text = svg(&dir, "throughput-vs-conflict-rate").replace('\n', " ");
-    let expected =
-        "median and 95 % bootstrap interval of 7 repetitions; where only 5 count, min … max";
+    let expected = "median and 98.4 % interval of 7 repetitions; where only 5 count, min … max";
     assert!(text.contains(expected), "{text}");
 }

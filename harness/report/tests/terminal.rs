@@ -5,6 +5,7 @@ mod common;
 use common::Pretence;
 use measure::{Checked, Linearizable};
 use report::{Style, json, terminal};
+use serde_json::Value;
 
 /// The summary of `pretence`, plain.
 fn text(pretence: &Pretence) -> String {
@@ -62,10 +63,11 @@ fn from_six_repetitions_on_there_is_an_interval_word_for_word() {
     let root = tempfile::tempdir().unwrap();
     let value = json(&pretence.write(root.path())).unwrap();
     let of = |place: usize| &value["points"][0]["protocols"][place]["throughput_ops_per_s"];
-    assert_eq!(of(0)["interval"], "min … max");
+    assert_eq!((&of(0)["interval"], &of(0)["coverage"]), (&"min … max".into(), &Value::Null));
+    assert_eq!(of(1)["coverage"], 1.0 - 2.0 * 11.0 / 1024.0, "one of ten is left out on each side");
     assert_eq!(
         (&of(1)["interval"], &of(1)["repetitions"]),
-        (&"95 % bootstrap interval".into(), &10.into())
+        (&"97.9 % interval".into(), &10.into())
     );
 }
 
@@ -178,7 +180,7 @@ fn json_says_the_same_with_its_verdicts() {
     assert_eq!(value["verdict"]["runs"], 18);
     assert_eq!(value["verdict"]["valid_runs"], 16);
     assert_eq!(value["verdict"]["linearizable"], "true");
-    let checked = |value: &serde_json::Value| value["checked"]["operations"].as_u64().unwrap();
+    let checked = |value: &Value| value["checked"]["operations"].as_u64().unwrap();
     assert!(checked(&value["verdict"]) > checked(&value["points"][0]["protocols"][0]));
     assert_eq!(value["verdict"]["checked"]["keys"], 18 * 49);
     assert_eq!(value["verdict"]["replicas_agree"], true);

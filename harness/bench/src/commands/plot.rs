@@ -7,9 +7,12 @@ use crate::{cli::PlotArguments, commands::report::must_be_directory, exit::Failu
 pub(crate) fn run(arguments: &PlotArguments) -> Result<ExitCode, Failure> {
     let dir = &arguments.results;
     must_be_directory(dir)?;
-    let files = report::draw_all(dir).map_err(Failure::usage)?;
+    let drawn = report::draw_all(dir).map_err(Failure::usage)?;
+    if let Some(left_out) = drawn.left_out {
+        eprintln!("bench: {}: {left_out}", dir.display());
+    }
     let mut text = String::new();
-    for file in files {
+    for file in drawn.files {
         let _ = writeln!(text, "{}", file.display());
     }
     output::print(&text)?;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::noise::Measured;
 use super::{Better, Case, Compared, Line, Runs, Side};
 use crate::numbers::Spread;
 
@@ -59,10 +60,8 @@ fn row(case: &Case, line: &Line) -> Value {
         "change": change.map(|change| change.change),
         "change_low": change.map(|change| change.low),
         "change_high": change.map(|change| change.high),
-        "interval": change.map(|change| match change.is_interval {
-            true => "95 % bootstrap interval",
-            false => "min … max",
-        }),
+        "interval": change.map(Measured::between_name),
+        "coverage_at_least": change.and_then(|change| change.coverage),
         "noise": change.map(|change| change.noise),
         "noise_assumed": change.map(|change| change.assumed),
         "verdict": line.judgement.words(),

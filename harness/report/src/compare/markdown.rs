@@ -18,8 +18,10 @@ impl Compared {
         for warning in self.warnings() {
             let _ = writeln!(text, "* **{}**", escape(&warning));
         }
-        text.push_str(
-            "\n| protocol | point | figure | A | B | change | interval | noise | verdict | runs A / B |\n\
+        let between = noise::between_heading(&self.measured());
+        let _ = write!(
+            text,
+            "\n| protocol | point | figure | A | B | change | {between} | noise | verdict | runs A / B |\n\
              |---|---|---|--:|--:|--:|--:|--:|---|---|\n",
         );
         for case in &self.cases {
@@ -35,7 +37,7 @@ impl Compared {
                     line.shown(line.a),
                     line.shown(line.b),
                     of_change(noise::Measured::change_text),
-                    of_change(noise::Measured::interval_text),
+                    of_change(noise::Measured::between_text),
                     of_change(noise::Measured::noise_text),
                     words.to_owned(),
                     case.verdicts(),
@@ -48,7 +50,7 @@ impl Compared {
                 let _ = writeln!(text, "| {row} |");
             }
         }
-        let _ = writeln!(text, "\n{}", escape(&noise::key()));
+        let _ = writeln!(text, "\n{}", escape(&noise::key(&self.measured())));
         text
     }
 }

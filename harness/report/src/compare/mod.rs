@@ -343,6 +343,12 @@ impl Compared {
         }
     }
 
+    /// Every change that is known.
+    fn measured(&self) -> Vec<&Measured> {
+        let lines = self.cases.iter().flat_map(|case| &case.lines);
+        lines.filter_map(|line| line.change.as_ref()).collect()
+    }
+
     /// What a reader should know before the figures, a line each.
     fn warnings(&self) -> Vec<String> {
         let (a, b) = (&self.a.manifest, &self.b.manifest);

@@ -1,11 +1,15 @@
-//! What of a change is noise: how far repetitions of one and the same build lie apart (A/A), and at least a stated minimum.
+//! What of a change is noise: how far repetitions of one and the same build lie apart (A/A), and at
+//! least a stated minimum.
 //!
-//! Many figures are compared at once, and few repetitions show too little of how far they spread. So the noise of a figure is
-//! the largest that any point of the protocol shows, on either side: the more is compared, the more is looked for. With
-//! normal noise two results of one build are then told apart by chance in about 2 of 100 comparisons, fewer the more
-//! points there are; of two repetitions in about 4 (simulated).
+//! Many figures are compared at once, and few repetitions show too little of how far they spread.
+//! So the noise of a figure is the largest that any point of the protocol shows, on either side:
+//! the more is compared, the more is looked for. With normal noise two results of one build are
+//! then told apart by chance in 1 to 3 of 100 comparisons of one point, with 3 to 20 repetitions,
+//! of two repetitions in 4; with four points in 0 to 2 (simulated, 10,000 comparisons each). A
+//! change of three standard deviations is noticed by 41 of 100 comparisons of three repetitions,
+//! and by 93 of six.
 
-use measure::{BOOTSTRAP_REPETITIONS_MIN, Change, MedianDistribution};
+use measure::{Change, Interval};
 
 use super::{FIGURES, Figure};
 use crate::numbers::{NONE, digits3};
@@ -45,8 +49,9 @@ pub(super) struct Measured {
     pub(super) change: f64,
     pub(super) low: f64,
     pub(super) high: f64,
-    /// Whether low and high are the bootstrap's 95 % interval, not the extremes.
-    pub(super) is_interval: bool,
+    /// With what probability the change lies between low and high at least; `None` where they are
+    /// no interval but the extremes.
+    pub(super) coverage: Option<f64>,
     pub(super) noise: f64,
     /// Whether the noise is assumed, for no side was repeated.
     pub(super) assumed: bool,
@@ -109,10 +114,11 @@ impl Floors {
 /// no meaning.
 pub(super) fn measured(kind: Change, a: &[f64], b: &[f64], floor: Floor) -> Option<Measured> {
     let change = kind.of(median(a)?, median(b)?)?;
-    let distributions = MedianDistribution::of(a).zip(MedianDistribution::of(b));
-    let interval = distributions.and_then(|(a, b)| a.change_interval(&b, kind));
+    let interval = Interval::of_change(a, b, kind);
     let (low, high) = match interval {
-        Some(interval) => interval,
+        // The median may change by more than the shift of all figures: then the interval is made to
+        // have both.
+        Some(interval) => (interval.low.min(change), interval.high.max(change)),
         None => {
             let ((a_least, a_most), (b_least, b_most)) = (ends(a)?, ends(b)?);
             (kind.of(a_most, b_least)?, kind.of(a_least, b_most)?)
@@ -122,16 +128,16 @@ pub(super) fn measured(kind: Change, a: &[f64], b: &[f64], floor: Floor) -> Opti
     let known = within.into_iter().flatten().reduce(f64::max);
     let assumed = known.is_none() && floor.unknown == ASSUMED;
     let noise = known.unwrap_or(floor.unknown).max(floor.least);
-    let is_interval = interval.is_some();
-    Some(Measured { change, low, high, is_interval, noise, assumed, kind })
+    let coverage = interval.map(|interval| interval.coverage);
+    Some(Measured { change, low, high, coverage, noise, assumed, kind })
 }
 
-/// How far apart repetitions of one result lie: the medians of two resamples with 95 %, or, of few repetitions, those that
-/// are farthest apart; `None` of one. If `is_wary`, two or three are taken to lie farther apart than they show.
+/// How far apart two results lie that both have these repetitions: how far the interval of the
+/// change between them reaches, or, of few repetitions, those that are farthest apart; `None` of
+/// one. If `is_wary`, two or three are taken to lie farther apart than they show.
 fn within(kind: Change, values: &[f64], is_wary: bool) -> Option<f64> {
-    if let Some(distribution) = MedianDistribution::of(values) {
-        let (low, high) = distribution.change_interval(&distribution, kind)?;
-        return Some(size(kind, low).max(size(kind, high)));
+    if let Some(interval) = Interval::of_change(values, values, kind) {
+        return Some(size(kind, interval.low).max(size(kind, interval.high)));
     }
     // Chosen by simulation: see the module's rates.
     let times = match (values.len(), is_wary) {
@@ -165,7 +171,7 @@ impl Measured {
     /// Whether it is more than noise: larger than the floor and, where there is an interval, without zero in it.
     pub(super) fn is_beyond_noise(&self) -> bool {
         let excludes_zero = self.low > 0.0 || self.high < 0.0;
-        size(self.kind, self.change) > self.noise && (excludes_zero || !self.is_interval)
+        size(self.kind, self.change) > self.noise && (excludes_zero || self.coverage.is_none())
     }
 
     /// For instance +3.2 %.
@@ -173,9 +179,16 @@ impl Measured {
         format!("{}{}", signed(self.change), self.unit())
     }
 
+    /// What [`Measured::between_text`] is: an interval, with how often it covers the change at
+    /// least, or the extremes.
+    pub(super) fn between_name(&self) -> String {
+        let interval = |coverage| format!("interval of at least {}", at_least(coverage));
+        self.coverage.map_or_else(|| "min … max".to_owned(), interval)
+    }
+
     /// For instance [-1.0, +7.9] %; a dash where nothing was repeated.
-    pub(super) fn interval_text(&self) -> String {
-        if !self.is_interval && self.low == self.high {
+    pub(super) fn between_text(&self) -> String {
+        if self.coverage.is_none() && self.low == self.high {
             return NONE.to_owned();
         }
         format!("[{}, {}]{}", signed(self.low), signed(self.high), self.unit())
@@ -207,15 +220,47 @@ fn signed(share: f64) -> String {
     }
 }
 
-/// How intervals and noise are to be read.
-pub(super) fn key() -> String {
+/// What stands over [`Measured::between_text`] of all of these.
+pub(super) fn between_heading(all: &[&Measured]) -> &'static str {
+    let intervals = all.iter().filter(|of| of.coverage.is_some()).count();
+    match (intervals > 0, intervals == all.len()) {
+        (false, _) => "range",
+        (true, true) => "interval",
+        (true, false) => "interval or range",
+    }
+}
+
+/// How these intervals, ranges and their noise are to be read.
+pub(super) fn key(all: &[&Measured]) -> String {
+    let least = all.iter().filter_map(|of| of.coverage).reduce(f64::min);
+    let mut between = Vec::new();
+    if let Some(least) = least {
+        between.push(format!(
+            "interval: covers the change with a probability of at least {}, if B's repetitions spread as A's do but for \
+             that change (Mann-Whitney); ",
+            at_least(least)
+        ));
+    }
+    if all.iter().any(|of| of.coverage.is_none()) {
+        between.push(
+            "range: the extremes of any repetition of B over any of A, too few for an interval; "
+                .to_owned(),
+        );
+    }
     format!(
-        "Latencies in ms. change: of the median, B over A; interval: 95 % bootstrap where both have {BOOTSTRAP_REPETITIONS_MIN} \
-         repetitions or more, else the extremes of any repetition of B over any of A. noise: how far repetitions of one \
-         result lie apart at most, at any point of the protocol (of two counted three times, of three one and a half), \
-         and at least {} %; of simulations from one seed, at that point alone; ~: assumed, for nothing was repeated. A larger change (a fall counts as the rise that undoes it) is improved, regressed or (where neither way is better) changed.",
+        "Latencies in ms. change: of the median, B over A; {}noise: how far repetitions of one result lie apart at most, \
+         at any point of the protocol (of two counted three times, of three one and a half, of \
+         more as far as the interval of a change between two such results reaches), and at least {} %; of simulations from one seed, at that point alone; ~: assumed, for \
+         nothing was repeated. A larger change (a fall counts as the rise that undoes it), whose interval, if it has one, \
+         is without zero, is improved, regressed or (where neither way is better) changed.",
+        between.concat(),
         LEAST * 100.0
     )
+}
+
+/// A bound of a probability, never rounded up: 96.8 %.
+fn at_least(probability: f64) -> String {
+    format!("{:.1} %", (probability * 1e3).floor() / 10.0)
 }
 
 #[cfg(test)]
@@ -233,21 +278,22 @@ mod tests {
     fn a_few_repetitions_are_judged_by_how_far_they_lie_apart() {
         let near = change(&[100.0, 96.0, 104.0], &[90.0, 92.0, 94.0], REAL);
         assert!((near.noise - 1.5 * (104.0 / 96.0 - 1.0)).abs() < 1e-9, "{near:?}");
-        assert!(!near.is_interval && !near.is_beyond_noise());
+        assert!(near.coverage.is_none() && !near.is_beyond_noise());
         assert_eq!((near.change_text(), near.noise_text()), ("-8.00 %".into(), "12.5 %".into()));
-        assert_eq!(near.interval_text(), "[-13.5, -2.08] %");
+        assert_eq!(near.between_text(), "[-13.5, -2.08] %");
         assert!(change(&[100.0, 96.0, 104.0], &[87.0, 86.0, 85.0], REAL).is_beyond_noise());
         let noise = |values: &[f64], floor| change(values, &[1.0], floor).noise;
         assert!((noise(&[100.0, 98.0], REAL) - 3.0 * 2.0 / 98.0).abs() < 1e-9);
         assert!((noise(&[100.0, 98.0], EXACT) - 2.0 / 98.0).abs() < 1e-9);
-        assert!((noise(&[99.0, 98.0, 100.0, 101.0, 102.0], REAL) - 4.0 / 98.0).abs() < 1e-9);
+        // Two of 25 pairs lie outside of the interval on each side: 102/98 and 101/98, then 102/99.
+        assert!((noise(&[99.0, 98.0, 100.0, 101.0, 102.0], REAL) - 3.0 / 99.0).abs() < 1e-9);
     }
 
     #[test]
     fn a_change_below_the_least_noise_is_noise_even_if_it_repeats() {
         let (a, b) = ([100.0; 8], [101.5; 8]);
         let small = change(&a, &b, REAL);
-        assert!(small.is_interval && small.low > 0.0 && !small.is_beyond_noise());
+        assert!(small.coverage.is_some() && small.low > 0.0 && !small.is_beyond_noise());
         assert!(change(&a, &[103.0; 8], REAL).is_beyond_noise());
     }
 
@@ -257,9 +303,39 @@ mod tests {
             (0..9).map(|step| middle * (0.8 + 0.05 * f64::from(step))).collect()
         };
         let noisy = change(&spread(100.0), &spread(106.0), REAL);
-        assert!(noisy.is_interval && noisy.low < 0.0 && noisy.high > 0.0, "{noisy:?}");
+        assert!(noisy.coverage.is_some() && noisy.low < 0.0 && noisy.high > 0.0, "{noisy:?}");
         assert!(!noisy.is_beyond_noise());
         assert!(change(&spread(100.0), &spread(160.0), REAL).is_beyond_noise());
+    }
+
+    #[test]
+    fn an_interval_or_a_range_is_called_what_it_is() {
+        let of = |count: usize| {
+            change(&[100.0, 96.0, 104.0, 98.0][..count], &[90.0, 92.0, 94.0, 91.0], REAL)
+        };
+        let (four, three) = (of(4), of(3));
+        assert_eq!(four.coverage.map(at_least), Some("97.1 %".to_owned()), "68 of 70");
+        assert_eq!(four.between_name(), "interval of at least 97.1 %");
+        assert_eq!((three.coverage, three.between_name()), (None, "min … max".to_owned()));
+        let headings = [&[&four][..], &[&three], &[&four, &three]].map(between_heading);
+        assert_eq!(headings, ["interval", "range", "interval or range"]);
+        let key =
+            key(&[&four, &change(&[1.0, 2.0, 3.0, 4.0, 5.0], &[1.0, 2.0, 3.0, 4.0, 5.0], REAL)]);
+        assert!(key.contains("at least 96.8 %, if B's") && !key.contains("range: "), "{key}");
+        assert_eq!(at_least(0.96899), "96.8 %", "never more than it is");
+    }
+
+    #[test]
+    fn a_median_that_changes_by_more_than_its_interval_widens_it() {
+        // Half of B's figures are A's, the others are far above, and one of them is the median.
+        let a: Vec<f64> = (0..31).map(|step| 100.0 + f64::from(step) / 10.0).collect();
+        let mut b = a.clone();
+        b.iter_mut().skip(15).for_each(|value| *value = 1_000.0);
+        let (own, shift) =
+            (change(&a, &b, REAL), Interval::of_change(&a, &b, Change::Relative).unwrap());
+        assert!(own.low <= own.change && own.change <= own.high, "{own:?}");
+        assert!(own.low == shift.low && own.high > shift.high, "{own:?} {shift:?}");
+        assert_eq!(own.coverage, Some(shift.coverage));
     }
 
     #[test]

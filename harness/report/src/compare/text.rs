@@ -35,7 +35,8 @@ impl Compared {
             let _ = writeln!(text, "{}", paint(fold(&said, 4).trim_end(), shade));
         }
         text.push_str(&self.tables(colour));
-        let _ = writeln!(text, "\n{}", paint(fold(&noise::key(), 0).trim_end(), DIM));
+        let _ =
+            writeln!(text, "\n{}", paint(fold(&noise::key(&self.measured()), 0).trim_end(), DIM));
         let _ = writeln!(text, "\n{} {}", paint("Summary:", BOLD), self.counts());
         let findings = self.findings();
         for finding in findings.iter().take(FINDINGS_MAX) {
@@ -50,8 +51,9 @@ impl Compared {
     /// A heading and a table per case; the columns line up across all of them.
     fn tables(&self, colour: bool) -> String {
         let mut table = Table::default();
+        let between = noise::between_heading(&self.measured());
         for case in &self.cases {
-            let header = ["", "A", "B", "change", "interval", "noise", "", "runs A / B"];
+            let header = ["", "A", "B", "change", between, "noise", "", "runs A / B"];
             table.push(header.map(|text| Painted::new(text, DIM)).into());
             case.lines.iter().for_each(|line| table.push(row(case, line)));
         }
@@ -95,7 +97,7 @@ fn row(case: &Case, line: &Line) -> Vec<Painted> {
         line.shown(line.a),
         line.shown(line.b),
         of_change(noise::Measured::change_text),
-        of_change(noise::Measured::interval_text),
+        of_change(noise::Measured::between_text),
         of_change(noise::Measured::noise_text),
     ]
     .map(Painted::plain)

@@ -180,10 +180,11 @@ fn with_spread(axis: &Axis, mark: &Mark) -> String {
 /// The panel for the script. A point is `[x, y, low, high, verdict]`, `low` and `high` null where they are `y`; the verdict
 /// is a place in `tallies`.
 pub(super) fn json(panel: &Panel) -> Value {
-    let mut tallies: Vec<Tally> = Vec::new();
+    let mut tallies: Vec<(Tally, usize)> = Vec::new();
     let mut point = |mark: &Mark| {
-        let place = tallies.iter().position(|tally| *tally == mark.tally).unwrap_or_else(|| {
-            tallies.push(mark.tally);
+        let own = (mark.tally, mark.values);
+        let place = tallies.iter().position(|known| *known == own).unwrap_or_else(|| {
+            tallies.push(own);
             tallies.len() - 1
         });
         let spread = mark.low < mark.high;
@@ -208,9 +209,9 @@ pub(super) fn json(panel: &Panel) -> Value {
         })
         .collect();
     let shades = panel.shades.iter().map(|shade| json!([shade.from, shade.to, shade.label]));
-    let tally = |tally: &Tally| {
-        let runs = tally.counted();
-        json!({ "verdict": tally.verdict(), "runs": runs, "interval": spread_name(runs) })
+    let tally = |(tally, values): &(Tally, usize)| {
+        let (verdict, runs) = (tally.verdict(), tally.counted());
+        json!({ "verdict": verdict, "runs": runs, "interval": spread_name(*values) })
     };
     json!({
         "sizes": Frame::of(panel).sizes(),

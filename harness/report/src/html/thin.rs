@@ -73,7 +73,7 @@ mod tests {
         let tally = Tally { runs: 1, valid_runs: 1, violation: false };
         let mark = |x: u32| {
             let (x, y) = (f64::from(x), y(f64::from(x)));
-            Mark { x, y, low: y, high: y, valid: true, tally }
+            Mark { x, y, low: y, high: y, valid: true, tally, values: 1 }
         };
         (0..count).map(mark).collect()
     }

@@ -92,8 +92,10 @@ fn lines(
                 high: spread.high,
                 valid,
                 tally,
+                values: spread.count,
             }));
-            said.extend(modelled(&of).map(|y| Mark { x, y, low: y, high: y, valid, tally }));
+            let exact = |y| Mark { x, y, low: y, high: y, valid, tally, values: 1 };
+            said.extend(modelled(&of).map(exact));
         }
         let line = |name, look, points| Line {
             name,

@@ -40,6 +40,7 @@ fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> O
             high: row.latency_us,
             valid,
             tally,
+            values: 1,
         })
         .collect();
     let marker_every = points.len().div_ceil(6);

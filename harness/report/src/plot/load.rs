@@ -108,6 +108,7 @@ fn bar(
             high: spread.high,
             valid: cell.is_valid(),
             tally: cell.tally(),
+            values: spread.count,
         },
         width: 0.84,
         emphasis: role != Role::Follower,

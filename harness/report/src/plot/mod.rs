@@ -26,21 +26,29 @@ use self::model::Figure;
 use crate::error::ReportError;
 use crate::results::Results;
 
-/// Redraws every plot that the results in `dir` support, into `dir/plots/`, each as SVG and PNG; returns the files in
-/// the order drawn.
+/// What drawing left behind.
+#[derive(Debug)]
+pub struct Drawn {
+    /// The files in the order drawn.
+    pub files: Vec<PathBuf>,
+    /// What was left out of the directory and could not be drawn, in a line; `None` if nothing was.
+    pub left_out: Option<String>,
+}
+
+/// Redraws every plot that the results in `dir` support, into `dir/plots/`, each as SVG and PNG.
 ///
 /// # Errors
 /// If a file of the results is missing or not what it should be, no run ended, or a plot cannot be written.
-pub fn draw_all(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+pub fn draw_all(dir: &Path) -> Result<Drawn, ReportError> {
     let results = Results::read(dir)?;
     canvas::register_fonts();
     let folder = dir.join("plots");
     fs::create_dir_all(&folder).map_err(|error| ReportError::draw(&folder, error))?;
-    let mut drawn = Vec::new();
+    let mut files = Vec::new();
     for figure in figures(&results) {
-        drawn.extend(save(&folder, &figure)?);
+        files.extend(save(&folder, &figure)?);
     }
-    Ok(drawn)
+    Ok(Drawn { files, left_out: results.absent_text() })
 }
 
 /// Every figure that the results support, as data.

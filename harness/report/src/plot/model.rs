@@ -1,5 +1,7 @@
 //! What a figure consists of, as plain data in the units of its axes.
 
+use std::collections::BTreeSet;
+
 use super::axis::Axis;
 use super::look::{Look, OF_NOBODY};
 use crate::cell::Tally;
@@ -72,6 +74,8 @@ pub(crate) struct Mark {
     pub(crate) valid: bool,
     /// The runs that it was taken from.
     pub(crate) tally: Tally,
+    /// How many repetitions' figures `y` is the median of; 1 where it is none.
+    pub(crate) values: usize,
 }
 
 /// A bar from zero. One that is not valid is drawn hollow.
@@ -141,7 +145,7 @@ impl Figure {
                 sample: if has_bars { Sample::HollowBar } else { Sample::HollowMarker },
             });
         }
-        self.footer = results.footer(self.has_spread(), self.has_invalid());
+        self.footer = results.footer(&self.spreads(), self.has_invalid());
         self
     }
 
@@ -150,8 +154,9 @@ impl Figure {
         self.panels.iter().flat_map(Panel::marks).any(|mark| !mark.valid)
     }
 
-    /// Whether anything in it has a spread.
-    pub(crate) fn has_spread(&self) -> bool {
-        self.panels.iter().flat_map(Panel::marks).any(|mark| mark.low < mark.high)
+    /// How many repetitions those marks are of that have a spread.
+    pub(crate) fn spreads(&self) -> BTreeSet<usize> {
+        let marks = self.panels.iter().flat_map(Panel::marks);
+        marks.filter(|mark| mark.low < mark.high).map(|mark| mark.values).collect()
     }
 }

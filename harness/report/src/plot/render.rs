@@ -379,7 +379,7 @@ mod tests {
         let look = look(&[], "epaxos");
         let marks = [(0.0, 10.0), (1.0, 40.0)];
         let tally = Tally { runs: 1, valid_runs: usize::from(valid), violation: false };
-        let mark = |(x, y)| Mark { x, y, low: y * 0.8, high: y * 1.2, valid, tally };
+        let mark = |(x, y)| Mark { x, y, low: y * 0.8, high: y * 1.2, valid, tally, values: 1 };
         let (name, points) = ("EPaxos".to_owned(), marks.map(mark).into());
         let line = Line { name, look, points, joined: true, band: false, marker_every: 1 };
         let x = Axis::ordinal("key", ["a", "b"].map(str::to_owned));

@@ -155,7 +155,8 @@ fn scaled_axis(dimension: &Dimension, numbers: &[f64]) -> Axis {
 
 fn mark(x: f64, spread: Spread, cell: &Cell<'_>) -> Mark {
     let (valid, tally) = (cell.is_valid(), cell.tally());
-    Mark { x, y: spread.median, low: spread.low, high: spread.high, valid, tally }
+    let Spread { median: y, low, high, count: values } = spread;
+    Mark { x, y, low, high, valid, tally, values }
 }
 
 /// A line per protocol over the points of a facet.

@@ -241,7 +241,8 @@ fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
         let x = (t_ms as f64 + 50.0) / 1e3;
         let (valid, tally) = (cell.is_valid(), cell.tally());
-        let mark = Mark { x, y: spread.median, low: spread.low, high: spread.high, valid, tally };
+        let Spread { median: y, low, high, count: values } = spread;
+        let mark = Mark { x, y, low, high, valid, tally, values };
         match segments.last_mut() {
             Some(segment) if next_ms == Some(t_ms) => segment.push(mark),
             _ => segments.push(vec![mark]),
