@@ -4,6 +4,8 @@
 //! request travels.
 
 pub(crate) mod clients;
+#[cfg(test)]
+mod known_answers;
 pub(crate) mod tally;
 
 use std::time::Duration;

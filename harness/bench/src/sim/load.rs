@@ -128,6 +128,11 @@ impl Load {
         self.window_end_ns = now_ns;
     }
 
+    /// How long was measured.
+    pub(super) fn measured(&self) -> Duration {
+        self.tally.elapsed(u64::MAX)
+    }
+
     /// Is everything that was due in the window sent, and answered or given up?
     fn is_settled(&self) -> bool {
         let all_sent = match &self.pace {

@@ -200,7 +200,7 @@ impl Phases<'_> {
         let end_ns = window_ns + nanoseconds(duration);
         let measured = self.measure(simulation, &mut faults, window_ns, end_ns);
         simulation.tell_source(|load, agenda| load.end_window(agenda.now_ns));
-        seen.elapsed = Duration::from_nanos(simulation.now_ns().min(end_ns) - window_ns);
+        seen.elapsed = simulation.source().measured();
         seen.replicas = record::reports(simulation, &before, !costs(workload).is_none());
         let waited = measured.and_then(|()| self.wait(simulation, end_ns));
         record::complete(simulation, &mut seen.replicas);

@@ -27,6 +27,8 @@ mod explore;
 mod failpoints;
 #[cfg(test)]
 mod kills;
+#[cfg(test)]
+mod misleading;
 #[cfg(debug_assertions)]
 #[cfg(test)]
 mod nodes;
