@@ -100,8 +100,8 @@ impl Results {
     }
 }
 
-/// The files of which nothing can be told. Every version wrote the first three; older ones had not the others, and nothing
-/// was lost there.
+/// The files of which nothing can be told. Every version wrote the first three; older ones had not
+/// the others, and nothing was lost there.
 fn absent(dir: &Path) -> Vec<&'static str> {
     let is_absent = |file: &&str| !dir.join(file).exists();
     let always = [TimeseriesRow::FILE, CdfRow::FILE, EventRow::FILE];

@@ -2,6 +2,9 @@
 
 mod common;
 
+use std::fs;
+use std::path::Path;
+
 use common::Pretence;
 use measure::{Checked, Linearizable};
 use report::{Style, json, terminal};
@@ -69,6 +72,31 @@ fn from_six_repetitions_on_there_is_an_interval_word_for_word() {
         (&of(1)["interval"], &of(1)["repetitions"]),
         (&"97.9 % interval".into(), &10.into())
     );
+}
+
+#[test]
+fn what_was_left_out_is_said_and_is_not_taken_for_nothing() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/faults-kill-random");
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path();
+    for entry in fs::read_dir(&fixture).unwrap() {
+        let name = entry.unwrap().file_name();
+        if name != "timeseries.csv" && name != "recoveries.csv" {
+            fs::copy(fixture.join(&name), dir.join(&name)).unwrap();
+        }
+    }
+    let kept = |dir: &Path| json(dir).unwrap()["points"][0]["protocols"][0]["kept"].clone();
+    let (whole, pruned) = (kept(&fixture), kept(dir));
+    assert_eq!(whole["recoveries"]["restarts"], 5);
+    assert_eq!(pruned["recoveries"], Value::Null, "how many is not known");
+    assert_eq!(
+        (&whole["acknowledged_checked"], &pruned["acknowledged_checked"]),
+        (&449.into(), &449.into())
+    );
+    let text = terminal(dir, Style::Plain).unwrap().replace("\n    ", " ");
+    let said = "warning: timeseries.csv and recoveries.csv are not here: what is drawn and told \
+                from there is left out\n";
+    assert!(text.contains(said), "{text}");
 }
 
 #[test]
