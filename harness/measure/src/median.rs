@@ -79,7 +79,7 @@ impl Interval {
     /// their own with the product of their coverages, and then the change of the median lies
     /// between those of the intervals' ends.
     pub fn of_change(from: &[f64], to: &[f64], change: Change) -> Option<Self> {
-        if !from.iter().chain(to).all(|value| value.is_finite()) {
+        if from.iter().chain(to).any(|value| value.is_nan()) {
             return None;
         }
         if from.len() * to.len() > PAIRS_MAX {
@@ -96,7 +96,7 @@ impl Interval {
     }
 
     fn between(values: &[f64], at_least: f64) -> Option<Self> {
-        if !values.iter().all(|value| value.is_finite()) {
+        if values.iter().any(|value| value.is_nan()) {
             return None;
         }
         let (place, coverage) = narrowest(values.len(), at_least)?;

@@ -210,6 +210,13 @@ pub struct TimeseriesRow {
     pub at_least: String,
 }
 
+impl ReplicaRow {
+    /// Is the figure in this column a lower bound?
+    pub fn is_at_least(&self, column: &str) -> bool {
+        lists(&self.at_least, column)
+    }
+}
+
 impl TimeseriesRow {
     /// How long the row's time is, in seconds.
     pub fn width_s(&self) -> f64 {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use measure::{LoadModelRow, ReplicaRow, SummaryRow};
 
 use crate::cell::{Cell, peer_messages};
+use crate::figure;
 use crate::numbers::{NONE, Spread, digits3, human, percent};
 use crate::plot::display_name;
 use crate::results::{Point, Results};
@@ -154,7 +155,7 @@ impl Bottleneck<'_> {
         if !self.saturated {
             return None;
         }
-        let measured = self.cell.spread(|row| row.throughput_ops_per_s)?;
+        let measured = self.cell.spread(figure::THROUGHPUT)?;
         Some(measured.median / self.model.capacity_ops_per_s? - 1.0)
     }
 
@@ -166,7 +167,7 @@ impl Bottleneck<'_> {
         let number = |number: Option<f64>, format: fn(f64) -> String| {
             number.map_or_else(|| NONE.to_owned(), format)
         };
-        let throughput = self.cell.spread(|row| row.throughput_ops_per_s);
+        let throughput = self.cell.spread(figure::THROUGHPUT);
         [
             if label.is_empty() { name } else { format!("{label}, {name}") },
             format!("r{}", self.model.replica),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use measure::{ReplicaRow, Role, SummaryRow};
 
+use crate::figure::Column;
 use crate::numbers::Spread;
 use crate::results::Results;
 
@@ -43,17 +44,21 @@ pub(crate) struct Busiest {
 }
 
 impl Results {
-    /// How many repetitions' figures any protocol has at any point.
-    pub(crate) fn repetitions_of(&self, figure: fn(&SummaryRow) -> Option<f64>) -> BTreeSet<usize> {
-        let cells = self.points.iter().flat_map(|point| {
+    /// The runs of every protocol at every point.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
+        self.points.iter().flat_map(|point| {
             self.protocols.iter().filter_map(|protocol| self.cell(&point.text, protocol))
-        });
-        cells.filter_map(|cell| Some(cell.spread(figure)?.count)).collect()
+        })
+    }
+
+    /// How many repetitions' figures any protocol has at any point.
+    pub(crate) fn repetitions_of(&self, figure: Column<SummaryRow>) -> BTreeSet<usize> {
+        self.cells().filter_map(|cell| Some(cell.spread(figure)?.count)).collect()
     }
 
     /// How many repetitions count at most, of any protocol at any point.
     pub(crate) fn repetitions_most(&self) -> usize {
-        self.repetitions_of(|_| Some(0.0)).last().copied().unwrap_or(1)
+        self.cells().map(|cell| cell.rows.len()).max().unwrap_or(1)
     }
 
     /// The runs of `protocol` at the point with this text; `None` if there are none.
@@ -74,6 +79,19 @@ impl Results {
                 && row.repetition == run.repetition
         });
         rows.collect()
+    }
+
+    /// Median and spread of a replica's figure over the repetitions that have it.
+    pub(crate) fn spread_of_replica(
+        &self,
+        cell: &Cell<'_>,
+        replica: usize,
+        figure: Column<ReplicaRow>,
+    ) -> Option<Spread> {
+        Spread::of(cell.rows.iter().filter_map(|run| {
+            let rows = self.replicas_of(run);
+            figure.of(rows.iter().find(|row| row.replica as usize == replica)?)
+        }))
     }
 
     /// The replica with the largest share of messages over the repetitions that count.
@@ -106,8 +124,8 @@ impl Results {
 
 impl Cell<'_> {
     /// Median and spread of a figure over the repetitions that have it.
-    pub(crate) fn spread(&self, figure: impl Fn(&SummaryRow) -> Option<f64>) -> Option<Spread> {
-        Spread::of(self.rows.iter().filter_map(|row| figure(row)))
+    pub(crate) fn spread(&self, figure: Column<SummaryRow>) -> Option<Spread> {
+        Spread::of(self.rows.iter().filter_map(|row| figure.of(row)))
     }
 
     /// Whether the figures come from valid runs.

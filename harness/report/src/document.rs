@@ -4,12 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use measure::{FormulaRow, Manifest, SummaryRow};
+use measure::{Manifest, SummaryRow};
 
 use crate::cell::Tally;
 use crate::error::ReportError;
-use crate::json::formulas;
-use crate::numbers::{NONE, bytes};
+use crate::formula::Formula;
+use crate::numbers::{NONE, bounded, bytes};
 use crate::plot::display_name;
 use crate::results::Results;
 use crate::terminal::{HEADERS, line, setting_text};
@@ -215,8 +215,9 @@ fn judged(mut cells: Vec<String>, run: Option<&SummaryRow>) -> Row {
 /// # Errors
 /// If the file is not what it should be.
 pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Sheet>, ReportError> {
-    let row = |row: &FormulaRow| {
-        let difference = row.difference_ns.map(|ns| {
+    let row = |Formula { row, at_least_ns }: &Formula| {
+        let known = at_least_ns.is_none();
+        let difference = row.difference_ns.filter(|_| known).map(|ns| {
             let sign = if ns < 0 {
                 "−"
             } else if ns > 0 {
@@ -238,7 +239,10 @@ pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Shee
             label(results, &row.point),
             row.site.clone(),
             formula,
-            row.median_ns.map_or_else(|| NONE.to_owned(), ms),
+            match at_least_ns.or(row.median_ns) {
+                Some(ns) => bounded(!known, ms(ns)),
+                None => NONE.to_owned(),
+            },
             difference.unwrap_or_else(|| NONE.to_owned()),
             match row.commits_within {
                 Some(within) => format!("{within} of {}", row.commits),
@@ -249,7 +253,7 @@ pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Shee
         cells.push(tally.map_or_else(|| Grade::NotValid.word().to_owned(), Tally::verdict));
         Row { cells, grade: tally.map_or(Grade::NotValid, grade_of) }
     };
-    let rows: Vec<Row> = formulas(dir)?.iter().map(row).collect();
+    let rows: Vec<Row> = results.formulas(dir)?.iter().map(row).collect();
     let headings = [
         "protocol",
         "point",

@@ -2,37 +2,38 @@
 
 use std::path::Path;
 
-use measure::{CsvRow, FormulaRow, Linearizable, Severity, SummaryRow, read_rows};
+use measure::{Linearizable, Severity, SummaryRow};
 use serde_json::{Map, Value, json};
 
 use crate::cell::{Cell, quotable};
 use crate::error::ReportError;
-use crate::numbers::{Spread, spread_name};
+use crate::figure::{self, Column};
+use crate::formula::Formula;
+use crate::numbers::{Ratio, Spread, spread_name};
 use crate::results::{Point, Results};
 use crate::verdict::total_checked;
 
-/// A figure's name and where it stands in a row.
-type Figure = (&'static str, fn(&SummaryRow) -> Option<f64>);
-
 /// The figures of a protocol at a point, each with median and spread over the repetitions.
-const FIGURES: [Figure; 17] = [
-    ("offered_ops_per_s", |row| row.offered_ops_per_s),
-    ("throughput_ops_per_s", |row| row.throughput_ops_per_s),
-    ("ops_per_cpu_s", |row| row.ops_per_cpu_s),
-    ("server_cpu_s", |row| row.server_cpu_s),
-    ("client_cpu_s", |row| row.client_cpu_s),
-    ("fast_path_ratio", |row| row.fast_path_ratio),
-    ("latency_us_mean", |row| row.latency_us_mean),
-    ("latency_us_p50", |row| row.latency_us_p50),
-    ("latency_us_p90", |row| row.latency_us_p90),
-    ("latency_us_p99", |row| row.latency_us_p99),
-    ("latency_us_p999", |row| row.latency_us_p999),
-    ("service_us_p50", |row| row.service_us_p50),
-    ("service_us_p99", |row| row.service_us_p99),
-    ("commit_us_p50", |row| row.commit_us_p50),
-    ("commit_us_p99", |row| row.commit_us_p99),
-    ("execute_us_p50", |row| row.execute_us_p50),
-    ("execute_us_p99", |row| row.execute_us_p99),
+const FIGURES: [Column<SummaryRow>; 19] = [
+    figure::OFFERED,
+    figure::THROUGHPUT,
+    figure::OPS_PER_CPU_S,
+    figure::SERVER_CPU,
+    figure::CLIENT_CPU,
+    figure::FAST_PATH,
+    figure::LATENCY_MEAN,
+    figure::LATENCY_P50,
+    figure::LATENCY_P90,
+    figure::LATENCY_P99,
+    figure::LATENCY_P999,
+    figure::LATENCY_MAX,
+    figure::SERVICE_P50,
+    figure::SERVICE_P99,
+    figure::COMMIT_P50,
+    figure::COMMIT_P99,
+    figure::EXECUTE_P50,
+    figure::EXECUTE_P99,
+    figure::GENERATOR_LAG_P99,
 ];
 
 /// The summary of the results in `dir` as one JSON document.
@@ -63,18 +64,20 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
         },
         "points": points,
         "comparisons": comparisons(&results),
-        "formulas": formulas(dir)?,
+        "formulas": formulas(&results, dir)?,
         "gaps": results.gaps,
         "warnings": warnings(&results),
     }))
 }
 
-/// Commit latencies beside their formulas; none but of simulations between sites.
-pub(crate) fn formulas(dir: &Path) -> Result<Vec<FormulaRow>, ReportError> {
-    if !dir.join(FormulaRow::FILE).exists() {
-        return Ok(Vec::new());
-    }
-    Ok(read_rows(dir)?)
+/// The rows of `formulas.csv`, with the lower bound of the median where it is one.
+fn formulas(results: &Results, dir: &Path) -> Result<Vec<Value>, ReportError> {
+    let value = |formula: &Formula| {
+        let mut value = json!(formula.row);
+        value["median_at_least_ns"] = json!(formula.at_least_ns);
+        value
+    };
+    Ok(results.formulas(dir)?.iter().map(value).collect())
 }
 
 fn point_value(results: &Results, point: &Point) -> Value {
@@ -107,6 +110,8 @@ fn protocol_value(results: &Results, point: &Point, protocol: &str, cell: &Cell<
         "operations": all().map(|row| row.operations).sum::<u64>(),
         "errors": all().map(|row| row.errors).sum::<u64>(),
         "unknown": all().map(|row| row.unknown).sum::<u64>(),
+        "due": all().map(|row| row.due).sum::<Option<u64>>(),
+        "censored": all().map(|row| row.censored).sum::<Option<u64>>(),
         "busiest_replica": results.busiest(cell).map(|busiest| json!({
             "replica": busiest.replica,
             "role": busiest.role,
@@ -114,8 +119,8 @@ fn protocol_value(results: &Results, point: &Point, protocol: &str, cell: &Cell<
             "cpu_over_mean": busiest.cpu_ratio,
         })),
     });
-    for (name, figure) in FIGURES {
-        value[name] = spread_value(cell.spread(figure));
+    for figure in FIGURES {
+        value[figure.name] = spread_value(cell.spread(figure));
     }
     value
 }
@@ -129,6 +134,9 @@ fn spread_value(spread: Option<Spread>) -> Value {
             "interval": spread_name(spread.count),
             "coverage": spread.coverage(),
             "repetitions": spread.count,
+            "at_least": spread.at_least.median,
+            "low_at_least": spread.at_least.low,
+            "high_at_least": spread.at_least.high,
         })
     })
 }
@@ -140,12 +148,19 @@ fn comparisons(results: &Results) -> Vec<Value> {
             .others
             .iter()
             .map(|other| {
-                json!({ "protocol": other.protocol, "ratio": other.ratio, "half": other.half })
+                let Ratio { value, half, at_least, half_at_least } = other.ratio;
+                json!({
+                    "protocol": other.protocol,
+                    "ratio": value,
+                    "at_least": at_least,
+                    "half": half,
+                    "half_at_least": half_at_least,
+                })
             })
             .collect();
         json!({
             "point": comparison.point.text,
-            "by": comparison.criterion.name(),
+            "by": comparison.criterion.figure().name,
             "best": comparison.best,
             "others": others,
             "text": comparison.text(),

@@ -6,7 +6,8 @@
 //!
 //! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
-//! ones, and marked where there are not. This crate imports no protocol and no workload: to it a protocol is a name, so
+//! ones, and marked where there are not. A latency that is a lower bound is shown as one (`≥`), and nothing is concluded
+//! from it but what the bound decides. This crate imports no protocol and no workload: to it a protocol is a name, so
 //! that a new one is drawn without a change here.
 
 mod bottleneck;
@@ -14,6 +15,8 @@ mod cell;
 mod compare;
 mod document;
 mod error;
+mod figure;
+mod formula;
 mod gaps;
 mod html;
 mod json;

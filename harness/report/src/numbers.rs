@@ -7,6 +7,18 @@ use measure::{Interval, median_coverage};
 /// What stands where a figure has no meaning or too few samples.
 pub(crate) const NONE: &str = "–";
 
+/// What `≥` means before a figure, without its stop.
+pub(crate) const BOUND_KEY: &str = "≥: a lower bound, for not all requests were answered";
+
+/// A repetition's figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Observed {
+    /// The value, or what it is at least.
+    pub(crate) value: f64,
+    /// Is the true value perhaps larger?
+    pub(crate) at_least: bool,
+}
+
 /// The median of some repetitions, and how far they spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Spread {
@@ -14,19 +26,59 @@ pub(crate) struct Spread {
     pub(crate) low: f64,
     pub(crate) high: f64,
     pub(crate) count: usize,
+    pub(crate) at_least: AtLeast,
+}
+
+/// Which figures of a spread are lower bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AtLeast {
+    pub(crate) median: bool,
+    pub(crate) low: bool,
+    pub(crate) high: bool,
+}
+
+/// The ratio of two medians.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ratio {
+    pub(crate) value: f64,
+    /// Half the width of the interval around it that follows from both spreads, taken as independent.
+    pub(crate) half: f64,
+    /// Is the true ratio perhaps larger?
+    pub(crate) at_least: bool,
+    /// Is the true half-width perhaps larger?
+    pub(crate) half_at_least: bool,
+}
+
+impl From<f64> for Observed {
+    fn from(value: f64) -> Self {
+        Self { value, at_least: false }
+    }
 }
 
 impl Spread {
     /// The spread of `values`; `None` if there are none.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    ///
+    /// As within a run, a figure is exact as long as every lower bound among the values lies above
+    /// it; the middle between two values counts as the upper of them.
+    pub(crate) fn of<V: Into<Observed>>(values: impl IntoIterator<Item = V>) -> Option<Self> {
+        let observed = values.into_iter().map(Into::into);
+        let observed: Vec<Observed> = observed.filter(|of| of.value.is_finite()).collect();
+        let bounds = observed.iter().filter(|of| of.at_least).map(|of| of.value);
+        let least_bound = bounds.fold(f64::INFINITY, f64::min);
+        let mut values: Vec<f64> = observed.iter().map(|of| of.value).collect();
         values.sort_by(f64::total_cmp);
         let count = values.len();
         let last = count.checked_sub(1)?;
         let median = f64::midpoint(values[last / 2], values[count / 2]);
         let interval = Interval::of_median(&values);
         let (low, high) = interval.map_or((values[0], values[last]), |of| (of.low, of.high));
-        Some(Self { median, low, high, count })
+        let is_at_least = |value: f64| least_bound <= value;
+        let at_least = AtLeast {
+            median: is_at_least(values[count / 2]),
+            low: is_at_least(low),
+            high: is_at_least(high),
+        };
+        Some(Self { median, low, high, count, at_least })
     }
 
     /// With what probability low and high have the median between them; `None` if they are no
@@ -40,12 +92,23 @@ impl Spread {
         (self.high - self.low) / 2.0
     }
 
-    /// The ratio of two medians with the half-width that follows from both spreads, taken as independent.
-    pub(crate) fn ratio(&self, other: &Self) -> Option<(f64, f64)> {
-        let ratio = self.median / other.median;
+    /// The ratio to another's median; `None` where it is not known, not even what it is at least.
+    pub(crate) fn ratio(&self, other: &Self) -> Option<Ratio> {
+        let value = self.median / other.median;
         let relative = (self.half() / self.median).hypot(other.half() / other.median);
-        (ratio.is_finite() && relative.is_finite()).then_some((ratio, ratio * relative))
+        let is_known = value.is_finite() && relative.is_finite() && !other.at_least.median;
+        is_known.then_some(Ratio {
+            value,
+            half: value * relative,
+            at_least: self.at_least.median,
+            half_at_least: self.at_least.high || other.at_least.high,
+        })
     }
+}
+
+/// A figure as it is shown: with `≥` if it is a lower bound.
+pub(crate) fn bounded(at_least: bool, figure: impl std::fmt::Display) -> String {
+    format!("{}{figure}", if at_least { "≥" } else { "" })
 }
 
 /// How `low` and `high` are to be called, given the number of repetitions: "98.4 % interval", by
@@ -207,8 +270,50 @@ mod tests {
         let spread = Spread::of([3.0, 1.0, 2.0]).unwrap();
         assert_eq!((spread.median, spread.low, spread.high), (2.0, 1.0, 3.0));
         assert_eq!(Spread::of([1.0, 2.0]).unwrap().median, 1.5);
-        assert_eq!(Spread::of([]), None);
+        assert_eq!(Spread::of([0.0; 0]), None);
         assert_eq!(Spread::of([f64::NAN]), None);
+    }
+
+    fn observed(values: &[(f64, bool)]) -> Spread {
+        let of = |(value, at_least): &(f64, bool)| Observed { value: *value, at_least: *at_least };
+        Spread::of(values.iter().map(of)).unwrap()
+    }
+
+    #[test]
+    fn a_spreads_figure_is_a_lower_bound_from_the_first_repetition_on_that_is_one() {
+        let flags = |values: &[(f64, bool)]| {
+            let AtLeast { low, median, high } = observed(values).at_least;
+            [low, median, high]
+        };
+        assert_eq!(flags(&[(1.0, false), (3.0, false), (2.0, false)]), [false; 3]);
+        assert_eq!(flags(&[(1.0, false), (3.0, true), (2.0, false)]), [false, false, true]);
+        assert_eq!(flags(&[(1.0, false), (2.0, true), (3.0, false)]), [false, true, true]);
+        assert_eq!(flags(&[(1.0, true), (2.0, false), (3.0, false)]), [true; 3]);
+        // Of an even count the upper of the two in the middle decides.
+        assert_eq!(flags(&[(1.0, false), (2.0, true)]), [false, true, true]);
+        let last = flags(&[(1.0, false), (2.0, false), (3.0, false), (3.5, true)]);
+        assert_eq!(last, [false, false, true]);
+        // Equal to a lower bound is not below it.
+        assert_eq!(flags(&[(1.0, false), (2.0, false), (2.0, true)]), [false, true, true]);
+        // One of ten lies outside of their interval on each side.
+        let mut ten: Vec<(f64, bool)> = (1..=10).map(|value| (f64::from(value), false)).collect();
+        ten[9].1 = true;
+        assert_eq!((flags(&ten), observed(&ten).high), ([false; 3], 9.0));
+        ten[8].1 = true;
+        assert_eq!(flags(&ten), [false, false, true]);
+    }
+
+    #[test]
+    fn a_ratio_is_at_least_so_large_over_an_exact_figure_and_unknown_over_a_bound() {
+        let exact = Spread::of([2.0, 2.0, 2.0]).unwrap();
+        let bound = observed(&[(5.0, true), (6.0, false), (7.0, false)]);
+        let ratio = bound.ratio(&exact).unwrap();
+        assert_eq!((ratio.value, ratio.at_least, ratio.half_at_least), (3.0, true, true));
+        assert_eq!(exact.ratio(&bound), None);
+        let open = observed(&[(1.0, false), (2.0, false), (3.0, true)]);
+        let ratio = open.ratio(&exact).unwrap();
+        assert_eq!((ratio.value, ratio.at_least, ratio.half_at_least), (1.0, false, true));
+        assert_eq!([bounded(true, "2.05"), bounded(false, 3)], ["≥2.05", "3"]);
     }
 
     #[test]
@@ -238,8 +343,9 @@ mod tests {
     #[test]
     fn a_ratio_carries_both_spreads() {
         let (a, b) = (Spread::of([9.0, 10.0, 11.0]).unwrap(), Spread::of([5.0]).unwrap());
-        let (ratio, half) = a.ratio(&b).unwrap();
-        assert!((ratio - 2.0).abs() < 1e-9 && (half - 0.2).abs() < 1e-9);
+        let ratio = a.ratio(&b).unwrap();
+        assert!((ratio.value - 2.0).abs() < 1e-9 && (ratio.half - 0.2).abs() < 1e-9);
+        assert!(!ratio.at_least && !ratio.half_at_least);
         assert_eq!(a.ratio(&Spread::of([0.0]).unwrap()), None);
     }
 }

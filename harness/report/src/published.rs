@@ -10,12 +10,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use measure::{ALL, CsvRow, FormulaRow, LatencyRow, ReplicaRow, SummaryRow, read_rows};
+use measure::{ALL, LatencyRow, ReplicaRow, SummaryRow, read_rows};
 use serde::Deserialize;
 
 use crate::cell::Cell;
 use crate::error::ReportError;
-use crate::numbers::{NONE, Spread, percent};
+use crate::figure::{self, Column, of_replica};
+use crate::formula::Formula;
+use crate::numbers::{BOUND_KEY, NONE, Observed, bounded, percent};
 use crate::plot::display_name;
 use crate::results::Results;
 use crate::table::{Painted, Table, fold};
@@ -85,6 +87,8 @@ struct Line {
     cells: [String; 9],
     /// Why the published value is so far from the formula, if it is.
     far: Option<String>,
+    /// Is ours a lower bound?
+    has_bound: bool,
     /// Is there one formula, and is ours that exactly?
     exact: Option<bool>,
 }
@@ -124,7 +128,7 @@ pub fn published(
 /// A results directory, and what only this table reads of it.
 struct Own {
     results: Results,
-    formulas: Vec<FormulaRow>,
+    formulas: Vec<Formula>,
     /// By point, in the order of the replicas.
     sites: BTreeMap<String, Vec<String>>,
 }
@@ -132,8 +136,7 @@ struct Own {
 impl Own {
     fn read(dir: &Path) -> Result<Self, ReportError> {
         let results = Results::read(dir)?;
-        let has_formulas = dir.join(FormulaRow::FILE).exists();
-        let formulas = if has_formulas { read_rows(dir)? } else { Vec::new() };
+        let formulas = results.formulas(dir)?;
         let mut sites: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in read_rows::<LatencyRow>(dir)? {
             let known = sites.entry(row.point).or_default();
@@ -162,7 +165,7 @@ impl Own {
         values.sort_by_key(|(site, _)| sites.iter().position(|known| known == *site));
         let line = |(site, value): (&String, &Value)| {
             let ours_ms = match self.median_ms(series, point, site) {
-                Some(ms) => Some(ms),
+                Some(ms) => Some(Observed::from(ms)),
                 None => self.percentile_ms(
                     series,
                     cell,
@@ -183,28 +186,28 @@ impl Own {
         cell: &Cell<'_>,
         replica: Option<usize>,
         site: &str,
-    ) -> Option<f64> {
-        let of_run = |run: &&SummaryRow| match site {
-            ALL => series.of_run(run),
-            _ => {
-                let rows = self.results.replicas_of(run);
-                let row = rows.iter().find(|row| Some(row.replica as usize) == replica)?;
-                series.of_replica(row)
-            }
+    ) -> Option<Observed> {
+        let (of_run, of_replica) = series.columns();
+        let spread = match site {
+            ALL => cell.spread(of_run),
+            _ => self.results.spread_of_replica(cell, replica?, of_replica),
         };
-        Some(Spread::of(cell.rows.iter().filter_map(of_run))?.median / 1e3)
+        let (value, at_least) =
+            spread.map(|spread| (spread.median / 1e3, spread.at_least.median))?;
+        Some(Observed { value, at_least })
     }
 
-    /// The simulator's own median, which is exact where a histogram's is not.
+    /// The simulator's own median, which is exact where a histogram's is not. None where not all was committed.
     fn median_ms(&self, series: &Series, point: &str, site: &str) -> Option<f64> {
         if (series.latency, series.percentile) != (Latency::Commit, 50) {
             return None;
         }
-        self.row(series, point, site)?.median_ns.map(ms)
+        let of = self.of_site(series, point, site).filter(|of| of.at_least_ns.is_none())?;
+        of.row.median_ns.map(ms)
     }
 
-    fn row(&self, series: &Series, point: &str, site: &str) -> Option<&FormulaRow> {
-        let is_of = |row: &&FormulaRow| {
+    fn of_site(&self, series: &Series, point: &str, site: &str) -> Option<&Formula> {
+        let is_of = |Formula { row, .. }: &&Formula| {
             row.protocol == series.protocol && row.point == point && row.site == site
         };
         self.formulas.iter().find(is_of)
@@ -214,11 +217,11 @@ impl Own {
         if series.latency != Latency::Commit {
             return None;
         }
-        let row = self.row(series, point, site)?;
+        let Formula { row, at_least_ns } = self.of_site(series, point, site)?;
         let (least, most) = (ms(row.formula_ns_min?), ms(row.formula_ns_max?));
         let exactness = Exactness {
             is_one: row.formula_ns_min == row.formula_ns_max && series.percentile == 50,
-            is_met: row.commits_within == Some(row.commits),
+            is_met: row.commits_within == Some(row.commits) && at_least_ns.is_none(),
         };
         Some(match series.path {
             Some(Way::Fast) => (least, least, exactness),
@@ -242,21 +245,14 @@ struct Exactness {
 }
 
 impl Series {
-    fn of_run(&self, row: &SummaryRow) -> Option<f64> {
-        self.of([row.commit_us_p50, row.commit_us_p99], [row.execute_us_p50, row.execute_us_p99])
-    }
-
-    fn of_replica(&self, row: &ReplicaRow) -> Option<f64> {
-        self.of([row.commit_us_p50, row.commit_us_p99], [row.execute_us_p50, row.execute_us_p99])
-    }
-
-    /// The series' figure, given p50 and p99 of each.
-    fn of(&self, commit: [Option<f64>; 2], execute: [Option<f64>; 2]) -> Option<f64> {
-        let [p50, p99] = match self.latency {
-            Latency::Commit => commit,
-            Latency::Execute => execute,
-        };
-        if self.percentile == 50 { p50 } else { p99 }
+    /// The series' figure over all replicas, and of one.
+    fn columns(&self) -> (Column<SummaryRow>, Column<ReplicaRow>) {
+        match (self.latency, self.percentile) {
+            (Latency::Commit, 50) => (figure::COMMIT_P50, of_replica::COMMIT_P50),
+            (Latency::Commit, _) => (figure::COMMIT_P99, of_replica::COMMIT_P99),
+            (Latency::Execute, 50) => (figure::EXECUTE_P50, of_replica::EXECUTE_P50),
+            (Latency::Execute, _) => (figure::EXECUTE_P99, of_replica::EXECUTE_P99),
+        }
     }
 
     fn line(
@@ -264,7 +260,7 @@ impl Series {
         site: &str,
         value: Value,
         formula: Option<(f64, f64, Exactness)>,
-        ours_ms: Option<f64>,
+        ours_ms: Option<Observed>,
         read_off_ms: f64,
         cell: &Cell<'_>,
     ) -> Line {
@@ -285,7 +281,8 @@ impl Series {
                 self.reasons.get(site).map_or("no reason is known", String::as_str),
             )
         });
-        let difference = ours_ms.map(|ours| distance((ours, ours), (low, high)));
+        let difference = ours_ms.and_then(|ours| difference_text(ours, (low, high)));
+        let bounded_ms = |ms: Observed| bounded(ms.at_least, one(ms.value));
         Line {
             cells: [
                 display_name(&self.protocol),
@@ -297,12 +294,13 @@ impl Series {
                 formula.map_or_else(|| NONE.to_owned(), |(least, most, _)| range(least, most)),
                 match (ours_ms, cell.is_valid()) {
                     (None, _) => NONE.to_owned(),
-                    (Some(ms), true) => one(ms),
-                    (Some(ms), false) => format!("{} NOT VALID", one(ms)),
+                    (Some(ms), true) => bounded_ms(ms),
+                    (Some(ms), false) => format!("{} NOT VALID", bounded_ms(ms)),
                 },
-                difference.map_or_else(|| NONE.to_owned(), signed),
+                difference.unwrap_or_else(|| NONE.to_owned()),
             ],
             far,
+            has_bound: ours_ms.is_some_and(|ms| ms.at_least),
             exact: formula
                 .filter(|(_, _, exactness)| exactness.is_one)
                 .map(|(_, _, met)| met.is_met),
@@ -328,6 +326,12 @@ fn distance((low, high): (f64, f64), (least, most): (f64, f64)) -> f64 {
     } else {
         0.0
     }
+}
+
+/// How far ours is above what was published; none where nobody knows, for ours is a lower bound and not above.
+fn difference_text(ours: Observed, published: (f64, f64)) -> Option<String> {
+    let above = distance((ours.value, ours.value), published);
+    (!ours.at_least || above > 0.0).then(|| bounded(ours.at_least, signed(above)))
 }
 
 /// A tenth of a millisecond is more than any paper's figure tells.
@@ -373,6 +377,9 @@ fn text_of(read: &File, own: &[Own], lines: &[Line], without: usize, markup: Mar
         &mut text,
         "In ms; difference: ours less published, 0 where it is within a published range.",
     );
+    if lines.iter().any(|line| line.has_bound) {
+        say(&mut text, &format!("{BOUND_KEY}."));
+    }
     let with_one = lines.iter().filter_map(|line| line.exact);
     let (all, met) =
         with_one.fold((0, 0), |(all, met), is_met| (all + 1, met + usize::from(is_met)));
@@ -456,5 +463,14 @@ mod tests {
         assert_eq!(distance((5.0, 7.0), (6.0, 9.0)), 0.0);
         assert_eq!([0.04, -0.04, 1.25, -3.0].map(signed), ["0", "0", "+1.3", "−3"]);
         assert_eq!([range(85.0, 85.0), range(85.0, 170.5)], ["85", "85–170.5"]);
+    }
+
+    #[test]
+    fn a_lower_bound_differs_from_what_was_published_only_above_it() {
+        let of = |at_least, value| difference_text(Observed { value, at_least }, (80.0, 90.0));
+        assert_eq!(of(false, 100.0).as_deref(), Some("+10"));
+        assert_eq!(of(false, 75.0).as_deref(), Some("−5"));
+        assert_eq!(of(true, 100.0).as_deref(), Some("≥+10"));
+        assert_eq!([of(true, 75.0), of(true, 85.0)], [None, None], "it may be any");
     }
 }

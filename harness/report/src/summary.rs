@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use measure::{HOST_BOUND, Severity, SummaryRow};
 
-use crate::numbers::{Spread, digits3};
+use crate::figure::{self, Column};
+use crate::numbers::{Ratio, Spread, bounded, digits3};
 use crate::plot::display_name;
 use crate::results::{Point, Results};
 
@@ -28,12 +29,11 @@ pub(crate) struct Comparison {
     pub(crate) others: Vec<Against>,
 }
 
-/// One other protocol: best over other (its inverse for latencies), with the half-width of the interval.
+/// One other protocol: best over other, or its inverse for latencies.
 #[derive(Debug)]
 pub(crate) struct Against {
     pub(crate) protocol: String,
-    pub(crate) ratio: f64,
-    pub(crate) half: f64,
+    pub(crate) ratio: Ratio,
     repeated: bool,
 }
 
@@ -46,19 +46,11 @@ pub(crate) struct Warning {
 }
 
 impl Criterion {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) const fn figure(self) -> Column<SummaryRow> {
         match self {
-            Self::Throughput => "throughput_ops_per_s",
-            Self::PerCpuSecond => "ops_per_cpu_s",
-            Self::LatencyP50 => "latency_us_p50",
-        }
-    }
-
-    fn figure(self, row: &SummaryRow) -> Option<f64> {
-        match self {
-            Self::Throughput => row.throughput_ops_per_s,
-            Self::PerCpuSecond => row.ops_per_cpu_s,
-            Self::LatencyP50 => row.latency_us_p50,
+            Self::Throughput => figure::THROUGHPUT,
+            Self::PerCpuSecond => figure::OPS_PER_CPU_S,
+            Self::LatencyP50 => figure::LATENCY_P50,
         }
     }
 }
@@ -93,11 +85,16 @@ impl Comparison {
 
 impl Against {
     fn text(&self) -> String {
+        let Ratio { value, half, at_least, half_at_least } = self.ratio;
+        let prefix = if at_least { "at least " } else { "" };
         if !self.repeated {
-            return digits3(self.ratio);
+            return format!("{prefix}{}", digits3(value));
         }
-        let within = if self.ratio - self.half <= 1.0 { " (within the spread)" } else { "" };
-        format!("{:.2} ± {:.2}{within}", self.ratio, self.half)
+        let within = if value - half <= 1.0 { " (within the spread)" } else { "" };
+        if at_least {
+            return format!("{prefix}{value:.2}{within}");
+        }
+        format!("{value:.2} ± {}{within}", bounded(half_at_least, format_args!("{half:.2}")))
     }
 }
 
@@ -143,23 +140,25 @@ impl Results {
             .iter()
             .filter_map(|protocol| {
                 let cell = self.cell(&point.text, protocol).filter(super::cell::Cell::is_valid)?;
-                Some((protocol, cell.spread(|row| criterion.figure(row))?))
+                Some((protocol, cell.spread(criterion.figure())?))
             })
             .collect();
         figures.sort_by(|a, b| b.1.median.total_cmp(&a.1.median));
         if criterion == Criterion::LatencyP50 {
             figures.reverse();
         }
-        let ((best, best_figure), others) = figures.split_first()?;
+        // Nobody knows how a lower bound below it compares with the least exact figure.
+        let known = figures.iter().position(|(_, figure)| !figure.at_least.median)?;
+        let ((best, best_figure), others) = figures[known..].split_first()?;
         let others: Vec<Against> = others
             .iter()
             .filter_map(|(protocol, figure)| {
-                let (ratio, half) = match criterion {
+                let ratio = match criterion {
                     Criterion::LatencyP50 => figure.ratio(best_figure)?,
                     _ => best_figure.ratio(figure)?,
                 };
                 let repeated = best_figure.count > 1 && figure.count > 1;
-                Some(Against { protocol: (*protocol).clone(), ratio, half, repeated })
+                Some(Against { protocol: (*protocol).clone(), ratio, repeated })
             })
             .collect();
         let best = (*best).clone();
@@ -224,16 +223,22 @@ impl Results {
         Some(format!("{names} not here: what is drawn and told from there is left out"))
     }
 
+    /// What was refused, which no finding of a run says. What was never answered each run's own findings say, but for those
+    /// of versions that did not count what was due.
     fn failed_operations(&self) -> Option<Warning> {
+        let unsaid = |row: &SummaryRow| if row.due.is_none() { row.unknown } else { 0 };
         let errors: u64 = self.summary.iter().map(|row| row.errors).sum();
-        let unknown: u64 = self.summary.iter().map(|row| row.unknown).sum();
-        let runs = self.summary.iter().filter(|row| row.errors + row.unknown > 0).count();
-        (runs > 0).then(|| Warning {
+        let unknown: u64 = self.summary.iter().map(unsaid).sum();
+        let runs = self.summary.iter().filter(|row| row.errors + unsaid(row) > 0).count();
+        let said = match (errors, unknown) {
+            (0, 0) => return None,
+            (0, unknown) => format!("{unknown} operations have an unknown outcome"),
+            (errors, 0) => format!("{errors} operations were refused"),
+            _ => format!("{errors} operations were refused and {unknown} have an unknown outcome"),
+        };
+        Some(Warning {
             severity: Severity::Warning,
-            text: format!(
-                "{errors} operations failed and {unknown} have an unknown outcome, in {runs} of {} runs",
-                self.summary.len()
-            ),
+            text: format!("{said}, in {runs} of {} runs", self.summary.len()),
             advice: "see errors in timeseries.csv, and the replicas' logs".to_owned(),
         })
     }

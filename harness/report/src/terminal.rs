@@ -8,8 +8,10 @@ use measure::{LayerReport, Role, Severity, SummaryRow};
 
 use crate::cell::{Busiest, Cell};
 use crate::error::ReportError;
+use crate::figure::{self, Column};
 use crate::numbers::{
-    NONE, Spread, SpreadName, digits3, human, human_beside, human_half, percent, spread_names,
+    BOUND_KEY, NONE, Spread, SpreadName, bounded, digits3, human, human_beside, human_half,
+    percent, spread_names,
 };
 use crate::plot::display_name;
 use crate::results::{Point, Results};
@@ -142,23 +144,34 @@ fn rows(results: &Results, point: &Point) -> Vec<Vec<Painted>> {
     headers.into_iter().chain(cells).collect()
 }
 
+/// The figures of the table, in its order.
+const FIGURES: [Column<SummaryRow>; 8] = [
+    figure::THROUGHPUT,
+    figure::LATENCY_P50,
+    figure::LATENCY_P99,
+    figure::LATENCY_P999,
+    figure::OPS_PER_CPU_S,
+    figure::COMMIT_P50,
+    figure::EXECUTE_P50,
+    figure::FAST_PATH,
+];
+
 /// A row of the table: the figures of a protocol at a point, the verdict last.
 pub(crate) fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Painted> {
-    let figure = |figure: fn(&SummaryRow) -> Option<f64>| cell.spread(figure);
+    let [throughput, p50, p99, p999, per_cpu_s, commit, execute, fast_path] =
+        FIGURES.map(|figure| cell.spread(figure));
     let millis = |spread: Option<Spread>| text_of(spread, |us| digits3(us / 1e3));
     let busiest = results.busiest(cell);
     let cpu_ratio = busiest.as_ref().and_then(|busiest| busiest.cpu_ratio);
     let mut row: Vec<Painted> = [
-        with_spread(figure(|row| row.throughput_ops_per_s)),
-        millis(figure(|row| row.latency_us_p50)),
-        millis(figure(|row| row.latency_us_p99)),
-        millis(figure(|row| row.latency_us_p999)),
-        text_of(figure(|row| row.ops_per_cpu_s), human),
-        millis(figure(|row| row.commit_us_p50)),
-        millis(figure(|row| row.execute_us_p50)),
-        text_of(figure(|row| row.fast_path_ratio), |ratio| {
-            percent((ratio * 1e3).round() / 1e3).replace(' ', "")
-        }),
+        with_spread(throughput),
+        millis(p50),
+        millis(p99),
+        millis(p999),
+        text_of(per_cpu_s, human),
+        millis(commit),
+        millis(execute),
+        text_of(fast_path, |ratio| percent((ratio * 1e3).round() / 1e3).replace(' ', "")),
         busiest.as_ref().map_or(NONE.to_owned(), busiest_text),
         times(cpu_ratio),
     ]
@@ -192,7 +205,7 @@ fn with_spread(spread: Option<Spread>) -> String {
 }
 
 fn text_of(spread: Option<Spread>, format: impl Fn(f64) -> String) -> String {
-    text_of_spread(spread, |spread| format(spread.median))
+    text_of_spread(spread, |spread| bounded(spread.at_least.median, format(spread.median)))
 }
 
 fn text_of_spread(spread: Option<Spread>, format: impl Fn(Spread) -> String) -> String {
@@ -215,7 +228,7 @@ fn key(results: &Results, colour: bool) -> String {
 /// What the columns of the table mean.
 pub(crate) fn key_text(results: &Results) -> String {
     let mut spreads = Vec::new();
-    for of in spread_names(&results.repetitions_of(|row| row.throughput_ops_per_s)) {
+    for of in spread_names(&results.repetitions_of(figure::THROUGHPUT)) {
         let SpreadName { name, is_interval, repetitions } = of;
         let printed = match is_interval {
             true => format!("median [{name}, in its unit]"),
@@ -227,9 +240,14 @@ pub(crate) fn key_text(results: &Results) -> String {
     if spreads.is_empty() {
         spreads.push("one repetition, so the spread is not known".to_owned());
     }
+    let shows_bound = results.cells().any(|cell| {
+        let mut spreads = FIGURES.iter().filter_map(|figure| cell.spread(*figure));
+        spreads.any(|spread| spread.at_least.median)
+    });
+    let bound = if shows_bound { format!(" {BOUND_KEY}.") } else { String::new() };
     format!(
         "ops/s: {}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
-         messages and CPU time over the replicas' mean.",
+         messages and CPU time over the replicas' mean.{bound}",
         spreads.join(", or ")
     )
 }

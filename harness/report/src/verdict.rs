@@ -6,7 +6,7 @@ use std::fmt::Write;
 use measure::{Checked, Linearizable, SummaryRow};
 
 use crate::cell::quotable;
-use crate::numbers::{SpreadName, grouped, spread_names};
+use crate::numbers::{BOUND_KEY, SpreadName, grouped, spread_names};
 use crate::results::Results;
 use crate::table::fold;
 
@@ -18,6 +18,17 @@ pub(crate) enum Grade {
     Partly,
     NotValid,
     Violation,
+}
+
+/// What the marks of a plot are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Of how many repetitions those medians are that are shown with their spread.
+    pub(crate) spreads: BTreeSet<usize>,
+    /// Whether one is a lower bound.
+    pub(crate) bound: bool,
+    /// Whether one is of a run that is not valid.
+    pub(crate) invalid: bool,
 }
 
 impl Grade {
@@ -92,20 +103,19 @@ impl Results {
         parts.join(" · ")
     }
 
-    /// The lines under a plot: `spreads` is how many repetitions the medians that it shows with
-    /// their spread are of, and `has_invalid` whether it shows a run that is not valid.
-    pub(crate) fn footer(&self, spreads: &BTreeSet<usize>, has_invalid: bool) -> Vec<String> {
+    /// The lines under a plot that shows such marks.
+    pub(crate) fn footer(&self, shown: &Shown) -> Vec<String> {
         let verdict = format!("verdict: {}", self.verdict_text());
-        [verdict, self.origin_text(), self.marks_text(spreads, has_invalid)]
+        [verdict, self.origin_text(), self.marks_text(shown)]
             .iter()
             .flat_map(|text| fold(text, 2).lines().map(str::to_owned).collect::<Vec<_>>())
             .collect()
     }
 
     /// What the marks of a plot mean.
-    pub(crate) fn marks_text(&self, spreads: &BTreeSet<usize>, has_invalid: bool) -> String {
+    pub(crate) fn marks_text(&self, shown: &Shown) -> String {
         let mut marks = String::new();
-        for of in spread_names(spreads) {
+        for of in spread_names(&shown.spreads) {
             let SpreadName { name, repetitions, .. } = of;
             let _ = match marks.as_str() {
                 "" => write!(marks, "median and {name} of {repetitions} repetitions"),
@@ -118,7 +128,10 @@ impl Results {
                 count => format!("{count} repetitions"),
             };
         }
-        if has_invalid {
+        if shown.bound {
+            let _ = write!(marks, " · {BOUND_KEY}");
+        }
+        if shown.invalid {
             marks.push_str(" · HOLLOW: NOT VALID, do not quote");
         }
         marks

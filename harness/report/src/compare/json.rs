@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::noise::Measured;
+use super::noise::{Known, Measured};
 use super::{Better, Case, Compared, Line, Runs, Side};
 use crate::numbers::Spread;
 
 impl Compared {
     /// The comparison as one JSON document; a row per protocol, point and figure. Changes, intervals and noise are shares of
-    /// A's figure; of ratios, differences.
+    /// A's figure; of ratios, differences. An end of an interval that a lower bound leaves open is null.
     pub fn json(&self) -> Value {
         let outcome = self.outcome();
         let rows =
@@ -49,7 +49,7 @@ fn row(case: &Case, line: &Line) -> Value {
     json!({
         "protocol": case.protocol,
         "point": case.point,
-        "figure": line.figure.column,
+        "figure": line.figure.column.name,
         "better": match line.figure.better {
             Better::Higher => "higher",
             Better::Lower => "lower",
@@ -57,7 +57,9 @@ fn row(case: &Case, line: &Line) -> Value {
         },
         "a": of_side(line.a, &case.a),
         "b": of_side(line.b, &case.b),
-        "change": change.map(|change| change.change),
+        "change": change.and_then(Measured::known_change),
+        "change_at_least": change.is_some_and(|change| change.known == Known::AtLeast),
+        "change_at_most": change.is_some_and(|change| change.known == Known::AtMost),
         "change_low": change.map(|change| change.low),
         "change_high": change.map(|change| change.high),
         "interval": change.map(Measured::between_name),
@@ -65,6 +67,7 @@ fn row(case: &Case, line: &Line) -> Value {
         "noise": change.map(|change| change.noise),
         "noise_assumed": change.map(|change| change.assumed),
         "verdict": line.judgement.words(),
+        "reason": line.judgement.reason(),
     })
 }
 
@@ -73,6 +76,9 @@ fn of_side(spread: Option<Spread>, runs: &Runs) -> Value {
         "median": spread.map(|spread| spread.median),
         "low": spread.map(|spread| spread.low),
         "high": spread.map(|spread| spread.high),
+        "at_least": spread.is_some_and(|spread| spread.at_least.median),
+        "low_at_least": spread.is_some_and(|spread| spread.at_least.low),
+        "high_at_least": spread.is_some_and(|spread| spread.at_least.high),
         "repetitions": spread.map_or(0, |spread| spread.count),
         "runs": runs.runs,
         "valid_runs": runs.valid_runs,

@@ -50,7 +50,7 @@ impl Compared {
                 let _ = writeln!(text, "| {row} |");
             }
         }
-        let _ = writeln!(text, "\n{}", escape(&noise::key(&self.measured())));
+        let _ = writeln!(text, "\n{}", escape(&self.key()));
         text
     }
 }

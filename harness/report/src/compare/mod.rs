@@ -4,7 +4,8 @@
 //! [`json`] how it is told. Everything is taken from the two directories' manifests and CSV files.
 //!
 //! **Invariants.** Every line carries the verdicts of the runs on both sides. What is not valid, or is missing on a side,
-//! is never called improved or regressed, and is counted apart.
+//! is never called improved or regressed, and is counted apart. So is a lower bound, unless it decides: what is now at least
+//! so much more than an exact figure has become more, and an exact figure so far below a lower bound less.
 
 mod json;
 mod markdown;
@@ -20,7 +21,8 @@ use self::noise::{Floors, Measured};
 pub use self::workloads::differing_keys;
 use crate::cell::Cell;
 use crate::error::ReportError;
-use crate::numbers::{Spread, digits3, human, percent};
+use crate::figure::{self, Column};
+use crate::numbers::{AtLeast, Observed, Spread, bounded, digits3, human, percent};
 use crate::results::Results;
 
 /// Two results held against each other.
@@ -46,7 +48,8 @@ pub struct Outcome {
     pub changed: usize,
     /// Figures that did not change by more than noise.
     pub within_noise: usize,
-    /// Figures of which nothing can be said: not valid, or not there on one side. Runs that one side lacks count as one.
+    /// Figures of which nothing can be said: not valid, not there on one side, or a lower bound that decides nothing. Runs that
+    /// one side lacks count as one.
     pub not_compared: usize,
     /// Whether a run on either side contradicted itself.
     pub violation: bool,
@@ -105,6 +108,8 @@ enum Judgement {
     /// A side's runs are not valid, or violate a rule.
     NotValid,
     Missing,
+    /// A side's figure is a lower bound, which decides nothing.
+    LowerBound,
 }
 
 /// Which way a figure is better.
@@ -119,52 +124,47 @@ enum Better {
 /// A figure that is compared.
 #[derive(Debug)]
 struct Figure {
-    /// The column of `summary.csv`.
-    column: &'static str,
+    column: Column<SummaryRow>,
     /// For people.
     name: &'static str,
     better: Better,
     change: Change,
-    of: fn(&SummaryRow) -> Option<f64>,
     show: fn(f64) -> String,
 }
 
 /// What is compared, in this order.
 const FIGURES: [Figure; 9] = [
-    higher("throughput_ops_per_s", "ops/s", |row| row.throughput_ops_per_s),
-    higher("ops_per_cpu_s", "ops/CPU-s", |row| row.ops_per_cpu_s),
-    latency("latency_us_p50", "client p50", |row| row.latency_us_p50),
-    latency("latency_us_p99", "client p99", |row| row.latency_us_p99),
-    latency("commit_us_p50", "commit p50", |row| row.commit_us_p50),
-    latency("commit_us_p99", "commit p99", |row| row.commit_us_p99),
-    latency("execute_us_p50", "exec p50", |row| row.execute_us_p50),
-    latency("execute_us_p99", "exec p99", |row| row.execute_us_p99),
+    higher(figure::THROUGHPUT, "ops/s"),
+    higher(figure::OPS_PER_CPU_S, "ops/CPU-s"),
+    latency(figure::LATENCY_P50, "client p50"),
+    latency(figure::LATENCY_P99, "client p99"),
+    latency(figure::COMMIT_P50, "commit p50"),
+    latency(figure::COMMIT_P99, "commit p99"),
+    latency(figure::EXECUTE_P50, "exec p50"),
+    latency(figure::EXECUTE_P99, "exec p99"),
     Figure {
-        column: "fast_path_ratio",
+        column: figure::FAST_PATH,
         name: "fast path",
         better: Better::Neutral,
         change: Change::Absolute,
-        of: |row| row.fast_path_ratio,
         show: |ratio| percent((ratio * 1e3).round() / 1e3),
     },
 ];
 
 impl Figure {
     /// Of the repetitions that count.
-    fn values(&self, cell: &Cell<'_>) -> Vec<f64> {
-        cell.rows.iter().filter_map(|row| (self.of)(row)).collect()
+    fn values(&self, cell: &Cell<'_>) -> Vec<Observed> {
+        cell.rows.iter().filter_map(|row| self.column.of(row)).collect()
     }
 }
 
-type Column = fn(&SummaryRow) -> Option<f64>;
-
-const fn higher(column: &'static str, name: &'static str, of: Column) -> Figure {
-    Figure { column, name, better: Better::Higher, change: Change::Relative, of, show: human }
+const fn higher(column: Column<SummaryRow>, name: &'static str) -> Figure {
+    Figure { column, name, better: Better::Higher, change: Change::Relative, show: human }
 }
 
-const fn latency(column: &'static str, name: &'static str, of: Column) -> Figure {
+const fn latency(column: Column<SummaryRow>, name: &'static str) -> Figure {
     let show = |us: f64| digits3(us / 1e3);
-    Figure { column, name, better: Better::Lower, change: Change::Relative, of, show }
+    Figure { column, name, better: Better::Lower, change: Change::Relative, show }
 }
 
 /// Holds the results in `b` against those in `a`. Different workloads are refused unless `force`.
@@ -296,6 +296,7 @@ impl Line {
         let judgement = match (&change, valid) {
             (_, false) => Judgement::NotValid,
             (None, true) => Judgement::Missing,
+            (Some(measured), true) if !measured.decides() => Judgement::LowerBound,
             (Some(measured), true) if !measured.is_beyond_noise() => Judgement::WithinNoise,
             (Some(measured), true) => match (figure.better, measured.change > 0.0) {
                 (Better::Neutral, _) => Judgement::Changed,
@@ -307,8 +308,15 @@ impl Line {
     }
 
     fn shown(&self, spread: Option<Spread>) -> String {
-        let show = self.figure.show;
-        spread.map_or_else(|| crate::numbers::NONE.to_owned(), |spread| show(spread.median))
+        let show =
+            |spread: Spread| bounded(spread.at_least.median, (self.figure.show)(spread.median));
+        spread.map_or_else(|| crate::numbers::NONE.to_owned(), show)
+    }
+
+    /// Is a side's figure, or an end of its spread, a lower bound?
+    fn has_bound(&self) -> bool {
+        let mut sides = [self.a, self.b].into_iter().flatten();
+        sides.any(|spread| spread.at_least != AtLeast::default())
     }
 }
 
@@ -321,6 +329,17 @@ impl Judgement {
             Self::Changed => "changed",
             Self::NotValid => "not valid",
             Self::Missing => "not compared",
+            Self::LowerBound => "not compared (≥)",
+        }
+    }
+
+    /// Why nothing can be said.
+    const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::NotValid => Some("a side's runs are not valid"),
+            Self::Missing => Some("a side has no figure"),
+            Self::LowerBound => Some("a lower bound"),
+            Self::WithinNoise | Self::Improved | Self::Regressed | Self::Changed => None,
         }
     }
 }
@@ -337,10 +356,17 @@ impl Compared {
             within_noise: count(Judgement::WithinNoise),
             not_compared: count(Judgement::NotValid)
                 + count(Judgement::Missing)
+                + count(Judgement::LowerBound)
                 + self.alone.len()
                 + [&self.a, &self.b].iter().filter(|side| !side.manifest.complete).count(),
             violation: self.a.violation || self.b.violation,
         }
+    }
+
+    /// How the table is to be read.
+    fn key(&self) -> String {
+        let lines = || self.cases.iter().flat_map(|case| &case.lines);
+        noise::key(&self.measured(), lines().any(Line::has_bound))
     }
 
     /// Every change that is known.

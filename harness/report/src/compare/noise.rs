@@ -12,7 +12,7 @@
 use measure::{Change, Interval};
 
 use super::{FIGURES, Figure};
-use crate::numbers::{NONE, digits3};
+use crate::numbers::{BOUND_KEY, NONE, Observed, Spread, digits3};
 use crate::results::Results;
 
 /// Chosen: 2 % (or percentage points). What is less than that on a real host is nobody's concern: alignment of the binary and
@@ -55,7 +55,20 @@ pub(super) struct Measured {
     pub(super) noise: f64,
     /// Whether the noise is assumed, for no side was repeated.
     pub(super) assumed: bool,
+    pub(super) known: Known,
     kind: Change,
+}
+
+/// How well a change is known between medians that may be lower bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    Exactly,
+    /// B's median is a lower bound.
+    AtLeast,
+    /// A's is.
+    AtMost,
+    /// Both are.
+    NotAtAll,
 }
 
 impl Floors {
@@ -88,7 +101,7 @@ impl Floors {
             self.shown.len() - 1
         });
         for (figure, shown) in FIGURES.iter().zip(&mut self.shown[place].1) {
-            let spread = within(figure.change, &figure.values(&cell), true);
+            let spread = within(figure.change, &known(&figure.values(&cell)), true);
             *shown = [*shown, spread].into_iter().flatten().reduce(f64::max);
         }
     }
@@ -100,7 +113,7 @@ impl Floors {
             return Floor { least: 0.0, unknown: 0.0, is_wary: false };
         }
         let shown = self.shown.iter().find(|(known, _)| known == protocol);
-        let place = FIGURES.iter().position(|known| known.column == figure.column);
+        let place = FIGURES.iter().position(|known| known.column.name == figure.column.name);
         let shown = shown.zip(place).and_then(|((_, shown), place)| shown[place]);
         Floor {
             least: shown.unwrap_or(0.0).max(LEAST),
@@ -112,24 +125,48 @@ impl Floors {
 
 /// The change of the median from the repetitions `a` to the repetitions `b`; `None` where a side has none, or a change has
 /// no meaning.
-pub(super) fn measured(kind: Change, a: &[f64], b: &[f64], floor: Floor) -> Option<Measured> {
-    let change = kind.of(median(a)?, median(b)?)?;
-    let interval = Interval::of_change(a, b, kind);
-    let (low, high) = match interval {
+///
+/// A repetition that is a lower bound may be anything above: the low end of the change is taken with A's as large as can be,
+/// the high end with B's.
+pub(super) fn measured(
+    kind: Change,
+    a: &[Observed],
+    b: &[Observed],
+    floor: Floor,
+) -> Option<Measured> {
+    let (median_a, median_b) = (Spread::of(a.iter().copied())?, Spread::of(b.iter().copied())?);
+    let change = kind.of(median_a.median, median_b.median)?;
+    let ([a, most_a], [b, most_b]) = ([known(a), at_most(a)], [known(b), at_most(b)]);
+    let intervals = [(&most_a, &b), (&a, &most_b)].map(|(a, b)| Interval::of_change(a, b, kind));
+    let coverage = intervals[0].map(|interval| interval.coverage);
+    let (low, high) = match intervals {
         // The median may change by more than the shift of all figures: then the interval is made to
         // have both.
-        Some(interval) => (interval.low.min(change), interval.high.max(change)),
-        None => {
-            let ((a_least, a_most), (b_least, b_most)) = (ends(a)?, ends(b)?);
-            (kind.of(a_most, b_least)?, kind.of(a_least, b_most)?)
-        }
+        [Some(least), Some(most)] => (least.low.min(change), most.high.max(change)),
+        _ => (kind.of(ends(&most_a)?.1, ends(&b)?.0)?, kind.of(ends(&a)?.0, ends(&most_b)?.1)?),
     };
-    let within = [a, b].map(|values| within(kind, values, floor.is_wary));
-    let known = within.into_iter().flatten().reduce(f64::max);
-    let assumed = known.is_none() && floor.unknown == ASSUMED;
-    let noise = known.unwrap_or(floor.unknown).max(floor.least);
-    let coverage = interval.map(|interval| interval.coverage);
-    Some(Measured { change, low, high, coverage, noise, assumed, kind })
+    let within = [&a, &b].map(|values| within(kind, values, floor.is_wary));
+    let shown = within.into_iter().flatten().reduce(f64::max);
+    let assumed = shown.is_none() && floor.unknown == ASSUMED;
+    let noise = shown.unwrap_or(floor.unknown).max(floor.least);
+    let known = match (median_a.at_least.median, median_b.at_least.median) {
+        (false, false) => Known::Exactly,
+        (false, true) => Known::AtLeast,
+        (true, false) => Known::AtMost,
+        (true, true) => Known::NotAtAll,
+    };
+    Some(Measured { change, low, high, coverage, noise, assumed, known, kind })
+}
+
+/// The values as far as they are known.
+fn known(values: &[Observed]) -> Vec<f64> {
+    values.iter().map(|of| of.value).collect()
+}
+
+/// What the values are at most.
+fn at_most(values: &[Observed]) -> Vec<f64> {
+    let most = |of: &Observed| if of.at_least { f64::INFINITY } else { of.value };
+    values.iter().map(most).collect()
 }
 
 /// How far apart two results lie that both have these repetitions: how far the interval of the
@@ -163,10 +200,6 @@ fn ends(values: &[f64]) -> Option<(f64, f64)> {
     Some((least, values.iter().copied().reduce(f64::max)?))
 }
 
-fn median(values: &[f64]) -> Option<f64> {
-    Some(crate::numbers::Spread::of(values.iter().copied())?.median)
-}
-
 impl Measured {
     /// Whether it is more than noise: larger than the floor and, where there is an interval, without zero in it.
     pub(super) fn is_beyond_noise(&self) -> bool {
@@ -174,9 +207,30 @@ impl Measured {
         size(self.kind, self.change) > self.noise && (excludes_zero || self.coverage.is_none())
     }
 
-    /// For instance +3.2 %.
+    /// Whether the change can be judged: it is exact, or its bound is beyond noise on the side to which it may grow.
+    pub(super) fn decides(&self) -> bool {
+        match self.known {
+            Known::Exactly => true,
+            Known::AtLeast => self.change > 0.0 && self.is_beyond_noise(),
+            Known::AtMost => self.change < 0.0 && self.is_beyond_noise(),
+            Known::NotAtAll => false,
+        }
+    }
+
+    /// The change, or its bound; `None` of two lower bounds.
+    pub(super) fn known_change(&self) -> Option<f64> {
+        (self.known != Known::NotAtAll).then_some(self.change)
+    }
+
+    /// For instance +3.2 %, or ≥+3.2 %; a dash if nothing is known.
     pub(super) fn change_text(&self) -> String {
-        format!("{}{}", signed(self.change), self.unit())
+        let prefix = match self.known {
+            Known::Exactly => "",
+            Known::AtLeast => "≥",
+            Known::AtMost => "≤",
+            Known::NotAtAll => return NONE.to_owned(),
+        };
+        format!("{prefix}{}{}", signed(self.change), self.unit())
     }
 
     /// What [`Measured::between_text`] is: an interval, with how often it covers the change at
@@ -186,12 +240,16 @@ impl Measured {
         self.coverage.map_or_else(|| "min … max".to_owned(), interval)
     }
 
-    /// For instance [-1.0, +7.9] %; a dash where nothing was repeated.
+    /// For instance [-1.0, +7.9] %, or [-1.0, ∞) %; a dash where nothing was repeated, or nothing is known.
     pub(super) fn between_text(&self) -> String {
-        if self.coverage.is_none() && self.low == self.high {
+        if self.known == Known::NotAtAll || self.coverage.is_none() && self.low == self.high {
             return NONE.to_owned();
         }
-        format!("[{}, {}]{}", signed(self.low), signed(self.high), self.unit())
+        let high = match self.high.is_finite() {
+            true => format!("{}]", signed(self.high)),
+            false => "∞)".to_owned(),
+        };
+        format!("[{}, {high}{}", signed(self.low), self.unit())
     }
 
     /// For instance 2.00 %, or ~40.0 % if it is assumed.
@@ -230,8 +288,8 @@ pub(super) fn between_heading(all: &[&Measured]) -> &'static str {
     }
 }
 
-/// How these intervals, ranges and their noise are to be read.
-pub(super) fn key(all: &[&Measured]) -> String {
+/// How these intervals, ranges and their noise are to be read; `has_bound` if any figure is a lower bound.
+pub(super) fn key(all: &[&Measured], has_bound: bool) -> String {
     let least = all.iter().filter_map(|of| of.coverage).reduce(f64::min);
     let mut between = Vec::new();
     if let Some(least) = least {
@@ -252,9 +310,14 @@ pub(super) fn key(all: &[&Measured]) -> String {
          at any point of the protocol (of two counted three times, of three one and a half, of \
          more as far as the interval of a change between two such results reaches), and at least {} %; of simulations from one seed, at that point alone; ~: assumed, for \
          nothing was repeated. A larger change (a fall counts as the rise that undoes it), whose interval, if it has one, \
-         is without zero, is improved, regressed or (where neither way is better) changed.",
+         is without zero, is improved, regressed or (where neither way is better) changed.{}",
         between.concat(),
-        LEAST * 100.0
+        LEAST * 100.0,
+        if has_bound {
+            format!(" {BOUND_KEY}; it is judged only where it decides.")
+        } else {
+            String::new()
+        }
     )
 }
 
@@ -271,7 +334,59 @@ mod tests {
     const EXACT: Floor = Floor { least: 0.0, unknown: 0.0, is_wary: false };
 
     fn change(a: &[f64], b: &[f64], floor: Floor) -> Measured {
-        measured(Change::Relative, a, b, floor).unwrap()
+        measured(Change::Relative, &exact(a), &exact(b), floor).unwrap()
+    }
+
+    fn exact(values: &[f64]) -> Vec<Observed> {
+        values.iter().copied().map(Observed::from).collect()
+    }
+
+    fn bounds(values: &[f64]) -> Vec<Observed> {
+        values.iter().map(|value| Observed { value: *value, at_least: true }).collect()
+    }
+
+    #[test]
+    fn a_lower_bound_is_judged_only_where_it_decides() {
+        let of = |a: &[Observed], b: &[Observed]| measured(Change::Relative, a, b, REAL).unwrap();
+        let (old, far, near) = (exact(&[100.0; 3]), bounds(&[300.0; 3]), bounds(&[101.0; 3]));
+        let below = bounds(&[20.0; 3]);
+        let decided = |a: &[Observed], b: &[Observed]| (of(a, b).decides(), of(a, b).known);
+        assert_eq!(decided(&old, &far), (true, Known::AtLeast), "has grown at least so much");
+        assert_eq!(decided(&old, &near), (false, Known::AtLeast), "may have grown beyond noise");
+        assert_eq!(decided(&old, &below), (false, Known::AtLeast), "may be any");
+        assert_eq!(decided(&far, &old), (true, Known::AtMost), "has fallen at least so much");
+        assert_eq!(decided(&near, &old), (false, Known::AtMost));
+        assert_eq!(decided(&below, &old), (false, Known::AtMost));
+        assert_eq!(decided(&far, &far), (false, Known::NotAtAll));
+        assert_eq!(decided(&below, &far), (false, Known::NotAtAll));
+        let texts = |a, b| [of(a, b).change_text(), of(a, b).between_text()];
+        assert_eq!(texts(&old, &far), ["≥+200 %", "[+200, ∞) %"]);
+        assert_eq!(texts(&far, &old), ["≤-66.7 %", "[-100, -66.7] %"]);
+        assert_eq!(texts(&far, &far), ["–", "–"]);
+    }
+
+    #[test]
+    fn a_repetition_that_is_a_lower_bound_opens_the_interval_on_its_side() {
+        let open = |values: &[f64]| {
+            let mut values = exact(values);
+            values.last_mut().unwrap().at_least = true;
+            values
+        };
+        let few = [100.0, 101.0, 102.0];
+        let of = |a: &[Observed], b: &[Observed]| measured(Change::Relative, a, b, REAL).unwrap();
+        let to_open = of(&exact(&few), &open(&few));
+        assert_eq!((to_open.known, to_open.change), (Known::Exactly, 0.0));
+        assert_eq!((to_open.high, to_open.low), (f64::INFINITY, 100.0 / 102.0 - 1.0));
+        let from_open = of(&open(&few), &exact(&few));
+        assert_eq!((from_open.low, from_open.high), (-1.0, 102.0 / 100.0 - 1.0));
+        // Most pairs of many are closed: an end that leaves the open ones out is finite, but no nearer to zero.
+        let many: Vec<f64> = (0..12).map(|step| 100.0 + f64::from(step)).collect();
+        let shifted: Vec<f64> = many.iter().map(|value| value * 1.5).collect();
+        let (closed, open) =
+            (of(&exact(&many), &exact(&shifted)), of(&exact(&many), &open(&shifted)));
+        assert!(open.coverage.is_some() && open.coverage == closed.coverage);
+        assert!(open.high.is_finite() && open.high >= closed.high && open.low == closed.low);
+        assert!(open.decides() && open.is_beyond_noise());
     }
 
     #[test]
@@ -319,8 +434,9 @@ mod tests {
         assert_eq!((three.coverage, three.between_name()), (None, "min … max".to_owned()));
         let headings = [&[&four][..], &[&three], &[&four, &three]].map(between_heading);
         assert_eq!(headings, ["interval", "range", "interval or range"]);
-        let key =
-            key(&[&four, &change(&[1.0, 2.0, 3.0, 4.0, 5.0], &[1.0, 2.0, 3.0, 4.0, 5.0], REAL)]);
+        let five = [1.0, 2.0, 3.0, 4.0, 5.0];
+        let key = key(&[&four, &change(&five, &five, REAL)], false);
+        assert!(!key.contains('≥'), "{key}");
         assert!(key.contains("at least 96.8 %, if B's") && !key.contains("range: "), "{key}");
         assert_eq!(at_least(0.96899), "96.8 %", "never more than it is");
     }
@@ -354,9 +470,10 @@ mod tests {
 
     #[test]
     fn a_change_from_nothing_has_no_share() {
-        assert_eq!(measured(Change::Relative, &[0.0], &[1.0], REAL), None);
-        assert_eq!(measured(Change::Relative, &[], &[1.0], REAL), None);
-        let ratio = measured(Change::Absolute, &[0.0], &[0.3], REAL).unwrap();
+        let of = |kind, a: &[f64], b: &[f64]| measured(kind, &exact(a), &exact(b), REAL);
+        assert_eq!(of(Change::Relative, &[0.0], &[1.0]), None);
+        assert_eq!(of(Change::Relative, &[], &[1.0]), None);
+        let ratio = of(Change::Absolute, &[0.0], &[0.3]).unwrap();
         assert_eq!(ratio.change_text(), "+30.0 pp");
     }
 }

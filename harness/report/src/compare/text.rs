@@ -35,8 +35,7 @@ impl Compared {
             let _ = writeln!(text, "{}", paint(fold(&said, 4).trim_end(), shade));
         }
         text.push_str(&self.tables(colour));
-        let _ =
-            writeln!(text, "\n{}", paint(fold(&noise::key(&self.measured()), 0).trim_end(), DIM));
+        let _ = writeln!(text, "\n{}", paint(fold(&self.key(), 0).trim_end(), DIM));
         let _ = writeln!(text, "\n{} {}", paint("Summary:", BOLD), self.counts());
         let findings = self.findings();
         for finding in findings.iter().take(FINDINGS_MAX) {
@@ -88,7 +87,7 @@ fn row(case: &Case, line: &Line) -> Vec<Painted> {
     let shade = match line.judgement {
         Judgement::WithinNoise => DIM,
         Judgement::Improved => GOOD,
-        Judgement::Changed | Judgement::Missing => WARN,
+        Judgement::Changed | Judgement::Missing | Judgement::LowerBound => WARN,
         Judgement::Regressed | Judgement::NotValid => BAD,
     };
     let clean = case.a.valid_runs == case.a.runs && case.b.valid_runs == case.b.runs;

@@ -4,9 +4,10 @@
 use std::fmt::Write;
 
 use super::markup::escape;
+use crate::numbers::bounded;
 use crate::plot::axis::{Axis, Tick};
 use crate::plot::look::{Look, Marker};
-use crate::plot::model::{Bar, Entry, Line, Mark, Panel, Sample, Shade};
+use crate::plot::model::{Bar, Entry, Line, Mark, Panel, Sample, Shade, Spacing, Stretch};
 
 /// Chosen: without script a picture is scaled from this width, at which its letters are as large as the page's small ones.
 const WIDTH: f64 = 720.0;
@@ -19,6 +20,12 @@ const LETTER: f64 = 7.2;
 
 /// Half the width of an error bar's ends.
 const CAP: f64 = 4.0;
+
+/// A caret, and how far it stands above the figure and above the high end of its spread.
+const CARET: &str = "M-5 0L0-4.5L5 0";
+const CARET_ABOVE: [f64; 2] = [9.0, 3.0];
+/// How far those of a line with many points are apart.
+const CARETS_APART: f64 = 30.0;
 
 /// Where a panel is drawn, in pixels.
 #[derive(Clone, Copy, Debug)]
@@ -196,8 +203,30 @@ fn drawn_bar(frame: Frame, panel: &Panel, bar: &Bar) -> String {
         bar.model.map_or_else(String::new, |model| {
             let y = n(Frame::up(&panel.y, model));
             format!("<path class=\"model\" d=\"M{} {y}H{}\"/>", n(from - 2.0), n(to + 2.0))
-        }),
+        }) + &carets(frame, panel, &bar.mark, |_, _| true),
     )
+}
+
+/// The carets of a mark for which there is room: given its place among the two and its pixels along.
+fn carets(
+    frame: Frame,
+    panel: &Panel,
+    mark: &Mark,
+    mut has_room: impl FnMut(usize, f64) -> bool,
+) -> String {
+    let mut text = String::new();
+    for (place, value) in mark.carets().into_iter().enumerate() {
+        let Some(value) = value else { continue };
+        let (x, y) = frame.place(panel, mark.x, value);
+        if has_room(place, x) {
+            let (x, y) = (n(x), n(y - CARET_ABOVE[place]));
+            let _ = write!(
+                text,
+                "<path class=\"caret\" transform=\"translate({x} {y})\" d=\"{CARET}\"/>"
+            );
+        }
+    }
+    text
 }
 
 /// An error bar; nothing where it would be smaller than a marker's rim.
@@ -228,9 +257,20 @@ fn drawn_line(frame: Frame, panel: &Panel, line: &Line) -> String {
         let _ = write!(text, "<path class=\"band\" d=\"{outline}\"/>");
     }
     if line.joined {
-        let places = line.points.iter().map(|mark| place(mark.x, mark.y)).collect();
-        let _ =
-            write!(text, "<path class=\"line\"{} d=\"{}\"/>", dashes(&line.look), through(places));
+        // Of one point nothing is seen, but the script finds its path.
+        let stretches = line.stretches();
+        let of_kind = |is_bound: bool| -> String {
+            let of_kind = stretches.iter().filter(|stretch| stretch.is_bound == is_bound);
+            let d = |stretch: &Stretch<'_>| {
+                through(stretch.points.iter().map(|mark| place(mark.x, mark.y)).collect())
+            };
+            of_kind.map(d).collect()
+        };
+        let (exact, bound, dashes) = (of_kind(false), of_kind(true), dashes(&line.look));
+        let _ = write!(text, "<path class=\"line\"{dashes} d=\"{exact}\"/>");
+        if !bound.is_empty() {
+            let _ = write!(text, "<path class=\"line bound\"{dashes} d=\"{bound}\"/>");
+        }
     }
     if !line.band {
         for mark in line.points.iter().filter(|mark| mark.low < mark.high) {
@@ -250,6 +290,11 @@ fn drawn_line(frame: Frame, panel: &Panel, line: &Line) -> String {
             escape(&said(panel, &line.name, mark, "")),
         );
     }
+    // The script draws them anew, as here.
+    let mut spacing = [Spacing::new(line, CARETS_APART); 2];
+    for mark in &line.points {
+        text.push_str(&carets(frame, panel, mark, |place, x| spacing[place].has_room(x)));
+    }
     text + "</g>\n"
 }
 
@@ -257,7 +302,8 @@ fn drawn_line(frame: Frame, panel: &Panel, line: &Line) -> String {
 pub(super) fn said(panel: &Panel, name: &str, mark: &Mark, place: &str) -> String {
     let at = if place.is_empty() { panel.x.text(mark.x) } else { place.to_owned() };
     let verdict = mark.tally.verdict();
-    format!("{name}, {at}: {}, {verdict}", panel.y.text(mark.y))
+    let figure = bounded(mark.at_least.median, panel.y.text(mark.y));
+    format!("{name}, {at}: {figure}, {verdict}")
 }
 
 /// The dashes of a look, given for a canvas of 1800 pixels.
@@ -283,6 +329,14 @@ const fn shape(marker: Marker) -> &'static str {
 /// A piece of a line as a legend shows it.
 pub(super) fn swatch(entry: &Entry) -> String {
     let look = &entry.look;
+    if entry.sample == Sample::Bound {
+        return format!(
+            "<svg class=\"swatch\" width=\"44\" height=\"16\" viewBox=\"0 0 44 16\" aria-hidden=\"true\">\
+             <path class=\"mark nobody\" transform=\"translate(22 11)\" d=\"{}\"/>\
+             <path class=\"caret nobody\" transform=\"translate(22 5)\" d=\"{CARET}\"/></svg>",
+            shape(look.marker)
+        );
+    }
     if entry.sample != Sample::Line {
         return format!(
             "<svg class=\"swatch\" width=\"44\" height=\"16\" viewBox=\"0 0 44 16\" aria-hidden=\"true\">\

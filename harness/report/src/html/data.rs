@@ -6,7 +6,7 @@ use super::chart::Frame;
 use super::markup::{boxed_table, escape};
 use crate::cell::Tally;
 use crate::document::grade_of;
-use crate::numbers::{NONE, spread_name};
+use crate::numbers::{AtLeast, NONE, bounded, spread_name};
 use crate::plot::axis::{Axis, Reading, Scale};
 use crate::plot::model::{Mark, Panel};
 use crate::verdict::Grade;
@@ -67,21 +67,23 @@ pub(super) fn sentence(panel: &Panel) -> String {
         let verdict = |mark: &Mark| mark.tally.verdict();
         if points.len() <= SAID_POINTS_MAX {
             let said = points.iter().map(|mark| {
-                let (x, y) = (panel.x.text(mark.x), panel.y.text(mark.y));
-                format!("{y} at {x} ({})", verdict(mark))
+                format!(
+                    "{} at {} ({})",
+                    median(&panel.y, mark),
+                    panel.x.text(mark.x),
+                    verdict(mark)
+                )
             });
             parts.push(format!("{name}: {}.", said.collect::<Vec<_>>().join(", ")));
         } else {
-            let low = points.iter().map(|mark| mark.y).fold(f64::INFINITY, f64::min);
-            let high = points.iter().map(|mark| mark.y).fold(f64::NEG_INFINITY, f64::max);
             let verdict = series.verdict().map_or("verdicts differ".to_owned(), Tally::verdict);
-            let (low, high) = (panel.y.text(low), panel.y.text(high));
-            parts.push(format!("{name}: {} points, {low} to {high} ({verdict}).", points.len()));
+            let range = range(&panel.y, points);
+            parts.push(format!("{name}: {} points, {range} ({verdict}).", points.len()));
         }
     }
     for bar in &panel.bars {
         let what = if bar.place.is_empty() { "" } else { ", " };
-        let (y, verdict) = (panel.y.text(bar.mark.y), bar.mark.tally.verdict());
+        let (y, verdict) = (median(&panel.y, &bar.mark), bar.mark.tally.verdict());
         parts.push(format!("{}{what}{}: {y} ({verdict}).", bar.name, bar.place));
     }
     parts.join(" ")
@@ -169,16 +171,36 @@ fn bad(tally: Tally) -> &'static str {
     if grade_of(tally) >= Grade::NotValid { " bad" } else { "" }
 }
 
+/// The figure alone, with `≥` if it is a lower bound.
+fn median(axis: &Axis, mark: &Mark) -> String {
+    bounded(mark.at_least.median, axis.text(mark.y))
+}
+
+/// From the least of many figures to the largest. The largest is at least what it is known to be as soon as one figure is a
+/// lower bound; the least if it is one itself.
+fn range(axis: &Axis, points: &[&Mark]) -> String {
+    let low = points.iter().map(|mark| mark.y).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|mark| mark.y).fold(f64::NEG_INFINITY, f64::max);
+    let bounds = points.iter().filter(|mark| mark.at_least.median);
+    let count = bounds.clone().count();
+    let is_least = bounds.map(|mark| mark.y).fold(f64::INFINITY, f64::min) <= low;
+    let of_them = if count > 0 { format!(", {count} of them lower bounds") } else { String::new() };
+    let (low, high) = (bounded(is_least, axis.text(low)), bounded(count > 0, axis.text(high)));
+    format!("{low} to {high}{of_them}")
+}
+
 fn with_spread(axis: &Axis, mark: &Mark) -> String {
-    let median = axis.text(mark.y);
+    let median = median(axis, mark);
+    let low = || bounded(mark.at_least.low, axis.text(mark.low));
+    let high = || bounded(mark.at_least.high, axis.text(mark.high));
     match mark.low < mark.high {
-        true => format!("{median} ({} … {})", axis.text(mark.low), axis.text(mark.high)),
+        true => format!("{median} ({} … {})", low(), high()),
         false => median,
     }
 }
 
 /// The panel for the script. A point is `[x, y, low, high, verdict]`, `low` and `high` null where they are `y`; the verdict
-/// is a place in `tallies`.
+/// is a place in `tallies`. A sixth number says which are lower bounds, the sum of 1 for `y`, 2 for `low` and 4 for `high`.
 pub(super) fn json(panel: &Panel) -> Value {
     let mut tallies: Vec<(Tally, usize)> = Vec::new();
     let mut point = |mark: &Mark| {
@@ -189,7 +211,13 @@ pub(super) fn json(panel: &Panel) -> Value {
         });
         let spread = mark.low < mark.high;
         let end = |value| if spread { Value::from(rounded(value)) } else { Value::Null };
-        json!([rounded(mark.x), rounded(mark.y), end(mark.low), end(mark.high), place])
+        let mut point =
+            vec![json!(rounded(mark.x)), json!(rounded(mark.y)), end(mark.low), end(mark.high)];
+        point.push(json!(place));
+        let AtLeast { median, low, high } = mark.at_least;
+        let bounds = u8::from(median) + 2 * u8::from(low) + 4 * u8::from(high);
+        point.extend((bounds > 0).then(|| json!(bounds)));
+        Value::from(point)
     };
     let lines: Vec<Value> = panel
         .drawn_lines()

@@ -7,6 +7,9 @@
   const STEP = 0.6; // What is left of the view after one step of zooming.
   const LETTER = 7.2; // As in chart.rs.
   const CAP = 4;
+  const CARET = "M-5 0L0-4.5L5 0";
+  const CARET_ABOVE = [9, 3];
+  const CARETS_APART = 30;
   const PRINTED = 680; // A page's width, so that letters on paper are as large as those around.
   const DRAG_MIN = 6;
 
@@ -141,8 +144,10 @@
       this.y = this.data.y;
       this.view = [0, 1];
       this.reading = null;
-      const point = (made, place = "") => ([x, y, low, high, tally]) =>
-        ({ x, y, low: low ?? y, high: high ?? y, place, tally: this.data.tallies[tally], made });
+      const point = (made, place = "") => ([x, y, low, high, tally, bounds = 0]) => ({
+        x, y, low: low ?? y, high: high ?? y, place, tally: this.data.tallies[tally], made,
+        atLeast: { y: (bounds & 1) > 0, low: (bounds & 2) > 0, high: (bounds & 4) > 0 },
+      });
       const elements = [...this.svg.querySelectorAll(".series")];
       const all = [...this.data.bars, ...this.data.lines];
       this.series = all.map((made, index) => ({
@@ -255,7 +260,7 @@
         const below = points.map((point) => place(point, point.low)).reverse();
         band.setAttribute("d", `M${[...above, ...below].join(" ")}Z`);
       }
-      group.querySelector(".line")?.setAttribute("d", `M${points.map((point) => place(point, point.y)).join(" ")}`);
+      this.drawStretches(group, points.map((point) => ({ at: place(point, point.y), isBound: point.atLeast.y })));
       const spreads = points.filter(({ low, high }) => low < high);
       group.querySelectorAll(".spread").forEach((spread, index) => {
         spread.setAttribute("d", this.spread(this.across(spreads[index].x), spreads[index]));
@@ -264,12 +269,46 @@
         const point = points[Math.floor(made.every / 2) + index * made.every];
         mark.setAttribute("transform", `translate(${place(point, point.y)})`);
       });
+      this.drawCarets(group, points, made.every > 1);
+    }
+
+    // A line in two paths: what is exact, and what has a lower bound at an end.
+    drawStretches(group, points) {
+      const [exact, bound] = [group.querySelector(".line:not(.bound)"), group.querySelector(".line.bound")];
+      const paths = { exact: "", bound: "" };
+      let last = "";
+      points.slice(1).forEach(({ at, isBound }, before) => {
+        const kind = isBound || points[before].isBound ? "bound" : "exact";
+        paths[kind] += kind === last ? ` ${at}` : `M${points[before].at} ${at}`;
+        last = kind;
+      });
+      exact?.setAttribute("d", paths.exact);
+      bound?.setAttribute("d", paths.bound);
+    }
+
+    // Above what is a lower bound, as chart.rs does; of many points one in every stretch of the axis.
+    drawCarets(group, points, isThinned) {
+      group.querySelectorAll(".caret").forEach((caret) => caret.remove());
+      const look = Number(/\bs(\d)/.exec(group.getAttribute("class"))[1]);
+      const stretch = (at) => Math.floor(at / CARETS_APART - look / 3);
+      const last = [-Infinity, -Infinity];
+      for (const { x, y, low, high, atLeast } of points) {
+        [atLeast.y ? y : null, atLeast.high && low < high && high > y ? high : null].forEach((value, place) => {
+          const at = this.across(x);
+          const hasRoom = !isThinned || (stretch(at) > stretch(last[place]) && at >= last[place] + CARETS_APART / 2);
+          if (value === null || !hasRoom) return;
+          last[place] = at;
+          const up = this.up(value) - CARET_ABOVE[place];
+          element("path", { class: "caret", transform: `translate(${px(at)} ${px(up)})`, d: CARET }, group);
+        });
+      }
     }
 
     drawBar({ made, element: group, points: [point] }, floor) {
       const [from, to] = [-1, 1].map((side) => this.across(point.x + side * made.width / 2));
       const top = this.up(point.y);
-      const [bar, spread, label, model] = group.children;
+      const [bar, spread, label] = group.children;
+      const model = group.querySelector(".model");
       const sizes = { x: px(from), y: px(top), width: px(to - from), height: px(floor - top) };
       for (const [key, value] of Object.entries(sizes)) bar.setAttribute(key, value);
       const middle = (from + to) / 2;
@@ -277,6 +316,7 @@
       label.setAttribute("x", px(middle));
       label.setAttribute("y", px(this.up(Math.max(point.high, point.y)) - 6));
       model?.setAttribute("d", `M${px(from - 2)} ${px(this.up(made.model))}H${px(to + 2)}`);
+      this.drawCarets(group, [point], false);
     }
 
     // Reading off.
@@ -300,14 +340,19 @@
       return best;
     }
 
+    // A figure of a point, which may be a lower bound.
+    value(point, which) {
+      return `${point.atLeast[which] ? "≥" : ""}${text(this.y, point[which])}`;
+    }
+
     words({ key, point }) {
       const x = point.place || text(this.x, point.x);
       // A value that says its unit needs no name that does.
       const named = ({ name, reading }) => (["duration", "seconds"].includes(reading) ? name.split(" (")[0] : name);
       const axis = this.x.name && !point.place ? `${named(this.x)}: ` : "";
       const { verdict, runs, interval } = point.tally;
-      const lines = [`${axis}${x}`, `${named(this.y)}: ${text(this.y, point.y)}`];
-      if (point.low < point.high) lines.push(`${interval}: ${text(this.y, point.low)} … ${text(this.y, point.high)}`);
+      const lines = [`${axis}${x}`, `${named(this.y)}: ${this.value(point, "y")}`];
+      if (point.low < point.high) lines.push(`${interval}: ${this.value(point, "low")} … ${this.value(point, "high")}`);
       lines.push(`${runs} ${runs === 1 ? "run" : "runs"}, verdict: ${verdict}`);
       return [key, ...lines, ...this.beside(key, point)];
     }
@@ -319,7 +364,7 @@
       const others = this.series.filter((other) => other.key !== key && !hidden.has(other.key));
       const there = others.flatMap((other) => other.points
         .filter((point) => Math.abs(point.x - x) <= 1e-9 * (1 + Math.abs(x)))
-        .map((point) => `${other.key}: ${text(this.y, point.y)} (${point.tally.verdict})`));
+        .map((point) => `${other.key}: ${this.value(point, "y")} (${point.tally.verdict})`));
       return there.slice(0, OTHERS_MAX);
     }
 

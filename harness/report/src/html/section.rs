@@ -243,7 +243,7 @@ impl Section {
         }
         text.push_str("</div>\n");
         let (grade, _) = self.results.grade();
-        let marks = self.results.marks_text(&figure.spreads(), figure.has_invalid());
+        let marks = self.results.marks_text(&figure.shown());
         let _ = writeln!(
             text,
             "<figcaption class=\"verdict-line\">{} {} · {}</figcaption>\n</figure>",

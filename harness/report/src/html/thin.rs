@@ -68,12 +68,22 @@ fn mean(points: &[Mark]) -> (f64, f64) {
 mod tests {
     use super::*;
     use crate::cell::Tally;
+    use crate::numbers::AtLeast;
 
     fn line(count: u32, y: impl Fn(f64) -> f64) -> Vec<Mark> {
         let tally = Tally { runs: 1, valid_runs: 1, violation: false };
         let mark = |x: u32| {
             let (x, y) = (f64::from(x), y(f64::from(x)));
-            Mark { x, y, low: y, high: y, valid: true, tally, values: 1 }
+            Mark {
+                x,
+                y,
+                low: y,
+                high: y,
+                valid: true,
+                tally,
+                values: 1,
+                at_least: AtLeast::default(),
+            }
         };
         (0..count).map(mark).collect()
     }

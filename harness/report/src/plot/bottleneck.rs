@@ -5,6 +5,7 @@ use super::look::{Look, Marker, display_name, look};
 use super::model::{Entry, Figure, Line, Mark, Panel, Sample};
 use super::sweep::{dimension_axis, entries, facets, paged};
 use crate::bottleneck::Bottleneck;
+use crate::figure;
 use crate::numbers::Spread;
 use crate::results::{Point, Results};
 
@@ -48,7 +49,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
             panel(
                 "What the cluster bears",
                 "throughput (ops/s)",
-                |of| of.cell.spread(|row| row.throughput_ops_per_s),
+                |of| of.cell.spread(figure::THROUGHPUT),
                 |of| of.model.capacity_ops_per_s,
             )
         } else {
@@ -84,18 +85,9 @@ fn lines(
             let Some(of) = results.bottleneck(point, protocol) else { continue };
             let position = values.iter().position(|value| *value == point.values[place]);
             let Some(x) = position.map(|index| positions[index]) else { continue };
-            let (valid, tally) = (of.cell.is_valid(), of.cell.tally());
-            seen.extend(measured(&of).map(|spread| Mark {
-                x,
-                y: spread.median,
-                low: spread.low,
-                high: spread.high,
-                valid,
-                tally,
-                values: spread.count,
-            }));
-            let exact = |y| Mark { x, y, low: y, high: y, valid, tally, values: 1 };
-            said.extend(modelled(&of).map(exact));
+            let mark = |spread| Mark::new(x, spread, &of.cell);
+            seen.extend(measured(&of).map(mark));
+            said.extend(Spread::of(modelled(&of)).map(mark));
         }
         let line = |name, look, points| Line {
             name,

@@ -155,6 +155,13 @@ impl<'a, DB: DrawingBackend> Canvas<'a, DB> {
         if hollow { self.area(&shape(WALL), WHITE) } else { Ok(()) }
     }
 
+    /// A caret whose lower ends are at the height of `at`: what is below it is a lower bound.
+    pub(crate) fn caret(&self, at: Place, colour: RGBColor) -> Drawn {
+        const RIM: f64 = 3.0;
+        self.area(&caret_shape(at, RIM), WHITE)?;
+        self.area(&caret_shape(at, 0.0), colour)
+    }
+
     fn draw<E>(&self, element: &E) -> Drawn
     where
         for<'b> &'b E: plotters::element::PointCollection<'b, (i32, i32)>,
@@ -190,6 +197,23 @@ fn marker_shape(marker: Marker, at: Place, inset: f64) -> Vec<Place> {
         Marker::Diamond => regular(at, RADIUS * 1.3 - inset * 2f64.sqrt(), 4, 0.0),
         Marker::None => Vec::new(),
     }
+}
+
+/// The corners of a caret that is thickened by `rim` pixels on each side.
+fn caret_shape((x, y): Place, rim: f64) -> Vec<Place> {
+    const HALF: f64 = 19.0;
+    const RISE: f64 = 17.0;
+    const WALL: f64 = 9.0;
+    let (half, wall) = (HALF + rim, WALL + 2.0 * rim);
+    let low = y + rim;
+    vec![
+        (x - half, low),
+        (x, low - RISE),
+        (x + half, low),
+        (x + half, low - wall),
+        (x, low - RISE - wall),
+        (x - half, low - wall),
+    ]
 }
 
 /// Cuts a line into strokes of the lengths in `dashes` (stroke, gap, stroke, gap, …).

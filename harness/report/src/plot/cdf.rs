@@ -7,6 +7,7 @@ use super::axis::{Axis, Reading, Scale, Tick, quantile_text};
 use super::look::{display_name, look};
 use super::model::{Figure, Line, Mark, Panel};
 use super::sweep::{entries, paged};
+use crate::numbers::{Observed, Spread};
 use crate::results::{Point, Results};
 
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
@@ -26,21 +27,16 @@ fn panel(results: &Results, point: &Point) -> Panel {
 
 fn line(results: &Results, point: &Point, rows: &[&CdfRow], protocol: &str) -> Option<Line> {
     let cell = results.cell(&point.text, protocol)?;
-    let tally = cell.tally();
     // A repetition that contradicts itself spoils those beside it.
     let is_valid = |row: &CdfRow| row.valid && cell.is_valid();
     let valid = rows.iter().filter(|row| row.protocol == protocol).all(|row| is_valid(row));
     let points: Vec<Mark> = rows
         .iter()
         .filter(|row| row.protocol == protocol)
-        .map(|row| Mark {
-            x: nines(row.quantile),
-            y: row.latency_us,
-            low: row.latency_us,
-            high: row.latency_us,
-            valid,
-            tally,
-            values: 1,
+        .filter_map(|row| {
+            let latency = Observed { value: row.latency_us, at_least: row.at_least };
+            let mark = Mark::new(nines(row.quantile), Spread::of([latency])?, &cell);
+            Some(Mark { valid, ..mark })
         })
         .collect();
     let marker_every = points.len().div_ceil(6);

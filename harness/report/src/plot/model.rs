@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::axis::Axis;
 use super::look::{Look, OF_NOBODY};
-use crate::cell::Tally;
+use crate::cell::{Cell, Tally};
+use crate::numbers::{AtLeast, Spread};
 use crate::results::Results;
+use crate::verdict::Shown;
 
 /// A file's worth of panels, one above the other.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub(crate) enum Sample {
     HollowMarker,
     /// A box, as of a bar that is not valid.
     HollowBar,
+    /// A caret over a marker, as of a lower bound.
+    Bound,
 }
 
 /// A pair of axes and what is drawn between them.
@@ -64,7 +68,26 @@ pub(crate) struct Line {
     pub(crate) marker_every: usize,
 }
 
-/// A point with its spread. One that is not valid is drawn hollow.
+/// A part of a line, both ends among its points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) points: &'a [Mark],
+    /// Whether one end of each of its pieces is a lower bound, so that the true line may lie above.
+    pub(crate) is_bound: bool,
+}
+
+/// Which points of a line have a caret: all that have a marker; of lines with more points than that one in every stretch of
+/// the axis. Where a stretch begins depends on the line's look: lines that lie on each other, given up after the same time,
+/// have their carets side by side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spacing {
+    /// In pixels; none if every point has its caret.
+    apart: Option<f64>,
+    phase: f64,
+    last: f64,
+}
+
+/// A point with its spread. One that is not valid is drawn hollow, one that is a lower bound with a caret above.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Mark {
     pub(crate) x: f64,
@@ -76,6 +99,8 @@ pub(crate) struct Mark {
     pub(crate) tally: Tally,
     /// How many repetitions' figures `y` is the median of; 1 where it is none.
     pub(crate) values: usize,
+    /// Which of `y`, `low` and `high` are lower bounds.
+    pub(crate) at_least: AtLeast,
 }
 
 /// A bar from zero. One that is not valid is drawn hollow.
@@ -112,6 +137,60 @@ pub(crate) struct Shade {
     pub(crate) label: String,
 }
 
+impl Mark {
+    /// The figure of a cell at `x`.
+    pub(crate) fn new(x: f64, spread: Spread, cell: &Cell<'_>) -> Self {
+        let (valid, tally) = (cell.is_valid(), cell.tally());
+        let Spread { median: y, low, high, count: values, at_least } = spread;
+        Self { x, y, low, high, valid, tally, values, at_least }
+    }
+
+    /// Where carets stand: above the figure, above the high end of its spread.
+    pub(crate) fn carets(&self) -> [Option<f64>; 2] {
+        let of_high = self.at_least.high && self.low < self.high && self.high > self.y;
+        [self.at_least.median.then_some(self.y), of_high.then_some(self.high)]
+    }
+}
+
+impl Spacing {
+    /// The carets of a line, `apart` pixels from each other if it has many points.
+    pub(crate) fn new(line: &Line, apart: f64) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "one of a handful of looks")]
+        let phase = line.look.place() as f64 * apart / 3.0;
+        Self { apart: (line.marker_every > 1).then_some(apart), phase, last: f64::NEG_INFINITY }
+    }
+
+    /// Whether the next point, `x` pixels along, has a caret. None is nearer to the last than half a stretch.
+    pub(crate) fn has_room(&mut self, x: f64) -> bool {
+        let has_room = self.apart.is_none_or(|apart| {
+            let stretch = |x: f64| ((x - self.phase) / apart).floor();
+            stretch(x) > stretch(self.last) && x >= self.last + apart / 2.0
+        });
+        if has_room {
+            self.last = x;
+        }
+        has_room
+    }
+}
+
+impl Line {
+    /// The line in parts, each of which is exact or a lower bound throughout.
+    pub(crate) fn stretches(&self) -> Vec<Stretch<'_>> {
+        let pieces: Vec<bool> = self
+            .points
+            .windows(2)
+            .map(|ends| ends.iter().any(|mark| mark.at_least.median))
+            .collect();
+        let mut from = 0;
+        let stretch = |alike: &[bool]| {
+            let points = &self.points[from..=from + alike.len()];
+            from += alike.len();
+            Stretch { points, is_bound: alike[0] }
+        };
+        pieces.chunk_by(|a, b| a == b).map(stretch).collect()
+    }
+}
+
 impl Panel {
     pub(crate) fn new(title: &str, x: Axis, y: Axis) -> Self {
         let (lines, bars, rules, shades) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -135,28 +214,80 @@ impl Panel {
 }
 
 impl Figure {
-    /// With what every figure carries: the footer with the verdict, and what a hollow mark means if there is one.
+    /// With what every figure carries: the footer with the verdict, and what a hollow mark and a caret mean if there are such.
     pub(crate) fn finished(mut self, results: &Results) -> Self {
-        if self.has_invalid() {
-            let has_bars = self.panels.iter().any(|panel| !panel.bars.is_empty());
-            self.legend.push(Entry {
-                label: "not valid".to_owned(),
-                look: OF_NOBODY,
-                sample: if has_bars { Sample::HollowBar } else { Sample::HollowMarker },
-            });
+        let shown = self.shown();
+        let mut explain = |label: &str, sample| {
+            self.legend.push(Entry { label: label.to_owned(), look: OF_NOBODY, sample });
+        };
+        if shown.bound {
+            explain("≥ lower bound", Sample::Bound);
         }
-        self.footer = results.footer(&self.spreads(), self.has_invalid());
+        if shown.invalid {
+            let has_bars = self.panels.iter().any(|panel| !panel.bars.is_empty());
+            explain("not valid", if has_bars { Sample::HollowBar } else { Sample::HollowMarker });
+        }
+        self.footer = results.footer(&shown);
         self
     }
 
-    /// Whether anything in it is not valid.
-    pub(crate) fn has_invalid(&self) -> bool {
-        self.panels.iter().flat_map(Panel::marks).any(|mark| !mark.valid)
+    /// What its marks are.
+    pub(crate) fn shown(&self) -> Shown {
+        let marks = || self.panels.iter().flat_map(Panel::marks);
+        let with_spread = marks().filter(|mark| mark.low < mark.high);
+        Shown {
+            spreads: with_spread.map(|mark| mark.values).collect::<BTreeSet<usize>>(),
+            bound: marks().any(|mark| mark.carets().iter().any(Option::is_some)),
+            invalid: marks().any(|mark| !mark.valid),
+        }
     }
+}
 
-    /// How many repetitions those marks are of that have a spread.
-    pub(crate) fn spreads(&self) -> BTreeSet<usize> {
-        let marks = self.panels.iter().flat_map(Panel::marks);
-        marks.filter(|mark| mark.low < mark.high).map(|mark| mark.values).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::look::look;
+
+    #[test]
+    fn a_line_falls_into_exact_parts_and_lower_bounds() {
+        let tally = Tally { runs: 1, valid_runs: 1, violation: false };
+        let mark = |(x, bound): (u32, bool)| {
+            let x = f64::from(x);
+            let at_least = AtLeast { median: bound, low: bound, high: bound };
+            Mark { x, y: 1.0, low: 1.0, high: 1.0, valid: true, tally, values: 1, at_least }
+        };
+        let line = |bounds: &[bool]| Line {
+            name: String::new(),
+            look: look(&[], "epaxos"),
+            points: (0..).zip(bounds.iter().copied()).map(mark).collect(),
+            joined: true,
+            band: false,
+            marker_every: 1,
+        };
+        let of = |bounds: &[bool]| {
+            let line = line(bounds);
+            let stretches = line.stretches();
+            let ends = |of: &Stretch<'_>| (of.points[0].x, of.points[of.points.len() - 1].x);
+            stretches.iter().map(|of| (ends(of), of.is_bound)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[false; 3]), [((0.0, 2.0), false)]);
+        let expected = [((0.0, 1.0), false), ((1.0, 3.0), true), ((3.0, 4.0), false)];
+        assert_eq!(of(&[false, false, true, false, false]), expected);
+        assert_eq!(of(&[false, true]), [((0.0, 1.0), true)]);
+        assert_eq!(of(&[true]), []);
+        let mut many = line(&[true; 3]);
+        let rooms = |line: &Line| {
+            let mut spacing = Spacing::new(line, 30.0);
+            [41.0, 55.0, 59.0, 62.0, 75.0, 95.0].map(|x| spacing.has_room(x))
+        };
+        assert_eq!(rooms(&many), [true; 6], "every point has its marker");
+        many.marker_every = 2;
+        let of_first = [true, false, false, true, false, true];
+        assert_eq!(rooms(&many), of_first, "one from 60, one from 90 on");
+        many.look = look(&[], "multi-paxos");
+        let of_second = [true, false, false, false, true, false];
+        assert_eq!(rooms(&many), of_second, "from 70 on, for it begins a third later");
+        let carets = mark((0, true)).carets();
+        assert_eq!(carets, [Some(1.0), None], "one caret where there is no spread");
     }
 }

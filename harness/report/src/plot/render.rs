@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::axis::{Axis, Tick};
 use super::canvas::{Canvas, Drawn, Lift, Place, Text};
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample, Shade};
+use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample, Shade, Spacing};
 
 const WIDTH: f64 = 1800.0;
 const EDGE: f64 = 30.0;
@@ -36,6 +36,14 @@ const GREY: RGBColor = RGBColor(95, 95, 95);
 /// Between the protocols' colours, and light on a grey printout.
 const SHADE: RGBColor = RGBColor(205, 170, 90);
 const LINE_WIDTH: u32 = 6;
+/// Of a part of a line above which the true one may lie.
+const BOUND_WIDTH: u32 = 2;
+/// How far a caret stands above what it marks: there is a marker between, as a rule.
+const CARET_ABOVE: f64 = 26.0;
+/// How far a caret stands above the high end of a spread.
+const CARET_ABOVE_HIGH: f64 = 8.0;
+/// How far carets of a line whose points are many stand apart.
+const CARETS_APART: f64 = 96.0;
 
 /// The plot's rectangle in pixels.
 #[derive(Clone, Copy)]
@@ -140,6 +148,11 @@ fn sample<DB: DrawingBackend>(canvas: &Canvas<'_, DB>, (x, y): Place, entry: &En
             canvas.marker((middle, y), look, false)
         }
         Sample::HollowMarker => canvas.marker((middle, y), look, true),
+        Sample::Bound => {
+            let low = y + 20.0;
+            canvas.marker((middle, low), look, false)?;
+            canvas.caret((middle, low - CARET_ABOVE), look.colour)
+        }
         Sample::HollowBar => {
             // Filled shapes alone: they have sharp corners on every backend.
             let square = |half: f64| {
@@ -293,10 +306,11 @@ fn draw_line<DB: DrawingBackend>(
     frame: Frame,
     line: &Line,
 ) -> Drawn {
-    if line.joined && line.points.len() > 1 {
-        let places: Vec<Place> =
-            line.points.iter().map(|mark| frame.place(panel, mark.x, mark.y)).collect();
-        canvas.dashed(&places, line.look.dashes, line.look.colour, LINE_WIDTH)?;
+    for stretch in line.stretches().iter().filter(|_| line.joined) {
+        let places = stretch.points.iter().map(|mark| frame.place(panel, mark.x, mark.y));
+        let places: Vec<Place> = places.collect();
+        let width = if stretch.is_bound { BOUND_WIDTH } else { LINE_WIDTH };
+        canvas.dashed(&places, line.look.dashes, line.look.colour, width)?;
     }
     if line.band {
         return Ok(());
@@ -315,7 +329,25 @@ fn draw_markers<DB: DrawingBackend>(
     for mark in line.points.iter().skip(every / 2).step_by(every) {
         canvas.marker(frame.place(panel, mark.x, mark.y), &line.look, !mark.valid)?;
     }
+    let mut spacing = [Spacing::new(line, CARETS_APART); 2];
+    for mark in &line.points {
+        for (spacing, caret) in spacing.iter_mut().zip(carets(panel, frame, mark)) {
+            if let Some(at) = caret.filter(|(x, _)| spacing.has_room(*x)) {
+                canvas.caret(at, line.look.colour)?;
+            }
+        }
+    }
     Ok(())
+}
+
+/// Where a mark's carets stand on the canvas.
+fn carets(panel: &Panel, frame: Frame, mark: &Mark) -> [Option<Place>; 2] {
+    let above = |value: Option<f64>, above: f64| {
+        let (x, y) = frame.place(panel, mark.x, value?);
+        Some((x, y - above))
+    };
+    let [own, high] = mark.carets();
+    [above(own, CARET_ABOVE), above(high, CARET_ABOVE_HIGH)]
 }
 
 fn draw_bar<DB: DrawingBackend>(
@@ -334,6 +366,8 @@ fn draw_bar<DB: DrawingBackend>(
         (true, false) => canvas.rectangle(a, b, colour.mix(0.45), colour)?,
     }
     spread(canvas, panel, frame, &bar.mark, INK)?;
+    let mut carets = carets(panel, frame, &bar.mark).into_iter().flatten();
+    carets.try_for_each(|at| canvas.caret(at, INK))?;
     if let Some(model) = bar.model {
         let y = frame.up(&panel.y, model);
         // Wider than the bar, so that it is seen where it coincides with the bar's end.
@@ -374,12 +408,22 @@ mod tests {
     use super::super::look::look;
     use super::*;
     use crate::cell::Tally;
+    use crate::numbers::AtLeast;
 
     fn figure(valid: bool) -> Figure {
         let look = look(&[], "epaxos");
         let marks = [(0.0, 10.0), (1.0, 40.0)];
         let tally = Tally { runs: 1, valid_runs: usize::from(valid), violation: false };
-        let mark = |(x, y)| Mark { x, y, low: y * 0.8, high: y * 1.2, valid, tally, values: 1 };
+        let mark = |(x, y)| Mark {
+            x,
+            y,
+            low: y * 0.8,
+            high: y * 1.2,
+            valid,
+            tally,
+            values: 1,
+            at_least: AtLeast::default(),
+        };
         let (name, points) = ("EPaxos".to_owned(), marks.map(mark).into());
         let line = Line { name, look, points, joined: true, band: false, marker_every: 1 };
         let x = Axis::ordinal("key", ["a", "b"].map(str::to_owned));

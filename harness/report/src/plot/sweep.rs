@@ -6,8 +6,7 @@ use measure::SummaryRow;
 use super::axis::{Axis, Reading};
 use super::look::{display_name, look};
 use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample};
-use crate::cell::Cell;
-use crate::numbers::Spread;
+use crate::figure::{self, Column};
 use crate::results::{Dimension, Point, Results};
 
 /// Keys that change how hard the cluster is pushed.
@@ -19,17 +18,12 @@ pub(super) const PANELS_MAX: usize = 3;
 /// Chosen: more values than this are drawn to scale, fewer each get their own place.
 const ORDINAL_MAX: usize = 8;
 
-type Column = fn(&SummaryRow) -> Option<f64>;
-
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let mut figures = Vec::new();
     if results.dimensions.is_empty() {
-        figures.extend(bars(results, "throughput", "operations per second", |row| {
-            row.throughput_ops_per_s
-        }));
-        figures.extend(bars(results, "efficiency", "operations per CPU-second", |row| {
-            row.ops_per_cpu_s
-        }));
+        let (rate, per_cpu) = ("operations per second", "operations per CPU-second");
+        figures.extend(bars(results, "throughput", rate, figure::THROUGHPUT));
+        figures.extend(bars(results, "efficiency", per_cpu, figure::OPS_PER_CPU_S));
     }
     for (place, dimension) in results.dimensions.iter().enumerate() {
         let key = dimension.key.replace('_', "-");
@@ -39,7 +33,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
             &format!("throughput-vs-{key}"),
             "Throughput",
             "throughput (ops/s)",
-            |row| row.throughput_ops_per_s,
+            figure::THROUGHPUT,
         ));
         figures.extend(stacked(
             results,
@@ -47,7 +41,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
             &format!("efficiency-vs-{key}"),
             "Operations per CPU-second",
             "ops per CPU-second",
-            |row| row.ops_per_cpu_s,
+            figure::OPS_PER_CPU_S,
         ));
         figures.extend(latency(results, place, &format!("latency-vs-{key}")));
         if LOAD_KEYS.contains(&dimension.key.as_str()) {
@@ -153,26 +147,20 @@ fn scaled_axis(dimension: &Dimension, numbers: &[f64]) -> Axis {
     axis
 }
 
-fn mark(x: f64, spread: Spread, cell: &Cell<'_>) -> Mark {
-    let (valid, tally) = (cell.is_valid(), cell.tally());
-    let Spread { median: y, low, high, count: values } = spread;
-    Mark { x, y, low, high, valid, tally, values }
-}
-
 /// A line per protocol over the points of a facet.
 fn lines(
     results: &Results,
     place: usize,
     positions: &[f64],
     points: &[&Point],
-    column: Column,
+    column: Column<SummaryRow>,
 ) -> Vec<Line> {
     let values = &results.dimensions[place].values;
     let line = |protocol: &String| {
         let marks = points.iter().filter_map(|point| {
             let cell = results.cell(&point.text, protocol)?;
             let index = values.iter().position(|value| *value == point.values[place])?;
-            Some(mark(positions[index], cell.spread(column)?, &cell))
+            Some(Mark::new(positions[index], cell.spread(column)?, &cell))
         });
         Line {
             name: display_name(protocol),
@@ -196,7 +184,7 @@ fn stacked(
     stem: &str,
     title: &str,
     unit: &str,
-    column: Column,
+    column: Column<SummaryRow>,
 ) -> Vec<Figure> {
     let dimension = &results.dimensions[place];
     let (x, positions) = dimension_axis(dimension);
@@ -229,8 +217,8 @@ fn latency(results: &Results, place: usize, stem: &str) -> Vec<Figure> {
     figures.collect()
 }
 
-const PERCENTILES: [(&str, Column); 2] =
-    [("p50 latency", |row| row.latency_us_p50), ("p99 latency", |row| row.latency_us_p99)];
+const PERCENTILES: [(&str, Column<SummaryRow>); 2] =
+    [("p50 latency", figure::LATENCY_P50), ("p99 latency", figure::LATENCY_P99)];
 
 fn latency_throughput(results: &Results, place: usize, key: &str) -> Vec<Figure> {
     let facets = facets(results, place);
@@ -257,11 +245,11 @@ fn latency_throughput(results: &Results, place: usize, key: &str) -> Vec<Figure>
 }
 
 /// One protocol's latencies over what it achieved, in the order of the load.
-fn curve(results: &Results, protocol: &str, points: &[&Point], column: Column) -> Line {
+fn curve(results: &Results, protocol: &str, points: &[&Point], column: Column<SummaryRow>) -> Line {
     let marks = points.iter().filter_map(|point| {
         let cell = results.cell(&point.text, protocol)?;
-        let reached = cell.spread(|row| row.throughput_ops_per_s)?.median;
-        Some(mark(reached, cell.spread(column)?, &cell))
+        let reached = cell.spread(figure::THROUGHPUT)?.median;
+        Some(Mark::new(reached, cell.spread(column)?, &cell))
     });
     Line {
         name: display_name(protocol),
@@ -274,7 +262,7 @@ fn curve(results: &Results, protocol: &str, points: &[&Point], column: Column) -
 }
 
 /// A bar per protocol, where only one point was measured.
-fn bars(results: &Results, stem: &str, unit: &str, column: Column) -> Vec<Figure> {
+fn bars(results: &Results, stem: &str, unit: &str, column: Column<SummaryRow>) -> Vec<Figure> {
     let point = &results.points[0];
     let places = (0u32..).map(f64::from);
     let bars: Vec<Bar> = places
@@ -285,7 +273,7 @@ fn bars(results: &Results, stem: &str, unit: &str, column: Column) -> Vec<Figure
                 name: display_name(protocol),
                 place: String::new(),
                 look: look(&results.protocols, protocol),
-                mark: mark(x, cell.spread(column)?, &cell),
+                mark: Mark::new(x, cell.spread(column)?, &cell),
                 width: 0.5,
                 emphasis: true,
                 label: String::new(),

@@ -9,7 +9,8 @@ use super::look::{Look, display_name, look, look_of_site};
 use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade};
 use super::sweep::{entries, paged};
 use crate::cell::Cell;
-use crate::numbers::{Spread, short};
+use crate::figure::{Column, over_time};
+use crate::numbers::{Observed, Spread, short};
 use crate::results::{Point, Results};
 use crate::windows::makes_windows;
 
@@ -20,10 +21,11 @@ const MARKERS: usize = 6;
 struct What {
     label: &'static str,
     is_rate: bool,
-    figure: fn(&TimeseriesRow) -> Option<f64>,
+    figure: Column<TimeseriesRow>,
 }
 
-const THROUGHPUT: What = What { label: "throughput (ops/s)", is_rate: true, figure: rate };
+const THROUGHPUT: What =
+    What { label: "throughput (ops/s)", is_rate: true, figure: over_time::RATE };
 
 /// A kind of latency.
 struct Latency {
@@ -40,28 +42,28 @@ const LATENCIES: [Latency; 3] = [
     Latency {
         stem: "latency-over-time",
         title: "Client latency over time",
-        usual: What::latency("p50 latency", |row| row.latency_us_p50),
-        tail: What::latency("p99 latency", |row| row.latency_us_p99),
-        slowest: What::latency("slowest reply", |row| row.latency_us_max),
+        usual: What::latency("p50 latency", over_time::LATENCY_P50),
+        tail: What::latency("p99 latency", over_time::LATENCY_P99),
+        slowest: What::latency("slowest reply", over_time::LATENCY_MAX),
     },
     Latency {
         stem: "commit-latency-over-time",
         title: "Commit latency over time",
-        usual: What::latency("p50 commit", |row| row.commit_us_p50),
-        tail: What::latency("p99 commit", |row| row.commit_us_p99),
-        slowest: What::latency("slowest commit", |row| row.commit_us_max),
+        usual: What::latency("p50 commit", over_time::COMMIT_P50),
+        tail: What::latency("p99 commit", over_time::COMMIT_P99),
+        slowest: What::latency("slowest commit", over_time::COMMIT_MAX),
     },
     Latency {
         stem: "execution-latency-over-time",
         title: "Execution latency over time",
-        usual: What::latency("p50 execution", |row| row.execute_us_p50),
-        tail: What::latency("p99 execution", |row| row.execute_us_p99),
-        slowest: What::latency("slowest execution", |row| row.execute_us_max),
+        usual: What::latency("p50 execution", over_time::EXECUTE_P50),
+        tail: What::latency("p99 execution", over_time::EXECUTE_P99),
+        slowest: What::latency("slowest execution", over_time::EXECUTE_MAX),
     },
 ];
 
 /// What is drawn of every site above its latencies.
-const OF_SITE: What = What { label: "ops/s", is_rate: true, figure: rate };
+const OF_SITE: What = What { label: "ops/s", is_rate: true, figure: over_time::RATE };
 
 /// One line to be: which rows of the file it is of.
 struct Of<'a> {
@@ -73,7 +75,7 @@ struct Of<'a> {
 }
 
 impl What {
-    const fn latency(label: &'static str, figure: fn(&TimeseriesRow) -> Option<f64>) -> Self {
+    const fn latency(label: &'static str, figure: Column<TimeseriesRow>) -> Self {
         Self { label, is_rate: false, figure }
     }
 }
@@ -85,8 +87,8 @@ impl Latency {
         let rows = || results.timeseries.iter().filter(|row| row.point == point.text);
         let is_sparse = results.protocols.iter().any(|protocol| {
             let ours = || rows().filter(|row| row.protocol == *protocol && site(&row.site));
-            let some = ours().filter(|row| (self.slowest.figure)(row).is_some()).count();
-            let with_median = ours().filter(|row| (self.usual.figure)(row).is_some()).count();
+            let some = ours().filter(|row| self.slowest.figure.of(row).is_some()).count();
+            let with_median = ours().filter(|row| self.usual.figure.of(row).is_some()).count();
             #[expect(clippy::cast_precision_loss, reason = "tenths of seconds of a run")]
             let share = with_median as f64 / some as f64;
             some > 0 && share < WITH_MEDIAN_MIN
@@ -246,13 +248,11 @@ fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
     let marker_every = buckets.len().div_ceil(MARKERS).max(1);
     let mut segments: Vec<Vec<Mark>> = Vec::new();
     let mut next_ms = None;
-    for (t_ms, values) in buckets {
+    for Bucket { t_ms, width_s, values } in buckets {
         let Some(spread) = Spread::of(values) else { continue };
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
-        let x = (t_ms as f64 + 50.0) / 1e3;
-        let (valid, tally) = (cell.is_valid(), cell.tally());
-        let Spread { median: y, low, high, count: values } = spread;
-        let mark = Mark { x, y, low, high, valid, tally, values };
+        let middle_s = (t_ms as f64 + width_s * 500.0) / 1e3;
+        let mark = Mark::new(middle_s, spread, &cell);
         match segments.last_mut() {
             Some(segment) if next_ms == Some(t_ms) => segment.push(mark),
             _ => segments.push(vec![mark]),
@@ -268,42 +268,46 @@ fn segments(results: &Results, of: &Of<'_>, what: &What) -> Vec<Line> {
     segments.into_iter().map(line).collect()
 }
 
-/// Every bucket that has figures, with those of all repetitions that count.
+/// What happened in one time, in all repetitions that count.
+struct Bucket {
+    t_ms: u64,
+    width_s: f64,
+    values: Vec<Observed>,
+}
+
+/// Every bucket that has figures.
 fn buckets(
     results: &Results,
     of: &Of<'_>,
     cell: &Cell<'_>,
-    figure: fn(&TimeseriesRow) -> Option<f64>,
-) -> Vec<(u64, Vec<f64>)> {
+    figure: Column<TimeseriesRow>,
+) -> Vec<Bucket> {
     let counts = |row: &&TimeseriesRow| {
         row.site == of.site
             && row.protocol == of.protocol
             && row.point == of.point.text
             && cell.rows.iter().any(|run| run.repetition == row.repetition)
     };
-    let mut buckets: Vec<(u64, Vec<f64>)> = Vec::new();
+    let mut buckets: Vec<Bucket> = Vec::new();
     for row in results.timeseries.iter().filter(counts) {
-        let Some(value) = figure(row) else { continue };
-        match buckets.binary_search_by_key(&row.t_ms, |(t_ms, _)| *t_ms) {
-            Ok(index) => buckets[index].1.push(value),
-            Err(index) => buckets.insert(index, (row.t_ms, vec![value])),
+        let Some(value) = figure.of(row) else { continue };
+        match buckets.binary_search_by_key(&row.t_ms, |bucket| bucket.t_ms) {
+            Ok(index) => buckets[index].values.push(value),
+            Err(index) => {
+                let (t_ms, width_s) = (row.t_ms, row.width_s());
+                buckets.insert(index, Bucket { t_ms, width_s, values: vec![value] });
+            }
         }
     }
     buckets
-}
-
-fn rate(row: &TimeseriesRow) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "operations in a tenth of a second")]
-    let rate = row.operations as f64 * 10.0;
-    Some(rate)
 }
 
 /// Where the time axis of a point ends, the same for every figure of it.
 fn end_s(results: &Results, point: &Point) -> f64 {
     let rows = results.timeseries.iter().filter(|row| row.point == point.text);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
-    let end_s = rows.map(|row| row.t_ms + measure::BUCKET_MS).max().unwrap_or(0) as f64 / 1e3;
-    end_s
+    let ends = rows.map(|row| (row.t_ms as f64 + row.width_s() * 1e3) / 1e3);
+    ends.fold(0.0, f64::max)
 }
 
 /// What happened at a moment and is no fault that lasts, said once for all protocols and repetitions where it was alike; what

@@ -56,6 +56,9 @@ pub(crate) struct Pretence {
     pub(crate) events: Vec<Event>,
     /// Seconds in which nothing is answered, committed or executed.
     pub(crate) silent: Range<f64>,
+    /// How long a request was waited for that was due so many seconds after the start of measuring, if it was never
+    /// answered; it has a number.
+    pub(crate) unanswered: fn(&Identity, f64, u64) -> Option<Duration>,
     /// How many times as long everything takes.
     pub(crate) slowness: f64,
     /// Another number, the same measured again: other noise.
@@ -80,6 +83,7 @@ impl Default for Pretence {
             spoil: |_, _| {},
             events: vec![],
             silent: 0.0..0.0,
+            unanswered: |_, _, _| None,
             slowness: 1.0,
             again: 0,
             driver: "quic",
@@ -186,19 +190,36 @@ impl Pretence {
         answers.retain(|(at_ns, ..)| !self.silent.contains(&(*at_ns as f64 / 1e9)));
         answers.sort_unstable();
         let mut replies = Silences::default();
-        for (at_ns, operation, latency_ns) in answers.iter().copied() {
+        let mut waited: Vec<Vec<u64>> = sites.iter().map(|_| Vec::new()).collect();
+        answers.retain(|(at_ns, operation, latency_ns)| {
+            let (at_ns, operation) = (*at_ns, *operation);
             let site = usize::try_from(operation).expect("small") % sites.len();
+            let is_read = operation % 10 == 0;
+            #[expect(clippy::cast_precision_loss, reason = "times of a test")]
+            let at_s = at_ns as f64 / 1e9;
+            if let Some(wait) = (self.unanswered)(&identity, at_s, operation) {
+                let wait_ns = u64::try_from(wait.as_nanos()).expect("short");
+                let times = Timed { due_ns: at_ns, sent_ns: at_ns, ended_ns: at_ns + wait_ns };
+                sites[site].record_unknown(is_read, times);
+                waited[site].push(wait_ns);
+                return false;
+            }
             sites[site].answer(at_ns);
             let ended_ns = at_ns + latency_ns;
             let sent_ns = ended_ns - latency_ns * 9 / 10;
-            let times = Timed { due_ns: at_ns, sent_ns, ended_ns };
-            sites[site].record(operation % 10 == 0, times);
+            sites[site].record(is_read, Timed { due_ns: at_ns, sent_ns, ended_ns });
             replies.mark(at_ns);
-        }
+            true
+        });
         let replicas = (0..identity.replicas)
-            .map(|replica| {
+            .zip(&waited)
+            .map(|(replica, waited)| {
                 let mut report = behaviour.report(&identity, replica, operations, &mut noise);
                 report.series = series(&answers, elapsed);
+                for wait_ns in waited {
+                    report.commit.censor_ns(*wait_ns);
+                    report.execute.censor_ns(*wait_ns);
+                }
                 report
             })
             .collect();
@@ -207,6 +228,7 @@ impl Pretence {
             offered_ops_per_s: identity.rate_ops_per_s.map(|rate| rate * self.scale),
             achieved_ops_per_s: behaviour.throughput * self.scale,
             due: operations,
+            unanswered: waited.iter().map(|of_site| of_site.len() as u64).sum(),
             foreign_cpu_share: Some(0.01),
             host_busy_share: Some(0.6),
             linearizable: Linearizable::True,
