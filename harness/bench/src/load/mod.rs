@@ -114,3 +114,23 @@ pub(crate) fn given_up(record: &RunRecord) -> Option<Finding> {
         advice: "lower the load, or raise timeouts.client_ms".to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use workload::{Plan, Workload};
+
+    use super::*;
+
+    #[test]
+    fn a_run_and_the_steps_of_its_search_have_names_of_their_own() {
+        let text = "name = \"x\"\nload.window = [1]\nprotocols = [\"epaxos\"]";
+        let run = Plan::new(&Workload::parse("x.toml", text, &[]).unwrap()).runs[0].clone();
+        let (of_run, of_step) = (stem(&run), stem(&run.at(12, 5.0)));
+        assert_eq!(of_run, "epaxos-window=1-r1");
+        assert_eq!(of_step, "epaxos-window=1-r1-step12");
+        assert!(is_of(&of_run, &of_run) && is_of(&of_run, &of_step));
+        for other in ["epaxos-window=1-r12", "epaxos-window=1-r1-stepx", "paxos-window=1-r1", ""] {
+            assert!(!is_of(&of_run, other), "{other}");
+        }
+    }
+}
