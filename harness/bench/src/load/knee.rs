@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(record.identity.rate_ops_per_s, Some(2_828.0));
         let kept = record.steps.iter().position(|step| step.kept);
         assert_eq!((kept, record.steps.len()), (Some(3), 7));
-        let p99_us = record.merged().latency.percentile_us(99.0).unwrap();
+        let p99_us = record.merged().latency.percentile_us(99.0).unwrap().us;
         assert!((p99_us / 2_828.0 - 1.0).abs() < 0.01, "{p99_us}");
     }
 
