@@ -12,7 +12,7 @@ pub(crate) mod tally;
 
 use std::time::Duration;
 
-use measure::{Finding, Identity, LoadMode, RunRecord, Severity};
+use measure::{Finding, Identity, Limits, LoadMode, RunRecord, Severity};
 use workload::{Arrivals, Driver, IntendedSend, Mode, Point, Run, Workload};
 
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
@@ -105,10 +105,11 @@ pub(crate) fn is_of(stem: &str, name: &str) -> bool {
     name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || is_step(rest))
 }
 
-/// What is to be said of requests that were due and never answered.
+/// What is to be said of requests that were due and never answered, unless they are so many that the verdict says so.
 pub(crate) fn given_up(record: &RunRecord) -> Option<Finding> {
     let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
-    (unknown > 0).then(|| Finding {
+    let is_said = record.facts().unanswered_share() > Limits::default().unanswered_share_max;
+    (unknown > 0 && !is_said).then(|| Finding {
         severity: Severity::Warning,
         text: format!("{unknown} operations were given up without an answer"),
         advice: "lower the load, or raise timeouts.client_ms".to_owned(),
