@@ -1,5 +1,6 @@
 """Holding documents against claims, and demanding that no number be left over."""
 
+import difflib
 import re
 from collections import namedtuple
 from fnmatch import fnmatchcase
@@ -96,40 +97,39 @@ def check_claim(document, claim, data):
     return findings, edits
 
 
-def check_output(document, lines, source, begin=0, end=None):
-    """Lines that a program printed, in their order, between two places of a document."""
-    findings = []
-    end = len(document.text) if end is None else end
-    for line in lines:
-        line = folded(line)
-        if not line:
-            continue
-        match = re.compile(flexible(line)).search(document.text, begin, end)
+def check_output(document, lines, source, begin=0):
+    """Lines that a program printed, in their order, from a place of a document on."""
+    expected = [folded(line) for line in lines if line.strip()]
+    place, spans = begin, []
+    for line in expected:
+        match = re.compile(flexible(line)).search(document.text, place)
         if match is None:
-            match, finding = nearest(document, line, source, begin, end)
-            findings.append(finding)
-        if match:
-            document.cover(*match.span())
-            begin = match.end()
+            return differences(document, expected, source, begin)
+        spans.append(match.span())
+        place = match.end()
+    for span in spans:
+        document.cover(*span)
+    return []
+
+
+def differences(document, expected, source, begin):
+    """Word by word, what is printed otherwise than derived."""
+    printed = list(re.compile(r"\S+").finditer(document.text, begin))
+    words = [(word, line) for line in expected for word in line.split(" ")]
+    matcher = difflib.SequenceMatcher(
+        None, [match.group() for match in printed], [word for word, _ in words], autojunk=False)
+    findings = []
+    for kind, i, j, k, m in matcher.get_opcodes():
+        # What is there beside is covered by something else, or reported as derived from nothing.
+        if kind in ("equal", "replace"):
+            document.cover(printed[i].start(), printed[j - 1].end())
+        if kind in ("replace", "insert"):
+            there = " ".join(match.group() for match in printed[i:j]) or "nothing"
+            here = " ".join(word for word, _ in words[k:m])
+            place = printed[min(i, len(printed) - 1)].start() if printed else 0
+            said = f"printed {there!r}, derived {here!r}, from {source}: {words[k][1][:60]!r}"
+            findings.append(document.finding(place, said))
     return findings
-
-
-NUMBERS = re.compile(NUMBER)
-
-
-def nearest(document, line, source, begin, end):
-    """The line with other numbers, if it is there, and what is wrong with it."""
-    words = NUMBERS.split(line)
-    pattern = PLACES["{}"].join(flexible(word) if word else "" for word in words)
-    match = re.compile(pattern).search(document.text, begin, end)
-    if match is None:
-        said = f"not printed, derived {line!r}, from {source}"
-        return None, document.finding(begin, said)
-    differing = [(printed, value) for printed, value in
-                 zip(match.groups(), NUMBERS.findall(line)) if printed != value]
-    printed, value = (", ".join(of) for of in zip(*differing)) if differing else ("", "")
-    said = f"printed {printed!r}, derived {value!r}, from {source}: {line[:80]!r}"
-    return match, document.finding(match.start(), said)
 
 
 def check_coverage(document, givens):

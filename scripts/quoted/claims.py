@@ -158,6 +158,26 @@ def leader_killed_at(d):
     return str(rounded(float(worst["t_s"])))
 
 
+def limit(key, factor=1):
+    """What a verdict allows."""
+    def derive(d):
+        path = "harness/measure/src/verdict.rs"
+        return plain(rounded(factor * 1e6 * d.code(path, rf"{key}: ([\d.]+)")) / 1e6)
+    return derive
+
+
+def sends(d):
+    return word(d.code("harness/bench/src/load/mod.rs", r"SENDS_MAX: u8 = (\d+)"))
+
+
+def waits(d):
+    """Client timeouts, and the part of one, after which nothing is waited for."""
+    path = "harness/bench/src/load/mod.rs"
+    part = d.code(path, r"SWEEPS_PER_TIMEOUT \* (\d+)") / d.code(
+        path, r"SWEEPS_PER_TIMEOUT: u32 = (\d+)")
+    return [sends(d), {0.2: "fifth", 0.1: "tenth", 0.5: "half"}.get(part, "?")]
+
+
 def kill_loop(d):
     return plain(d.code("scripts/kill-loop", r"cycles=\$\{1:-(\d+)\}"))
 
@@ -289,10 +309,14 @@ README = [
     Claim("README.md", "that does nothing else it takes {w}, and a workload",
           lambda d: duration(d.calibrated_in_s),
           optional=True),
-    Claim("README.md", "makes them on {} cores in {w}: commit", papers_time, optional=True),
+    Claim("README.md", "other committed run on {} cores in {w}: commit", papers_time),
+    Claim("README.md", "quoted from, {w} plots, and a table",
+          lambda d: word(d.code("scripts/figures", r"figures_max=(\d+)"))),
     Claim("README.md", "[Those of {}](results/reference/{t}/README.md) are committed: in all {} rows",
           lambda d: [d.run("sosp13-latency").date, d.papers.split("/")[2], exact_rows(d)]),
     Claim("README.md", "how that goes on up to {} simulated ones",
+          most_replicas("leader-bottleneck-simulated"), optional=True),
+    Claim("README.md", "and what {} simulated replicas bear",
           most_replicas("leader-bottleneck-simulated"), optional=True),
     Claim("README.md", "its messages are within {} to {} % of what Multi-Paxos' leader exchanges at "
           "{} operations per second, and within {} % of EPaxos' replicas", model_within,
@@ -304,6 +328,15 @@ README = [
     Claim("README.md", "and runs for about {} minutes.", kill_loop_minutes),
     Claim("README.md", "from {w} on, an interval that covers", fewest_for_an_interval),
     Claim("README.md", "printed under the table ({} % for seven,", coverage(7)),
+    Claim("README.md", "given up, after {w} client timeouts.", sends),
+    Claim("README.md", "with fewer than {w} samples beyond it",
+          lambda d: word(d.code("harness/measure/src/histogram.rs",
+                                r"SAMPLES_BEYOND_MIN: f64 = ([\d.]+)"))),
+    Claim("README.md", "at most {} % of what was due is without an answer",
+          limit("unanswered_share_max", 100)),
+    Claim("README.md", "neither stood still for {} ms nor", limit("generator_still_ms_max")),
+    Claim("README.md", "programs used at most {} % of the CPUs",
+          limit("foreign_cpu_share_max", 100)),
     Claim("README.md", "the command then exits with {}.",
           lambda d: plain(d.code("harness/bench/src/exit.rs", r"NOT_VALID: u8 = (\d+)"))),
     Claim("README.md", "it exits with {} and leaves the evidence.",
@@ -335,6 +368,10 @@ MATRICES = [("ec2-2013",), ("ec2-bailis",), ("ec2-2020",), ("ec2-2021",), ("gcp-
             ("ibm-2024",), ("chain", "skewed", "two-groups")]
 
 OTHERS = [
+    Claim("results/README.md", "is sent up to {w}, to one replica", lambda d: f"{sends(d)} times"),
+    Claim("results/README.md", "waits for {w} client timeouts and a {w} of one", waits),
+    Claim("results/README.md", "long the row's time is: {} ms,",
+          lambda d: plain(d.code("harness/measure/src/timeline.rs", r"BUCKET_MS: u64 = (\d+)"))),
     *(Claim("workloads/topologies/README.md",
             f"| {', '.join(f'`{name}`' for name in names)} | {{}} |", sites_of(*names))
       for names in MATRICES),
@@ -355,7 +392,7 @@ OTHERS = [
           "Multi-Paxos under California {}, {}, {}.", three_sites),
     Claim("workloads/sosp13-latency-n3.toml", "gives as {} to {} ms at 100 %", executions(3)),
     Claim("workloads/open-loop.toml", "falls below {} % of the offered one is not valid",
-          lambda d: plain(100 * d.run("quickstart").manifest["limits"]["achieved_share_min"])),
+          limit("achieved_share_min", 100)),
     Claim("workloads/zipf.toml", "the first takes about a {w} of all commands", hottest_key),
     Claim("workloads/zipf.toml", "the share of slow paths with that {w}, then", hottest_key),
     Claim("workloads/leader-bottleneck-slow.toml", "Multi-Paxos falls by the {w} at least, the more "

@@ -92,8 +92,7 @@ def check_all(root, claims=CLAIMS, givens=GIVENS, write=False):
         document, found, edits = check_path(path, data, claims, givens)
         findings += found
         if write and edits:
-            text = edited(document.text, edits)
-            (data.files.root / path).write_text(text, encoding="utf-8")
+            data.files.write(path, edited(document.text, edits))
     return findings, len(paths)
 
 

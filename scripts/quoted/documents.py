@@ -17,7 +17,7 @@ WORD = (r"\b(?:half|halves|thirds?|quarters?|fifths?|sixths?|eighths?|tenths?|tw
         r"(?:seconds?|minutes?|hours?|days?|weeks?|times))\b")
 TOKEN = re.compile(rf"(?P<number>{NUMBER})|{WORD}", re.IGNORECASE)
 # What joins letters and digits to a name: sosp13-fig4.toml is no number.
-NAME = re.compile(r"[\w\-/.'#@]*$")
+NAME = re.compile(r"[\w\-/.'#@]*\Z")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 # The lines of a comment that stands alone, and one behind a value.
 COMMENTS = {".toml": re.compile(r"(?m)^[ \t]*#+|[ \t]#+(?=[ \t])"), ".rs": re.compile(r"//[/!]?")}

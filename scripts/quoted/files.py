@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -46,6 +47,12 @@ class Files:
             except (ValueError, csv.Error) as error:
                 raise Missing(f"{path}: cannot be understood: {error}") from error
         return self._known[kind, path]
+
+    def write(self, path, text):
+        """Puts the text in the place of the file."""
+        new = self.root / f"{path}.new"
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, self.root / path)
 
     def text(self, path):
         return self._get(path, "text", str)

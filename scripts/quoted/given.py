@@ -36,6 +36,7 @@ CONSTANTS = [
     Given("ARCHITECTURE.md", r"for thousands of instances", "what would be too many"),
     Given("ARCHITECTURE.md", r"tens of times what", "less than the two costs' ratio"),
     Given("results/README.md", r"a million operations", "LINES_MAX in history/judged.rs, 2 to the 20th"),
+    Given("results/README.md", r"`≥2\.05`", "an example"),
     Given("results/README.md", r"`c3#17` .* with its 17th write", "an example"),
     Given("protocols/testdata/README.md", r"`[^`\n]*`|(?m:^    .*$)", "the language of the scripts"),
     Given("protocols/testdata/README.md", r"(?m:^\| .*\|.*\| `.*$)|(?m:^\| .* \| `.*$)",

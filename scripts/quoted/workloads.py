@@ -7,12 +7,14 @@ from .check import Edit, folded
 from .say import CARDINALS, duration
 
 SHARES = {"half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1,
-          "hundredth": 0.01, "thousand": 0.001}
+          "twentieth": 0.05, "hundredth": 0.01, "thousand": 0.001}
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 # How far what a comment says may be from what a run took: machines differ.
 NEAR = 1.5
 # What a run takes beside its load: chosen, as short runs of three processes take it.
 BESIDE_S = 0.5
+# The file has changed since its results were made: how long it takes shows once they are made anew.
+STALE = "stale"
 
 COUNT = re.compile(r"\b(\d+)\s+(points?|sizes(?:\s+of\s+values)?|ratios|rates|leaders|protocols|"
                    r"repetitions?|cycles)\b")
@@ -79,7 +81,11 @@ def known(workload):
         if key == "value_bytes":
             numbers.add(value / 1024)
     load, replicas = workload.get("load", {}), workload.get("cluster", {}).get("replicas", 3)
+    if "p99_ms_max" in load:
+        numbers |= {99.0, load["p99_ms_max"] / 1e3 / load["duration_s"]}
     for sites in listed(replicas):
+        for clients in listed(load.get("clients", 0)):
+            numbers |= {float(clients // sites), float(-(-clients // sites))}
         for clients in listed(load.get("clients_per_site", 1)):
             for window in listed(load.get("window", 1)):
                 own = float(clients * window)
@@ -106,16 +112,26 @@ def amount(token):
     return 1.0 if words[0] in ("a", "an") else float(CARDINALS.get(words[0], math.nan))
 
 
+def is_of(results, workload):
+    """Were the results made with the file as it is now?"""
+    then = results.workload
+    same = all(then.get(key) == workload[key] for key in ("protocols", "repetitions"))
+    sections = (name for name in ("cluster", "load", "commands") if name in workload)
+    return same and all(then[name].get(key) == value for name in sections
+                        for key, value in workload[name].items())
+
+
 def takes_s(workload, data):
-    """How long the file takes: as it did, or at least by its own figures; None if nobody knows."""
+    """How long the file takes, and how that is known: as it took, or by its own figures if it is real."""
     name = workload["name"]
     if name == "calibrate":
         return data.calibrated_in_s, data.in_reference("calibration.toml")
     if data.has_run(name):
         results = data.run(name)
-        return results.ran_s, f"{results.path}/manifest.json"
+        if is_of(results, workload):
+            return results.ran_s, f"{results.path}/manifest.json"
     if workload["cluster"].get("driver", "quic") == "sim":
-        return None, None
+        return None, STALE if data.has_run(name) else None
     load = workload["load"]
     runs = math.prod(swept(workload)) * len(workload["protocols"]) * workload["repetitions"]
     return runs * (load["warmup_s"] + load["duration_s"] + BESIDE_S), "the file"
@@ -130,8 +146,10 @@ def check(document, data):
         seconds, source = takes_s(workload, data)
         document.cover(*match.span())
         printed = folded(match.group())
+        if source == STALE:
+            continue
         if seconds is None:
-            text = f"{printed!r}: no committed run of it is simulated: say no time"
+            text = f"{printed!r}: no committed run tells: say no time"
             findings.append(document.finding(match.start(), text))
         elif not least <= seconds <= most:
             words = f"About {duration(seconds)}" if seconds >= 10 else "A few seconds"

@@ -139,6 +139,14 @@ pub struct RunFacts {
     pub findings: Vec<Finding>,
 }
 
+impl RunFacts {
+    /// Which share of what was due was not answered, 0..=1.
+    #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
+    pub fn unanswered_share(&self) -> f64 {
+        self.unanswered as f64 / self.due.max(1) as f64
+    }
+}
+
 /// The limits a run is judged by. Results of older versions do not name all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -313,10 +321,9 @@ fn not_enough(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
     })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
 fn unanswered(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
     let RunFacts { due, unanswered, .. } = *facts;
-    let share = unanswered as f64 / due.max(1) as f64;
+    let share = facts.unanswered_share();
     (share > limits.unanswered_share_max).then(|| {
         finding(
             Severity::Invalid,

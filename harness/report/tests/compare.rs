@@ -198,6 +198,22 @@ fn another_host_or_commit_is_shown() {
 }
 
 #[test]
+fn results_that_do_not_count_what_was_due_are_said_to_be_of_another_population() {
+    let root = tempfile::tempdir().unwrap();
+    let (a, b) = written(root.path(), &Pretence::default(), &Pretence::default());
+    let said = |a: &Path, b: &Path| compare(a, b, false).unwrap().text(Style::Plain);
+    assert!(!said(&a, &b).contains("population"));
+    let mut rows: Vec<measure::SummaryRow> = measure::read_rows(&a).unwrap();
+    rows.iter_mut().for_each(|row| row.due = None);
+    fs::remove_file(a.join("summary.csv")).unwrap();
+    measure::write_rows(&a, &rows).unwrap();
+    let text = said(&a, &b).replace("\n    ", " ");
+    let expected = "warning: different populations: latencies of B are of all that was due, those of A, an older";
+    assert!(text.contains(expected), "{text}");
+    assert!(said(&b, &a).contains("latencies of A are of all that was due"));
+}
+
+#[test]
 fn simulations_of_one_seed_have_no_noise_where_repetitions_do_not_differ() {
     let simulated = |slowness| Pretence {
         driver: "sim",

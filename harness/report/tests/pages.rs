@@ -5,9 +5,10 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::Pretence;
-use measure::{Event, FormulaRow, Linearizable, write_rows};
+use measure::{Event, FormulaRow, Linearizable, SummaryRow, TimeseriesRow, read_rows, write_rows};
 
 /// Writes the results, and returns their directory.
 fn written(pretence: &Pretence) -> PathBuf {
@@ -393,4 +394,133 @@ fn what_is_no_results_directory_is_refused() {
     let error = report::html(&[PathBuf::from("nowhere")]).unwrap_err().to_string();
     assert!(error.contains("nowhere") && !error.contains('\n'), "{error}");
     assert!(report::markdown(&[PathBuf::from("nowhere")]).is_err());
+}
+
+/// EPaxos answers nothing in the last half second, Multi-Paxos little at the highest rate; of Paxos' third repetition some
+/// requests wait for long.
+fn unanswered(name: &'static str) -> Pretence {
+    Pretence {
+        name,
+        conflicts: vec![0.02],
+        rates: vec![2_000.0, 8_000.0, 16_000.0],
+        scale: 0.3,
+        events: vec![Event { t_s: 1.5, event: "kill".to_owned(), detail: "r0".to_owned() }],
+        unanswered: |identity, at_s, operation| {
+            let rate = identity.rate_ops_per_s.unwrap_or_default();
+            let (is_lost, ms) = match identity.protocol.as_str() {
+                "multi-paxos" => (rate > 10_000.0 && operation % 7 < 4, 40),
+                "epaxos" => (at_s > 1.5, 40),
+                // At its highest rate no run is valid, so that the third counts.
+                _ => (rate > 10_000.0 && identity.repetition == 3 && operation % 7 < 4, 900),
+            };
+            is_lost.then_some(Duration::from_millis(ms))
+        },
+        ..Pretence::default()
+    }
+}
+
+/// The panels of a figure, as the script reads them.
+fn panels(page: &str, stem: &str) -> Vec<serde_json::Value> {
+    let figure = between(page, &format!("data-stem=\"{stem}"), "</figure>")[0];
+    let texts = between(figure, "<script type=\"application/json\">", "</script>");
+    texts.into_iter().map(|text| serde_json::from_str(text).expect("JSON")).collect()
+}
+
+/// Which of a point's figure, low and high end are lower bounds.
+fn bounds_of(point: &serde_json::Value) -> [bool; 3] {
+    let bits = point.get(5).map_or(0, |bits| bits.as_u64().expect("a sum of 1, 2 and 4"));
+    assert!(bits > 0 || point.get(5).is_none(), "{point}");
+    [1, 2, 4].map(|bit| bits & bit > 0)
+}
+
+#[test]
+fn a_lower_bound_is_one_in_every_table_picture_and_sentence_of_a_page() {
+    let dir = written(&unanswered("page-bounds"));
+    let page = page("bounds", std::slice::from_ref(&dir));
+    let rows: Vec<SummaryRow> = read_rows(&dir).unwrap();
+    let latency = panels(&page, "latency-vs-rate");
+    for (panel, column) in latency.iter().zip(["latency_us_p50", "latency_us_p99"]) {
+        for (line, protocol) in
+            panel["lines"].as_array().unwrap().iter().zip(["paxos", "multi-paxos", "epaxos"])
+        {
+            let points = line["points"].as_array().unwrap().iter();
+            for (point, rate) in points.zip([2_000.0, 8_000.0, 16_000.0]) {
+                let all = rows
+                    .iter()
+                    .filter(|row| row.protocol == protocol && row.rate_ops_per_s == Some(rate));
+                let bounds = all.filter(|row| row.is_at_least(column)).count();
+                // Of Paxos one of three, the largest; of the others all or none.
+                let expected = [bounds == 3, bounds == 3, bounds > 0];
+                assert_eq!(bounds_of(point), expected, "{protocol}, {rate}, {column}: {point}");
+            }
+        }
+    }
+    let figure = between(&page, "data-stem=\"latency-vs-rate", "</figure>")[0];
+    assert!(figure.contains("data-key=\"≥ lower bound\""), "the legend");
+    let caption = between(figure, "<figcaption", "</figcaption>")[0];
+    assert!(caption.contains("≥: a lower bound, for not all requests were answered"), "{caption}");
+    let pictures = between(figure, "<svg viewBox=\"0 0 720", "</svg>");
+    // Multi-Paxos' and the high end of Paxos' spread; those, and EPaxos' at every rate.
+    let carets: Vec<usize> =
+        pictures.iter().map(|picture| picture.matches("class=\"caret\"").count()).collect();
+    assert_eq!(carets, [2, 5]);
+    for picture in &pictures {
+        assert!(picture.contains("class=\"line bound\""), "{picture}");
+        let about = between(picture, "<desc", "</desc>")[0];
+        assert!(about.contains("≥40.0 ms at 16k (NOT VALID)"), "{about}");
+        assert!(picture.contains("Multi-Paxos, 16k: ≥40.0 ms, NOT VALID</title>"), "{picture}");
+    }
+    let data = between(figure, "class=\"data\"", "</table>")[0];
+    assert!(data.contains("<td class=\"value bad\">≥40.0 ms, NOT VALID</td>"), "{data}");
+    assert!(data.contains(" ms … ≥900 ms), NOT VALID</td>"), "the spread's end: {data}");
+    let results = between(&page, "<table class=\"results\">", "</table>")[0];
+    assert!(results.contains("<td>≥40.0</td>") && page.contains(" ≥: a lower bound, for not"));
+    let over_time = between(&page, "data-stem=\"latency-over-time", "</figure>")[0];
+    let about =
+        between(between(over_time, "<svg viewBox=\"0 0 720", "</svg>")[0], "<desc", "</desc>")[0];
+    let expected = "EPaxos: 20 points, 0.4";
+    assert!(
+        about.contains(expected) && about.contains("≥40.2 ms, 5 of them lower bounds"),
+        "{about}"
+    );
+    let throughput = between(&page, "data-stem=\"throughput-vs", "</figure>")[0];
+    assert!(!throughput.contains("lower bound") && !throughput.contains("caret"));
+    let markdown = report::markdown(&[dir]).unwrap();
+    assert!(markdown.contains(" | ≥40.0 | ") && markdown.contains("mean. ≥: a lower bound"));
+}
+
+#[test]
+fn without_lower_bounds_a_page_has_no_sign_of_them() {
+    let page = page("exact", &[written(&spoilt("page-exact"))]);
+    let body = page.split_once("<body>").unwrap().1.rsplit_once("<script>").unwrap().0;
+    for part in ["≥", "caret", "lower bound"] {
+        assert!(!body.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn a_rate_in_the_last_part_of_a_tenth_of_a_second_is_over_its_own_length() {
+    let dir = written(&Pretence {
+        name: "page-partial",
+        protocols: vec!["epaxos"],
+        conflicts: vec![0.0],
+        repetitions: 1,
+        seconds: 0.55,
+        ..Pretence::default()
+    });
+    let rows: Vec<TimeseriesRow> = read_rows(&dir).unwrap();
+    let all: Vec<&TimeseriesRow> = rows.iter().filter(|row| row.site == "all").collect();
+    assert_eq!(all.last().unwrap().width_ms, Some(50.0));
+    let page = page("partial", &[dir]);
+    let panel = &panels(&page, "throughput-over-time")[0];
+    let points = panel["lines"][0]["points"].as_array().unwrap();
+    assert_eq!((points.len(), panel["x"]["high"].as_f64()), (6, Some(0.55)));
+    for (row, point) in all.iter().zip(points) {
+        let (begin_s, width_s) = (row.t_ms as f64 / 1e3, row.width_s());
+        let expected = [begin_s + width_s / 2.0, row.operations as f64 / width_s];
+        for (drawn, expected) in [&point[0], &point[1]].into_iter().zip(expected) {
+            let drawn = drawn.as_f64().unwrap();
+            assert!((drawn - expected).abs() < 1e-4 * expected, "{drawn}, not {expected}");
+        }
+    }
 }

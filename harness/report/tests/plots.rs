@@ -5,9 +5,10 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use common::Pretence;
-use measure::Event;
+use measure::{Event, SummaryRow};
 
 const PNG_SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
 
@@ -79,6 +80,7 @@ fn a_conflict_sweep() {
             assert!(text.contains(part), "{stem} lacks {part}");
         }
         assert!(!text.contains("HOLLOW") && !text.contains("\nnot valid\n"), "{stem}");
+        assert!(!text.contains("lower bound") && carets(&text) == 0, "{stem}");
     }
     let throughput = svg(&dir, "throughput-vs-conflict-rate");
     for part in ["throughput (ops/s)", "conflict rate", "0 %", "2 %", "25 %", "100 %"] {
@@ -450,4 +452,66 @@ fn error_bars_are_named_after_how_many_repetitions_count() {
     let text = svg(&dir, "throughput-vs-conflict-rate").replace('\n', " ");
     let expected = "median and 98.4 % interval of 7 repetitions; where only 5 count, min … max";
     assert!(text.contains(expected), "{text}");
+}
+
+/// How many carets of a line's colour are in an SVG: no other polygon but a band, which is pale, has six corners. Each has a
+/// white one below.
+fn carets(svg: &str) -> usize {
+    let polygons = svg.lines().filter(|line| line.starts_with("<polygon opacity=\"1\""));
+    let coloured = polygons.filter(|line| !line.contains("#FFFFFF") && !line.contains("#5F5F5F"));
+    let corners = coloured.map(|line| {
+        let points = line.split("points=\"").nth(1).and_then(|points| points.split('"').next());
+        points.unwrap_or_default().split_whitespace().count()
+    });
+    corners.filter(|corners| *corners == 6).count()
+}
+
+#[test]
+fn lower_bounds_have_a_caret_and_are_explained() {
+    let event = Event { t_s: 1.5, event: "kill".to_owned(), detail: "r0".to_owned() };
+    let dir = drawn(&Pretence {
+        name: "plots-bounds",
+        conflicts: vec![0.02],
+        rates: vec![2_000.0, 8_000.0, 16_000.0],
+        scale: 0.3,
+        events: vec![event],
+        unanswered: |identity, at_s, operation| {
+            let rate = identity.rate_ops_per_s.unwrap_or_default();
+            let is_lost = match identity.protocol.as_str() {
+                "multi-paxos" => rate > 10_000.0 && operation % 7 < 4,
+                "epaxos" => at_s > 1.5,
+                _ => false,
+            };
+            is_lost.then_some(Duration::from_millis(40))
+        },
+        ..Pretence::default()
+    });
+    let rows: Vec<SummaryRow> = measure::read_rows(&dir).unwrap();
+    let first = || rows.iter().filter(|row| row.repetition == 1);
+    let bounds = |column| first().filter(|row| row.is_at_least(column)).count();
+    let (p50, p99) = (bounds("latency_us_p50"), bounds("latency_us_p99"));
+    assert_eq!((p50, p99), (1, 4), "Multi-Paxos at 16k, EPaxos at every rate");
+    for stem in ["latency-vs-rate-ops-per-s", "latency-throughput-by-rate-ops-per-s"] {
+        assert_eq!(carets(&svg(&dir, stem)), p50 + p99, "{stem}");
+    }
+    // Of many points some have one: of the tails in each of three panels, and over time of the last half second.
+    for (stem, least) in [
+        ("latency-cdf", 30),
+        ("latency-over-time-1", 6),
+        ("sites-over-time-epaxos-1", 6),
+        ("sites-over-time-multi-paxos-3", 30),
+    ] {
+        let count = carets(&svg(&dir, stem));
+        assert!(count >= least, "{stem}: {count}");
+    }
+    for stem in stems(&dir) {
+        let text = svg(&dir, &stem);
+        let note = "≥: a lower bound, for not all requests were answered";
+        let said = [text.contains("\n≥ lower bound\n"), text.replace('\n', " ").contains(note)];
+        assert_eq!(said, [carets(&text) > 0; 2], "{stem}");
+        let has_bounds = stem.starts_with("latency-")
+            || stem.starts_with("sites-over-time-epaxos")
+            || stem == "sites-over-time-multi-paxos-3";
+        assert_eq!(carets(&text) > 0, has_bounds, "{stem}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use protocols::{Protocol, ReplicaId};
-use workload::{Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload};
+use workload::{Clients, Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload};
 
 /// A file beside the committed ones, so that it finds their topologies.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
@@ -96,6 +96,29 @@ fn committed_files_load_bear_their_name_and_open_with_a_question() {
     {
         assert!(found.contains(name), "{found:?}");
     }
+}
+
+/// A picture over N changes N alone: the clients of these do not grow with it. Of the paper's set-up no
+/// size is held beside another, and the calibration is of loads, whatever the size.
+#[test]
+fn committed_files_over_sizes_count_their_clients_in_all() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads");
+    let mut per_site = BTreeSet::new();
+    let mut in_all = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let workload = Workload::load(&path, &[]).unwrap();
+        match workload.load.clients {
+            _ if workload.cluster.replicas.values().len() == 1 => {}
+            Clients::PerSite(_) => drop(per_site.insert(workload.name)),
+            Clients::PerCluster(_) => in_all += 1,
+        }
+    }
+    assert_eq!(per_site.into_iter().collect::<Vec<_>>(), ["calibrate", "sosp13-latency"]);
+    assert!(in_all >= 15, "{in_all}");
 }
 
 #[test]

@@ -361,6 +361,18 @@ mod tests {
         assert!(why.starts_with("p99 25.") && why.ends_with(" ms, more than 20 ms"), "{why}");
     }
 
+    /// The last step is one that failed: the outcome is an earlier one, with all that belongs to it.
+    #[test]
+    fn the_outcome_is_not_the_last_step() {
+        let p99_ms = |rate: f64| if rate > 2_900.0 { 25.0 } else { rate / 1e3 };
+        let record = searched(|run, rate| made(run, p99_ms(rate), None)).record.unwrap();
+        assert_eq!(record.identity.rate_ops_per_s, Some(2_828.0));
+        let kept = record.steps.iter().position(|step| step.kept);
+        assert_eq!((kept, record.steps.len()), (Some(3), 7));
+        let p99_us = record.merged().latency.percentile_us(99.0).unwrap().us;
+        assert!((p99_us / 2_828.0 - 1.0).abs() < 0.01, "{p99_us}");
+    }
+
     #[test]
     fn where_even_the_lowest_fails_the_run_says_so() {
         let record = searched(|run, _| made(run, 25.0, None)).record.unwrap();

@@ -12,7 +12,7 @@ pub(crate) mod tally;
 
 use std::time::Duration;
 
-use measure::{Finding, Identity, LoadMode, RunRecord, Severity};
+use measure::{Finding, Identity, Limits, LoadMode, RunRecord, Severity};
 use workload::{Arrivals, Driver, IntendedSend, Mode, Point, Run, Workload};
 
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
@@ -105,12 +105,33 @@ pub(crate) fn is_of(stem: &str, name: &str) -> bool {
     name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || is_step(rest))
 }
 
-/// What is to be said of requests that were due and never answered.
+/// What is to be said of requests that were due and never answered, unless they are so many that the verdict says so.
 pub(crate) fn given_up(record: &RunRecord) -> Option<Finding> {
     let unknown: u64 = record.sites.iter().map(|site| site.unknown).sum();
-    (unknown > 0).then(|| Finding {
+    let is_said = record.facts().unanswered_share() > Limits::default().unanswered_share_max;
+    (unknown > 0 && !is_said).then(|| Finding {
         severity: Severity::Warning,
         text: format!("{unknown} operations were given up without an answer"),
         advice: "lower the load, or raise timeouts.client_ms".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use workload::{Plan, Workload};
+
+    use super::*;
+
+    #[test]
+    fn a_run_and_the_steps_of_its_search_have_names_of_their_own() {
+        let text = "name = \"x\"\nload.window = [1]\nprotocols = [\"epaxos\"]";
+        let run = Plan::new(&Workload::parse("x.toml", text, &[]).unwrap()).runs[0].clone();
+        let (of_run, of_step) = (stem(&run), stem(&run.at(12, 5.0)));
+        assert_eq!(of_run, "epaxos-window=1-r1");
+        assert_eq!(of_step, "epaxos-window=1-r1-step12");
+        assert!(is_of(&of_run, &of_run) && is_of(&of_run, &of_step));
+        for other in ["epaxos-window=1-r12", "epaxos-window=1-r1-stepx", "paxos-window=1-r1", ""] {
+            assert!(!is_of(&of_run, other), "{other}");
+        }
+    }
 }

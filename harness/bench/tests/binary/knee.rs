@@ -226,3 +226,26 @@ fn a_signal_ends_a_search_amid_its_steps() {
         assert!(cell(&run, "valid") == "false" && steps.len() < 5, "{steps:?}");
     }
 }
+
+/// Replicas that die of the work of a higher rate: the search goes on, and the program does not fail.
+#[cfg(debug_assertions)]
+#[test]
+fn a_real_cluster_that_dies_under_a_step_does_not_bear_its_rate() {
+    let place = Place::new(REAL);
+    let arguments = ["run", "w.toml", "--set", "load.p99_ms_max=1000"];
+    // Of 8,000 operations per second for 0.4 s they execute 3,200, and the closing reads.
+    let ended = place.bench_dying("execute:5000", &arguments);
+    assert!(matches!(ended.code, Some(0 | 3)), "{ended:?}");
+    let run = &rows(&place.results().join("summary.csv"))[0];
+    let steps = steps(&place, run);
+    assert_sound(&steps, run);
+    assert_eq!(number(&steps[0], "rate_ops_per_s"), 8_000.0);
+    // On a busy host the first step may be spoilt as often as it is made.
+    if steps.iter().any(|step| cell(step, "passed") == "true") {
+        assert!((8_000.0..16_000.0).contains(&number(run, "rate_ops_per_s")), "{run:?}");
+        let died = steps.iter().filter(|step| cell(step, "why_not").contains("died unasked: "));
+        assert!(died.count() > 0, "{steps:?}");
+        let verdicts = fs::read_to_string(place.results().join("verdicts.csv")).unwrap();
+        assert!(verdicts.contains(" operations/s, which are not borne, died: "), "{verdicts}");
+    }
+}

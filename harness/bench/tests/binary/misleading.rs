@@ -111,6 +111,14 @@ fn a_key_that_is_never_answered_is_a_lower_bound_and_the_verdict_says_why() {
     assert!(figure(&row, "execute_us_p99") >= figure(&row, "commit_us_p99"));
     let expected = format!("{censored} of {due} requests that were due (");
     assert!(verdicts.contains(&expected), "{verdicts}");
+    assert!(!verdicts.contains("given up"), "it is said once: {verdicts}");
+    // So it is in the table.
+    let at = ended.stdout.lines().find(|line| line.trim_start().starts_with("EPaxos")).unwrap();
+    let cells: Vec<&str> = at.split_whitespace().collect();
+    let p50 = format!("{:.1}", figure(&row, "latency_us_p50") / 1e3);
+    let p99 = format!("≥{:.0}", figure(&row, "latency_us_p99") / 1e3);
+    assert_eq!(cells[2..4], [p50.as_str(), p99.as_str()], "{at}");
+    assert!(!ended.stdout.contains("unknown outcome"), "{}", ended.stdout);
 }
 
 #[test]
@@ -154,6 +162,19 @@ fn the_last_bucket_is_as_long_as_what_is_left_of_the_window() {
     assert_eq!(rates.len(), 6);
     assert!(rates.iter().all(|rate| (rate - 2_000.0).abs() < 50.0), "{rates:?}");
     assert!((figure(buckets.last().unwrap(), "width_ms") - 50.0).abs() < 1e-6);
+
+    // What is drawn is those rates, each in the middle of its own time.
+    let ended = place.bench(&["report", "results/latest", "--out", "page.html"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let page = fs::read_to_string(place.path().join("page.html")).unwrap();
+    let figure_of = page.split("data-stem=\"throughput-over-time").nth(1).unwrap();
+    let data = figure_of.split("<script type=\"application/json\">").nth(1).unwrap();
+    let panel: Value = serde_json::from_str(data.split("</script>").next().unwrap()).unwrap();
+    let points = panel["lines"][0]["points"].as_array().unwrap();
+    assert_eq!(points.len(), 6);
+    let drawn: Vec<f64> = points.iter().map(|point| point[1].as_f64().unwrap()).collect();
+    assert!(drawn.iter().all(|rate| (rate - 2_000.0).abs() < 50.0), "{drawn:?}");
+    assert_eq!(points[5][0].as_f64(), Some(0.525));
 }
 
 /// A closed loop that is stopped asks for nothing meanwhile: nothing it measures is late by its own clock.

@@ -65,6 +65,8 @@ struct Side {
     verdict: String,
     /// Whether a run of it contradicted itself, compared or not.
     violation: bool,
+    /// Whether its latencies are of all that was due; those of older versions are of what was answered in time.
+    counts_due: bool,
 }
 
 /// A protocol at a point, on both sides.
@@ -232,6 +234,7 @@ impl Side {
             origin: results.origin_text(),
             verdict: results.verdict_text(),
             violation: results.summary.iter().any(SummaryRow::is_violation),
+            counts_due: results.summary.iter().all(|row| row.due.is_some()),
             manifest: results.manifest,
         }
     }
@@ -403,6 +406,13 @@ impl Compared {
         if self.a.driver != self.b.driver {
             let drivers = (&self.a.driver, &self.b.driver);
             warnings.push(format!("different drivers, {} and {}", drivers.0, drivers.1));
+        }
+        if self.a.counts_due != self.b.counts_due {
+            let (newer, older) = if self.a.counts_due { ("A", "B") } else { ("B", "A") };
+            warnings.push(format!(
+                "different populations: latencies of {newer} are of all that was due, those of {older}, an older version's, of \
+                 what was answered in time"
+            ));
         }
         if a.seed != b.seed {
             warnings.push(format!("different seeds, {} and {}", a.seed, b.seed));

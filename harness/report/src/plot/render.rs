@@ -468,14 +468,62 @@ mod tests {
         assert!(not_valid < valid, "{not_valid} of {valid}");
     }
 
+    fn svg(figure: &Figure) -> String {
+        register_fonts();
+        let mut text = String::new();
+        let area = SVGBackend::with_string(&mut text, size(figure)).into_drawing_area();
+        draw(&area, Lift::SVG, figure).unwrap();
+        drop(area);
+        text
+    }
+
+    /// How many carets are of this colour, and whether a line of it is of that width.
+    fn of_colour(svg: &str, colour: &str, width: u32) -> (usize, bool) {
+        let own = || svg.lines().filter(|line| line.contains(colour));
+        let six = |line: &&str| line.starts_with("<polygon") && line.matches(',').count() == 6;
+        let width = format!("stroke-width=\"{width}\"");
+        let is_line = |line: &str| line.starts_with("<polyline") && line.contains(&width);
+        (own().filter(six).count(), own().any(is_line))
+    }
+
+    #[test]
+    fn a_lower_bound_has_a_caret_and_its_line_is_thin() {
+        const OWN: &str = "#D55E00";
+        let mut of = figure(true);
+        of.legend.clear();
+        assert_eq!(of_colour(&svg(&of), OWN, LINE_WIDTH), (0, true));
+        assert_eq!(of_colour(&svg(&of), OWN, BOUND_WIDTH), (0, false));
+        // The high end of a spread alone: a caret there, and the line as ever.
+        of.panels[0].lines[0].points[1].at_least.high = true;
+        assert_eq!(of_colour(&svg(&of), OWN, LINE_WIDTH), (1, true));
+        of.panels[0].lines[0].points[1].at_least.median = true;
+        assert_eq!(of_colour(&svg(&of), OWN, LINE_WIDTH), (2, false));
+        assert_eq!(of_colour(&svg(&of), OWN, BOUND_WIDTH), (2, true));
+    }
+
+    #[test]
+    fn a_bar_of_a_lower_bound_has_a_caret_too() {
+        let mut of = figure(true);
+        let Line { name, look, points, .. } = of.panels[0].lines.remove(0);
+        let bar = |mark| Bar {
+            name: name.clone(),
+            place: String::new(),
+            look,
+            mark,
+            width: 0.5,
+            emphasis: true,
+            label: String::new(),
+            model: None,
+        };
+        of.panels[0].bars = points.into_iter().map(bar).collect();
+        assert_eq!(of_colour(&svg(&of), "#1E1E1E", 4).0, 0);
+        of.panels[0].bars[0].mark.at_least.median = true;
+        assert_eq!(of_colour(&svg(&of), "#1E1E1E", 4).0, 1);
+    }
+
     #[test]
     fn an_svg_names_a_family_that_every_viewer_has() {
-        register_fonts();
-        let figure = figure(true);
-        let mut text = String::new();
-        let area = SVGBackend::with_string(&mut text, size(&figure)).into_drawing_area();
-        draw(&area, Lift::SVG, &figure).unwrap();
-        drop(area);
+        let text = svg(&figure(true));
         assert!(text.contains("font-family=\"sans-serif\""));
         assert!(text.contains("EPaxos") && text.contains("verdict"));
     }
