@@ -1,5 +1,7 @@
 """What scripts/check-numbers must notice, tried on copies of this repository: `--self-test`."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -94,7 +96,7 @@ class OnACopy(unittest.TestCase):
         self.assertEqual(self.new(), [said])
         self.copy.check(write=True)
         self.assertEqual(self.new(), [])
-        self.assertEqual(self.copy.text("README.md"), (ROOT / "README.md").read_text())
+        self.assertIn(f"({old} % for", self.copy.text("README.md"))
 
     def test_a_sentence_over_two_lines_is_found(self):
         text = self.copy.text("README.md")
@@ -116,6 +118,16 @@ class OnACopy(unittest.TestCase):
                                    rf"{REFERENCE}/\S+/quickstart/summary.txt$")
         self.copy.check(write=True)
         self.assertEqual(self.new(), [])
+
+    def test_what_is_cut_from_the_block_of_output_is_not_missed(self):
+        path = f"{self.data.run('quickstart').path}/summary.txt"
+        text = self.copy.text(path)
+        before, verdict, after = text.partition("Verdict:")
+        more = "Busiest replica\n  Paxos: as ever\n\n"
+        self.copy.put(path, before + more + verdict + after)
+        self.assertEqual(self.new(), [])
+        self.copy.put(path, before + "After each fault\n  none\n\n" + verdict + after)
+        self.assertRegex("\n".join(self.new()), r"printed 'Verdict.*', derived 'After each fault'")
 
     def test_what_a_program_printed_is_worked_out_anew(self):
         for run in ("quickstart", "leader-bottleneck-simulated", "failover-execution"):
@@ -238,7 +250,7 @@ class OnACopy(unittest.TestCase):
         row[rows[0].index("commits_within")] = "0"
         self.copy.put(path, "\n".join(map(",".join, rows)) + "\n")
         found = "\n".join(self.new())
-        self.assertRegex(found, r"README.md:\d+: printed .*, derived '999 \| \+\d+', from")
+        self.assertRegex(found, r"README.md:\d+: printed '\d+', derived '999', from")
         self.assertIn("no longer holds: every simulated commit takes what the formula says", found)
 
     def test_a_published_value_is_that_of_its_file(self):
@@ -286,10 +298,23 @@ class OnACopy(unittest.TestCase):
                          ["'7,318'", "'31'"])
 
     def test_how_it_is_called(self):
-        self.assertEqual(cli.main(["--wrong"], self.copy.root), 2)
-        self.assertEqual(cli.main([], self.copy.root), 1 if self.before else 0)
+        def code(arguments):
+            out, error = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                return cli.main(arguments, self.copy.root), out.getvalue(), error.getvalue()
+
+        self.assertEqual(code(["--wrong"])[0], 2)
+        self.assertEqual(code([])[0], 1 if self.before else 0)
+        text = self.copy.text("README.md")
+        self.copy.put("README.md", text + "It takes 7.31 ms.\n")
+        ended, out, _ = code([])
+        self.assertEqual(ended, 1)
+        line = text.count("\n") + 1
+        self.assertIn(f"README.md:{line}: '7.31' is not derived from anything: 'It takes", out)
         self.copy.remove("ARCHITECTURE.md")
-        self.assertEqual(cli.main([], self.copy.root), 2)
+        ended, out, error = code([])
+        self.assertEqual((ended, out), (2, ""))
+        self.assertRegex(error, r"^check-numbers: ARCHITECTURE.md: .*\n$")
 
 
 class Alone(unittest.TestCase):
