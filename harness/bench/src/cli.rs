@@ -87,7 +87,8 @@ pub(crate) struct RunArguments {
     /// How the summary is printed.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-    /// Keep the clients' history of every run, not only of those that are evidence of something.
+    /// Keep every request of every run in history/, answered or not, with when it was due: `scripts/recount` works the
+    /// latencies out again from it. Without this a history is kept only as evidence.
     #[arg(long)]
     pub(crate) keep_history: bool,
     /// Print the plan and start nothing.

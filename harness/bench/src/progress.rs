@@ -1,7 +1,7 @@
 //! The progress bar on standard error: which run, what it does, how long it all takes.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     io::{self, IsTerminal},
     time::{Duration, Instant},
 };
@@ -16,6 +16,8 @@ const DRAWS_PER_S: u8 = 4;
 pub(crate) struct Progress {
     bar: ProgressBar,
     runs: usize,
+    /// The run that is under way, for people.
+    what: RefCell<String>,
     /// What one run takes: planned, then as seen.
     run: Cell<Duration>,
     done: Cell<usize>,
@@ -39,6 +41,7 @@ impl Progress {
         Self {
             bar,
             runs,
+            what: RefCell::default(),
             run: Cell::new(run),
             done: Cell::new(0),
             run_started: Cell::new(now),
@@ -49,7 +52,17 @@ impl Progress {
     /// The next run begins.
     pub(crate) fn begin(&self, what: &str) {
         self.run_started.set(Instant::now());
-        self.bar.set_prefix(format!("{}/{} {what}", self.done.get() + 1, self.runs));
+        let what = format!("{}/{} {what}", self.done.get() + 1, self.runs);
+        self.what.replace(what.clone());
+        self.bar.set_prefix(what);
+        self.phase("starting");
+    }
+
+    /// The next step of the run's search begins.
+    pub(crate) fn step(&self, number: u32, rate_ops_per_s: f64) {
+        let run = self.what.borrow();
+        let step = format!("{run}, step {number}: {rate_ops_per_s} ops/s");
+        self.bar.set_prefix(step);
         self.phase("starting");
     }
 

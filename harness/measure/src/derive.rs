@@ -19,13 +19,14 @@ impl RunRecord {
             events: self.event_rows(),
             gaps: self.gap_rows(),
             kept: self.kept_row(),
+            knee: self.knee_rows(),
             recoveries: self.recovery_rows(),
             networks: self.network_rows(),
             verdicts: self.verdict_rows(),
         }
     }
 
-    fn summary_row(&self) -> SummaryRow {
+    pub(crate) fn summary_row(&self) -> SummaryRow {
         let id = &self.identity;
         let OperationRecord { latency, service } = self.merged();
         let (commit, execute) = (self.merged_commit(), self.merged_execute());
@@ -37,7 +38,8 @@ impl RunRecord {
             replicas: id.replicas,
             offered_ops_per_s: self.offered_ops_per_s.map(rounded),
             conflict_rate: id.conflict_rate,
-            clients_per_site: id.clients_per_site,
+            clients_per_site: id.clients_per_site(),
+            clients: Some(id.clients),
             window: id.window,
             mode: id.mode.name().to_owned(),
             rate_ops_per_s: id.rate_ops_per_s,

@@ -57,7 +57,9 @@ impl RunRecord {
 
     fn gaps_of(&self, strike: &Strike<'_>, end_ns: u64) -> Vec<GapRow> {
         let everywhere = [(ALL, &self.replies)];
-        let sites = self.sites.iter().map(|site| (site.site.as_str(), &site.replies));
+        // The sites with clients are the first ones: where there are none, silence says nothing.
+        let with_clients = self.sites.iter().take(self.identity.clients as usize);
+        let sites = with_clients.map(|site| (site.site.as_str(), &site.replies));
         let mut rows: Vec<GapRow> = everywhere
             .into_iter()
             .chain(sites)
@@ -212,7 +214,7 @@ mod tests {
             ReplicaReport { replica, series, ..ReplicaReport::default() }
         };
         RunRecord {
-            identity: Identity { replicas: 2, ..Identity::default() },
+            identity: Identity { replicas: 2, clients: 2, ..Identity::default() },
             started: SystemTime::UNIX_EPOCH,
             elapsed: Duration::from_secs(1),
             offered_ops_per_s: None,
@@ -228,6 +230,7 @@ mod tests {
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: Verdict::default(),
         }
     }
@@ -279,6 +282,15 @@ mod tests {
         };
         assert_eq!(began(395), [(200.0, 395.0), (400.0, 900.0)]);
         assert_eq!(began(210), [(210.0, 900.0), (400.0, 900.0)], "begun by the first");
+    }
+
+    #[test]
+    fn a_site_without_clients_has_no_silence() {
+        let mut run = run(&[50], [&[], &[]], vec![event(0.2, "kill", "r1")]);
+        assert!(of(&gaps(&run), "kill", REPLIES, "1").is_some());
+        run.identity.clients = 1;
+        assert!(of(&gaps(&run), "kill", REPLIES, "0").is_some());
+        assert_eq!(of(&gaps(&run), "kill", REPLIES, "1"), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod histogram;
 mod hlog;
 mod host;
 mod kept;
+mod knee;
 mod manifest;
 mod median;
 mod network;
@@ -39,6 +40,7 @@ pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
+pub use knee::{KneeRow, Step};
 pub use manifest::{Git, Manifest, Resumed, Versions};
 pub use median::{COVERAGE_MIN, Change, Interval, median_coverage};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
@@ -54,6 +56,6 @@ pub use series::{Series, SeriesRecorder};
 pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
 pub use verdict::{
-    Checked, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity, Verdict,
-    judge,
+    Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity,
+    Verdict, judge,
 };

@@ -14,6 +14,7 @@ use crate::error::MeasureError;
 use crate::files::{RunKey, Table, columns, read_summary, run_of, whole_rows};
 use crate::hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog};
 use crate::kept::{KeptRow, RecoveryRow};
+use crate::knee::KneeRow;
 use crate::manifest::Manifest;
 use crate::network::NetworkRow;
 use crate::population::Population;
@@ -47,6 +48,7 @@ pub struct ResultsDir {
     kept: Table,
     recoveries: Table,
     networks: Table,
+    knee: Table,
     verdicts: Table,
     distributions: BTreeMap<(String, String, String), Distribution>,
 }
@@ -93,6 +95,7 @@ impl ResultsDir {
             kept: Table::create::<KeptRow>(&path)?,
             recoveries: Table::create::<RecoveryRow>(&path)?,
             networks: Table::create::<NetworkRow>(&path)?,
+            knee: Table::create::<KneeRow>(&path)?,
             verdicts: Table::create::<VerdictRow>(&path)?,
             distributions: BTreeMap::new(),
             _lock: locked(&path)?,
@@ -130,6 +133,7 @@ impl ResultsDir {
             kept: Table::reopen::<KeptRow>(dir, &kept)?,
             recoveries: Table::reopen::<RecoveryRow>(dir, &kept)?,
             networks: Table::reopen::<NetworkRow>(dir, &kept)?,
+            knee: Table::reopen::<KneeRow>(dir, &kept)?,
             verdicts: Table::reopen::<VerdictRow>(dir, &kept)?,
             distributions: BTreeMap::new(),
             _lock: lock,
@@ -164,6 +168,7 @@ impl ResultsDir {
         self.write_histograms(run)?;
         self.verdicts.append(&rows.verdicts)?;
         self.networks.append(&rows.networks)?;
+        self.knee.append(&rows.knee)?;
         self.latency.append(&rows.latency)?;
         self.replicas.append(&rows.replicas)?;
         self.timeseries.append(&rows.timeseries)?;

@@ -26,7 +26,11 @@ pub struct SummaryRow {
     pub replicas: u32,
     pub offered_ops_per_s: Option<f64>,
     pub conflict_rate: Option<f64>,
-    pub clients_per_site: u32,
+    /// Empty if not as many at each.
+    pub clients_per_site: Option<u32>,
+    /// In all. Results of older versions do not have it.
+    #[serde(default)]
+    pub clients: Option<u32>,
     pub window: u32,
     pub mode: String,
     pub rate_ops_per_s: Option<f64>,
@@ -334,7 +338,8 @@ pub struct LoadModelRow {
 
 impl CsvRow for SummaryRow {
     const FILE: &'static str = "summary.csv";
-    const NEWER: &'static [&'static str] = &["due", "censored", "generator_lag_us_p99", "at_least"];
+    const NEWER: &'static [&'static str] =
+        &["clients", "due", "censored", "generator_lag_us_p99", "at_least"];
 }
 impl CsvRow for LatencyRow {
     const FILE: &'static str = "latency.csv";

@@ -4,6 +4,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
+use crate::knee::{KneeRow, Step};
 use crate::network::{NetworkReport, NetworkRow};
 use crate::population::{Bound, Population};
 use crate::replica::ReplicaReport;
@@ -31,8 +32,9 @@ pub struct Identity {
     pub mode: LoadMode,
     /// Share of commands on the shared key; `None` with other key choices.
     pub conflict_rate: Option<f64>,
-    /// Clients per site.
-    pub clients_per_site: u32,
+    /// Clients in all. They are spread over the sites as evenly as it goes, one more at each of the
+    /// first.
+    pub clients: u32,
     /// Outstanding requests per client.
     pub window: u32,
     /// The whole cluster's offered rate as configured; `None` unless the loop is open.
@@ -42,6 +44,14 @@ pub struct Identity {
     /// Every swept key (its name without the table) with its value as text. Those without a column of their own in
     /// `summary.csv` become one.
     pub swept: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// Clients at each site; `None` if not as many at each.
+    pub fn clients_per_site(&self) -> Option<u32> {
+        let left_over = self.clients.checked_rem(self.replicas)?;
+        (left_over == 0).then(|| self.clients / self.replicas)
+    }
 }
 
 /// Latencies of one kind of operation: of all that were due in the measured time, answered or not.
@@ -135,6 +145,8 @@ pub struct RunRecord {
     pub kept: Option<Kept>,
     /// What was done on purpose to the network, and to replicas' pace, by the name of whoever did it.
     pub networks: Vec<(String, NetworkReport)>,
+    /// The steps of the search of which this run is the outcome; none where the rate was given.
+    pub steps: Vec<Step>,
     /// Whether this run may be quoted.
     pub verdict: Verdict,
 }
@@ -160,6 +172,8 @@ pub struct RunRows {
     pub recoveries: Vec<RecoveryRow>,
     /// For `network.csv`.
     pub networks: Vec<NetworkRow>,
+    /// For `knee.csv`.
+    pub knee: Vec<KneeRow>,
     /// For `verdicts.csv`.
     pub verdicts: Vec<VerdictRow>,
 }
@@ -265,6 +279,7 @@ impl RunRecord {
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: Verdict::default(),
         }
     }

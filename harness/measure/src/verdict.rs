@@ -38,6 +38,9 @@ pub struct Checked {
 /// CPU-second where it stands.
 pub const HOST_BOUND: &str = "host-bound";
 
+/// How the text of the finding begins that others took the host's CPU.
+pub const FOREIGN_LOAD: &str = "other programs took";
+
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -350,7 +353,7 @@ fn foreign_load(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
         finding(
             Severity::Invalid,
             format!(
-                "other programs took {} of the host's CPU{}, more than {}",
+                "{FOREIGN_LOAD} {} of the host's CPU{}, more than {}",
                 percent(share),
                 restriction(facts),
                 percent(limits.foreign_cpu_share_max)

@@ -5,14 +5,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    ALL, CdfRow, Checked, Event, EventRow, Identity, LatencyRow, Linearizable, LoadMode, Manifest,
-    ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord, Silences,
-    SiteRecord, SummaryRow, Timed, TimeseriesRow, VerdictRow, judge, read_rows, read_summary,
+    ALL, CdfRow, Checked, Event, EventRow, Identity, KneeRow, LatencyRow, Linearizable, LoadMode,
+    Manifest, ReplicaCounters, ReplicaReport, ReplicaRow, ResultsDir, Role, RunFacts, RunRecord,
+    Silences, SiteRecord, Step, SummaryRow, Timed, TimeseriesRow, VerdictRow, judge, read_rows,
+    read_summary,
 };
 
 /// The columns as the design states them.
 const SUMMARY_COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,\
-    clients_per_site,window,mode,rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,\
+    clients_per_site,clients,window,mode,rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,\
     throughput_ops_per_s,server_cpu_s,client_cpu_s,ops_per_cpu_s,fast_path_ratio,latency_us_mean,\
     latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,latency_us_max,service_us_p50,\
     service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,linearizable,\
@@ -61,7 +62,7 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
             replicas: 1,
             mode: LoadMode::Closed,
             conflict_rate: Some(0.02),
-            clients_per_site: 16,
+            clients: 16,
             window: 1,
             rate_ops_per_s: None,
             value_bytes: 16,
@@ -85,6 +86,10 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
         recoveries: vec![],
         kept: None,
         networks: Vec::new(),
+        steps: vec![
+            Step { rate_ops_per_s: 1_000.0, valid: true, kept: true, ..Step::default() },
+            Step { why_not: Some("late, \"too\" late".to_owned()), ..Step::default() },
+        ],
         verdict: judge(&facts, &measure::Limits::default()),
     }
 }
@@ -132,6 +137,9 @@ fn rows_come_back_as_they_were_derived() {
     assert_eq!(read_rows::<TimeseriesRow>(dir).unwrap(), rows.timeseries);
     assert_eq!(read_rows::<EventRow>(dir).unwrap(), rows.events);
     assert_eq!(read_rows::<VerdictRow>(dir).unwrap(), rows.verdicts);
+    assert_eq!(read_rows::<KneeRow>(dir).unwrap(), rows.knee);
+    let steps: Vec<_> = rows.knee.iter().map(|row| (row.step, row.passed, row.kept)).collect();
+    assert_eq!(steps, [(1, true, true), (2, false, false)]);
 }
 
 #[test]
@@ -334,7 +342,9 @@ fn wherever_a_writer_was_killed_the_rest_makes_the_files_whole() {
 /// Leaves what a writer that was killed amid `run` may leave: the first files with all rows of it or part of a row, the
 /// summary with part of its row at most.
 fn tear(dir: &Path, whole: &Path, run: &RunRecord, torn: u8) {
-    for file in ["verdicts.csv", "latency.csv", "replicas.csv", "events.csv", "summary.csv"] {
+    for file in
+        ["verdicts.csv", "knee.csv", "latency.csv", "replicas.csv", "events.csv", "summary.csv"]
+    {
         let (path, mut all) =
             (dir.join(file), fs::read(whole.join(file)).expect("a file of the test"));
         let has = usize::try_from(fs::metadata(&path).expect("a file of the test").len())

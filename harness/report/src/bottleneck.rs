@@ -30,6 +30,8 @@ pub(crate) struct Bottleneck<'a> {
     cpu_share: Option<Spread>,
     /// Share of the measured time in which its network card sent; none where that has no limit.
     nic_share: Option<Spread>,
+    /// Is its throughput what the cluster bears, since the load saturates it?
+    saturated: bool,
 }
 
 impl Results {
@@ -62,6 +64,7 @@ impl Results {
                 let bits = row.bytes_out as f64 * 8.0;
                 per(bits, nic_bits_per_s? * duration_s)
             }),
+            saturated: self.searched_p99_ms().is_some() || cell.rows.first()?.mode != "open",
             model,
             cell,
         })
@@ -146,9 +149,10 @@ impl Bottleneck<'_> {
         Some(self.messages_per_op?.median / self.model.messages_per_op? - 1.0)
     }
 
-    /// Measured over modelled throughput, less one; none in an open loop, which need not saturate anything.
+    /// Measured over modelled throughput, less one; none in an open loop at a given rate, which
+    /// need not saturate anything.
     fn capacity_error(&self) -> Option<f64> {
-        if self.cell.rows.first()?.mode == "open" {
+        if !self.saturated {
             return None;
         }
         let measured = self.cell.spread(figure::THROUGHPUT)?;

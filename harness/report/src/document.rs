@@ -324,6 +324,7 @@ fn content(name: &str) -> &'static str {
         "kept.csv" => "what became of acknowledged writes",
         "recoveries.csv" => "each restart, and how long it took",
         "network.csv" => "what was asked of the emulated network, and what was done",
+        "knee.csv" => "the steps of every search for the highest rate",
         "formulas.csv" => "simulated commit latencies beside the formulas",
         "cdf.csv" => "the latency distribution, repetitions merged",
         "hist" => "HdrHistogram interval logs",

@@ -63,10 +63,11 @@ impl Results {
         if summary.is_empty() {
             return Err(ReportError::Empty { path: dir.to_owned() });
         }
-        let dimensions = dimensions(&summary);
+        let manifest = Manifest::read(dir)?;
+        let dimensions = dimensions(&summary, &manifest);
         Ok(Self {
             load_model: rows_if_there(dir)?,
-            manifest: Manifest::read(dir)?,
+            manifest,
             replicas: read_rows(dir)?,
             timeseries: rows_if_there(dir)?,
             events: rows_if_there(dir)?,
@@ -82,6 +83,17 @@ impl Results {
             dimensions,
             summary,
         })
+    }
+
+    /// Whether the workload says how many clients there are in all, and not how many at each site.
+    pub(crate) fn counts_clients_in_all(&self) -> bool {
+        counts_clients_in_all(&self.manifest)
+    }
+
+    /// The 99th percentile, in milliseconds, up to which a cluster bears a rate, where the highest
+    /// such rate was searched for.
+    pub(crate) fn searched_p99_ms(&self) -> Option<f64> {
+        searched_p99_ms(&self.manifest)
     }
 
     /// The dimension of `key`, if it was swept, with its place among the dimensions.
@@ -154,6 +166,7 @@ impl Dimension {
             "value_bytes" => format!("{value} values"),
             "rate_ops_per_s" => format!("{value} ops/s offered"),
             "clients_per_site" => format!("{value} clients per site"),
+            "clients" => format!("{value} clients"),
             "replicas" => format!("{value} replicas"),
             key => format!("{} {value}", key.replace('_', " ")),
         }
@@ -163,10 +176,12 @@ impl Dimension {
 /// The value of a swept key in a row; empty where the key has none there.
 fn value_of(row: &SummaryRow, key: &str) -> String {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let count = |value: Option<u32>| value.map(|value| value.to_string()).unwrap_or_default();
     match key {
         "replicas" => row.replicas.to_string(),
         "conflict_rate" => number(row.conflict_rate),
-        "clients_per_site" => row.clients_per_site.to_string(),
+        "clients_per_site" => count(row.clients_per_site),
+        "clients" => count(row.clients),
         "window" => row.window.to_string(),
         "rate_ops_per_s" => number(row.rate_ops_per_s),
         "value_bytes" => row.value_bytes.to_string(),
@@ -177,17 +192,23 @@ fn value_of(row: &SummaryRow, key: &str) -> String {
     }
 }
 
-fn dimensions(summary: &[SummaryRow]) -> Vec<Dimension> {
-    const COLUMNS: [&str; 6] = [
-        "replicas",
-        "clients_per_site",
-        "window",
-        "rate_ops_per_s",
-        "conflict_rate",
-        "value_bytes",
-    ];
+fn counts_clients_in_all(manifest: &Manifest) -> bool {
+    manifest.workload["load"].get("clients").is_some()
+}
+
+fn searched_p99_ms(manifest: &Manifest) -> Option<f64> {
+    manifest.workload["load"].get("p99_ms_max")?.as_f64()
+}
+
+fn dimensions(summary: &[SummaryRow], manifest: &Manifest) -> Vec<Dimension> {
+    // The other number of clients follows from this one and the number of replicas.
+    let clients = if counts_clients_in_all(manifest) { "clients" } else { "clients_per_site" };
+    let columns = ["replicas", clients, "window", "rate_ops_per_s", "conflict_rate", "value_bytes"];
     let others = summary.iter().flat_map(|row| row.swept.iter().map(|(key, _)| key.clone()));
-    let keys = COLUMNS.into_iter().map(str::to_owned).chain(distinct(others));
+    // A rate that was searched for is a figure, not a key.
+    let is_found = |key: &&str| *key == "rate_ops_per_s" && searched_p99_ms(manifest).is_some();
+    let keys =
+        columns.into_iter().filter(|key| !is_found(key)).map(str::to_owned).chain(distinct(others));
     keys.map(|key| {
         let mut values = distinct(summary.iter().map(|row| value_of(row, &key)));
         if values.iter().all(|value| value.parse::<f64>().is_ok()) {

@@ -169,7 +169,9 @@ impl Results {
         let host_bound =
             |row: &measure::VerdictRow| row.point == point.text && row.text.starts_with(HOST_BOUND);
         let open = |row: &SummaryRow| row.point == point.text && row.mode == "open";
-        if self.summary.iter().any(open) {
+        if self.searched_p99_ms().is_some() {
+            Criterion::Throughput
+        } else if self.summary.iter().any(open) {
             Criterion::LatencyP50
         } else if self.verdicts.iter().any(host_bound) {
             Criterion::PerCpuSecond

@@ -80,13 +80,19 @@ pub(crate) fn setting_text(results: &Results) -> String {
     let constant = |key: &str| results.dimension(key).is_none();
     let mut say = |key: &str, part: String| parts.extend(constant(key).then_some(part));
     say("replicas", format!("{} replicas", row.replicas));
-    say("clients_per_site", format!("{} clients per site", row.clients_per_site));
+    match (results.counts_clients_in_all(), row.clients, row.clients_per_site) {
+        (true, Some(clients), _) => say("clients", format!("{clients} clients")),
+        (_, _, Some(clients)) => say("clients_per_site", format!("{clients} clients per site")),
+        _ => {}
+    }
     say("window", format!("window {}", row.window));
     say("value_bytes", format!("{} B values", row.value_bytes));
     if let Some(rate) = row.conflict_rate {
         say("conflict_rate", format!("{} conflicts", percent(rate)));
     }
-    if let Some(rate) = row.rate_ops_per_s {
+    if let Some(p99_ms) = results.searched_p99_ms() {
+        parts.push(format!("the highest rate with a p99 of at most {p99_ms} ms"));
+    } else if let Some(rate) = row.rate_ops_per_s {
         say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
     }
     // What a reader takes for granted goes without saying.

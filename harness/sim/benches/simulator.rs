@@ -10,7 +10,7 @@ use protocols::{
     multi_paxos::MultiPaxos, paxos::Paxos,
 };
 use sim::{Agenda, Ask, Breach, Cluster, Costs, FaultPlan, Network, Outcomes, Simulation, Source};
-use workload::{ClientStream, Plan, Run, Workload, fill_value};
+use workload::{ClientStream, Placement, Plan, Run, Workload, fill_value};
 
 /// The sites of the SOSP'13 paper.
 const WORKLOAD: &str = "name = \"speed\"\n\
@@ -26,7 +26,7 @@ const WORKLOAD: &str = "name = \"speed\"\n\
 /// Each client asks for something as soon as it has its answer.
 struct ClosedLoop {
     clients: Vec<(ClientStream, u64)>,
-    per_site: usize,
+    placement: Placement,
     value: Vec<u8>,
     value_bytes: usize,
     answered: u64,
@@ -34,13 +34,13 @@ struct ClosedLoop {
 
 impl ClosedLoop {
     fn new(run: &Run) -> Self {
-        let per_site = run.point.clients_per_site;
+        let placement = run.point.clients;
         let places = (0..run.point.replicas)
-            .flat_map(|site| (0..per_site).map(move |client| (site, client)));
+            .flat_map(|site| (0..placement.at(site)).map(move |client| (site, client)));
         let stream = |(site, client)| (ClientStream::new(&run.point, run.seed, site, client), 0);
         Self {
             clients: places.map(stream).collect(),
-            per_site,
+            placement,
             value: Vec::new(),
             value_bytes: run.point.value_bytes,
             answered: 0,
@@ -85,7 +85,7 @@ impl Source for ClosedLoop {
     }
 
     fn site_of(&self, client: u32) -> ReplicaId {
-        ReplicaId::from_index(client as usize / self.per_site)
+        ReplicaId::from_index(self.placement.site_of(client as usize))
     }
 
     fn on_committed(&mut self, _: ReplicaId, _: u64, _: u64) {}

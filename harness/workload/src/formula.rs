@@ -21,7 +21,7 @@ use protocols::{
 };
 
 use crate::{
-    model::{Arrival, Keys, Mode, Routing, Workload},
+    model::{Arrival, Keys, Routing, Workload},
     plan::Point,
     sites::Sites,
 };
@@ -81,6 +81,9 @@ impl Workload {
         if let Some(why) = self.disturbance(&sites, point) {
             return Prediction::Nothing(why);
         }
+        if point.clients.at(site) == 0 {
+            return Prediction::Nothing("there are no clients");
+        }
         let isolated = is_isolated(&sites, point);
         match protocol {
             Protocol::Paxos if isolated => Prediction::Exactly(paxos_ns(&sites, site)),
@@ -132,11 +135,11 @@ fn waits_for_company(point: &Point) -> bool {
 /// Only an open loop with equal gaps knows that beforehand. Its sites take turns. The slowest command is one of Paxos,
 /// and the farthest site hears of it last.
 fn is_isolated(sites: &Sites, point: &Point) -> bool {
-    if point.mode != Mode::Open || point.arrival != Arrival::Constant {
+    let Some(rate) = point.open_rate().filter(|_| point.arrival == Arrival::Constant) else {
         return false;
-    }
+    };
     let heard_ns = |site: usize| sites.one_way_ns[site].iter().max().copied().unwrap_or(0);
     let known_ns_max =
         (0..sites.count()).map(|site| paxos_ns(sites, site) + heard_ns(site)).max().unwrap_or(0);
-    1e9 / point.rate_ops_per_s > known_ns_max as f64
+    1e9 / rate > known_ns_max as f64
 }

@@ -24,8 +24,11 @@
 //! | `epaxos.fast_quorum` ⇄ | `"optimized"`; `"simple"` with `"sosp13"` | `"optimized"`, `"simple"`; only the latter with `"sosp13"` |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
 //! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |
+//! | `load.clients` ⇄ | none | 1..=100000, in all: only without `load.clients_per_site` |
 //! | `load.window` ⇄ | 1 | 1..=100000; 1 unless pipelined |
-//! | `load.rate_ops_per_s` ⇄ | 0 | above 0 if open, else 0 |
+//! | `load.rate_ops_per_s` ⇄ | 0 | above 0 if open, such that a request is due, else 0; `"max"`, alone, searches for the highest that the cluster bears |
+//! | `load.p99_ms_max` | – (required with `"max"`) | above 0; only with `"max"` |
+//! | `load.rate_start_ops_per_s` | 1000 | above 0; only with `"max"`: the rate that is tried first, and the lowest |
 //! | `load.arrival` | `"poisson"` | `"poisson"`, `"constant"`; the latter only if open |
 //! | `load.routing` | `"local"` | `"local"`, `"leader"`, `"random"` |
 //! | `load.warmup_s` | 1 | 0..=86400 |
@@ -58,6 +61,7 @@ mod load;
 mod load_model;
 mod model;
 mod overrides;
+mod placement;
 mod plan;
 mod promises;
 pub mod schedule;
@@ -74,10 +78,11 @@ pub use formula::Prediction;
 pub use load::{SiteFile, TopologyFile};
 pub use load_model::{Capacity, ReplicaLoad, Saturates};
 pub use model::{
-    Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-    Network, RUN_OVERHEAD_S, Routing, Timeouts, Workload,
+    Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
+    Mode, Network, RUN_OVERHEAD_S, Rate, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts, Workload,
 };
 pub use overrides::Override;
+pub use placement::Placement;
 pub use plan::{Plan, Point, Run};
 pub use promises::{Promise, Promises};
 pub use schedule::{Strike, Victims};

@@ -1,10 +1,12 @@
 //! The busiest-replica model: what each replica has to do per command, counted from our own message pattern.
 //!
-//! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of Strongly-Consistent
-//! Replication Protocols", SIGMOD 2019: a cluster's capacity is what its busiest replica can bear. Their counts are of
-//! thrifty protocols, which ask a quorum alone; ours tell everybody (but for the published EPaxos), so that the counts are other ones. Per command, with
-//! N replicas, every site asking equally often, nothing lost, nothing joined into batches, and announcements that travel with other messages
-//! as they do under load (a Multi-Paxos leader's commit index with its next Accept):
+//! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of
+//! Strongly-Consistent Replication Protocols", SIGMOD 2019: a cluster's capacity is what its
+//! busiest replica can bear. Their counts are of thrifty protocols, which ask a quorum alone; ours
+//! tell everybody (but for the published EPaxos), so that the counts are other ones. Per command,
+//! with N replicas, every client asking equally often (in the table as many of them at every site),
+//! nothing lost, nothing joined into batches, and announcements that travel with other messages as
+//! they do under load (a Multi-Paxos leader's commit index with its next Accept):
 //!
 //! | replica | messages in | messages out | values in | values out |
 //! |---|---|---|---|---|
@@ -138,7 +140,8 @@ fn of_replica(
     let asked = match (point.routing, replica == point.leader) {
         (Routing::Leader, true) => 1.0,
         (Routing::Leader, false) => 0.0,
-        (Routing::Local | Routing::Random, _) => 1.0 / n,
+        (Routing::Local, _) => point.clients.share(replica.index()),
+        (Routing::Random, _) => 1.0 / n,
     };
     let load = match protocol {
         Protocol::MultiPaxos if is_leader => ReplicaLoad {
@@ -227,6 +230,28 @@ mod tests {
         assert!(close(follower.messages, 2.2) && close(follower.values_in, 1.2), "{follower:?}");
         let each = loads(Protocol::EPaxos, 5, 0.0);
         assert!(each.iter().all(|load| close(load.messages, 4.8) && *load == each[0]), "{each:?}");
+    }
+
+    /// A follower whose site has no clients forwards nothing, and an EPaxos replica there leads
+    /// nothing.
+    #[test]
+    fn a_replica_is_asked_as_often_as_its_site_has_clients() {
+        let text = "name = \"x\"\ncluster.replicas = 5\nload.clients = 2";
+        let workload = Workload::parse("x.toml", text, &[]).unwrap();
+        let point = &Plan::new(&workload).runs[0].point;
+        let of = |protocol| workload.load_model(protocol, point, 0.0).unwrap();
+        let multi_paxos = of(Protocol::MultiPaxos);
+        let messages: Vec<f64> = multi_paxos.iter().map(|load| load.messages).collect();
+        assert_eq!(messages, [8.5, 2.5, 2.0, 2.0, 2.0]);
+        let epaxos = of(Protocol::EPaxos);
+        let messages: Vec<f64> = epaxos.iter().map(|load| load.messages).collect();
+        assert_eq!(messages, [7.5, 7.5, 3.0, 3.0, 3.0]);
+        for loads in [multi_paxos, epaxos, of(Protocol::Paxos)] {
+            let sum = |of: fn(&ReplicaLoad) -> f64| loads.iter().map(of).sum::<f64>();
+            assert!(close(sum(|load| load.client_messages), 2.0));
+            assert!(close(sum(|load| load.values_in), sum(|load| load.values_out) + 1.0));
+            assert_eq!(loads[3].client_messages, 0.0);
+        }
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! Serialising a [`Workload`] gives the structure of the file again, with the defaults filled in, so that what a
 //! manifest records can be run once more. Reading files is the business of [`crate::load`].
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use protocols::{
     Protocol, ReplicaId,
     config::{FastQuorum, Variant},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     document::Origin, fault::Fault, sim_costs::SimCosts, sites::Sites, sweep::Sweep,
@@ -155,6 +155,50 @@ pub enum Arrival {
     Constant,
 }
 
+/// How many operations an open loop offers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    /// So many per second, of the whole cluster's clients; 0 unless open.
+    OpsPerS(f64),
+    /// As many as the cluster bears: a [`Search`] finds it.
+    Max,
+}
+
+impl Rate {
+    /// The highest that a workload may ask for, operations per second.
+    pub const OPS_PER_S_MAX: f64 = 1e7;
+    /// The name of [`Rate::Max`] in files and points.
+    pub const MAX: &str = "max";
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OpsPerS(rate) => rate.fmt(f),
+            Self::Max => f.write_str(Self::MAX),
+        }
+    }
+}
+
+impl Serialize for Rate {
+    /// As it stands in a file.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::OpsPerS(rate) => serializer.serialize_f64(*rate),
+            Self::Max => serializer.serialize_str(Self::MAX),
+        }
+    }
+}
+
+/// How the highest rate is searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Search {
+    /// A cluster bears a rate if the 99th percentile of latency is at most so many milliseconds.
+    pub p99_ms_max: f64,
+    /// The rate that is tried first, and the lowest: operations per second of the whole cluster.
+    pub rate_start_ops_per_s: f64,
+}
+
 /// Which replica a client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -167,17 +211,49 @@ pub enum Routing {
     Random,
 }
 
+/// How many clients there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Clients<N> {
+    /// So many at each of the N sites.
+    #[serde(rename = "clients_per_site")]
+    PerSite(N),
+    /// So many in all, spread over the sites as evenly as it goes: see [`crate::Placement`].
+    #[serde(rename = "clients")]
+    PerCluster(N),
+}
+
+impl<N> Clients<N> {
+    /// The key in files, without its section.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::PerSite(_) => "clients_per_site",
+            Self::PerCluster(_) => "clients",
+        }
+    }
+
+    /// The number, or the numbers.
+    pub const fn given(&self) -> &N {
+        match self {
+            Self::PerSite(given) | Self::PerCluster(given) => given,
+        }
+    }
+}
+
 /// Who sends, and when.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Load {
     /// Closed, pipelined or open loop.
     pub mode: Mode,
-    /// Clients at each of the N sites.
-    pub clients_per_site: Sweep<usize>,
+    /// How many clients.
+    #[serde(flatten)]
+    pub clients: Clients<Sweep<usize>>,
     /// Outstanding requests per client; 1 unless pipelined.
     pub window: Sweep<usize>,
-    /// Offered by the whole cluster's clients; 0 unless open.
-    pub rate_ops_per_s: Sweep<f64>,
+    /// Offered by the whole cluster's clients.
+    pub rate_ops_per_s: Sweep<Rate>,
+    /// Given if the rate is searched for.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// Gaps of an open loop.
     pub arrival: Arrival,
     /// Which replica is asked.
@@ -272,6 +348,9 @@ impl From<Timeouts> for GivenTimeouts {
 /// Time per run beyond warm-up and measuring: certificates, processes, connections, coming to rest, digests.
 /// chosen: what a cluster of three takes on two cores, rounded up; only estimates rest on it.
 pub const RUN_OVERHEAD_S: f64 = 1.5;
+/// Runs in a search for the highest rate.
+/// chosen: from 1,000 operations per second to 64,000; only estimates rest on it.
+pub const SEARCH_STEPS_ABOUT: u32 = 11;
 /// Time that a simulated run takes, whatever time it simulates.
 /// chosen: ten thousand commands to a minute of five sites take less; only estimates rest on it.
 const SIMULATED_RUN_S: f64 = 1.0;
@@ -311,11 +390,13 @@ impl Workload {
         }
     }
 
-    /// How long one run takes, about.
+    /// How long one run takes, about, with all steps of its search if there is one.
     pub fn run_estimate(&self) -> Duration {
-        Duration::from_secs_f64(match self.cluster.driver {
+        let once_s = match self.cluster.driver {
             Driver::Quic => self.load.warmup_s + self.load.duration_s + RUN_OVERHEAD_S,
             Driver::Sim => SIMULATED_RUN_S,
-        })
+        };
+        let times = if self.load.search.is_some() { SEARCH_STEPS_ABOUT } else { 1 };
+        Duration::from_secs_f64(once_s) * times
     }
 }

@@ -9,7 +9,8 @@ use protocols::{
 };
 
 use crate::{
-    model::{Arrival, Durability, Keys, Mode, Routing, Workload},
+    model::{Arrival, Clients, Durability, Keys, Mode, Rate, Routing, Workload},
+    placement::Placement,
     seed,
     sweep::{Canonical, Sweep},
 };
@@ -34,12 +35,12 @@ pub struct Point {
     pub batching: Batching,
     /// When clients send.
     pub mode: Mode,
-    /// Clients at each of the N sites.
-    pub clients_per_site: usize,
+    /// The clients, and which of the N sites each is at.
+    pub clients: Placement,
     /// Outstanding requests per client; 1 unless pipelined.
     pub window: usize,
-    /// Offered by the whole cluster's clients; 0 unless open.
-    pub rate_ops_per_s: f64,
+    /// Offered by the whole cluster's clients.
+    pub rate_ops_per_s: Rate,
     /// Gaps of an open loop.
     pub arrival: Arrival,
     /// Which replica is asked.
@@ -73,6 +74,15 @@ impl Point {
         }
     }
 
+    /// The rate of an open loop, operations per second; none of another loop, and while it is
+    /// searched for.
+    pub const fn open_rate(&self) -> Option<f64> {
+        match (self.mode, self.rate_ops_per_s) {
+            (Mode::Open, Rate::OpsPerS(rate)) => Some(rate),
+            _ => None,
+        }
+    }
+
     /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
     fn offered(&self) -> String {
         let of_the_cluster =
@@ -103,6 +113,18 @@ pub struct Run {
     /// Decides what is drawn: a function of the workload's seed, the offered load and the repetition, so that every
     /// protocol (and every fast quorum) is offered the same.
     pub seed: u64,
+    /// Which step of a search it is, from 1; none but of those.
+    pub step: Option<u32>,
+}
+
+impl Run {
+    /// A step of the search that this run is: a run of its own at one rate. Its name and its seed
+    /// are those of the search.
+    pub fn at(&self, step: u32, rate_ops_per_s: f64) -> Self {
+        let rate_ops_per_s = Rate::OpsPerS(rate_ops_per_s);
+        let point = Point { rate_ops_per_s, ..self.point.clone() };
+        Self { point, step: Some(step), ..self.clone() }
+    }
 }
 
 /// The runs of a workload, in the order in which they are to be run.
@@ -133,6 +155,7 @@ impl Plan {
                     protocol,
                     point,
                     repetition,
+                    step: None,
                 }));
             }
             order.rotate_left(1);
@@ -192,7 +215,7 @@ impl Workload {
         [
             ("batch_commands", self.cluster.batch_commands.values().len()),
             ("batch_delay_us", self.cluster.batch_delay_us.values().len()),
-            ("clients_per_site", self.load.clients_per_site.values().len()),
+            (self.load.clients.key(), self.load.clients.given().values().len()),
             ("conflict_rate", rates),
             ("durability", self.cluster.durability.values().len()),
             ("fast_quorum", self.epaxos.fast_quorum.values().len()),
@@ -230,7 +253,7 @@ impl Workload {
             Keys::Uniform { key_count } => Keys::Uniform { key_count: *key_count },
             Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
         };
-        let clients_per_site = digits.next("clients_per_site", &self.load.clients_per_site);
+        let clients = digits.next(self.load.clients.key(), self.load.clients.given());
         let batch_delay_us = digits.next("batch_delay_us", &self.cluster.batch_delay_us);
         let batch_commands = digits.next("batch_commands", &self.cluster.batch_commands);
         let batching = Batching {
@@ -251,6 +274,10 @@ impl Workload {
             }
             swept.retain(|(key, _)| *key != "leader");
         }
+        let in_all = match self.load.clients {
+            Clients::PerSite(_) => clients * replicas,
+            Clients::PerCluster(_) => clients,
+        };
         Some(Point {
             replicas,
             durability,
@@ -258,7 +285,7 @@ impl Workload {
             fast_quorum,
             batching,
             mode: self.load.mode,
-            clients_per_site,
+            clients: Placement::new(in_all, replicas),
             window,
             rate_ops_per_s,
             arrival: self.load.arrival,

@@ -75,8 +75,8 @@ pub struct ClientStream {
 }
 
 impl ClientStream {
-    /// The stream of client `client` of `point.clients_per_site` at site `site` of `point.replicas`. The same arguments
-    /// give the same stream.
+    /// The stream of client `client` at site `site` of `point.replicas`, counted from 0 at each
+    /// site. The same arguments give the same stream.
     pub fn new(point: &Point, run_seed: u64, site: usize, client: usize) -> Self {
         let choice = match point.keys {
             Keys::Conflict { conflict_rate } => KeyChoice::Conflict {

@@ -3,7 +3,7 @@
 use protocols::{ReplicaId, config::FastQuorum};
 use serde::Serialize;
 
-use crate::model::Durability;
+use crate::model::{Durability, Rate};
 
 /// What the file gives for a sweepable key. A list of one is still a sweep: it gets a column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,7 +45,7 @@ macro_rules! canonical_by_display {
     };
 }
 
-canonical_by_display!(f64, usize);
+canonical_by_display!(f64, usize, Rate);
 
 impl Canonical for ReplicaId {
     fn canonical(&self) -> String {

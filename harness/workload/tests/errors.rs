@@ -92,6 +92,8 @@ fn ranges() {
         "load.clients_per_site = 200000",
         "x.toml: load.clients_per_site = 200000: must be at most 100000",
     );
+    check("load.clients = 0", "x.toml: load.clients = 0: must be at least 1");
+    check("load.clients = [3, 200000]", "x.toml: load.clients = 200000: must be at most 100000");
     check("load.duration_s = 0", "x.toml: load.duration_s = 0: must be above 0");
     check("load.duration_s = inf", "x.toml: load.duration_s = inf: must be finite");
     check("load.warmup_s = -1", "x.toml: load.warmup_s = -1: must be within 0..=86400");
@@ -184,6 +186,10 @@ fn values_that_contradict_each_other() {
     check(
         "load.rate_ops_per_s = [0, 100]",
         "x.toml: load.rate_ops_per_s = [0, 100]: must be 0 outside an open loop: use mode = \"open\"",
+    );
+    check(
+        "load = { clients = 16, clients_per_site = 16 }",
+        "x.toml: load.clients = 16: goes without load.clients_per_site: remove one of them",
     );
     check(
         "load.arrival = \"constant\"",

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use protocols::{Protocol, ReplicaId};
-use workload::{Override, Plan, SimCosts, Timeouts, Workload};
+use workload::{Clients, Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload};
 
 /// A file beside the committed ones, so that it finds their topologies.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
@@ -98,6 +98,29 @@ fn committed_files_load_bear_their_name_and_open_with_a_question() {
     }
 }
 
+/// A picture over N changes N alone: the clients of these do not grow with it. Of the paper's set-up no
+/// size is held beside another, and the calibration is of loads, whatever the size.
+#[test]
+fn committed_files_over_sizes_count_their_clients_in_all() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads");
+    let mut per_site = BTreeSet::new();
+    let mut in_all = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let workload = Workload::load(&path, &[]).unwrap();
+        match workload.load.clients {
+            _ if workload.cluster.replicas.values().len() == 1 => {}
+            Clients::PerSite(_) => drop(per_site.insert(workload.name)),
+            Clients::PerCluster(_) => in_all += 1,
+        }
+    }
+    assert_eq!(per_site.into_iter().collect::<Vec<_>>(), ["calibrate", "sosp13-latency"]);
+    assert!(in_all >= 15, "{in_all}");
+}
+
 #[test]
 fn quickstart_takes_about_a_minute() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/quickstart.toml");
@@ -158,6 +181,10 @@ fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
         "name = \"x\"\ncluster.driver = \"sim\"",
         "name = \"x\"\ncluster.driver = \"sim\"\nsim = { cpu_us_per_message = 0.5, cpu_ns_per_byte = 0, nic_mbit_per_s = 10 }",
         "name = \"x\"\n[commands]\nkeys = \"uniform\"\nkey_count = 7",
+        "name = \"x\"\nload.clients = 7",
+        "name = \"x\"\nload = { mode = \"open\", rate_ops_per_s = \"max\", p99_ms_max = 20 }",
+        "name = \"x\"\nload = { mode = \"open\", rate_ops_per_s = [\"max\"], p99_ms_max = 0.5, rate_start_ops_per_s = 3 }",
+        "name = \"x\"\nload.clients = [7, 8]",
         "name = \"x\"\n[epaxos]\nfast_quorum = [\"simple\", \"optimized\"]\n[cluster]\nreplicas = [3]",
     ] {
         let workload = parse(text);
@@ -200,7 +227,10 @@ fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
     .collect();
     let workload = Workload::parse(FILE, "name = \"x\"\nseed = 1", &set).unwrap();
     assert_eq!((workload.seed, workload.protocols.as_slice()), (8, [Protocol::EPaxos].as_slice()));
-    assert_eq!(workload.load.rate_ops_per_s.values(), [1000.0, 2000.0]);
+    assert_eq!(
+        workload.load.rate_ops_per_s.values(),
+        [Rate::OpsPerS(1000.0), Rate::OpsPerS(2000.0)]
+    );
     assert_eq!(workload.timeouts.client_ms, Some(250.5));
     let error = workload.unsupported().unwrap().to_string();
     assert!(error.starts_with("--set: faults[0].layer = \"packet\": "), "{error}");
@@ -344,4 +374,19 @@ fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
         Ok(None),
         "the file's costs are the simulator's alone"
     );
+}
+
+/// A rate that a flag gives takes the place of a search, with all that goes with it.
+#[test]
+fn a_search_has_a_start_and_gives_way_to_a_rate() {
+    let text =
+        "name = \"x\"\nload = { mode = \"open\", rate_ops_per_s = \"max\", p99_ms_max = 20 }";
+    let search = parse(text).load.search.unwrap();
+    assert_eq!((search.p99_ms_max, search.rate_start_ops_per_s), (20.0, 1_000.0));
+    let given = [Override::parse("load.rate_ops_per_s=2000").unwrap()];
+    let workload = Workload::parse(FILE, text, &given).unwrap();
+    assert_eq!((workload.load.search, workload.unsupported()), (None, None));
+    assert_eq!(workload.load.rate_ops_per_s.values(), [Rate::OpsPerS(2000.0)]);
+    let searched = Plan::new(&parse(text)).estimate();
+    assert_eq!(searched, Plan::new(&workload).estimate() * SEARCH_STEPS_ABOUT);
 }

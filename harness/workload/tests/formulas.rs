@@ -77,12 +77,16 @@ const FREE: &str = "driver = \"sim\"\nreplicas = 5\nleader = 1\n\
 
 /// What is predicted for Virginia: of Paxos, Multi-Paxos and EPaxos.
 fn predicted(text: &str) -> [Prediction; 3] {
+    predicted_at(text, 0)
+}
+
+fn predicted_at(text: &str, site: usize) -> [Prediction; 3] {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
     let text = format!("name = \"x\"\n[cluster]\n{text}");
     let workload = Workload::parse(file, &text, &[]).unwrap_or_else(|error| panic!("{error}"));
     Protocol::ALL.map(|protocol| {
         let point = &workload.points(protocol)[0];
-        workload.prediction(protocol, point, 0)
+        workload.prediction(protocol, point, site)
     })
 }
 
@@ -137,6 +141,8 @@ fn a_disturbance_leaves_nothing_to_predict() {
     all("driver = \"sim\"", "there is no topology");
     all(&with("[[faults]]\nat_s = 1\nheal = true"), "there are faults");
     all(&with("[load]\nrouting = \"leader\""), "clients ask other sites");
+    let last = predicted_at(&with("[load]\nclients = 4"), 4);
+    assert_eq!(last, [Prediction::Nothing("there are no clients"); 3]);
     let topology = "{ source = \"x\", sites = [\"a\", \"b\", \"c\"], jitter_ms = 1, \
                     round_trip_ms = { a-b = 1, a-c = 1, b-c = 1 } }";
     let jittery = FREE.replace("\"ec2-2013\"", topology).replace("replicas = 5", "replicas = 3");

@@ -73,7 +73,7 @@ fn every_sweepable_key_gets_its_value() {
         let expected = format!(
             "clients_per_site={} conflict_rate={} fast_quorum={} rate_ops_per_s={} replicas={} value_bytes={} \
              window={} write_ratio={}",
-            point.clients_per_site,
+            point.clients.per_site().unwrap(),
             point.conflict_rate().unwrap(),
             workload::fast_quorum_name(point.fast_quorum),
             point.rate_ops_per_s,
@@ -172,4 +172,55 @@ fn the_leader_is_swept_for_whom_it_makes_a_difference() {
         "whom EPaxos' clients ask is then swept, too: {:?}",
         lines(&asked)
     );
+}
+
+/// One thing changes as the cluster grows: as many clients as before, elsewhere.
+#[test]
+fn clients_of_the_whole_cluster_do_not_grow_with_it() {
+    let plan = plan(
+        "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 51]\nload.clients = [16, 48]",
+    );
+    assert_eq!(
+        lines(&plan),
+        [
+            "1 clients=16 replicas=3 epaxos",
+            "1 clients=16 replicas=51 epaxos",
+            "1 clients=48 replicas=3 epaxos",
+            "1 clients=48 replicas=51 epaxos",
+        ]
+    );
+    let spread = |run: usize| {
+        let clients = plan.runs[run].point.clients;
+        ([0, 1, 2, 50].map(|site| clients.at(site)), clients.clients(), clients.per_site())
+    };
+    assert_eq!(spread(0), ([6, 5, 5, 5], 16, None));
+    assert_eq!(spread(1), ([1, 1, 1, 0], 16, None));
+    assert_eq!(spread(2), ([16; 4], 48, Some(16)));
+    // Seeds are of what is swept: one number for all is one load.
+    let once = self::plan("repetitions = 1\nprotocols = [\"epaxos\"]\nload.clients = 7");
+    assert_eq!(lines(&once), ["1 default epaxos"]);
+}
+
+/// A searched rate has one name, whatever is found, and its steps are the same run at other rates.
+#[test]
+fn steps_of_a_search_keep_its_name_and_its_seed() {
+    let with = |rate: &str| {
+        plan(&format!(
+            "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 5]\n\
+             load = {{ mode = \"open\", p99_ms_max = 20, rate_ops_per_s = {rate} }}"
+        ))
+    };
+    let (swept, given) = (with("[\"max\"]"), with("\"max\""));
+    assert_eq!(
+        lines(&swept),
+        ["1 rate_ops_per_s=max replicas=3 epaxos", "1 rate_ops_per_s=max replicas=5 epaxos"]
+    );
+    assert_eq!(lines(&given), ["1 replicas=3 epaxos", "1 replicas=5 epaxos"]);
+    for run in given.runs.iter().chain(&swept.runs) {
+        assert_eq!((run.point.open_rate(), run.step), (None, None));
+        let step = run.at(3, 4_000.0);
+        assert_eq!((step.point.open_rate(), step.step), (Some(4_000.0), Some(3)));
+        assert_eq!(step.point.canonical(), run.point.canonical());
+        assert_eq!((step.seed, step.repetition), (run.seed, run.repetition));
+    }
 }

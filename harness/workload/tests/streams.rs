@@ -193,7 +193,7 @@ fn open(arrival: &str) -> Point {
 
 #[test]
 fn poisson_gaps_have_the_mean_and_the_spread_of_the_rate() {
-    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 0);
+    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 0).unwrap();
     let count = 100_000;
     let times: Vec<f64> = (0..count).map(|_| arrivals.next_send().at_ns as f64).collect();
     let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -210,7 +210,7 @@ fn poisson_gaps_have_the_mean_and_the_spread_of_the_rate() {
 #[test]
 fn constant_gaps_never_drift_and_interleave_over_sites() {
     let mut sites: Vec<Arrivals> =
-        (0..3).map(|site| Arrivals::new(&open("constant"), SEED, site)).collect();
+        (0..3).map(|site| Arrivals::new(&open("constant"), SEED, site).unwrap()).collect();
     let first: Vec<u64> = sites.iter_mut().map(|site| site.next_send().at_ns).collect();
     assert_eq!(first, [0, 333_333, 666_666]);
     let last = (0..1_000_000).map(|_| sites[0].next_send().at_ns).last();
@@ -219,14 +219,72 @@ fn constant_gaps_never_drift_and_interleave_over_sites() {
 
 #[test]
 fn clients_of_a_site_take_turns() {
-    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 0);
+    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 0).unwrap();
     let clients: Vec<usize> = (0..6).map(|_| arrivals.next_send().client).collect();
     assert_eq!(clients, [0, 1, 2, 3, 0, 1]);
 }
 
 #[test]
 fn arrivals_are_pinned() {
-    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 2);
+    let mut arrivals = Arrivals::new(&open("poisson"), SEED, 2).unwrap();
     let times: Vec<u64> = (0..3).map(|_| arrivals.next_send().at_ns).collect();
     assert_eq!(times, [1_176_095, 1_510_122, 8_051_352]);
+}
+
+/// The first `count` sends of the whole cluster, in the order of time: when, from which site, of
+/// which client there.
+fn of_cluster(load: &str, count: usize) -> Vec<(u64, usize, usize)> {
+    let point = point(&format!("load = {{ mode = \"open\", rate_ops_per_s = 1000, {load} }}"));
+    let mut sends = Vec::new();
+    for site in 0..3 {
+        let Some(mut arrivals) = Arrivals::new(&point, SEED, site) else {
+            assert_eq!(point.clients.at(site), 0);
+            continue;
+        };
+        assert!(point.clients.at(site) > 0);
+        sends.extend((0..count).map(|_| {
+            let send = arrivals.next_send();
+            (send.at_ns, site, send.client)
+        }));
+    }
+    sends.sort_unstable();
+    sends.truncate(count);
+    sends
+}
+
+#[test]
+fn constant_sends_are_equally_spaced_however_clients_are_spread() {
+    for (clients, turns) in [
+        (1, vec![(0, 0)]),
+        (2, vec![(0, 0), (1, 0)]),
+        (4, vec![(0, 0), (1, 0), (2, 0), (0, 1)]),
+        (5, vec![(0, 0), (1, 0), (2, 0), (0, 1), (1, 1)]),
+        (6, vec![(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]),
+    ] {
+        let sends = of_cluster(&format!("arrival = \"constant\", clients = {clients}"), 30);
+        for (number, (at_ns, site, client)) in sends.into_iter().enumerate() {
+            assert_eq!(at_ns, number as u64 * 1_000_000, "{clients} clients");
+            assert_eq!((site, client), turns[number % turns.len()], "{clients} clients");
+        }
+    }
+}
+
+#[test]
+fn poisson_sends_keep_to_the_rate_of_the_cluster_and_to_the_share_of_each_site() {
+    for clients in [1, 2, 4, 5, 48] {
+        let count = 20_000;
+        let sends = of_cluster(&format!("clients = {clients}"), count);
+        let last_s = sends[count - 1].0 as f64 / 1e9;
+        let rate = count as f64 / last_s;
+        assert!((rate / 1000.0 - 1.0).abs() < 5.0 / (count as f64).sqrt(), "{clients}: {rate}");
+        let spread = point(&format!("load.clients = {clients}")).clients;
+        for site in 0..3 {
+            let hits = sends.iter().filter(|(_, at, _)| *at == site).count();
+            match spread.share(site) {
+                0.0 => assert_eq!(hits, 0),
+                1.0 => assert_eq!(hits, count),
+                share => assert_share(hits, count, share),
+            }
+        }
+    }
 }

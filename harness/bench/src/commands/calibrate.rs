@@ -4,7 +4,7 @@
 use std::{fmt::Write, fs, path::PathBuf, process::ExitCode, time::SystemTime};
 
 use measure::{Host, Versions, read_rows, read_summary, utc_text};
-use workload::{Override, Plan, SimCosts, Workload};
+use workload::{Clients, Override, Plan, SimCosts, Workload};
 
 use self::{
     agreement::{Agreement, AtValue, spread},
@@ -64,6 +64,11 @@ fn load(
         let file = arguments.workload.display();
         let remedy = "must be 1: the bytes of clients' requests are counted as those of writes";
         return Err(Failure::usage(format!("{file}: commands.write_ratio: {remedy}")));
+    }
+    if matches!(workload.load.clients, Clients::PerCluster(_)) {
+        let file = arguments.workload.display();
+        let remedy = "use load.clients_per_site: loads are told apart by it";
+        return Err(Failure::usage(format!("{file}: load.clients: {remedy}")));
     }
     match workload.unsupported() {
         Some(error) => Err(Failure::usage(error)),

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use workload::{Driver, Plan, Workload};
+use workload::{Driver, Plan, SEARCH_STEPS_ABOUT, Search, Workload};
 
 use crate::{output::aligned, progress::short};
 
@@ -49,14 +49,18 @@ pub(crate) fn table(workload: &Workload, plan: &Plan) -> String {
         Driver::Quic => "",
         Driver::Sim => ", simulated",
     };
-    let _ = writeln!(
-        text,
-        "\n{} runs, each {} s of warm-up and {} s measured{simulated}: about {} in all. Nothing was started.",
-        plan.runs.len(),
-        workload.load.warmup_s,
-        workload.load.duration_s,
-        short(plan.estimate())
-    );
+    let load = &workload.load;
+    let windows = format!("{} s of warm-up and {} s measured", load.warmup_s, load.duration_s);
+    let runs = match load.search {
+        None => format!("{} runs, each {windows}{simulated}", plan.runs.len()),
+        Some(Search { p99_ms_max, rate_start_ops_per_s }) => format!(
+            "{} runs, each a search from {rate_start_ops_per_s} ops/s on for the highest rate with a p99 of at most \
+             {p99_ms_max} ms, in about {SEARCH_STEPS_ABOUT} steps of {windows}{simulated}",
+            plan.runs.len()
+        ),
+    };
+    let about = short(plan.estimate());
+    let _ = writeln!(text, "\n{runs}: about {about} in all. Nothing was started.");
     text
 }
 

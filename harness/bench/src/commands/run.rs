@@ -236,7 +236,7 @@ fn carry_out(
         };
         for run in &plan.runs {
             progress.begin(&run_name(run));
-            let Ended { record, stop, witness } =
+            let Ended { record, stop, witness, .. } =
                 quic::run(setting, run, &mut interrupt, progress).await;
             if let Some(witness) = witness {
                 let run = run_name(run);

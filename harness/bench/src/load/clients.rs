@@ -1,12 +1,15 @@
 //! The clients of one run: what each has outstanding, and which numbers it has used.
 //!
+//! Those that make the load come first, site by site. A site that has none has a reader behind
+//! them, who asks for nothing but the closing reads there.
+//!
 //! **Invariants.** Writes and reads of a client are numbered apart, each densely from 1; a retry keeps its number. Nothing
 //! here reads a clock or touches a socket, and issuing or answering allocates nothing once the rings have grown.
 
 use std::collections::VecDeque;
 
 use protocols::{ClientId, Command, ReplicaId, Request, RequestNumber};
-use workload::{ClientStream, KEY_BYTES, Kind, Op, Point, fill_value};
+use workload::{ClientStream, KEY_BYTES, Kind, Op, Placement, Point, fill_value};
 
 use crate::history::{Invoked, Recorder};
 
@@ -125,8 +128,8 @@ pub(crate) enum Overdue {
 #[derive(Debug)]
 pub(crate) struct Clients {
     list: Vec<Client>,
+    placement: Placement,
     replicas: usize,
-    per_site: usize,
     value_bytes: usize,
     timeout_ns: u64,
     value: Vec<u8>,
@@ -136,9 +139,12 @@ pub(crate) struct Clients {
 impl Clients {
     /// The clients of all sites of `point`; each asks another replica after `timeout_ns`.
     pub(crate) fn new(point: &Point, run_seed: u64, timeout_ns: u64) -> Self {
+        let placement = point.clients;
         let sites = (0..point.replicas)
-            .flat_map(|site| (0..point.clients_per_site).map(move |client| (site, client)));
+            .flat_map(|site| (0..placement.at(site)).map(move |client| (site, client)));
+        let readers = (placement.sites_with_clients()..point.replicas).map(|site| (site, 0));
         let list = sites
+            .chain(readers)
             .map(|(site, client)| Client {
                 site,
                 stream: ClientStream::new(point, run_seed, site, client),
@@ -148,8 +154,8 @@ impl Clients {
             .collect();
         Self {
             list,
+            placement,
             replicas: point.replicas,
-            per_site: point.clients_per_site,
             value_bytes: point.value_bytes,
             timeout_ns,
             value: Vec::new(),
@@ -157,19 +163,27 @@ impl Clients {
         }
     }
 
-    /// How many clients there are.
-    pub(crate) fn len(&self) -> usize {
-        self.list.len()
+    /// How many clients make the load: the first ones.
+    pub(crate) const fn len(&self) -> usize {
+        self.placement.clients()
     }
 
-    /// The place of client `client` of site `site`.
+    /// The place of client `client` of site `site`, which has that many.
     pub(crate) const fn place(&self, site: usize, client: usize) -> usize {
-        site * self.per_site + client
+        self.placement.first(site) + client
+    }
+
+    /// The place of the one at `site` who asks for the closing reads there.
+    pub(crate) const fn reader(&self, site: usize) -> usize {
+        match self.placement.at(site) {
+            0 => self.len() + site - self.placement.sites_with_clients(),
+            _ => self.place(site, 0),
+        }
     }
 
     /// The site of the client at `place`.
-    pub(crate) const fn site(&self, place: usize) -> usize {
-        place / self.per_site
+    pub(crate) fn site(&self, place: usize) -> usize {
+        self.list[place].site
     }
 
     /// The sessions of the clients at `site`, as numbers.
@@ -433,6 +447,33 @@ mod tests {
         });
         assert!(clients.close(handle).is_some_and(|closed| closed.pending.closing));
         assert_eq!(clients.outstanding(), 1);
+    }
+
+    /// Two clients at three sites: the third site has nobody but a reader, who makes no load.
+    #[test]
+    fn a_site_without_clients_has_a_reader() {
+        let mut clients = clients("load.clients = 2");
+        assert_eq!((clients.len(), clients.list.len()), (2, 3));
+        let readers: Vec<usize> = (0..3).map(|site| clients.reader(site)).collect();
+        assert_eq!(readers, [0, 1, 2]);
+        assert!(readers.iter().all(|place| clients.site(*place) == *place));
+        let (keys, mut history) = ([(*b"shared-00").into()], Recorder::new(16, false));
+        let mut asked = Vec::new();
+        clients.read_back(2, (ReplicaId(2), &keys), 5, &mut history, |requests| {
+            asked.extend(requests.iter().map(|request| (request.client, request.number)));
+        });
+        assert_eq!(asked, [(client_id(2), RequestNumber::read(1))]);
+        let closed = clients.close(Handle { client: 2, number: RequestNumber::read(1) }).unwrap();
+        assert_eq!((closed.site, closed.pending.closing), (2, true));
+    }
+
+    #[test]
+    fn readers_of_sites_with_clients_are_the_first_of_these() {
+        let clients = clients("load.clients = 7");
+        assert_eq!((clients.len(), clients.list.len()), (7, 7));
+        assert_eq!([0, 1, 2].map(|site| clients.reader(site)), [0, 3, 5]);
+        let sites: Vec<usize> = (0..7).map(|place| clients.site(place)).collect();
+        assert_eq!(sites, [0, 0, 0, 1, 1, 2, 2]);
     }
 
     #[test]

@@ -220,6 +220,7 @@ fn record(run: &workload::Run, tally: Tally, replicas: Vec<ReplicaReport>) -> Ru
         recoveries: Vec::new(),
         kept: None,
         networks: Vec::new(),
+        steps: Vec::new(),
         verdict: measure::Verdict::default(),
     };
     let facts =

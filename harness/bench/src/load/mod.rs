@@ -1,9 +1,11 @@
 //! The clients of a run as both drivers have them: what each asks for and waits for, and what they saw.
 //!
-//! [`clients`] is who asks what, [`tally`] what was seen in the measured window. Nothing here reads a clock or knows how a
+//! [`clients`] is who asks what, [`tally`] what was seen in the measured window, [`knee`] which
+//! rate is tried next where the highest is searched for. Nothing here reads a clock or knows how a
 //! request travels.
 
 pub(crate) mod clients;
+pub(crate) mod knee;
 #[cfg(test)]
 mod known_answers;
 pub(crate) mod tally;
@@ -31,13 +33,15 @@ pub(crate) fn wait_max(workload: &Workload) -> Duration {
     let timeout = workload.timeouts().client;
     timeout * u32::from(SENDS_MAX) + timeout / SWEEPS_PER_TIMEOUT * 2
 }
+/// What stands before the number of a step in its name.
+const STEP: &str = "-step";
 
 /// When requests are sent.
 #[derive(Debug)]
 pub(crate) enum Pace {
     /// At a reply, the next: each client keeps `window` outstanding.
     Replies { window: usize },
-    /// At their times: the next one of each site.
+    /// At their times: the next one of each site that has clients.
     Schedule(Vec<(Arrivals, IntendedSend)>),
 }
 
@@ -47,10 +51,11 @@ impl Pace {
         if point.mode != Mode::Open {
             return Self::Replies { window: point.window };
         }
-        let sites = (0..point.replicas).map(|site| {
-            let mut arrivals = Arrivals::new(point, seed, site);
+        // The sites with clients are the first ones, so that each one's place is its number.
+        let sites = (0..point.replicas).filter_map(|site| {
+            let mut arrivals = Arrivals::new(point, seed, site)?;
             let next = arrivals.next_send();
-            (arrivals, next)
+            Some((arrivals, next))
         });
         Self::Schedule(sites.collect())
     }
@@ -72,9 +77,9 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
             Mode::Open => LoadMode::Open,
         },
         conflict_rate: point.conflict_rate(),
-        clients_per_site: count(point.clients_per_site),
+        clients: count(point.clients.clients()),
         window: count(point.window),
-        rate_ops_per_s: (point.mode == Mode::Open).then_some(point.rate_ops_per_s),
+        rate_ops_per_s: point.open_rate(),
         value_bytes: point.value_bytes as u64,
         swept: point
             .swept()
@@ -84,10 +89,20 @@ pub(crate) fn identity(run: &Run, driver: Driver) -> Identity {
     }
 }
 
-/// A run's name in file names.
+/// A run's name in file names; that of a step begins with that of its search.
 pub(crate) fn stem(run: &Run) -> String {
     let point = run.point.canonical().replace(' ', ",");
-    format!("{}-{point}-r{}", run.protocol.name(), run.repetition)
+    let step = run.step.map_or_else(String::new, |step| format!("{STEP}{step}"));
+    format!("{}-{point}-r{}{step}", run.protocol.name(), run.repetition)
+}
+
+/// Is `name` the one that a run or a step of its search has in file names, if `stem` is the run's?
+pub(crate) fn is_of(stem: &str, name: &str) -> bool {
+    let is_step = |rest: &str| {
+        let step = rest.strip_prefix(STEP);
+        step.is_some_and(|step| step.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    name.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || is_step(rest))
 }
 
 /// What is to be said of requests that were due and never answered, unless they are so many that the verdict says so.
@@ -99,4 +114,24 @@ pub(crate) fn given_up(record: &RunRecord) -> Option<Finding> {
         text: format!("{unknown} operations were given up without an answer"),
         advice: "lower the load, or raise timeouts.client_ms".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use workload::{Plan, Workload};
+
+    use super::*;
+
+    #[test]
+    fn a_run_and_the_steps_of_its_search_have_names_of_their_own() {
+        let text = "name = \"x\"\nload.window = [1]\nprotocols = [\"epaxos\"]";
+        let run = Plan::new(&Workload::parse("x.toml", text, &[]).unwrap()).runs[0].clone();
+        let (of_run, of_step) = (stem(&run), stem(&run.at(12, 5.0)));
+        assert_eq!(of_run, "epaxos-window=1-r1");
+        assert_eq!(of_step, "epaxos-window=1-r1-step12");
+        assert!(is_of(&of_run, &of_run) && is_of(&of_run, &of_step));
+        for other in ["epaxos-window=1-r12", "epaxos-window=1-r1-stepx", "paxos-window=1-r1", ""] {
+            assert!(!is_of(&of_run, other), "{other}");
+        }
+    }
 }

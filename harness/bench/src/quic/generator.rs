@@ -316,7 +316,7 @@ impl Load {
                 *closing_unanswered += keys.len() as u64;
                 continue;
             };
-            let place = clients.place(site, 0);
+            let place = clients.reader(site);
             for keys in keys.chunks(READ_BACK_BATCH) {
                 clients.read_back(place, (to, keys), now_ns, history, |requests| {
                     session.send_batch(requests);

@@ -47,7 +47,11 @@ pub(crate) use self::{
     processes::{Death, last_words},
     watch::Stop,
 };
-use crate::{interrupt::Interrupt, load, progress::Progress};
+use crate::{
+    interrupt::Interrupt,
+    load::{self, knee::Climb},
+    progress::Progress,
+};
 
 /// Chosen: how long the living replicas may take to report when a run is cut short.
 const LAST_REPORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -73,18 +77,40 @@ pub(crate) struct Ended {
     pub(crate) record: Option<RunRecord>,
     /// Why it ended before its time, if it did.
     pub(crate) stop: Option<Stop>,
+    /// Had the clients begun by then?
+    pub(crate) under_load: bool,
     /// What shows that its history is not linearizable, for people.
     pub(crate) witness: Option<String>,
 }
 
-/// Carries out one run.
+/// Carries out one run, with all steps of its search if its rate is searched for.
 pub(crate) async fn run(
     setting: Setting<'_>,
     run: &Run,
     interrupt: &mut Interrupt,
     progress: &Progress,
 ) -> Ended {
-    let unmeasured = |stop| Ended { record: None, stop: Some(stop), witness: None };
+    let Some(search) = setting.workload.load.search else {
+        return once(setting, run, interrupt, progress).await;
+    };
+    let mut climb = Climb::new(run, search);
+    loop {
+        let step = climb.next();
+        progress.step(step.step.unwrap_or_default(), step.point.open_rate().unwrap_or_default());
+        if let Some(ended) = climb.take(once(setting, &step, interrupt, progress).await) {
+            return ended;
+        }
+    }
+}
+
+async fn once(
+    setting: Setting<'_>,
+    run: &Run,
+    interrupt: &mut Interrupt,
+    progress: &Progress,
+) -> Ended {
+    let unmeasured =
+        |stop| Ended { record: None, stop: Some(stop), under_load: false, witness: None };
     let stem = load::stem(run);
     let data = match setting.data_of(run, &stem) {
         Ok(data) => data,
@@ -125,7 +151,7 @@ pub(crate) async fn run(
     processes.shut_down(lines).await;
     let (mut load, seen) = match carried_out {
         Ok(carried_out) => carried_out,
-        Err(stop) => return unmeasured(stop),
+        Err(stop) => return Ended { under_load: true, ..unmeasured(stop) },
     };
     // Only now: it takes a while, and the connections with the replicas would be given up.
     progress.phase("checking the history");
@@ -143,7 +169,7 @@ pub(crate) async fn run(
     if let Some(data) = data {
         put_away(&data, record.verdict.is_violation() || matches!(stop, Some(Stop::Died(_))));
     }
-    Ended { record: Some(record), stop, witness }
+    Ended { record: Some(record), stop, under_load: true, witness }
 }
 
 impl Setting<'_> {

@@ -111,6 +111,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         kept: (seen.agreement.as_ref().filter(|agreement| agreement.agree.is_some()))
             .map(|agreement| kept(agreement, judged, seen.durability)),
         networks: Vec::new(),
+        steps: Vec::new(),
         verdict: measure::Verdict::default(),
     };
     record.networks = network::reports(&record.replicas, &record.sites, &load.networks);
@@ -202,11 +203,7 @@ fn findings(
     let errors: u64 = record.sites.iter().map(|site| site.errors).sum();
     if errors > 0 {
         let text = format!("{errors} operations were refused");
-        find(
-            Severity::Warning,
-            text,
-            "lower load.clients_per_site: a replica admits so many sessions",
-        );
+        find(Severity::Warning, text, "use fewer clients: a replica admits so many sessions");
     }
     findings
 }

@@ -21,6 +21,17 @@ pub(crate) enum Stop {
     Failed(String),
 }
 
+impl Stop {
+    /// The reason, for people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Interrupted(signal) => format!("interrupted by {signal}"),
+            Self::Died(death) => format!("died unasked: {death}"),
+            Self::Failed(error) => format!("the run failed: {error}"),
+        }
+    }
+}
+
 /// Looks out for reasons to stop.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {

@@ -43,7 +43,6 @@ pub(super) struct Latencies {
 #[derive(Debug)]
 pub(super) struct Load {
     clients: Clients,
-    per_site: usize,
     pace: Pace,
     pub(super) tally: Tally,
     pub(super) history: Recorder,
@@ -60,8 +59,6 @@ pub(super) struct Load {
     gone: ReplicaSet,
     replicas: usize,
     issuing: bool,
-    /// Does nothing count any more?
-    is_closed: bool,
 }
 
 impl Load {
@@ -75,7 +72,6 @@ impl Load {
         let replicas = run.point.replicas;
         Self {
             clients: Clients::new(&run.point, run.seed, nanoseconds(timeout)),
-            per_site: run.point.clients_per_site,
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::named(sites, duration),
             history: Recorder::new(run.point.value_bytes, is_kept),
@@ -88,7 +84,6 @@ impl Load {
             gone: ReplicaSet::EMPTY,
             replicas,
             issuing: false,
-            is_closed: false,
         }
     }
 
@@ -148,7 +143,6 @@ impl Load {
     /// is `open` at a replica, given with when it came in and whether it is committed.
     pub(super) fn end_load(&mut self, now_ns: u64, open: &[(ReplicaId, (u64, bool))]) {
         open.iter().for_each(|(replica, request)| self.censor(*replica, now_ns, *request));
-        self.is_closed = true;
         let now_ns = self.history.stamp(now_ns - self.start_ns);
         self.issuing = false;
         if let Pace::Schedule(sites) = &mut self.pace {
@@ -176,18 +170,13 @@ impl Load {
         now_ns: u64,
         (since_ns, is_committed): (u64, bool),
     ) {
-        if self.counts(since_ns) {
+        if self.is_in_window(since_ns) {
             let latencies = &mut self.latencies[replica.index()];
             if !is_committed {
                 latencies.commit.censor_ns(now_ns - since_ns);
             }
             latencies.execute.censor_ns(now_ns - since_ns);
         }
-    }
-
-    /// Do the latencies count of what came in at a replica at `since_ns`?
-    fn counts(&self, since_ns: u64) -> bool {
-        !self.is_closed && self.is_in_window(since_ns)
     }
 
     fn is_in_window(&self, at_ns: u64) -> bool {
@@ -205,7 +194,7 @@ impl Load {
     pub(super) fn read_back(&mut self, to: ReplicaId, agenda: &mut Agenda<Wake>) {
         let keys = self.history.checked_keys(READ_BACK_KEYS_MAX);
         let now_ns = agenda.now_ns - self.start_ns;
-        let place = self.clients.place(to.index(), 0);
+        let place = self.clients.reader(to.index());
         for keys in keys.chunks(READ_BACK_BATCH) {
             self.clients.read_back(place, (to, keys), now_ns, &mut self.history, |requests| {
                 agenda.ask(asked(place, to, requests));
@@ -341,11 +330,11 @@ impl Source for Load {
     }
 
     fn site_of(&self, client: u32) -> ReplicaId {
-        ReplicaId::from_index(client as usize / self.per_site)
+        ReplicaId::from_index(self.clients.site(client as usize))
     }
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
-        let counts = self.counts(now_ns - latency_ns);
+        let counts = self.is_in_window(now_ns - latency_ns);
         let is_in_window = self.is_in_window(now_ns);
         let since_ns = self.since_window_ns(now_ns);
         let latencies = &mut self.latencies[replica.index()];
@@ -359,7 +348,7 @@ impl Source for Load {
     }
 
     fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64) {
-        let counts = self.counts(now_ns - latency_ns);
+        let counts = self.is_in_window(now_ns - latency_ns);
         let is_in_window = self.is_in_window(now_ns);
         let since_ns = self.since_window_ns(now_ns);
         let latencies = &mut self.latencies[replica.index()];

@@ -32,7 +32,10 @@ use self::{
     record::Seen,
 };
 use crate::{
-    load as clients,
+    load::{
+        self as clients,
+        knee::{Climb, Made},
+    },
     quic::{Ended, Stop},
 };
 
@@ -71,8 +74,24 @@ pub(crate) struct Simulated {
     pub(crate) violation: Option<String>,
 }
 
-/// Carries out one run.
+impl Made for Simulated {
+    fn ended(&mut self) -> &mut Ended {
+        &mut self.ended
+    }
+}
+
+/// Carries out one run, with all steps of its search if its rate is searched for.
 pub(crate) fn run(setting: Setting<'_>, run: &Run) -> Simulated {
+    let Some(search) = setting.workload.load.search else { return once(setting, run) };
+    let mut climb = Climb::new(run, search);
+    loop {
+        if let Some(simulated) = climb.take(once(setting, &climb.next())) {
+            return simulated;
+        }
+    }
+}
+
+fn once(setting: Setting<'_>, run: &Run) -> Simulated {
     match run.protocol {
         Protocol::Paxos => simulate::<Paxos>(setting, run),
         Protocol::MultiPaxos => simulate::<MultiPaxos>(setting, run),
@@ -90,8 +109,8 @@ fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
     match carried_out {
         Ok(()) => {}
         Err(Halt::Asked) => {
-            let ended =
-                Ended { record: None, stop: Some(Stop::Interrupted("a signal")), witness: None };
+            let stop = Some(Stop::Interrupted("a signal"));
+            let ended = Ended { record: None, stop, under_load: true, witness: None };
             return Simulated { ended, commits_ns: Vec::new(), violation: None };
         }
         Err(Halt::Violation(violation)) => {
@@ -117,7 +136,7 @@ fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
     let witness = judged.witness.as_ref().map(ToString::to_string);
     let record = record::record(run, load, &judged, seen);
     Simulated {
-        ended: Ended { record: Some(record), stop: None, witness },
+        ended: Ended { record: Some(record), stop: None, under_load: true, witness },
         commits_ns,
         violation: broken,
     }

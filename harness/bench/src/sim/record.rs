@@ -55,6 +55,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
         recoveries: Vec::new(),
         kept: None,
         networks: Vec::new(),
+        steps: Vec::new(),
         verdict: measure::Verdict::default(),
     };
     let mut findings = seen.findings;

@@ -125,18 +125,46 @@ fn a_correct_core_leaves_no_evidence() {
     assert_eq!(fs::read_dir(results.path()).unwrap().count(), 0, "nothing was written");
 }
 
+/// One key of five far sites, on which a chain of conflicts grows while the load lasts: what came in during the window is
+/// counted once, executed or not when the waiting ends, and once the load is over nothing is.
+#[test]
+fn what_comes_in_during_the_window_is_counted_once_however_late_it_is_executed() {
+    let results = tempfile::tempdir().unwrap();
+    let halt = AtomicBool::new(false);
+    let text = "name = \"x\"\nprotocols = [\"epaxos\"]\nrepetitions = 1\nseed = 7\n\
+         cluster = { driver = \"sim\", replicas = 5 }\n\
+         sim = { cpu_us_per_wakeup = 0, cpu_us_per_message = 0, cpu_ns_per_byte = 0 }\n\
+         load = { mode = \"open\", clients_per_site = 4, rate_ops_per_s = 500, warmup_s = 0.2, duration_s = 1 }\n\
+         commands.conflict_rate = 1\ntimeouts.client_ms = 300\n\
+         [network.topology]\nsource = \"invented\"\nsites = [\"A\", \"B\", \"C\", \"D\", \"E\"]\n\
+         round_trip_ms = { A-B = 70, A-C = 90, A-D = 60, A-E = 150, B-C = 140, B-D = 30, B-E = 120, C-D = 150, \
+         C-E = 270, D-E = 110 }\n";
+    let workload = Workload::parse("x.toml", text, &[]).unwrap();
+    let setting =
+        Setting { workload: &workload, results: results.path(), keep_history: false, halt: &halt };
+    let record = run(setting, &Plan::new(&workload).runs[0]).ended.record.unwrap();
+    let (commit, execute) = (record.merged_commit(), record.merged_execute());
+    assert!(execute.censored() > 0, "some are not executed while the load lasts: {execute:?}");
+    assert_eq!(commit.len(), execute.len());
+    assert_eq!(record.executed_before_commit(), "");
+}
+
 /// Under load, where announcements travel with other messages, every replica exchanges what the model says, but for a tenth:
 /// progress reports, and what finds no company.
 #[test]
 fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
     let results = tempfile::tempdir().unwrap();
     let halt = AtomicBool::new(false);
-    for (variant, replicas) in [("star", 3), ("star", 5), ("sosp13", 5)] {
+    let even = "clients_per_site = 64";
+    let uneven = "clients = 3, mode = \"pipelined\", window = 64";
+    for (variant, replicas, clients) in
+        [("star", 3, even), ("star", 5, even), ("sosp13", 5, even), ("star", 5, uneven)]
+    {
         let text = format!(
             "name = \"x\"\nprotocols = [\"multi-paxos\", \"epaxos\"]\nrepetitions = 1\n\
              cluster = {{ driver = \"sim\", replicas = {replicas} }}\nepaxos.variant = \"{variant}\"\n\
              commands.conflict_rate = 0.1\n\
-             load = {{ clients_per_site = 64, warmup_s = 0.02, duration_s = 0.02 }}"
+             load = {{ {clients}, warmup_s = 0.02, duration_s = 0.02 }}"
         );
         let workload = Workload::parse("x.toml", &text, &[]).unwrap();
         let setting = Setting {

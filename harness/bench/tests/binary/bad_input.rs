@@ -33,6 +33,14 @@ fn workload_files() {
         ("[cluster]\nreplicas = 4", "w.toml: cluster.replicas = 4: must be odd"),
         ("[cluster]\nreplicas = 0", "w.toml: cluster.replicas = 0: must be odd, 3 to 51"),
         ("[load]\nwindow = 0", "w.toml: load.window = 0: must be at least 1"),
+        (
+            "load = { mode = \"open\", rate_ops_per_s = 1e-10, duration_s = 1 }",
+            "w.toml: load.rate_ops_per_s = 0.0000000001: no request is due: fewer than one in 2 s",
+        ),
+        (
+            "load = { mode = \"open\", rate_ops_per_s = \"max\" }",
+            "w.toml: load.p99_ms_max: missing: rate_ops_per_s = \"max\" needs it",
+        ),
         ("protocols = [\"raft\"]", "w.toml: protocols = \"raft\": unknown protocol: use"),
         ("load = [", "w.toml: line 2 is not TOML: "),
     ];

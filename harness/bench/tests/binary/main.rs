@@ -11,6 +11,8 @@ mod check;
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod commands;
@@ -27,6 +29,8 @@ mod explore;
 mod failpoints;
 #[cfg(test)]
 mod kills;
+#[cfg(test)]
+mod knee;
 #[cfg(test)]
 mod misleading;
 #[cfg(debug_assertions)]

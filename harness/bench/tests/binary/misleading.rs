@@ -128,10 +128,11 @@ fn a_window_in_which_nothing_is_due_is_said_as_that() {
          protocols = [\"epaxos\"]\n\
          repetitions = 1\n\
          cluster.driver = \"sim\"\n\
-         load = { mode = \"open\", rate_ops_per_s = 0.3, duration_s = 5, warmup_s = 1, arrival = \"constant\" }\n",
+         load = { mode = \"open\", rate_ops_per_s = 0.5, duration_s = 1.5, warmup_s = 0.5, \
+                  arrival = \"constant\" }\n",
     );
-    // The first is due at once, the next after 3.3 seconds: the window, from 1 s to 3 s, has none.
-    let ended = place.bench(&["run", "w.toml", "--set", "load.duration_s=2"]);
+    // The first is due at once, the next after two seconds: the window, from 0.5 s to 2 s, has none.
+    let ended = place.bench(&["run", "w.toml"]);
     assert_eq!(ended.code, Some(3), "{ended:?}");
     let (row, verdicts) = judged(&place);
     assert_eq!(cell(&row, "due"), "0");

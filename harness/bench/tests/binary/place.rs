@@ -59,6 +59,13 @@ impl Place {
         self.start_command(command.env("BENCH_TAMPER", how), arguments).end()
     }
 
+    /// Runs the program to its end, and lets each replica die where this failpoint says.
+    #[cfg(debug_assertions)]
+    pub(crate) fn bench_dying(&self, failpoint: &str, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+        self.start_command(command.env("BENCH_FAILPOINT", failpoint), arguments).end()
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.start_command(&mut Command::new(env!("CARGO_BIN_EXE_bench")), arguments)

@@ -27,6 +27,24 @@ const SIMULATED: &str = "\
     [commands]\n\
     conflict_rate = [0, 0.3]\n";
 
+/// Each run a search, whose steps are rows of `knee.csv`.
+const SEARCHED: &str = "\
+    name = \"searched\"\n\
+    protocols = [\"multi-paxos\", \"epaxos\"]\n\
+    repetitions = 6\n\
+    [cluster]\n\
+    driver = \"sim\"\n\
+    replicas = [3, 5]\n\
+    [sim]\n\
+    cpu_us_per_message = 10\n\
+    [load]\n\
+    mode = \"open\"\n\
+    rate_ops_per_s = \"max\"\n\
+    p99_ms_max = 5\n\
+    clients = 7\n\
+    warmup_s = 0.1\n\
+    duration_s = 0.2\n";
+
 /// Every file but the manifest and the plots, whose footers have the day, by name.
 fn files(results: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
@@ -63,15 +81,26 @@ fn interrupted(place: &Place, signal: Signal, runs: usize, arguments: &[&str]) -
 
 #[test]
 fn a_simulated_sweep_ends_as_if_nothing_had_happened_to_the_byte() {
-    let whole = Place::new(SIMULATED);
+    ends_as_if_nothing_had_happened(SIMULATED, 36, "formulas.csv");
+}
+
+/// A search that is begun anew leaves the steps of no other behind.
+#[test]
+fn a_sweep_of_searches_ends_so_too() {
+    ends_as_if_nothing_had_happened(SEARCHED, 24, "knee.csv");
+}
+
+/// Of a workload of so many runs, which leaves this file among others.
+fn ends_as_if_nothing_had_happened(text: &str, runs: usize, file: &str) {
+    let whole = Place::new(text);
     let ended = whole.bench(&["run", "w.toml"]);
     let table =
         |ended: &Ended| ended.stdout.split_once("\nResults: ").map(|(text, _)| text.to_owned());
     let expected = files(&whole.results());
-    assert!(expected.contains_key("formulas.csv"), "{:?}", expected.keys());
+    assert!(expected.contains_key(file), "{:?}", expected.keys());
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
-        let place = Place::new(SIMULATED);
-        interrupted(&place, signal, 36, &["run", "w.toml"]);
+        let place = Place::new(text);
+        interrupted(&place, signal, runs, &["run", "w.toml"]);
         let resumed = place.bench(&["run", "--resume", "results/latest"]);
         assert_eq!((resumed.code, &resumed.stderr), (ended.code, &ended.stderr), "{signal}");
         assert_eq!(table(&resumed), table(&ended), "of all runs, not of the last ones alone");
@@ -81,13 +110,17 @@ fn a_simulated_sweep_ends_as_if_nothing_had_happened_to_the_byte() {
             assert!(found[name] == *bytes, "{signal}: {name} differs");
         }
         let manifest = manifest(&place.results());
-        assert_eq!((&manifest["complete"], &manifest["runs_planned"]), (&true.into(), &36.into()));
+        assert_eq!(
+            (&manifest["complete"], &manifest["runs_planned"]),
+            (&true.into(), &runs.into())
+        );
         let kept = manifest["resumed"][0]["runs_kept"].as_u64().unwrap();
-        assert!((2..36).contains(&kept) && manifest["resumed"][0]["at_utc"].is_string());
+        assert!((2..runs as u64).contains(&kept) && manifest["resumed"][0]["at_utc"].is_string());
         assert!(!place.results().join(".commits").exists());
         let again = place.bench(&["run", "--resume", "results/latest"]);
         assert_eq!((again.code, again.stderr.as_str()), (Some(0), ""));
-        assert!(again.stdout.ends_with(": all 36 runs are there: nothing to do\n"), "{again:?}");
+        let nothing = format!(": all {runs} runs are there: nothing to do\n");
+        assert!(again.stdout.ends_with(&nothing), "{again:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::fs;
 use crate::place::{Ended, Place, TINY, cell, names, rows};
 
 /// The columns that scripts rely on, in their order.
-const COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,clients_per_site,window,mode,\
+const COLUMNS: &str = "protocol,driver,point,replicas,offered_ops_per_s,conflict_rate,clients_per_site,clients,window,mode,\
     rate_ops_per_s,value_bytes,repetition,operations,errors,unknown,throughput_ops_per_s,server_cpu_s,client_cpu_s,\
     ops_per_cpu_s,fast_path_ratio,latency_us_mean,latency_us_p50,latency_us_p90,latency_us_p99,latency_us_p999,\
     latency_us_max,service_us_p50,service_us_p99,commit_us_p50,commit_us_p99,execute_us_p50,execute_us_p99,valid,\
@@ -54,6 +54,10 @@ fn run(protocol: &str, more: &[&str]) {
     assert_eq!(count("checked_keys"), count("history_keys"));
     assert!(count("checked_reads") >= 3 * count("checked_keys"));
     assert_eq!((cell(row, "errors"), cell(row, "unknown")), ("0", "0"));
+    // Everything that was due is waited for: at the clients, and at the replicas for its commit and its execution.
+    assert_eq!((cell(row, "censored"), cell(row, "at_least")), ("0", ""));
+    let replicas = rows(&results.join("replicas.csv"));
+    assert!(replicas.iter().all(|replica| cell(replica, "at_least").is_empty()), "{replicas:?}");
     assert!(cell(row, "operations").parse::<u64>().unwrap() > 0);
     assert!(cell(row, "ops_per_cpu_s").parse::<f64>().unwrap() > 0.0);
     assert_eq!(rows(&results.join("replicas.csv")).len(), 3);

@@ -48,6 +48,29 @@ fn a_stale_read_is_a_violation_with_its_history() {
     assert_not_linearizable(&place, &ended);
 }
 
+/// A step of a search that contradicts itself is the run's outcome, with its evidence, at whatever
+/// rate.
+#[test]
+fn a_stale_read_in_a_search_ends_it() {
+    let set = ["load.mode=open", "load.rate_ops_per_s=max", "load.p99_ms_max=1000"];
+    let set: Vec<&str> = set.iter().flat_map(|set| ["--set", *set]).collect();
+    let (place, ended) = tampered("stale-read", &set);
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let results = place.results();
+    let said = "bench: multi-paxos at default, repetition 1: not linearizable: key \"";
+    assert!(ended.stderr.starts_with(said), "{ended:?}");
+    let row = &rows(&results.join("summary.csv"))[0];
+    assert_eq!((cell(row, "linearizable"), cell(row, "valid")), ("false", "false"));
+    let steps = fs::read_to_string(results.join("knee.csv")).unwrap();
+    let last = steps.lines().last().unwrap();
+    assert!(last.contains(",false,false,true,"), "not valid, not passed, kept: {steps}");
+    let step = steps.lines().count() - 1;
+    let history = format!("history/multi-paxos-default-r1-step{step}");
+    for file in [".jsonl", "-witness.txt"] {
+        assert!(results.join(format!("{history}{file}")).is_file(), "{:?}", names(&results));
+    }
+}
+
 #[test]
 fn a_lost_write_shows_in_the_closing_reads_though_nobody_else_read() {
     let (place, ended) = tampered("lost-write", &["--set", "commands.write_ratio=1"]);

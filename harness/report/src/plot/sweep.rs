@@ -10,7 +10,7 @@ use crate::figure::{self, Column};
 use crate::results::{Dimension, Point, Results};
 
 /// Keys that change how hard the cluster is pushed.
-const LOAD_KEYS: [&str; 3] = ["rate_ops_per_s", "clients_per_site", "window"];
+const LOAD_KEYS: [&str; 4] = ["rate_ops_per_s", "clients_per_site", "clients", "window"];
 
 /// Chosen: more panels than this do not fit a page beside their caption.
 pub(super) const PANELS_MAX: usize = 3;

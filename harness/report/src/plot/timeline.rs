@@ -2,7 +2,7 @@
 //!
 //! Throughput is always drawn; the latencies, and every site by itself, where there were faults.
 
-use measure::{ALL, TimeseriesRow};
+use measure::{ALL, SummaryRow, TimeseriesRow};
 
 use super::axis::{Axis, Reading, Scale, Tick, nice_step, steps};
 use super::look::{Look, display_name, look, look_of_site};
@@ -198,14 +198,24 @@ fn site_name(site: &str) -> String {
 
 /// The sites of a protocol's runs at a point, in the order of the file.
 fn sites<'a>(results: &'a Results, point: &Point, protocol: &str) -> Vec<&'a str> {
-    let mut sites: Vec<&str> = Vec::new();
+    // The sites with clients are the first ones. Of others there is something to be drawn only if
+    // clients from elsewhere asked there.
+    let of_it = |row: &&SummaryRow| row.protocol == protocol && row.point == point.text;
+    let clients = results.summary.iter().find(of_it).and_then(|row| row.clients);
+    let with_clients = clients.map_or(usize::MAX, |clients| clients as usize);
+    let mut sites: Vec<(&str, bool)> = Vec::new();
     for row in &results.timeseries {
-        let ours = row.protocol == protocol && row.point == point.text && row.site != ALL;
-        if ours && !sites.contains(&row.site.as_str()) {
-            sites.push(&row.site);
+        if row.protocol != protocol || row.point != point.text || row.site == ALL {
+            continue;
         }
+        let known = sites.iter().position(|(site, _)| *site == row.site);
+        let place = known.unwrap_or_else(|| {
+            sites.push((&row.site, sites.len() < with_clients));
+            sites.len() - 1
+        });
+        sites[place].1 |= row.commits.is_some_and(|commits| commits > 0);
     }
-    sites
+    sites.into_iter().filter_map(|(site, is_drawn)| is_drawn.then_some(site)).collect()
 }
 
 fn panel(

@@ -157,7 +157,7 @@ impl Pretence {
             replicas,
             mode: if rate.is_some() { LoadMode::Open } else { LoadMode::Closed },
             conflict_rate: Some(conflict),
-            clients_per_site: 16,
+            clients: 16 * replicas,
             window: 1,
             rate_ops_per_s: rate,
             value_bytes: 16,
@@ -259,6 +259,7 @@ impl Pretence {
             recoveries: vec![],
             kept: None,
             networks: Vec::new(),
+            steps: Vec::new(),
             verdict: judge(&facts, &Limits::default()),
             identity,
         }

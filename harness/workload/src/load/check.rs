@@ -1,12 +1,16 @@
 //! What values must be to each other.
 
+use toml::Value;
+
 use super::fault_plan;
 use crate::{
     document::Document,
     error::LoadError,
-    model::{Arrival, Mode, Workload},
+    model::{Arrival, Driver, Mode, Rate, Workload},
     plan::{POINTS_MAX, RUNS_MAX},
 };
+
+const RATE: &str = "load.rate_ops_per_s";
 
 /// Refuses the first pair of values that contradict each other.
 pub(super) fn together(document: &Document, workload: &Workload) -> Result<(), LoadError> {
@@ -34,20 +38,49 @@ fn mode(document: &Document, workload: &Workload) -> Result<(), LoadError> {
         _ => {}
     }
     let rates = load.rate_ops_per_s.values();
+    let is_zero = |rate: &Rate| *rate == Rate::OpsPerS(0.0);
     if load.mode == Mode::Open {
-        if rates.iter().all(|rate| *rate > 0.0) {
-            return Ok(());
+        if rates.iter().any(is_zero) {
+            return refuse(RATE, "must be above 0 in an open loop");
         }
-        return refuse("load.rate_ops_per_s", "must be above 0 in an open loop");
+        return requests(document, workload);
     }
-    if rates.iter().any(|rate| *rate > 0.0) {
-        return refuse(
-            "load.rate_ops_per_s",
-            "must be 0 outside an open loop: use mode = \"open\"",
-        );
+    if !rates.iter().all(is_zero) {
+        return refuse(RATE, "must be 0 outside an open loop: use mode = \"open\"");
     }
     if load.arrival != Arrival::Poisson {
         return refuse("load.arrival", "goes with an open loop only: use mode = \"open\"");
+    }
+    Ok(())
+}
+
+/// Of an open loop at least one request must be due, and a search must be able to end.
+fn requests(document: &Document, workload: &Workload) -> Result<(), LoadError> {
+    let load = &workload.load;
+    let whole_s = load.warmup_s + load.duration_s;
+    let too_low = |key: &str, rate: f64, value: Option<&Value>| {
+        let remedy = format!(
+            "no request is due: fewer than one in {} s, warm-up included: must be at least {}",
+            (whole_s * 1e6).round() / 1e6,
+            (1e6 / whole_s).ceil() / 1e6
+        );
+        let error = || Err(document.origin.error(key, value, remedy));
+        if rate * whole_s < 1.0 { error() } else { Ok(()) }
+    };
+    if let Some(search) = load.search {
+        if workload.cluster.driver == Driver::Sim && workload.costs_nothing() {
+            let remedy = "has no end where simulated work costs nothing: give [sim] a cost";
+            return Err(document.error(RATE, remedy));
+        }
+        let key = "load.rate_start_ops_per_s";
+        return too_low(key, search.rate_start_ops_per_s, document.value(key));
+    }
+    for (place, rate) in load.rate_ops_per_s.values().iter().enumerate() {
+        if let Rate::OpsPerS(rate) = *rate {
+            let value = document.value(RATE);
+            let of_list = value.and_then(Value::as_array).and_then(|list| list.get(place));
+            too_low(RATE, rate, of_list.or(value))?;
+        }
     }
     Ok(())
 }

@@ -13,8 +13,8 @@ use crate::{
     error::LoadError,
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
     model::{
-        Arrival, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load, Mode,
-        Network, Routing, Workload,
+        Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
+        Mode, Network, Rate, Routing, Search, Workload,
     },
     sim_costs::SimCosts,
     sweep::Sweep,
@@ -28,6 +28,11 @@ const SECONDS_MAX: f64 = 86_400.0;
 const KEY_COUNT_MAX: u64 = 100_000_000;
 /// chosen: a second per message, a millisecond per byte, a terabit per second.
 pub(super) const COST_MAX: f64 = 1e6;
+/// chosen: more than anyone has, at a site or in all; keys have six digits for them.
+const CLIENTS_MAX: u64 = 100_000;
+const RATE: &str = "load.rate_ops_per_s";
+/// chosen: any cluster but one of competing proposers bears it, and doubling soon leaves it behind.
+const RATE_START_OPS_PER_S: f64 = 1_000.0;
 /// chosen: a second; papers wait for milliseconds.
 const BATCH_DELAY_US_MAX: u64 = 1_000_000;
 /// The exponent of YCSB's "zipfian" request distribution.
@@ -156,21 +161,71 @@ fn load(document: &Document) -> Loaded<Load> {
         ("leader", Routing::Leader),
         ("random", Routing::Random),
     ]);
+    let rates = document.sweep(RATE, rate)?.unwrap_or(Sweep::One(Rate::OpsPerS(0.0)));
+    let search = search(document, rates.values())?;
     Ok(Load {
         mode: document.one("load.mode", mode)?.unwrap_or(Mode::Closed),
-        clients_per_site: document
-            .sweep("load.clients_per_site", count(1..=100_000))?
-            .unwrap_or(Sweep::One(16)),
+        clients: clients(document)?,
         window: document.sweep("load.window", count(1..=100_000))?.unwrap_or(Sweep::One(1)),
         // What a rate must be depends on the mode: see `check`.
-        rate_ops_per_s: document
-            .sweep("load.rate_ops_per_s", number(0.0..=1e7))?
-            .unwrap_or(Sweep::One(0.0)),
+        rate_ops_per_s: rates,
+        search,
         arrival: document.one("load.arrival", arrival)?.unwrap_or(Arrival::Poisson),
         routing: document.one("load.routing", routing)?.unwrap_or(Routing::Local),
         warmup_s: document.one("load.warmup_s", number(0.0..=SECONDS_MAX))?.unwrap_or(1.0),
         duration_s: document.one("load.duration_s", positive(SECONDS_MAX))?.unwrap_or(5.0),
     })
+}
+
+/// A number, or "max".
+fn rate(value: &Value) -> Result<Rate, String> {
+    match value {
+        Value::String(text) if text == Rate::MAX => Ok(Rate::Max),
+        Value::Integer(_) | Value::Float(_) => {
+            number(0.0..=Rate::OPS_PER_S_MAX)(value).map(Rate::OpsPerS)
+        }
+        _ => Err(mismatch("a number or \"max\"", value)),
+    }
+}
+
+fn search(document: &Document, rates: &[Rate]) -> Loaded<Option<Search>> {
+    const P99: &str = "load.p99_ms_max";
+    const START: &str = "load.rate_start_ops_per_s";
+    let p99_ms_max = document.one(P99, positive(SECONDS_MAX * 1e3))?;
+    let start = document.one(START, positive(Rate::OPS_PER_S_MAX))?;
+    if !rates.contains(&Rate::Max) {
+        // A flag may give a rate in place of the file's search, of which the rest is then left.
+        let origin = &document.origin;
+        let is_left = |key| origin.flag_of(RATE).is_some() && origin.flag_of(key).is_none();
+        let mut given = [(P99, p99_ms_max), (START, start)].into_iter();
+        let given = given.find(|(key, number)| number.is_some() && !is_left(key));
+        let remedy = "goes with rate_ops_per_s = \"max\" only: remove it";
+        return given.map_or(Ok(None), |(key, _)| Err(document.error(key, remedy)));
+    }
+    if rates.len() > 1 {
+        let remedy = "must not mix \"max\" with numbers: give it a workload of its own";
+        return Err(document.error(RATE, remedy));
+    }
+    let Some(p99_ms_max) = p99_ms_max else {
+        let remedy = "missing: rate_ops_per_s = \"max\" needs it, such as p99_ms_max = 20";
+        return Err(document.error(P99, remedy));
+    };
+    let rate_start_ops_per_s = start.unwrap_or(RATE_START_OPS_PER_S);
+    Ok(Some(Search { p99_ms_max, rate_start_ops_per_s }))
+}
+
+fn clients(document: &Document) -> Loaded<Clients<Sweep<usize>>> {
+    const PER_CLUSTER: &str = "load.clients";
+    let per_site = document.sweep("load.clients_per_site", count(1..=CLIENTS_MAX))?;
+    let per_cluster = document.sweep(PER_CLUSTER, count(1..=CLIENTS_MAX))?;
+    match (per_site, per_cluster) {
+        (Some(_), Some(_)) => {
+            let remedy = "goes without load.clients_per_site: remove one of them";
+            Err(document.error(PER_CLUSTER, remedy))
+        }
+        (None, Some(clients)) => Ok(Clients::PerCluster(clients)),
+        (per_site, None) => Ok(Clients::PerSite(per_site.unwrap_or(Sweep::One(16)))),
+    }
 }
 
 fn commands(document: &Document) -> Loaded<Commands> {

@@ -71,7 +71,7 @@ pub(super) fn loads(summary: &[SummaryRow], replicas: &[ReplicaRow]) -> Option<V
             Some(Load {
                 protocol: run.protocol.clone(),
                 size: run.replicas,
-                clients_per_site: run.clients_per_site,
+                clients_per_site: run.clients_per_site?,
                 window: run.window,
                 value_bytes: run.value_bytes,
                 operations: run.operations as f64,
@@ -147,7 +147,7 @@ mod tests {
             protocol: "epaxos".to_owned(),
             point: format!("replicas={replicas} value_bytes={value_bytes} window={window}"),
             replicas,
-            clients_per_site: 1,
+            clients_per_site: Some(1),
             window,
             value_bytes,
             repetition: 1,

@@ -14,7 +14,7 @@ use super::{Keeping, Sweep, carry_on, commits, conclude, swept_keys};
 use crate::{
     cli::RunArguments,
     exit::Failure,
-    load::{identity, stem},
+    load::{identity, is_of, stem},
     output,
     sim::formulas::Formulas,
 };
@@ -121,12 +121,19 @@ fn no_changes(arguments: &RunArguments) -> Result<(), Failure> {
     }
 }
 
-/// Removes what replicas kept of a run whose program was killed: the run begins anew.
+/// Removes what replicas kept of a run whose program was killed, or of a step of its search: the
+/// run begins anew.
 fn forget_data(dir: &Path, run: &Run) -> Result<(), Failure> {
-    let data = dir.join("data").join(stem(run));
+    let (data, stem) = (dir.join("data"), stem(run));
+    let fail = |error| Failure::failed(format!("{}: {error}", data.display()));
     if !data.exists() {
         return Ok(());
     }
-    fs::remove_dir_all(&data)
-        .map_err(|error| Failure::failed(format!("{}: {error}", data.display())))
+    for entry in fs::read_dir(&data).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if is_of(&stem, &entry.file_name().to_string_lossy()) {
+            fs::remove_dir_all(entry.path()).map_err(fail)?;
+        }
+    }
+    Ok(())
 }
