@@ -6,8 +6,8 @@ use crate::model::{Driver, Workload};
 
 /// The CPU time of a wakeup, however much is taken in and sent in it, in microseconds.
 /// Source: `bench calibrate` on 2 cores of an Intel Xeon, 2026-11-28, 24 valid runs of three real replicas, values of 16 B to
-/// 16 KiB, one request to 384 under way; the file with its errors is `results/reference/2026-11-28-intel-xeon-2-cores/calibration.toml`. A second run minutes before gave
-/// 20.0, 0.32 and 1.72: a message's cost repeats to a third.
+/// 16 KiB, one request to 384 under way; the file with its errors is
+/// `results/reference/2026-11-28-intel-xeon-2-cores/calibration.toml`.
 pub const CPU_US_PER_WAKEUP: f64 = 20.5;
 /// The CPU time of a message, received or sent, beside that of its bytes, in microseconds; a request and a reply are one each.
 /// Source: as [`CPU_US_PER_WAKEUP`].
