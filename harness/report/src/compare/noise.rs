@@ -379,14 +379,19 @@ mod tests {
         assert_eq!((to_open.high, to_open.low), (f64::INFINITY, 100.0 / 102.0 - 1.0));
         let from_open = of(&open(&few), &exact(&few));
         assert_eq!((from_open.low, from_open.high), (-1.0, 102.0 / 100.0 - 1.0));
-        // Most pairs of many are closed: an end that leaves the open ones out is finite, but no nearer to zero.
+        // Most pairs of many are closed: an end that leaves the open ones out is finite, but farther off.
         let many: Vec<f64> = (0..12).map(|step| 100.0 + f64::from(step)).collect();
         let shifted: Vec<f64> = many.iter().map(|value| value * 1.5).collect();
-        let (closed, open) =
-            (of(&exact(&many), &exact(&shifted)), of(&exact(&many), &open(&shifted)));
-        assert!(open.coverage.is_some() && open.coverage == closed.coverage);
-        assert!(open.high.is_finite() && open.high >= closed.high && open.low == closed.low);
-        assert!(open.decides() && open.is_beyond_noise());
+        let closed = of(&exact(&many), &exact(&shifted));
+        let to_open = of(&exact(&many), &open(&shifted));
+        let from_open = of(&open(&many), &exact(&shifted));
+        for open in [&to_open, &from_open] {
+            assert!(open.coverage.is_some() && open.coverage == closed.coverage);
+            assert!(open.decides() && open.is_beyond_noise());
+        }
+        assert!(to_open.high.is_finite() && to_open.high > closed.high, "{to_open:?}");
+        assert!(from_open.low > 0.0 && from_open.low < closed.low, "{from_open:?}");
+        assert_eq!((to_open.low, from_open.high), (closed.low, closed.high));
     }
 
     #[test]

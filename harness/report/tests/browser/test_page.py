@@ -22,7 +22,7 @@ ARGUMENTS = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-NAMES = ["reference", "not-valid", "long", "evil", "sparse"]
+NAMES = ["reference", "not-valid", "long", "evil", "sparse", "bounds"]
 
 ACTIVE = "document.activeElement"
 WIDTHS = "[document.documentElement.scrollWidth, innerWidth]"
@@ -173,6 +173,43 @@ class Page(unittest.TestCase):
             bars = figure(page, "load-messages")
             bars.locator('.bar[data-key="Multi-Paxos"]').first.hover()
             self.assertRegex(tip(page).inner_text(), r"Multi-Paxos\s+replica 0, leader")
+
+    def test_a_lower_bound_is_read_off_as_one_and_keeps_its_caret_when_zoomed(self):
+        def carets(page, stem):
+            return figure(page, stem).locator(".series .caret").count()
+
+        stems = ["latency-vs-rate", "latency-cdf", "latency-over-time"]
+        with self.opened("bounds", java_script_enabled=False) as (page, _):
+            without = [carets(page, stem) for stem in stems]
+        with self.opened("bounds") as (page, _):
+            # Of few points each has its caret; of many some have, as many as there is room for.
+            self.assertEqual(carets(page, stems[0]), without[0])
+            self.assertEqual(without[0], 7)
+            for stem, count in zip(stems[1:], without[1:]):
+                self.assertGreater(count, 4, stem)
+                self.assertGreater(carets(page, stem), count / 3, stem)
+            plot = figure(page, stems[0])
+            plot.scroll_into_view_if_needed()
+            mark = plot.locator('.series[data-key="Multi-Paxos"] .mark').nth(2)
+            page.mouse.move(*middle(mark.bounding_box()))
+            shown = tip(page).inner_text()
+            self.assertRegex(shown, r"Multi-Paxos\s+offered rate.*: 16k\s+p50 latency: ≥40\.0 ms")
+            if SHOTS:
+                plot.screenshot(path=SHOTS / "bounds.png")
+            mark = plot.locator('.series[data-key="Paxos"] .mark').nth(2)
+            page.mouse.move(*middle(mark.bounding_box()))
+            shown = tip(page).inner_text()
+            self.assertRegex(shown, r"p50 latency: 1[0-9]+ ms\s+min … max: 1[0-9]+ ms … ≥900 ms")
+            self.assertIn("Multi-Paxos: ≥40.0 ms (NOT VALID)", shown)
+            thin = plot.locator('.series[data-key="Multi-Paxos"] .line.bound').first
+            before = thin.get_attribute("d")
+            self.assertRegex(before, r"\AM[^M]+\Z", "one stretch, to the last point")
+            button(plot, "Zoom in").click()
+            self.assertNotEqual(thin.get_attribute("d"), before)
+            self.assertEqual(carets(page, stems[0]), without[0])
+            explained = plot.locator(".legend .note", has_text="≥ lower bound")
+            self.assertEqual(explained.locator(".caret").count(), 1)
+            self.assertEqual(explained.locator("button").count(), 0, "it is no series")
 
     def test_a_finger_reads_a_value_off_and_it_stays_until_another_place_is_touched(self):
         with self.opened("not-valid", viewport=PHONE, has_touch=True, is_mobile=True) as (page, _):
@@ -385,7 +422,7 @@ class Page(unittest.TestCase):
 
     def test_axe_finds_nothing(self):
         for name, options in [
-            ("reference", {}), ("sparse", {}), ("not-valid", {}), ("not-valid", {"color_scheme": "dark"}),
+            ("reference", {}), ("sparse", {}), ("bounds", {}), ("not-valid", {}), ("not-valid", {"color_scheme": "dark"}),
             ("several", {"viewport": PHONE}), ("not-valid", {"java_script_enabled": False}),
         ]:
             with self.subTest(name, **options):
