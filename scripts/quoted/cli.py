@@ -86,6 +86,7 @@ def check_all(root, claims=CLAIMS, givens=GIVENS, write=False):
     paths, broken = paths_of(data)
     findings = [document.finding(place, f"links {target}, which is not there")
                 for document, place, target in broken if not IN_REFERENCE.fullmatch(target)]
+    findings += outputs.check_defaults(data)
     for claim in claims:
         if not claim.optional and not any(map(claim.is_of, paths)):
             raise Missing(f"{claim.where}: no such document: {claim.template!r} is said there")

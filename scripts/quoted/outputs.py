@@ -8,7 +8,7 @@ import re
 
 from . import claims, summary, topology
 from .check import Claim, Edit, check_claim, check_output
-from .documents import FENCE
+from .documents import FENCE, Finding
 from .results import quotable
 
 QUOTED = "quickstart"
@@ -49,6 +49,19 @@ def check_summary(document, data):
     """What `bench run` printed of the directory that the file is in."""
     results = data.results(posixpath.dirname(document.path))
     return check_output(document, summary.lines(results), f"{results.path}/*.csv")
+
+
+DEFAULTS = "harness/workload/default-costs.toml"
+
+
+def check_defaults(data):
+    """The simulator's default costs are those that were measured, to the letter."""
+    calibration = data.in_reference("calibration.toml")
+    if not data.files.has(DEFAULTS) or calibration is None:
+        return []
+    if data.files.text(DEFAULTS) == data.files.text(calibration):
+        return []
+    return [Finding(DEFAULTS, 1, f"is not what was measured: {calibration} is")]
 
 
 def check_topology(document, data):

@@ -9,8 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import claims, cli, say, workloads
-from .check import Claim
+from . import claims, cli, outputs, say, workloads
+from .check import Claim, Edit, edited
 from .data import REFERENCE, Data
 from .documents import Document
 from .files import Missing, holds
@@ -194,7 +194,7 @@ class OnACopy(unittest.TestCase):
     def test_results_of_another_day_are_followed(self):
         self.addCleanup(lambda: os.rename(self.copy.root / new, self.copy.root / old))
         old = Path(self.data.papers)
-        new = old.parent / f"2031-01-02-{old.name[11:]}"
+        new = old.parent / f"2031-01-02-another-{old.name[11:]}"
         for path in (ROOT / old).rglob("*.md"):
             text = path.read_text()
             self.copy.put(path.relative_to(ROOT), text.replace(old.name, new.name))
@@ -297,6 +297,62 @@ class OnACopy(unittest.TestCase):
         self.assertEqual([of.partition(" is ")[0].partition(" ")[2] for of in self.new()],
                          ["'7,318'", "'31'"])
 
+    def test_a_simulated_throughput_that_is_not_to_be_quoted_is_marked(self):
+        results = self.data.run("leader-bottleneck-simulated")
+        run = results.summary[0]
+        path = f"{results.path}/verdicts.csv"
+        cells = {**run, "severity": "warning", "text": "not to be quoted: too large", "advice": ""}
+        header = self.copy.text(path).splitlines()[0]
+        row = ",".join(cells[name] for name in header.split(","))
+        self.copy.put(path, self.copy.text(path).rstrip("\n") + f"\n{row}\n")
+        found = "\n".join(of for of in self.new() if of.startswith(results.path))
+        for marked in ("†", "†: of a load on which", "throughput of 1 not to be quoted"):
+            self.assertIn(f"derived '{marked}" if marked == "†" else marked, found)
+
+    def agreement(self, **figures):
+        """A table of agreement in a document that is linked, with some figures changed."""
+        path = f"{REFERENCE}/2031-01-02-some/agreement.csv"
+        row = {"workload": "saturated", "date_utc": "2031-01-02T03:04:05Z", "cpu": "Some CPU",
+               "cores": "2", "real_runs": "3", "real_runs_valid": "2", "simulated_runs": "1",
+               "simulated_runs_valid": "1"}
+        rows = [{**row, "replicas": size, "protocol": protocol,
+                 "real_ops_per_busiest_cpu_s": real, "simulated_ops_per_busiest_cpu_s": simulated}
+                for size, protocol, real, simulated in (
+                    ("3", "epaxos", "50000", "51000"), ("3", "multi-paxos", "800000", "700000"))]
+        rows[0].update(figures)
+        lines = [",".join(rows[0]), *(",".join(of.values()) for of in rows)]
+        self.copy.put(path, "\n".join(lines) + "\n")
+        return path
+
+    def test_a_table_of_agreement_is_worked_out_anew(self):
+        path = self.agreement()
+        text = self.copy.text("README.md")
+        self.copy.put("README.md", text + "See [there](docs/simulator.md).\n")
+        document = Path("docs/simulator.md")
+        self.copy.put(document, f"""<!-- agreement of {path.rpartition('/')[0]} -->
+`saturated`, 2031-01-02, 2 cores of Some CPU. Thousands of operations per CPU-second of the
+replica that takes most CPU time:
+
+| 3 | EPaxos | 50.0 | 51.0 | 1.02 | 2 of 3 | 1 of 1 |
+| 3 | Multi-Paxos | 800 | 700 | 0.88 | 2 of 3 | 1 of 1 |
+
+| 3 | Multi-Paxos over EPaxos | 16.00 | 13.73 | 0.86 | yes |
+<!-- end of agreement -->
+""")
+        of_page = [of for of in self.new() if of.startswith("docs/simulator.md")]
+        self.assertEqual(of_page, [])
+        self.agreement(simulated_ops_per_busiest_cpu_s="900000")
+        of_page = "\n".join(of for of in self.new() if of.startswith("docs/simulator.md"))
+        self.assertIn("docs/simulator.md:5: printed '51.0', derived '900', from", of_page)
+        self.assertIn("docs/simulator.md:8: printed 'yes', derived '**no**', from", of_page)
+
+    def test_default_costs_are_those_that_were_measured(self):
+        path = outputs.DEFAULTS
+        self.copy.put(path, self.copy.text(self.data.in_reference("calibration.toml")))
+        self.assertFalse([of for of in self.new() if of.startswith(path)])
+        self.copy.change(path, r"cpu_us_per_wakeup = (\S+)", "7.5")
+        self.assertIn(f"{path}:1: is not what was measured", "\n".join(self.copy.check()))
+
     def test_how_it_is_called(self):
         def code(arguments):
             out, error = io.StringIO(), io.StringIO()
@@ -318,6 +374,11 @@ class OnACopy(unittest.TestCase):
 
 
 class Alone(unittest.TestCase):
+    def test_of_edits_that_overlap_the_widest_is_made(self):
+        edits = [Edit(4, 7, "x"), Edit(2, 9, "longer than before"), Edit(0, 1, ""), Edit(9, 10, "-"),
+                 Edit(2, 9, "longer than before")]
+        self.assertEqual(edited("0123456789a", edits), "1longer than before-a")
+
     def numbers(self, text, path="x.md"):
         document = Document(path, text)
         return [document.prose[begin:end] for begin, end in document.numbers()]
