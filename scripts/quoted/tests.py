@@ -181,6 +181,13 @@ class OnACopy(unittest.TestCase):
         line = text.count("\n") + 1
         self.assertEqual(self.new(), [f"README.md:{line}: links docs/gone.md, which is not there"])
 
+    def test_results_that_are_nowhere_are_reported(self):
+        path = f"{REFERENCE}/2031-01-02-some/knee.csv"
+        text = self.copy.text("results/README.md")
+        self.copy.put("results/README.md", text + f"See `{path}`.\n")
+        line = text.count("\n") + 1
+        self.assertEqual(self.new(), [f"results/README.md:{line}: {path}: is not there"])
+
     def test_a_table_that_is_not_there_ends_it(self):
         self.copy.remove(f"{self.data.run('quickstart').path}/summary.csv")
         with self.assertRaisesRegex(Missing, "quickstart"):
@@ -251,6 +258,7 @@ class OnACopy(unittest.TestCase):
         self.copy.put(path, "\n".join(map(",".join, rows)) + "\n")
         found = "\n".join(self.new())
         self.assertRegex(found, r"README.md:\d+: printed '\d+', derived '999', from")
+        self.assertIn("printed 'equals', derived 'DIFFERS from', from", found)
         self.assertIn("no longer holds: every simulated commit takes what the formula says", found)
 
     def test_a_published_value_is_that_of_its_file(self):
@@ -385,10 +393,10 @@ class Alone(unittest.TestCase):
 
     def test_what_a_number_is(self):
         text = ("p99.9 is 3.98k, N=5, ec2-2013.toml, SOSP'13, `wan5`, r2, 2026-11-25, 1,234 and "
-                "−4.5 %, 4–9, 1/16, twice, half, two seconds, three replicas.")
+                "−4.5 %, 4–9, 1/16, twice, half, two seconds, tens, three replicas.")
         self.assertEqual(self.numbers(text), [
             "3.98k", "5", "2026-11-25", "1,234", "4.5", "4", "9", "1", "16", "twice", "half",
-            "two seconds"])
+            "two seconds", "tens"])
 
     def test_commands_and_settings_are_none(self):
         text = "```sh\nrun 7\n```\n```toml\na = 5 # of 6\n```\n```text\n8\n```\n"
