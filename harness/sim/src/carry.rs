@@ -139,10 +139,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         for to in to.iter() {
             self.work(from, Work::message(bytes));
             let leaves = self.leave(from, bytes);
-            let (first, second) = self.links.fate(from, to);
-            for delay in [first, second].into_iter().flatten() {
+            let (first, second) = self.links.fate(from, to, leaves);
+            for at in [first, second].into_iter().flatten() {
                 let envelope = Rc::clone(&envelope);
-                self.arrive_at(leaves + delay, to, Arrival::Message { from, envelope });
+                self.arrive_at(at, to, Arrival::Message { from, envelope });
             }
         }
     }

@@ -13,13 +13,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// A client's submission sets out.
     pub(crate) fn deliver(&mut self, ask: Ask) {
         let Ask { client, number, to, batch } = ask;
-        let (first, second) = self.links.fate(self.source.site_of(client), to);
-        if let Some(delay) = second {
+        let (first, second) = self.links.fate(self.source.site_of(client), to, self.now);
+        if let Some(at) = second {
             let batch = batch.clone();
-            self.arrive_at(self.now + delay, to, Arrival::Request { client, number, batch });
+            self.arrive_at(at, to, Arrival::Request { client, number, batch });
         }
-        if let Some(delay) = first {
-            self.arrive_at(self.now + delay, to, Arrival::Request { client, number, batch });
+        if let Some(at) = first {
+            self.arrive_at(at, to, Arrival::Request { client, number, batch });
         }
     }
 
@@ -34,13 +34,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             }
         }
         let leaves = self.now.max(self.hosts[from.index()].nic_busy_until);
-        let (first, second) = self.links.fate(from, self.source.site_of(client));
-        if let Some(delay) = second {
+        let (first, second) = self.links.fate(from, self.source.site_of(client), leaves);
+        if let Some(at) = second {
             let event = Event::Answer { client, number, outcomes: outcomes.clone() };
-            self.queue.push(leaves + delay, event);
+            self.queue.push(at, event);
         }
-        if let Some(delay) = first {
-            self.queue.push(leaves + delay, Event::Answer { client, number, outcomes });
+        if let Some(at) = first {
+            self.queue.push(at, Event::Answer { client, number, outcomes });
         }
     }
 

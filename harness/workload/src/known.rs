@@ -40,6 +40,7 @@ pub(crate) const KEYS: &[&str] = &[
     "timeouts.recovery_ms",
     "timeouts.client_ms",
     "network.topology",
+    "network.jitter_ms",
     "sim.calibration",
     "sim.cpu_us_per_wakeup",
     "sim.cpu_us_per_message",

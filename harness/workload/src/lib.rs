@@ -38,6 +38,7 @@
 //! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
 //! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
+//! | `network.jitter_ms` | what the topology says; else [`Topology::simulated_jitter_ms`] with `"sim"`, none with `"quic"` | 0..=60000; the jitter of every pair |
 //! | `sim.calibration` | none | a path to what `bench calibrate` wrote, whose costs are then the defaults; `sim.*` only with `"sim"` |
 //! | `sim.cpu_us_per_wakeup` | [`sim_costs::CPU_US_PER_WAKEUP`]; 0 where another cost of the CPU is given | 0..=1000000 |
 //! | `sim.cpu_us_per_message` | [`sim_costs::CPU_US_PER_MESSAGE`] | 0..=1000000 |

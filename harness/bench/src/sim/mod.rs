@@ -37,7 +37,9 @@ use crate::{
 };
 
 /// The delay between two replicas where no topology is given, as on the bare loopback of the real driver.
-/// Chosen: about what a message between two idle processes takes there, over QUIC.
+/// Chosen: about what a message between two idle processes takes there, over QUIC. No jitter is added. All ways are equally long,
+/// so that no site's rounds are caught between those of others: with a twentieth of the delay as jitter, median executions at 100 %
+/// conflicts grow by 1 to 4 % at every site (N = 3 and 5, 1 to 16 clients per site, 4 seeds).
 const LOOPBACK_ONE_WAY_NS: u64 = 50_000;
 /// Chosen: so many round trips until a first leader has taken its place and is known, before the clients begin.
 const ROUND_TRIPS_TO_BEGIN: u32 = 4;
@@ -161,6 +163,8 @@ impl Phases<'_> {
             network: Network {
                 one_way_ns: self.sites.one_way_ns.clone(),
                 jitter_ns: self.sites.jitter_ns.clone(),
+                // What real processes exchange is a stream between each two of them.
+                in_order: true,
                 loss: 0.0,
                 duplicate: 0.0,
             },

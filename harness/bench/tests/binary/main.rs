@@ -26,6 +26,8 @@ mod explore;
 #[cfg(test)]
 mod failpoints;
 #[cfg(test)]
+mod jitter;
+#[cfg(test)]
 mod kills;
 #[cfg(debug_assertions)]
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
     },
     sim_costs::SimCosts,
     sweep::Sweep,
+    topology::Topology,
 };
 
 type Loaded<T> = Result<T, LoadError>;
@@ -245,7 +246,12 @@ fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {
     if document.value("network").is_none() {
         return Ok(None);
     }
-    let topology = topology::of_workload(document, cluster.replicas.values())?;
+    let jitter: fn(&Topology) -> f64 = match cluster.driver {
+        // Real packets have a jitter of their own.
+        Driver::Quic => |_| 0.0,
+        Driver::Sim => Topology::simulated_jitter_ms,
+    };
+    let topology = topology::of_workload(document, cluster.replicas.values(), jitter)?;
     Ok(Some(Network { topology }))
 }
 
