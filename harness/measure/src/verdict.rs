@@ -38,6 +38,10 @@ pub struct Checked {
 /// CPU-second where it stands.
 pub const HOST_BOUND: &str = "host-bound";
 
+/// How the text of the finding begins that a simulated throughput is of a load on which the simulator's costs were not measured.
+/// Reports mark it.
+pub const NOT_TO_BE_QUOTED: &str = "not to be quoted";
+
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,6 @@
 //! One protocol at one point: its repetitions, which of them count, and the figures over them.
 
-use measure::{ReplicaRow, Role, SummaryRow};
+use measure::{NOT_TO_BE_QUOTED, ReplicaRow, Role, SummaryRow};
 
 use crate::numbers::Spread;
 use crate::results::Results;
@@ -17,6 +17,9 @@ pub(crate) struct Cell<'a> {
     /// Whether any of them contradicted itself.
     pub(crate) violation: bool,
 }
+
+/// What stands beside a throughput that is of a load on which a simulator's costs were not measured.
+pub(crate) const BEYOND: &str = " †";
 
 /// How many runs stand behind a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +74,21 @@ impl Results {
                 && row.repetition == run.repetition
         });
         rows.collect()
+    }
+
+    /// Does a run's throughput follow from costs that were not measured on such a load?
+    pub(crate) fn is_beyond(&self, run: &SummaryRow) -> bool {
+        self.verdicts.iter().any(|row| {
+            row.text.starts_with(NOT_TO_BE_QUOTED)
+                && row.protocol == run.protocol
+                && row.point == run.point
+                && row.repetition == run.repetition
+        })
+    }
+
+    /// What stands beside the throughput of `cell`.
+    pub(crate) fn beyond(&self, cell: &Cell<'_>) -> &'static str {
+        if cell.rows.iter().any(|run| self.is_beyond(run)) { BEYOND } else { "" }
     }
 
     /// The replica with the largest share of messages over the repetitions that count.

@@ -142,12 +142,14 @@ pub(crate) fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Pa
     let millis = |spread: Option<Spread>| text_of(spread, |us| digits3(us / 1e3));
     let busiest = results.busiest(cell);
     let cpu_ratio = busiest.as_ref().and_then(|busiest| busiest.cpu_ratio);
+    let beyond = results.beyond(cell);
+    let per_cpu_s = figure(|row| row.ops_per_cpu_s);
     let mut row: Vec<Painted> = [
-        with_spread(figure(|row| row.throughput_ops_per_s)),
+        with_spread(figure(|row| row.throughput_ops_per_s)) + beyond,
         millis(figure(|row| row.latency_us_p50)),
         millis(figure(|row| row.latency_us_p99)),
         millis(figure(|row| row.latency_us_p999)),
-        text_of(figure(|row| row.ops_per_cpu_s), human),
+        text_of(per_cpu_s, human) + if per_cpu_s.is_some() { beyond } else { "" },
         millis(figure(|row| row.commit_us_p50)),
         millis(figure(|row| row.execute_us_p50)),
         text_of(figure(|row| row.fast_path_ratio), |ratio| {
@@ -220,9 +222,14 @@ pub(crate) fn key_text(results: &Results) -> String {
         _ if most < BOOTSTRAP_REPETITIONS_MIN => format!("{} over {most} repetitions", range()),
         _ => format!("{} over {most} repetitions", interval()),
     };
+    let beyond = if results.summary.iter().any(|run| results.is_beyond(run)) {
+        " †: of a load on which the simulator's costs were not measured, not to be quoted."
+    } else {
+        ""
+    };
     format!(
         "ops/s: {spread}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
-         messages and CPU time over the replicas' mean."
+         messages and CPU time over the replicas' mean.{beyond}"
     )
 }
 

@@ -1,10 +1,11 @@
 //! One run on a simulated cluster, with the clients, the phases and the verdicts of a real one.
 //!
 //! [`load`] is the clients, [`faults`] what the workload's plan does to the cluster, [`record`] makes the run's record and
-//! verdict of it all, [`formulas`] holds its latencies against what they should be. Invariant observers watch throughout;
+//! verdict of it all, [`beyond`] says what of it nobody measured, [`formulas`] holds its latencies against what they should be. Invariant observers watch throughout;
 //! what breaks a rule ends the run, which is then made once more with its last events written down as evidence. Nothing
 //! here depends on the host: the same workload gives the same files, byte for byte.
 
+mod beyond;
 mod faults;
 pub(crate) mod formulas;
 mod load;
@@ -116,7 +117,7 @@ fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
         load.latencies.iter_mut().map(|latencies| std::mem::take(&mut latencies.commits_ns));
     let commits_ns = commits_ns.collect();
     let witness = judged.witness.as_ref().map(ToString::to_string);
-    let record = record::record(run, load, &judged, seen);
+    let record = record::record(run, load, &judged, seen, setting.workload.sim.as_ref());
     Simulated {
         ended: Ended { record: Some(record), stop: None, witness },
         commits_ns,
@@ -367,6 +368,8 @@ fn costs(workload: &Workload) -> Costs {
         cpu_ns_per_wakeup: whole(sim.cpu_us_per_wakeup * 1e3),
         cpu_ns_per_message: whole(sim.cpu_us_per_message * 1e3),
         cpu_ps_per_byte: whole(sim.cpu_ns_per_byte * 1e3),
+        cpu_ns_per_command: whole(sim.cpu_us_per_command * 1e3),
+        cpu_ns_per_ordering_step: whole(sim.cpu_us_per_ordering_step * 1e3),
         nic_bits_per_s: whole(sim.nic_mbit_per_s * 1e6),
     }
 }
