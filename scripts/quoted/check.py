@@ -85,6 +85,7 @@ def check_claim(document, claim, data):
         if values is None:
             said = f"{folded(match.group())!r} {source}"
             findings.append(document.finding(match.start(), said))
+            document.cover(*match.span())
             continue
         for place, value in enumerate(values, 1):
             begin, end = match.span(place)
@@ -97,14 +98,15 @@ def check_claim(document, claim, data):
     return findings, edits
 
 
-def check_output(document, lines, source, begin=0):
-    """Lines that a program printed, in their order, from a place of a document on."""
+def check_output(document, lines, source, begin=0, end=None):
+    """Lines that a program printed, in their order, between two places of a document."""
+    end = len(document.text) if end is None else end
     expected = [folded(line) for line in lines if line.strip()]
     place, spans = begin, []
     for line in expected:
-        match = re.compile(flexible(line)).search(document.text, place)
+        match = re.compile(flexible(line)).search(document.text, place, end)
         if match is None:
-            return differences(document, expected, source, begin)
+            return differences(document, expected, source, begin, end)
         spans.append(match.span())
         place = match.end()
     for span in spans:
@@ -112,9 +114,9 @@ def check_output(document, lines, source, begin=0):
     return []
 
 
-def differences(document, expected, source, begin):
+def differences(document, expected, source, begin, end):
     """Word by word, what is printed otherwise than derived."""
-    printed = list(re.compile(r"\S+").finditer(document.text, begin))
+    printed = list(re.compile(r"\S+").finditer(document.text, begin, end))
     words = [(word, line) for line in expected for word in line.split(" ")]
     matcher = difflib.SequenceMatcher(
         None, [match.group() for match in printed], [word for word, _ in words], autojunk=False)
@@ -147,6 +149,10 @@ def check_coverage(document, givens):
 
 
 def edited(text, edits):
-    for edit in sorted(set(edits), reverse=True):
-        text = text[:edit.begin] + edit.text + text[edit.end:]
-    return text
+    """The text with what is mended; of edits that overlap the widest."""
+    done, parts = 0, []
+    for edit in sorted(set(edits), key=lambda edit: (edit.begin, -edit.end)):
+        if edit.begin >= done:
+            parts += [text[done:edit.begin], edit.text]
+            done = edit.end
+    return "".join([*parts, text[done:]])

@@ -4,7 +4,7 @@ import re
 import sys
 from fnmatch import fnmatchcase
 
-from . import outputs, workloads
+from . import agreement, outputs, workloads
 from .check import Edit, check_claim, check_coverage, edited
 from .claims import CLAIMS, SIM_COSTS
 from .data import REFERENCE, Data
@@ -62,6 +62,7 @@ def check_path(path, data, claims, givens):
     for claim in claims:
         if claim.is_of(path):
             add(check_claim(document, claim, data))
+    add(agreement.check(document, data))
     if path == FIRST:
         add(outputs.check_quote(document, data))
     elif fnmatchcase(path, f"{REFERENCE}/*/summary.txt"):
@@ -84,7 +85,8 @@ def check_all(root, claims=CLAIMS, givens=GIVENS, write=False):
     data = Data(root)
     paths, broken = paths_of(data)
     findings = [document.finding(place, f"links {target}, which is not there")
-                for document, place, target in broken]
+                for document, place, target in broken if not IN_REFERENCE.fullmatch(target)]
+    findings += outputs.check_defaults(data)
     for claim in claims:
         if not claim.optional and not any(map(claim.is_of, paths)):
             raise Missing(f"{claim.where}: no such document: {claim.template!r} is said there")

@@ -1,6 +1,7 @@
 """What claims are derived from: the newest committed results of each name, and the files beside."""
 
 import posixpath
+import re
 from datetime import datetime
 
 from .files import Files, Missing
@@ -81,7 +82,8 @@ class Data:
     def calibrated_in_s(self):
         """From the first real run to the file."""
         measured = self.calibration["measured"]
-        begun = posixpath.basename(measured["real_runs"])[:16]
+        # The names of results begin with when they were begun.
+        begun = min(re.findall(r"\b\d{8}T\d{6}Z", str(measured)))
         begun = datetime.strptime(begun, "%Y%m%dT%H%M%SZ")
         ended = datetime.strptime(measured["date_utc"], "%Y-%m-%dT%H:%M:%SZ")
         return (ended - begun).total_seconds()

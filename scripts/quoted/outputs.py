@@ -8,17 +8,25 @@ import re
 
 from . import claims, summary, topology
 from .check import Claim, Edit, check_claim, check_output
-from .documents import FENCE
+from .documents import FENCE, Finding
 from .results import quotable
 
 QUOTED = "quickstart"
+# What the README's block leaves out: a section of its own is about it.
+CUT = ("Busiest replica",)
+
+
+def quoted(printed):
+    """What is shown of what a run printed: all but the sections that are cut."""
+    sections = printed.strip("\n").split("\n\n")
+    return "\n\n".join(of for of in sections if of.partition("\n")[0] not in CUT)
 
 
 def check_quote(document, data):
-    """The README's block of text is what the run printed, word for word."""
+    """The README's block of text is what the run printed, word for word, but for what is cut."""
     results = data.run(QUOTED)
     path = f"{results.path}/summary.txt"
-    printed = data.files.text(path).rstrip("\n")
+    printed = quoted(data.files.text(path))
     block = next((match for match in FENCE.finditer(document.text)
                   if match.group(1) == "text"), None)
     if block is None:
@@ -41,6 +49,19 @@ def check_summary(document, data):
     """What `bench run` printed of the directory that the file is in."""
     results = data.results(posixpath.dirname(document.path))
     return check_output(document, summary.lines(results), f"{results.path}/*.csv")
+
+
+DEFAULTS = "harness/workload/default-costs.toml"
+
+
+def check_defaults(data):
+    """The simulator's default costs are those that were measured, to the letter."""
+    calibration = data.in_reference("calibration.toml")
+    if not data.files.has(DEFAULTS) or calibration is None:
+        return []
+    if data.files.text(DEFAULTS) == data.files.text(calibration):
+        return []
+    return [Finding(DEFAULTS, 1, f"is not what was measured: {calibration} is")]
 
 
 def check_topology(document, data):
@@ -74,23 +95,22 @@ def table_lines(document, data):
 def check_figures(document, data):
     """The README that scripts/figures writes."""
     directory = posixpath.dirname(document.path)
-    first = data.runs_below(directory)[0]
-    git, host = first.manifest["versions"]["git"], first.host
-    commit = git["commit"][:7] + ("" if git["clean"] else " (with changes)")
-    where = document.path
-    of_machine = [str(host["cores"]), host["cpu"], host["kernel"],
-                  first.manifest["versions"]["rustc"]]
-    held = [
-        Claim(where, "in {} min {} s of running, at commit {t},",
-              lambda d: [*map(str, divmod(round(claims.papers_ran_s(d, directory)), 60)), commit]),
-        Claim(where, "on {} cores of {t}, {t}, {t}.\n", lambda d: of_machine),
-    ]
-    findings, edits = [], []
-    for claim in held:
+
+    def machine(d):
+        manifest = d.runs_below(directory)[0].manifest
+        host = manifest["host"]
+        return [str(host["cores"]), host["cpu"], host["kernel"], manifest["versions"]["rustc"]]
+
+    def ran(d):
+        return list(map(str, divmod(round(claims.papers_ran_s(d, directory)), 60)))
+
+    findings, edits = check_title(document, data), []
+    findings += check_commit(document, data)
+    for claim in (Claim(document.path, "in {} min {} s of running", ran),
+                  Claim(document.path, "on {} cores of {t}, {t}, {t}.\n", machine)):
         found, mends = check_claim(document, claim, data)
         findings += found
         edits += mends
-    findings += check_title(document, data)
     for name, what, verdict in table_lines(document, data):
         row = re.compile(rf"(?m)^\| \[`{re.escape(name)}`\]\({re.escape(name)}/\) \| "
                          rf"{re.escape(what)}(?: \(\[figure\]\([^)]*\)\))* \| "
@@ -112,13 +132,33 @@ TITLE = re.compile(r"# (?:The papers' figures,(?: and the README's,)?|Reference 
 
 
 def check_title(document, data):
-    """The day on which the first run began."""
+    """A day between the first run's beginning and the last one's end."""
     match = TITLE.match(document.text)
     if match is None:
         return [document.finding(0, f"has no title such as {TITLE.pattern!r}")]
     document.cover(*match.span())
-    first = data.runs_below(posixpath.dirname(document.path))[0]
-    if match.group(1) == first.date:
+    runs = data.runs_below(posixpath.dirname(document.path))
+    last = runs[-1].manifest["ended_utc"].partition("T")[0]
+    if runs[0].date <= match.group(1) <= last:
         return []
-    text = f"printed {match.group(1)!r}, derived {first.date!r}, from {first.path}/manifest.json"
+    text = f"printed {match.group(1)!r}, derived {last!r}, from {runs[-1].path}/manifest.json"
+    return [document.finding(match.start(), text)]
+
+
+COMMIT = re.compile(r"at commit ([0-9a-f]{7,40})")
+
+
+def check_commit(document, data):
+    """As many digits as git shows of the commit that every run was made at."""
+    directory = posixpath.dirname(document.path)
+    commits = {results.manifest["versions"]["git"]["commit"]
+               for results in data.runs_below(directory)}
+    match = COMMIT.search(document.text)
+    if match is None:
+        return [document.finding(0, "names no commit")]
+    document.cover(*match.span())
+    if any(commit.startswith(match.group(1)) for commit in commits):
+        return []
+    text = (f"printed {match.group(1)!r}, derived {', '.join(sorted(commits))}, from "
+            f"{directory}/*/manifest.json")
     return [document.finding(match.start(), text)]

@@ -9,6 +9,9 @@ from .say import (NONE, digits3, grouped, human, human_beside, human_half, perce
 
 BOUND_KEY = "≥: a lower bound, for not all requests were answered"
 COMPARISONS_MAX, ROWS_MAX, STRIKES_MAX = 8, 40, 4
+# What stands beside a throughput of a load on which a simulator's costs were not measured.
+BEYOND = " †"
+BEYOND_KEY = "†: of a load on which the simulator's costs were not measured, not to be quoted."
 SITE_RATIO, WAIT_MS_MIN, ALIKE = 4.0, 1.0, 0.9
 
 
@@ -111,6 +114,17 @@ FIGURES = ("latency_us_p50", "latency_us_p99", "latency_us_p999", "ops_per_cpu_s
            "commit_us_p50", "execute_us_p50", "fast_path_ratio")
 
 
+def is_beyond(results, run):
+    """Does the throughput follow from costs that were not measured on such a load?"""
+    key = ("protocol", "point", "repetition")
+    return any(row["text"].startswith("not to be quoted") and all(row[k] == run[k] for k in key)
+               for row in results.rows("verdicts"))
+
+
+def beyond(results, cell):
+    return BEYOND if any(is_beyond(results, run) for run in cell.rows) else ""
+
+
 def row(results, protocol, cell):
     def millis(us):
         return digits3(us / 1e3)
@@ -123,7 +137,10 @@ def row(results, protocol, cell):
     most = busiest(results, cell)
     letter = "L" if most and most.role == "leader" else "r"
     load = f"{letter}{most.replica} {times(most.messages)}" if most else NONE
-    cells = [display(protocol), with_spread(cell.spread("throughput_ops_per_s")), *figures, load,
+    mark = beyond(results, cell)
+    figures[3] += mark if figures[3] != NONE else ""
+    throughput = with_spread(cell.spread("throughput_ops_per_s")) + mark
+    cells = [display(protocol), throughput, *figures, load,
              times(most.cpu if most else None), cell.verdict]
     return " ".join(cells)
 
@@ -153,7 +170,8 @@ def key_text(results):
                 for spread in map(cell.spread, columns))
     return (f"ops/s: {', or '.join(told)}; latencies in ms; busiest: the replica (L: leader) with "
             "the most peer messages, and its messages and CPU time over the replicas' mean."
-            + (f" {BOUND_KEY}." if bound else ""))
+            + (f" {BOUND_KEY}." if bound else "")
+            + (f" {BEYOND_KEY}" if any(is_beyond(results, run) for run in results.summary) else ""))
 
 
 CRITERIA = {
@@ -177,9 +195,11 @@ def criterion(results, point):
 def comparison(results, point):
     """How protocols compare at a point; None if there is nothing to compare."""
     name = criterion(results, point)
-    found = []
+    found, mark = [], ""
     for protocol in results.protocols:
         cell = results.cell(point, protocol)
+        if cell and cell.is_valid and name != "latency_us_p50":
+            mark = mark or beyond(results, cell)
         spread = cell.spread(name) if cell and cell.is_valid else None
         if spread:
             found.append((protocol, spread))
@@ -198,7 +218,7 @@ def comparison(results, point):
         if ratio:
             text = ratio_text(ratio, best_figure.count > 1 and spread.count > 1)
             told.append((words if not told else "{} times {}").format(text, display(protocol)))
-    return f"{display(best)} {verb} {', '.join(told)}" if told else None
+    return f"{display(best)} {verb} {', '.join(told)}{mark}" if told else None
 
 
 def ratio_text(ratio, repeated):
@@ -229,7 +249,7 @@ def bottleneck_lines(results):
         if found:
             yield "busiest messages/op model CPU NIC ops/s model saturates verdict"
         for point, protocol, of in found[:ROWS_MAX]:
-            yield bottleneck_row(results.label(point), protocol, of)
+            yield bottleneck_row(results, results.label(point), protocol, of)
         if len(found) > ROWS_MAX:
             yield f"… and {len(found) - ROWS_MAX} more, see load-model.csv and replicas.csv"
     for protocol in results.protocols:
@@ -250,7 +270,7 @@ def signed(share):
     return ("+" if share > 0 else "−" if share < 0 else "") + percent(abs(share))
 
 
-def bottleneck_row(label, protocol, of):
+def bottleneck_row(results, label, protocol, of):
     def share(spread):
         return NONE if spread is None else f"{spread.median * 100:.0f} %"
 
@@ -258,7 +278,7 @@ def bottleneck_row(label, protocol, of):
     cells = [f"{label}, {name}" if label else name, f"r{of.replica}",
              digits3(of.messages.median) if of.messages else NONE, digits3(of.modelled),
              share(of.cpu), share(of.nic),
-             human(of.throughput.median) if of.throughput else NONE,
+             (human(of.throughput.median) if of.throughput else NONE) + beyond(results, of.cell),
              human(of.capacity) if of.capacity is not None else NONE,
              of.model["saturates"].upper() or NONE, of.cell.verdict]
     return " ".join(cells)
@@ -368,6 +388,9 @@ def verdict_text(results):
     rows = results.summary
     parts = [f"{sum(map(quotable, rows))} of {len(rows)} runs valid", agreement(rows),
              linearizability(rows)]
+    marked = sum(is_beyond(results, row) for row in rows)
+    if marked:
+        parts.append(f"throughput of {marked} not to be quoted")
     if not results.manifest["complete"]:
         parts.append("incomplete")
     return " · ".join(parts)

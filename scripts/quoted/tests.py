@@ -1,5 +1,7 @@
 """What scripts/check-numbers must notice, tried on copies of this repository: `--self-test`."""
 
+import contextlib
+import io
 import os
 import re
 import shutil
@@ -7,8 +9,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from . import claims, cli, say, workloads
-from .check import Claim
+from . import claims, cli, outputs, say, workloads
+from .check import Claim, Edit, edited
 from .data import REFERENCE, Data
 from .documents import Document
 from .files import Missing, holds
@@ -94,7 +96,7 @@ class OnACopy(unittest.TestCase):
         self.assertEqual(self.new(), [said])
         self.copy.check(write=True)
         self.assertEqual(self.new(), [])
-        self.assertEqual(self.copy.text("README.md"), (ROOT / "README.md").read_text())
+        self.assertIn(f"({old} % for", self.copy.text("README.md"))
 
     def test_a_sentence_over_two_lines_is_found(self):
         text = self.copy.text("README.md")
@@ -116,6 +118,16 @@ class OnACopy(unittest.TestCase):
                                    rf"{REFERENCE}/\S+/quickstart/summary.txt$")
         self.copy.check(write=True)
         self.assertEqual(self.new(), [])
+
+    def test_what_is_cut_from_the_block_of_output_is_not_missed(self):
+        path = f"{self.data.run('quickstart').path}/summary.txt"
+        text = self.copy.text(path)
+        before, verdict, after = text.partition("Verdict:")
+        more = "Busiest replica\n  Paxos: as ever\n\n"
+        self.copy.put(path, before + more + verdict + after)
+        self.assertEqual(self.new(), [])
+        self.copy.put(path, before + "After each fault\n  none\n\n" + verdict + after)
+        self.assertRegex("\n".join(self.new()), r"printed 'Verdict.*', derived 'After each fault'")
 
     def test_what_a_program_printed_is_worked_out_anew(self):
         for run in ("quickstart", "leader-bottleneck-simulated", "failover-execution"):
@@ -182,7 +194,7 @@ class OnACopy(unittest.TestCase):
     def test_results_of_another_day_are_followed(self):
         self.addCleanup(lambda: os.rename(self.copy.root / new, self.copy.root / old))
         old = Path(self.data.papers)
-        new = old.parent / f"2031-01-02-{old.name[11:]}"
+        new = old.parent / f"2031-01-02-another-{old.name[11:]}"
         for path in (ROOT / old).rglob("*.md"):
             text = path.read_text()
             self.copy.put(path.relative_to(ROOT), text.replace(old.name, new.name))
@@ -238,7 +250,7 @@ class OnACopy(unittest.TestCase):
         row[rows[0].index("commits_within")] = "0"
         self.copy.put(path, "\n".join(map(",".join, rows)) + "\n")
         found = "\n".join(self.new())
-        self.assertRegex(found, r"README.md:\d+: printed .*, derived '999 \| \+\d+', from")
+        self.assertRegex(found, r"README.md:\d+: printed '\d+', derived '999', from")
         self.assertIn("no longer holds: every simulated commit takes what the formula says", found)
 
     def test_a_published_value_is_that_of_its_file(self):
@@ -285,14 +297,88 @@ class OnACopy(unittest.TestCase):
         self.assertEqual([of.partition(" is ")[0].partition(" ")[2] for of in self.new()],
                          ["'7,318'", "'31'"])
 
+    def test_a_simulated_throughput_that_is_not_to_be_quoted_is_marked(self):
+        results = self.data.run("leader-bottleneck-simulated")
+        run = results.summary[0]
+        path = f"{results.path}/verdicts.csv"
+        cells = {**run, "severity": "warning", "text": "not to be quoted: too large", "advice": ""}
+        header = self.copy.text(path).splitlines()[0]
+        row = ",".join(cells[name] for name in header.split(","))
+        self.copy.put(path, self.copy.text(path).rstrip("\n") + f"\n{row}\n")
+        found = "\n".join(of for of in self.new() if of.startswith(results.path))
+        for marked in ("†", "†: of a load on which", "throughput of 1 not to be quoted"):
+            self.assertIn(f"derived '{marked}" if marked == "†" else marked, found)
+
+    def agreement(self, **figures):
+        """A table of agreement in a document that is linked, with some figures changed."""
+        path = f"{REFERENCE}/2031-01-02-some/agreement.csv"
+        row = {"workload": "saturated", "date_utc": "2031-01-02T03:04:05Z", "cpu": "Some CPU",
+               "cores": "2", "real_runs": "3", "real_runs_valid": "2", "simulated_runs": "1",
+               "simulated_runs_valid": "1"}
+        rows = [{**row, "replicas": size, "protocol": protocol,
+                 "real_ops_per_busiest_cpu_s": real, "simulated_ops_per_busiest_cpu_s": simulated}
+                for size, protocol, real, simulated in (
+                    ("3", "epaxos", "50000", "51000"), ("3", "multi-paxos", "800000", "700000"))]
+        rows[0].update(figures)
+        lines = [",".join(rows[0]), *(",".join(of.values()) for of in rows)]
+        self.copy.put(path, "\n".join(lines) + "\n")
+        return path
+
+    def test_a_table_of_agreement_is_worked_out_anew(self):
+        path = self.agreement()
+        text = self.copy.text("README.md")
+        self.copy.put("README.md", text + "See [there](docs/simulator.md).\n")
+        document = Path("docs/simulator.md")
+        self.copy.put(document, f"""<!-- agreement of {path.rpartition('/')[0]} -->
+`saturated`, 2031-01-02, 2 cores of Some CPU. Thousands of operations per CPU-second of the
+replica that takes most CPU time:
+
+| 3 | EPaxos | 50.0 | 51.0 | 1.02 | 2 of 3 | 1 of 1 |
+| 3 | Multi-Paxos | 800 | 700 | 0.88 | 2 of 3 | 1 of 1 |
+
+| 3 | Multi-Paxos over EPaxos | 16.00 | 13.73 | 0.86 | yes |
+<!-- end of agreement -->
+""")
+        of_page = [of for of in self.new() if of.startswith("docs/simulator.md")]
+        self.assertEqual(of_page, [])
+        self.agreement(simulated_ops_per_busiest_cpu_s="900000")
+        of_page = "\n".join(of for of in self.new() if of.startswith("docs/simulator.md"))
+        self.assertIn("docs/simulator.md:5: printed '51.0', derived '900', from", of_page)
+        self.assertIn("docs/simulator.md:8: printed 'yes', derived '**no**', from", of_page)
+
+    def test_default_costs_are_those_that_were_measured(self):
+        path = outputs.DEFAULTS
+        self.copy.put(path, self.copy.text(self.data.in_reference("calibration.toml")))
+        self.assertFalse([of for of in self.new() if of.startswith(path)])
+        self.copy.change(path, r"cpu_us_per_wakeup = (\S+)", "7.5")
+        self.assertIn(f"{path}:1: is not what was measured", "\n".join(self.copy.check()))
+
     def test_how_it_is_called(self):
-        self.assertEqual(cli.main(["--wrong"], self.copy.root), 2)
-        self.assertEqual(cli.main([], self.copy.root), 1 if self.before else 0)
+        def code(arguments):
+            out, error = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                return cli.main(arguments, self.copy.root), out.getvalue(), error.getvalue()
+
+        self.assertEqual(code(["--wrong"])[0], 2)
+        self.assertEqual(code([])[0], 1 if self.before else 0)
+        text = self.copy.text("README.md")
+        self.copy.put("README.md", text + "It takes 7.31 ms.\n")
+        ended, out, _ = code([])
+        self.assertEqual(ended, 1)
+        line = text.count("\n") + 1
+        self.assertIn(f"README.md:{line}: '7.31' is not derived from anything: 'It takes", out)
         self.copy.remove("ARCHITECTURE.md")
-        self.assertEqual(cli.main([], self.copy.root), 2)
+        ended, out, error = code([])
+        self.assertEqual((ended, out), (2, ""))
+        self.assertRegex(error, r"^check-numbers: ARCHITECTURE.md: .*\n$")
 
 
 class Alone(unittest.TestCase):
+    def test_of_edits_that_overlap_the_widest_is_made(self):
+        edits = [Edit(4, 7, "x"), Edit(2, 9, "longer than before"), Edit(0, 1, ""), Edit(9, 10, "-"),
+                 Edit(2, 9, "longer than before")]
+        self.assertEqual(edited("0123456789a", edits), "1longer than before-a")
+
     def numbers(self, text, path="x.md"):
         document = Document(path, text)
         return [document.prose[begin:end] for begin, end in document.numbers()]
