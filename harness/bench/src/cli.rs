@@ -1,5 +1,6 @@
 //! What users type. Names and meanings here are an interface: they change only on purpose.
 
+pub(crate) mod agreement;
 pub(crate) mod client;
 pub(crate) mod cluster;
 
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 use node::storage::Durability;
 use protocols::{Protocol, config::Variant};
 
+pub(crate) use self::agreement::AgreementArguments;
 use self::{client::ClientArguments, cluster::ClusterArguments};
 use crate::exit;
 
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Topology(TopologyArguments),
     /// Measure on this host what work costs a replica, for simulations, and how well they then agree.
     Calibrate(CalibrateArguments),
+    /// Run a workload on real replicas and simulated: does the simulator have the protocols in the same order?
+    Agreement(AgreementArguments),
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
     /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
@@ -380,6 +384,10 @@ pub(crate) struct CalibrateArguments {
     /// What is run; of its clusters the smallest are fitted, and the others tried.
     #[arg(long, value_name = "FILE", default_value = "workloads/calibrate.toml")]
     pub(crate) workload: PathBuf,
+    /// A workload that saturates clusters of several sizes: its smallest are fitted, too, and a table beside the file says
+    /// whether the simulator has the protocols in the order of the real clusters at every size.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) saturated: Option<PathBuf>,
     /// Where the results directories are made, of the real runs and of the same simulated.
     #[arg(long, value_name = "DIR", default_value = "results")]
     pub(crate) results: PathBuf,

@@ -60,6 +60,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Client(arguments) => commands::client::run(&arguments),
         Command::List => commands::list::run(),
         Command::Calibrate(arguments) => commands::calibrate::run(&arguments),
+        Command::Agreement(arguments) => commands::agreement::run(&arguments),
         Command::Topology(arguments) => commands::topology::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),
         Command::Node(arguments) => commands::node::run(*arguments),

@@ -179,6 +179,7 @@ impl RunRecord {
             record_bytes_written: with_log(counters.record_bytes_written),
             records_per_write: counters.records_per_write().map(rounded),
             wakeups: Some(counters.queue_depth_samples),
+            ordering_steps: Some(counters.ordering_steps),
             at_least: bounds.text(),
         }
     }

@@ -56,6 +56,6 @@ pub use series::{Series, SeriesRecorder};
 pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
 pub use verdict::{
-    Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, RunFacts, Severity,
-    Verdict, judge,
+    Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, NOT_TO_BE_QUOTED,
+    RunFacts, Severity, Verdict, judge,
 };

@@ -73,7 +73,8 @@ impl Interval {
     /// The narrowest interval between a k-th least and a k-th largest change of any pair that
     /// covers the change from `from` to `to` with at least [`COVERAGE_MIN`], if the two are
     /// independent and distributed alike but for that change; `None` if there are too few values
-    /// for one, one is not a number, or a change has no meaning.
+    /// for one, one is not a number, or a change has no meaning. A value without an upper end may be
+    /// infinite on one of the sides.
     ///
     /// Of very many pairs it is wider and needs no such condition: both medians lie in intervals of
     /// their own with the product of their coverages, and then the change of the median lies
@@ -241,6 +242,7 @@ mod tests {
         assert_eq!(of(&nine).unwrap().0..=of(&nine).unwrap().1, 2.0..=8.0);
         assert!((of(&nine).unwrap().2 - (1.0 - 20.0 / 512.0)).abs() < 1e-15);
         assert_eq!(of(&[1.0, 1.0, 1.0, 1.0, 1.0, f64::NAN]), None);
+        assert_eq!(of(&[1.0, 1.0, 1.0, 1.0, 1.0, f64::INFINITY]).unwrap().1, f64::INFINITY);
         assert_eq!(of(&[]), None);
         // For many, half the width is 1.96 / 2 · √n ranks: the normal approximation.
         let many: Vec<f64> = (1..=2_500).map(f64::from).collect();
@@ -313,6 +315,11 @@ mod tests {
         assert_eq!(of(&[f64::NAN; 7], &[1.0; 7], Change::Absolute), None);
         assert_eq!(of(&[0.0; 7], &[1.0; 7], Change::Relative), None);
         assert_eq!(of(&[0.0; 7], &[1.0; 7], Change::Absolute).unwrap().low, 1.0);
+        // What may be any size above has no end of its own.
+        let open = [3.0, 6.0, 12.0, f64::INFINITY];
+        let change = of(&a, &open, Change::Relative).unwrap();
+        assert_eq!((change.low, change.high), (relative.low, f64::INFINITY));
+        assert_eq!(of(&open, &a, Change::Relative).unwrap().low, -1.0);
     }
 
     #[test]

@@ -42,6 +42,9 @@ pub struct ReplicaCounters {
     pub commands_led: u64,
     /// Commands this replica executed.
     pub commands_executed: u64,
+    /// Steps taken to find the order of execution: one for each row that an executed instance's dependencies name, which is N an
+    /// instance; 0 where slots are the order.
+    pub ordering_steps: u64,
     /// Own instances committed on the fast path.
     pub commits_fast: u64,
     /// Own instances committed on the slow path (or the only path there is).
@@ -113,6 +116,7 @@ impl ReplicaCounters {
             client_replies: less(self.client_replies, earlier.client_replies),
             commands_led: less(self.commands_led, earlier.commands_led),
             commands_executed: less(self.commands_executed, earlier.commands_executed),
+            ordering_steps: less(self.ordering_steps, earlier.ordering_steps),
             commits_fast: less(self.commits_fast, earlier.commits_fast),
             commits_slow: less(self.commits_slow, earlier.commits_slow),
             commits_recovered: less(self.commits_recovered, earlier.commits_recovered),

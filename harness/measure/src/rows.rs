@@ -124,8 +124,9 @@ pub struct LatencyRow {
 
 /// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
 /// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
-/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for. `at_least`
-/// lists the columns that are lower bounds. Results of older versions do not have these.
+/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for,
+/// `ordering_steps` how many rows instances had to be put in order by: N an instance, or 0 where slots are the order.
+/// `at_least` lists the columns that are lower bounds. Results of older versions do not have these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
 pub struct ReplicaRow {
@@ -164,6 +165,8 @@ pub struct ReplicaRow {
     pub records_per_write: Option<f64>,
     #[serde(default)]
     pub wakeups: Option<u64>,
+    #[serde(default)]
+    pub ordering_steps: Option<u64>,
     #[serde(default)]
     pub at_least: String,
 }
@@ -347,8 +350,14 @@ impl CsvRow for LatencyRow {
 }
 impl CsvRow for ReplicaRow {
     const FILE: &'static str = "replicas.csv";
-    const NEWER: &'static [&'static str] =
-        &["records_written", "record_bytes_written", "records_per_write", "wakeups", "at_least"];
+    const NEWER: &'static [&'static str] = &[
+        "records_written",
+        "record_bytes_written",
+        "records_per_write",
+        "wakeups",
+        "ordering_steps",
+        "at_least",
+    ];
 }
 impl CsvRow for TimeseriesRow {
     const FILE: &'static str = "timeseries.csv";

@@ -41,6 +41,10 @@ pub const HOST_BOUND: &str = "host-bound";
 /// How the text of the finding begins that others took the host's CPU.
 pub const FOREIGN_LOAD: &str = "other programs took";
 
+/// How the text of the finding begins that a simulated throughput is of a load on which the simulator's costs were not measured.
+/// Reports mark it.
+pub const NOT_TO_BE_QUOTED: &str = "not to be quoted";
+
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -103,6 +103,8 @@ pub struct Engine<R: Replica> {
     executed: u64,
     dropped: u64,
     meters: Meters,
+    /// When the measuring began.
+    ordering_steps_before: u64,
 }
 
 impl<R: Replica> Engine<R> {
@@ -161,6 +163,7 @@ impl<R: Replica> Engine<R> {
             executed: 0,
             dropped: 0,
             meters: Meters::new(),
+            ordering_steps_before: 0,
         };
         engine.step(Input::Start);
         engine
@@ -320,6 +323,7 @@ impl<R: Replica> Engine<R> {
     /// Begins to count and to time anew.
     pub fn begin_measuring(&mut self) {
         self.meters.reset();
+        self.ordering_steps_before = self.core.status().ordering_steps;
     }
 
     /// Ends the measured time; what came in during it is timed until it is executed.
@@ -340,6 +344,7 @@ impl<R: Replica> Engine<R> {
             _ => Role::Follower,
         };
         report.counters.component_commands_max = status.longest_component;
+        report.counters.ordering_steps = status.ordering_steps - self.ordering_steps_before;
         // Equal only if the session tables are, too.
         let sessions = [digest.sessions.to_le_bytes(), digest.writes.to_le_bytes()].concat();
         report.digest =

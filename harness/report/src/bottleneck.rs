@@ -114,7 +114,8 @@ impl Results {
             let mut table = Table::default();
             table.push(HEADINGS.map(Painted::plain).into());
             for (point, protocol, of) in all.iter().take(ROWS_MAX) {
-                table.push(of.line(&self.label(point, None), protocol).map(Painted::plain).into());
+                let line = of.line(&self.label(point, None), protocol, self.beyond(&of.cell));
+                table.push(line.map(Painted::plain).into());
             }
             for line in table.render(false) {
                 let _ = writeln!(text, "{line}");
@@ -159,7 +160,7 @@ impl Bottleneck<'_> {
         Some(measured.median / self.model.capacity_ops_per_s? - 1.0)
     }
 
-    fn line(&self, label: &str, protocol: &str) -> [String; 10] {
+    fn line(&self, label: &str, protocol: &str, beyond: &str) -> [String; 10] {
         let name = display_name(protocol);
         let share = |share: Option<Spread>| {
             share.map_or_else(|| NONE.to_owned(), |share| format!("{:.0} %", share.median * 100.0))
@@ -175,7 +176,7 @@ impl Bottleneck<'_> {
             number(self.model.messages_per_op, digits3),
             share(self.cpu_share),
             share(self.nic_share),
-            number(throughput.map(|spread| spread.median), human),
+            number(throughput.map(|spread| spread.median), human) + beyond,
             number(self.model.capacity_ops_per_s, human),
             match self.model.saturates.as_str() {
                 "" => NONE.to_owned(),

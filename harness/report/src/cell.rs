@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use measure::{ReplicaRow, Role, SummaryRow};
+use measure::{NOT_TO_BE_QUOTED, ReplicaRow, Role, SummaryRow};
 
 use crate::figure::Column;
 use crate::numbers::Spread;
@@ -20,6 +20,9 @@ pub(crate) struct Cell<'a> {
     /// Whether any of them contradicted itself.
     pub(crate) violation: bool,
 }
+
+/// What stands beside a throughput that is of a load on which a simulator's costs were not measured.
+pub(crate) const BEYOND: &str = " †";
 
 /// How many runs stand behind a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,6 +95,21 @@ impl Results {
             let rows = self.replicas_of(run);
             figure.of(rows.iter().find(|row| row.replica as usize == replica)?)
         }))
+    }
+
+    /// Does a run's throughput follow from costs that were not measured on such a load?
+    pub(crate) fn is_beyond(&self, run: &SummaryRow) -> bool {
+        self.verdicts.iter().any(|row| {
+            row.text.starts_with(NOT_TO_BE_QUOTED)
+                && row.protocol == run.protocol
+                && row.point == run.point
+                && row.repetition == run.repetition
+        })
+    }
+
+    /// What stands beside the throughput of `cell`.
+    pub(crate) fn beyond(&self, cell: &Cell<'_>) -> &'static str {
+        if cell.rows.iter().any(|run| self.is_beyond(run)) { BEYOND } else { "" }
     }
 
     /// The replica with the largest share of messages over the repetitions that count.

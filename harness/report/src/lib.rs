@@ -37,6 +37,6 @@ pub use error::ReportError;
 pub use html::{FILE as HTML_FILE, html};
 pub use json::json;
 pub use markdown::markdown;
-pub use plot::{Drawn, draw_all};
+pub use plot::{Drawn, display_name, draw_all};
 pub use published::{Markup, published};
 pub use terminal::{Style, terminal};

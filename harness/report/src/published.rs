@@ -1,9 +1,9 @@
 //! What papers published, beside what the matrix of sites promises and what runs gave: one table.
 //!
 //! The format of a file of published figures is in `workloads/published/README.md`. A value is looked up by protocol, number
-//! of replicas, share of conflicts and site in `summary.csv` and `replicas.csv` of the results directories, in their order;
-//! the formula is that of `formulas.csv`, which a simulated run writes. Where a directory has several such points, for a
-//! value is swept that no paper's figure knows, the first is taken.
+//! of replicas, share of conflicts and site in `summary.csv` and `replicas.csv` of the results directories, in their order, or in
+//! those of the one workload that the file names; the formula is that of `formulas.csv`, which a simulated run writes. Where a
+//! directory has several such points, for a value is swept that no paper's figure knows, the first is taken.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,6 +46,8 @@ struct File {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Series {
+    /// The only one whose runs the values are held against.
+    workload: Option<String>,
     protocol: String,
     replicas: u32,
     conflict_rate: f64,
@@ -149,6 +151,9 @@ impl Own {
 
     /// The runs that the series is of.
     fn cell(&self, series: &Series) -> Option<Cell<'_>> {
+        if series.workload.as_ref().is_some_and(|name| *name != self.results.manifest.name) {
+            return None;
+        }
         let is_of = |row: &&SummaryRow| {
             row.protocol == series.protocol
                 && row.replicas == series.replicas

@@ -27,6 +27,8 @@ pub(crate) struct Comparison {
     pub(crate) criterion: Criterion,
     pub(crate) best: String,
     pub(crate) others: Vec<Against>,
+    /// What stands beside the figures.
+    beyond: &'static str,
 }
 
 /// One other protocol: best over other, or its inverse for latencies.
@@ -79,7 +81,7 @@ impl Comparison {
             })
             .collect();
         let verb = if self.criterion == Criterion::LatencyP50 { "answered" } else { "ran" };
-        format!("{best} {verb} {}", others.join(", "))
+        format!("{best} {verb} {}{}", others.join(", "), self.beyond)
     }
 }
 
@@ -135,11 +137,15 @@ impl Results {
 
     fn comparison(&self, point: &Point) -> Option<Comparison> {
         let criterion = self.criterion(point);
+        let mut beyond = "";
         let mut figures: Vec<(&String, Spread)> = self
             .protocols
             .iter()
             .filter_map(|protocol| {
                 let cell = self.cell(&point.text, protocol).filter(super::cell::Cell::is_valid)?;
+                if criterion != Criterion::LatencyP50 && beyond.is_empty() {
+                    beyond = self.beyond(&cell);
+                }
                 Some((protocol, cell.spread(criterion.figure())?))
             })
             .collect();
@@ -162,7 +168,8 @@ impl Results {
             })
             .collect();
         let best = (*best).clone();
-        (!others.is_empty()).then(|| Comparison { point: point.clone(), criterion, best, others })
+        let point = point.clone();
+        (!others.is_empty()).then_some(Comparison { point, criterion, best, others, beyond })
     }
 
     fn criterion(&self, point: &Point) -> Criterion {

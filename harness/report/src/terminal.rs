@@ -163,12 +163,13 @@ pub(crate) fn line(results: &Results, protocol: &str, cell: &Cell<'_>) -> Vec<Pa
     let millis = |spread: Option<Spread>| text_of(spread, |us| digits3(us / 1e3));
     let busiest = results.busiest(cell);
     let cpu_ratio = busiest.as_ref().and_then(|busiest| busiest.cpu_ratio);
+    let beyond = results.beyond(cell);
     let mut row: Vec<Painted> = [
-        with_spread(throughput),
+        with_spread(throughput) + beyond,
         millis(p50),
         millis(p99),
         millis(p999),
-        text_of(per_cpu_s, human),
+        text_of(per_cpu_s, human) + if per_cpu_s.is_some() { beyond } else { "" },
         millis(commit),
         millis(execute),
         text_of(fast_path, |ratio| percent((ratio * 1e3).round() / 1e3).replace(' ', "")),
@@ -244,10 +245,15 @@ pub(crate) fn key_text(results: &Results) -> String {
         let mut spreads = FIGURES.iter().filter_map(|figure| cell.spread(*figure));
         spreads.any(|spread| spread.at_least.median)
     });
+    let beyond = if results.summary.iter().any(|run| results.is_beyond(run)) {
+        " †: of a load on which the simulator's costs were not measured, not to be quoted."
+    } else {
+        ""
+    };
     let bound = if shows_bound { format!(" {BOUND_KEY}.") } else { String::new() };
     format!(
         "ops/s: {}; latencies in ms; busiest: the replica (L: leader) with the most peer messages, and its \
-         messages and CPU time over the replicas' mean.{bound}",
+         messages and CPU time over the replicas' mean.{bound}{beyond}",
         spreads.join(", or ")
     )
 }

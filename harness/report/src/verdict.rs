@@ -97,6 +97,10 @@ impl Results {
         let mut parts = vec![format!("{valid} of {} runs valid", rows.len())];
         parts.push(agreement(&rows));
         parts.push(linearizability(&rows));
+        match rows.iter().filter(|row| self.is_beyond(row)).count() {
+            0 => {}
+            some => parts.push(format!("throughput of {some} not to be quoted")),
+        }
         if !self.manifest.complete {
             parts.push("incomplete".to_owned());
         }

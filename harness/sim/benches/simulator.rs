@@ -116,6 +116,7 @@ fn simulate<R: Replica>(seconds: u64) -> (u64, u64) {
         network: Network {
             one_way_ns: sites.one_way_ns,
             jitter_ns: sites.jitter_ns,
+            in_order: true,
             loss: 0.0,
             duplicate: 0.0,
         },

@@ -100,6 +100,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             done = self.flush(replica, &mut effects);
         }
         self.effects = effects;
+        self.send_all(replica);
         self.hosts[replica.index()].busy_until = self.now;
         done
     }
@@ -123,7 +124,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         effects: &mut Effects<R>,
     ) -> Result<(), Breach> {
         let host = &mut self.hosts[replica.index()];
-        host.core.as_mut().expect("it has just been stepped").step(Input::Flush, effects);
+        let core = host.core.as_mut().expect("it has just been stepped");
+        core.step(Input::Flush, effects);
+        let ordering_steps = core.status().ordering_steps;
+        let new = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
+        host.counters.ordering_steps += new;
+        self.work(replica, Work::ordering(new));
+        let host = &mut self.hosts[replica.index()];
         if host.crash_midway && !effects.is_empty() {
             return self.crash_midway(replica, effects);
         }

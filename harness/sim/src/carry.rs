@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use crate::{
     cost::{Work, frame_bytes},
-    host::{Arrival, Envelope, Pending},
+    host::{Arrival, Envelope, Outgoing, Pending},
     mutant,
     queue::Nanos,
     simulation::Simulation,
@@ -138,12 +138,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let envelope = Rc::new(Envelope { message, hash: hasher.finish(), bytes });
         for to in to.iter() {
             self.work(from, Work::message(bytes));
-            let leaves = self.leave(from, bytes);
-            let (first, second) = self.links.fate(from, to);
-            for delay in [first, second].into_iter().flatten() {
-                let envelope = Rc::clone(&envelope);
-                self.arrive_at(leaves + delay, to, Arrival::Message { from, envelope });
-            }
+            self.put_out(from, Outgoing::Message { to, envelope: Rc::clone(&envelope) });
         }
     }
 
@@ -187,6 +182,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.observer.executed(replica, instance, batch)?;
         if batch.is_noop() {
             return Ok(());
+        }
+        for _ in batch.requests() {
+            self.work(replica, Work::COMMAND);
         }
         let host = &mut self.hosts[replica.index()];
         // The submission of which this is a part, if somebody waits for it here, with what came of it so far.

@@ -3,9 +3,13 @@
 //! A replica's CPU serves one thing at a time, in the order in which things came. What came while it was busy is taken in
 //! together and flushed once, as the real driver does: that is a wakeup and costs [`Costs::cpu_ns_per_wakeup`], however much
 //! there is. Taking in a message, a request or a timer costs [`Costs::cpu_ns_per_message`] and its bytes, and so does sending a
-//! message or a reply, for each receiver, since each has a connection and an encryption of its own. So the CPU time of a
-//! replica is a sum of what is counted of real ones, and can be fitted to theirs. What is sent leaves through the network
-//! interface, one byte after the other.
+//! message or a reply, for each receiver, since each has a connection and an encryption of its own. A command that is executed costs
+//! [`Costs::cpu_ns_per_command`], with the table of sessions and whatever else is done once a command, and each row by which an
+//! instance is put in order of execution costs [`Costs::cpu_ns_per_ordering_step`]: both beside the messages that brought them.
+//! So the CPU time of a replica is a sum of what is counted of real ones, and can be fitted to theirs.
+//!
+//! What a wakeup calls for is sent when its work is done, all of it together, as a real replica writes what it has put out: so
+//! the receivers take it in together, too. It leaves through the network interface, one byte after the other.
 
 /// What work costs. All zero is a replica that works in no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,14 +20,24 @@ pub struct Costs {
     pub cpu_ns_per_message: u64,
     /// CPU time per byte taken in or sent to one receiver, in picoseconds.
     pub cpu_ps_per_byte: u64,
+    /// CPU time per command executed, in nanoseconds.
+    pub cpu_ns_per_command: u64,
+    /// CPU time per row by which an executed instance was put in order, in nanoseconds; protocols that order by slot have none.
+    pub cpu_ns_per_ordering_step: u64,
     /// How fast bytes leave, in bits per second; 0 is at once.
     pub nic_bits_per_s: u64,
 }
 
 impl Costs {
     /// Work takes no time.
-    pub const NONE: Self =
-        Self { cpu_ns_per_wakeup: 0, cpu_ns_per_message: 0, cpu_ps_per_byte: 0, nic_bits_per_s: 0 };
+    pub const NONE: Self = Self {
+        cpu_ns_per_wakeup: 0,
+        cpu_ns_per_message: 0,
+        cpu_ps_per_byte: 0,
+        cpu_ns_per_command: 0,
+        cpu_ns_per_ordering_step: 0,
+        nic_bits_per_s: 0,
+    };
 
     /// Does work take no time?
     pub fn is_none(&self) -> bool {
@@ -32,10 +46,12 @@ impl Costs {
 
     /// CPU time for so much work, in nanoseconds.
     pub(crate) const fn cpu_ns(&self, work: Work) -> u64 {
-        let Work { wakeups, messages, bytes } = work;
+        let Work { wakeups, messages, bytes, commands, ordering_steps } = work;
         wakeups * self.cpu_ns_per_wakeup
             + messages * self.cpu_ns_per_message
             + bytes * self.cpu_ps_per_byte / 1_000
+            + commands * self.cpu_ns_per_command
+            + ordering_steps * self.cpu_ns_per_ordering_step
     }
 
     /// How long so many bytes take to leave, in nanoseconds.
@@ -53,15 +69,27 @@ pub(crate) struct Work {
     wakeups: u64,
     messages: u64,
     bytes: u64,
+    commands: u64,
+    ordering_steps: u64,
 }
 
 impl Work {
+    const NONE: Self = Self { wakeups: 0, messages: 0, bytes: 0, commands: 0, ordering_steps: 0 };
+
     /// What was ready is taken in together, and what it calls for is flushed.
-    pub(crate) const WAKEUP: Self = Self { wakeups: 1, messages: 0, bytes: 0 };
+    pub(crate) const WAKEUP: Self = Self { wakeups: 1, ..Self::NONE };
+
+    /// A command is executed.
+    pub(crate) const COMMAND: Self = Self { commands: 1, ..Self::NONE };
 
     /// A message of so many bytes comes or leaves.
     pub(crate) const fn message(bytes: u32) -> Self {
-        Self { wakeups: 0, messages: 1, bytes: bytes as u64 }
+        Self { messages: 1, bytes: bytes as u64, ..Self::NONE }
+    }
+
+    /// Instances were put in order of execution, by so many rows.
+    pub(crate) const fn ordering(ordering_steps: u64) -> Self {
+        Self { ordering_steps, ..Self::NONE }
     }
 }
 
@@ -85,10 +113,14 @@ mod tests {
             cpu_ns_per_wakeup: 30_000,
             cpu_ns_per_message: 2_000,
             cpu_ps_per_byte: 500,
+            cpu_ns_per_command: 700,
+            cpu_ns_per_ordering_step: 90,
             nic_bits_per_s: 8_000_000,
         };
         assert_eq!(costs.cpu_ns(Work::message(1_000)), 2_500);
         assert_eq!(costs.cpu_ns(Work::WAKEUP), 30_000);
+        assert_eq!(costs.cpu_ns(Work::COMMAND), 700);
+        assert_eq!(costs.cpu_ns(Work::ordering(3)), 270);
         assert_eq!(costs.nic_ns(100), 100_000);
         assert_eq!((Costs::NONE.cpu_ns(Work::message(1_000)), Costs::NONE.nic_ns(1_000)), (0, 0));
         assert!(Costs::NONE.is_none() && !costs.is_none());

@@ -13,6 +13,7 @@ use crate::{
     mutant,
     outcome::Counters,
     queue::Nanos,
+    source::Outcomes,
     timers::Timers,
 };
 
@@ -49,6 +50,15 @@ pub(crate) struct Envelope<M> {
     pub(crate) hash: u64,
     /// The length of its frame, where bytes are counted.
     pub(crate) bytes: u32,
+}
+
+/// What a replica sends, to one receiver.
+#[derive(Debug)]
+pub(crate) enum Outgoing<R: Replica> {
+    /// A message to another.
+    Message { to: ReplicaId, envelope: Rc<Envelope<R::Message>> },
+    /// The answer to a client's submission, with its length where that costs something.
+    Answer { client: u32, number: u64, outcomes: Outcomes, bytes: u32 },
 }
 
 /// A submission that a client waits for and that a replica works on.
@@ -114,6 +124,8 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) nic_busy_until: Nanos,
     /// Thousandths of the usual CPU time that work takes.
     pub(crate) pace: u64,
+    /// The core's own count of ordering steps, as far as it has been charged for.
+    pub(crate) ordering_steps: u64,
     /// The next step's effects will be cut short by a crash.
     pub(crate) crash_midway: bool,
     pub(crate) counters: Counters,
@@ -144,6 +156,7 @@ impl<R: Replica> Host<R> {
             ready_at: None,
             nic_busy_until: 0,
             pace: NORMAL_PACE,
+            ordering_steps: 0,
             crash_midway: false,
             counters: Counters::default(),
         }
@@ -197,6 +210,7 @@ impl<R: Replica> Host<R> {
         self.crash_midway = false;
         self.obsolete = 0;
         self.writing = None;
+        self.ordering_steps = 0;
         self.counters.crashes += 1;
     }
 

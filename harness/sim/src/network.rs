@@ -15,8 +15,11 @@ pub struct Network {
     /// The delay from the first site to the second, in nanoseconds; square. The two directions of a pair may differ.
     pub one_way_ns: Vec<Vec<u64>>,
     /// The most that is added to the delay from the first site to the second, uniformly drawn from 0 on, in nanoseconds;
-    /// square. A range wider than the gap between two messages reorders them.
+    /// square. A range wider than the gap between two messages reorders them, unless they arrive in order.
     pub jitter_ns: Vec<Vec<u64>>,
+    /// Does jitter leave messages from one site to another in their order, as a stream does? A message then waits for those
+    /// that were sent before it. Delays of [`crate::Fault::Delay`] come on top and may reorder.
+    pub in_order: bool,
     /// The share of messages lost, 0 to 1.
     pub loss: f64,
     /// The share of messages that arrive twice, 0 to 1; each copy with a delay of its own.
@@ -32,6 +35,7 @@ impl Network {
         Self {
             one_way_ns: round_trips_ns.iter().map(halve).collect(),
             jitter_ns: vec![vec![0; sites]; sites],
+            in_order: false,
             loss: 0.0,
             duplicate: 0.0,
         }
@@ -42,7 +46,7 @@ impl Network {
         let delay = |a: usize, b: usize| if a == b { 0 } else { one_way_ns };
         let matrix = (0..sites).map(|a| (0..sites).map(|b| delay(a, b)).collect()).collect();
         let jitter_ns = vec![vec![0; sites]; sites];
-        Self { one_way_ns: matrix, jitter_ns, loss: 0.0, duplicate: 0.0 }
+        Self { one_way_ns: matrix, jitter_ns, in_order: false, loss: 0.0, duplicate: 0.0 }
     }
 
     /// The same network with up to `most_ns` added to every delay.
@@ -65,7 +69,7 @@ impl Network {
     }
 }
 
-/// The delays of the copies of one message that will arrive: none if it is lost.
+/// When the copies of one message arrive: none if it is lost.
 pub(crate) type Fate = (Option<Nanos>, Option<Nanos>);
 
 /// The network as it is now.
@@ -75,6 +79,8 @@ pub(crate) struct Links {
     /// By sender, then receiver, as `jitter_ns`.
     one_way_ns: Vec<Nanos>,
     jitter_ns: Vec<RangeInclusive<u64>>,
+    /// When the last message arrives that was sent on a link, where they arrive in order; empty if they need not.
+    last_ns: Vec<Nanos>,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
     pub(crate) extra_delay_ns: RangeInclusive<u64>,
@@ -90,6 +96,7 @@ impl Links {
             sites,
             one_way_ns: network.one_way_ns.concat(),
             jitter_ns: network.jitter_ns.iter().flatten().map(|most| 0..=*most).collect(),
+            last_ns: vec![0; if network.in_order { sites * sites } else { 0 }],
             loss: network.loss,
             duplicate: network.duplicate,
             extra_delay_ns: 0..=0,
@@ -98,16 +105,16 @@ impl Links {
         }
     }
 
-    /// Draws what becomes of a message from one site to another.
-    pub(crate) fn fate(&mut self, from: ReplicaId, to: ReplicaId) -> Fate {
+    /// Draws what becomes of a message that leaves one site for another at `leaves`.
+    pub(crate) fn fate(&mut self, from: ReplicaId, to: ReplicaId, leaves: Nanos) -> Fate {
         if from == to {
-            return (Some(0), None);
+            return (Some(leaves), None);
         }
         if self.blocked[from.index()].contains(to) || self.happens(self.loss) {
             return (None, None);
         }
-        let first = self.delay(from, to);
-        let second = if self.happens(self.duplicate) { Some(self.delay(from, to)) } else { None };
+        let first = self.arrives(from, to, leaves);
+        let second = self.happens(self.duplicate).then(|| self.arrives(from, to, leaves));
         (Some(first), second)
     }
 
@@ -136,9 +143,59 @@ impl Links {
         probability > 0.0 && self.rng.random_bool(probability)
     }
 
-    fn delay(&mut self, from: ReplicaId, to: ReplicaId) -> Nanos {
+    fn arrives(&mut self, from: ReplicaId, to: ReplicaId, leaves: Nanos) -> Nanos {
         let link = self.sites * from.index() + to.index();
         let (jitter, extra) = (self.jitter_ns[link].clone(), self.extra_delay_ns.clone());
-        self.one_way_ns[link] + self.draw(&jitter) + self.draw(&extra)
+        let mut arrives = leaves + self.one_way_ns[link] + self.draw(&jitter);
+        if let Some(last) = self.last_ns.get_mut(link) {
+            arrives = arrives.max(*last);
+            *last = arrives;
+        }
+        arrives + self.draw(&extra)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    const FROM: ReplicaId = ReplicaId(0);
+    const TO: ReplicaId = ReplicaId(1);
+
+    /// The arrivals of messages that leave one after the other, a nanosecond apart.
+    fn arrivals(network: &Network, delayed_ns: impl Fn(u64) -> u64) -> Vec<Nanos> {
+        let mut links = Links::new(network, ChaCha8Rng::seed_from_u64(7));
+        let arrival = |leaves: Nanos| {
+            let delayed_ns = delayed_ns(leaves);
+            links.extra_delay_ns = delayed_ns..=delayed_ns;
+            links.fate(FROM, TO, leaves).0.expect("nothing is lost")
+        };
+        (0..1_000).map(arrival).collect()
+    }
+
+    #[test]
+    fn jitter_reorders_messages_unless_they_arrive_in_order() {
+        let mut network = Network::uniform(3, 1_000).with_jitter(400);
+        let loose = arrivals(&network, |_| 0);
+        assert!(!loose.is_sorted());
+        network.in_order = true;
+        let ordered = arrivals(&network, |_| 0);
+        assert!(ordered.is_sorted());
+        for (leaves, (ordered, loose)) in (0..).zip(ordered.iter().zip(&loose)) {
+            let delay = ordered - leaves;
+            assert!((1_000..=1_400).contains(&delay), "{delay} within the range of one message");
+            assert!(ordered >= loose, "the same draws, and a wait for what was sent before");
+        }
+    }
+
+    #[test]
+    fn a_delay_of_a_fault_may_reorder_what_arrives_in_order_otherwise() {
+        let mut network = Network::uniform(3, 1_000);
+        network.in_order = true;
+        let arrivals = arrivals(&network, |leaves| if leaves < 500 { 3_000 } else { 0 });
+        assert!(arrivals[499] > arrivals[500]);
+        assert_eq!((arrivals[0], arrivals[500]), (4_000, 1_500));
     }
 }

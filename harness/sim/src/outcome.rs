@@ -32,6 +32,8 @@ pub struct Counters {
     pub commands_led: u64,
     /// Commands executed.
     pub commands_executed: u64,
+    /// Rows by which executed instances were put in order, as the core counts them.
+    pub ordering_steps: u64,
     /// CPU time that the replica's work took, in nanoseconds.
     pub busy_ns: u64,
     /// The longest queue of what had come and was not taken in.

@@ -13,7 +13,7 @@ use rustc_hash::FxHasher;
 
 use crate::{
     fault::{Fault, FaultPlan},
-    host::{Arrival, Host},
+    host::{Arrival, Host, Outgoing},
     network::Links,
     observe::Observer,
     outcome::Counters,
@@ -64,6 +64,8 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) trace: Trace,
     pub(crate) observer: Observer,
     pub(crate) effects: Effects<R>,
+    /// What the replica that works has put out and not sent; empty where work takes no time.
+    pub(crate) outgoing: Vec<Outgoing<R>>,
     hash: FxHasher,
     pub(crate) events: u64,
     /// How many events there were at this moment.
@@ -110,6 +112,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             trace: Trace::new(cluster.trace_lines_max),
             observer: Observer::new(R::PROTOCOL, n, cluster.restarts),
             effects: Effects::default(),
+            outgoing: Vec::new(),
             hash: FxHasher::default(),
             events: 0,
             at_once: 0,

@@ -66,6 +66,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         core.step(Input::Checkpoint(machine), &mut effects);
         let done = self.flush(replica, &mut effects);
         self.effects = effects;
+        self.send_all(replica);
         done
     }
 

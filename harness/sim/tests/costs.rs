@@ -7,10 +7,9 @@ const START_NS: u64 = 1_000_000_000;
 const CLIENTS_PER_SITE: usize = 40;
 const SUBMISSIONS: u64 = 25;
 const COSTS: Costs = Costs {
-    cpu_ns_per_wakeup: 0,
     cpu_ns_per_message: 2_000,
     cpu_ps_per_byte: 1_000,
-    nic_bits_per_s: 0,
+    ..Costs::NONE
 };
 
 /// More clients than any replica can serve at once, near each other, each on its own key.

@@ -43,11 +43,15 @@ pub(crate) const KEYS: &[&str] = &[
     "timeouts.recovery_ms",
     "timeouts.client_ms",
     "network.topology",
+    "network.jitter_ms",
     "sim.calibration",
     "sim.cpu_us_per_wakeup",
     "sim.cpu_us_per_message",
     "sim.cpu_ns_per_byte",
+    "sim.cpu_us_per_command",
+    "sim.cpu_us_per_ordering_step",
     "sim.nic_mbit_per_s",
+    "sim.calibrated",
     "faults",
 ];
 

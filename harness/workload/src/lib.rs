@@ -41,16 +41,21 @@
 //! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
 //! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
+//! | `network.jitter_ms` | what the topology says; else [`Topology::simulated_jitter_ms`] with `"sim"`, none with `"quic"` | 0..=60000; the jitter of every pair |
 //! | `sim.calibration` | none | a path to what `bench calibrate` wrote, whose costs are then the defaults; `sim.*` only with `"sim"` |
-//! | `sim.cpu_us_per_wakeup` | [`sim_costs::CPU_US_PER_WAKEUP`]; 0 where another cost of the CPU is given | 0..=1000000 |
-//! | `sim.cpu_us_per_message` | [`sim_costs::CPU_US_PER_MESSAGE`] | 0..=1000000 |
-//! | `sim.cpu_ns_per_byte` | [`sim_costs::CPU_NS_PER_BYTE`] | 0..=1000000 |
-//! | `sim.nic_mbit_per_s` | [`sim_costs::NIC_MBIT_PER_S`] | 0..=1000000; 0 is unlimited |
+//! | `sim.cpu_us_per_wakeup` | [`sim_costs`]; 0 where the cost of a message or a byte is given | 0..=1000000 |
+//! | `sim.cpu_us_per_message` | [`sim_costs`] | 0..=1000000 |
+//! | `sim.cpu_ns_per_byte` | [`sim_costs`] | 0..=1000000 |
+//! | `sim.cpu_us_per_command` | [`sim_costs`]; 0 where the cost of a message or a byte is given | 0..=1000000 |
+//! | `sim.cpu_us_per_ordering_step` | [`sim_costs`]; 0 where the cost of a message or a byte is given | 0..=1000000 |
+//! | `sim.nic_mbit_per_s` | 0: unlimited | 0..=1000000 |
+//! | `sim.calibrated` | that of the costs; none where a cost of the CPU is given | [`calibrated`] |
 //! | `faults` | none | [`fault`] |
 //!
 //! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
 
 mod arrivals;
+pub mod calibrated;
 mod document;
 mod error;
 pub mod fault;

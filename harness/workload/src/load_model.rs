@@ -17,7 +17,8 @@
 //! | EPaxos, and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
 //! | Paxos, each, uncontended | 5 (N−1)/N: Prepare, Promise, Accept, Accepted, Commit | as many | (N−1)/N | (N−1)/N |
 //!
-//! Beside these a request comes in from a client and a reply goes out, at the site that asks. What is left out: heartbeats
+//! Beside these a request comes in from a client and a reply goes out, at the site that asks, and each replica executes each
+//! command, in EPaxos after putting it in order by the N rows that its dependencies name. What is left out: heartbeats
 //! and progress reports, whose number depends on time and not on commands; announcements of their own where nothing is
 //! there to carry them; the bytes around a value; proposers that compete.
 
@@ -40,6 +41,8 @@ pub struct ReplicaLoad {
     pub values_in: f64,
     /// Messages to its peers that have, one count per receiver.
     pub values_out: f64,
+    /// Rows by which the command is put in order of execution: N, or 0 where slots are the order.
+    pub ordering_steps: f64,
 }
 
 /// What gives way first.
@@ -73,7 +76,7 @@ pub struct Capacity {
 impl ReplicaLoad {
     /// The capacity at these costs with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
     /// nothing. Counted as the simulator charges them: a message and its bytes cost when they come in, and per receiver
-    /// when they go out. Wakeups cost next to nothing where the CPU is in use all the time, since so much is ready at each.
+    /// when they go out; a command costs when it is executed, and by the rows that it is put in order by. Wakeups cost next to nothing where the CPU is in use all the time, since so much is ready at each.
     pub fn capacity(
         &self,
         costs: &SimCosts,
@@ -83,7 +86,9 @@ impl ReplicaLoad {
         let value_bytes = value_bytes as f64 * write_ratio;
         let bytes = (self.values_in + self.values_out) * value_bytes;
         let cpu_s = (self.messages + self.client_messages) * costs.cpu_us_per_message / 1e6
-            + bytes * costs.cpu_ns_per_byte / 1e9;
+            + bytes * costs.cpu_ns_per_byte / 1e9
+            + costs.cpu_us_per_command / 1e6
+            + self.ordering_steps * costs.cpu_us_per_ordering_step / 1e6;
         let nic_s = match costs.nic_mbit_per_s {
             0.0 => 0.0,
             rate => self.values_out * value_bytes * 8.0 / (rate * 1e6),
@@ -161,7 +166,8 @@ fn of_replica(
             // A thrifty phase 1 leaves one of them out, who gets the value with the Commit.
             let asked_first = if thrifty { (others - 1.0) / others } else { 1.0 };
             let (exchanged, values) = (1.0 + 2.0 * asked_first + 2.0 * slow, 1.0 + slow);
-            of_leaderless(others, asked, exchanged, values)
+            let load = of_leaderless(others, asked, exchanged, values);
+            ReplicaLoad { ordering_steps: n, ..load }
         }
         Protocol::Paxos => of_leaderless(others, asked, 5.0, 1.0),
     };
@@ -230,6 +236,7 @@ mod tests {
         assert!(close(follower.messages, 2.2) && close(follower.values_in, 1.2), "{follower:?}");
         let each = loads(Protocol::EPaxos, 5, 0.0);
         assert!(each.iter().all(|load| close(load.messages, 4.8) && *load == each[0]), "{each:?}");
+        assert!(close(each[0].ordering_steps, 5.0) && leader.ordering_steps == 0.0, "{each:?}");
     }
 
     /// A follower whose site has no clients forwards nothing, and an EPaxos replica there leads
@@ -256,8 +263,13 @@ mod tests {
 
     #[test]
     fn capacity_is_that_of_the_resource_in_use_all_the_time() {
-        let load =
-            ReplicaLoad { messages: 8.0, client_messages: 2.0, values_in: 1.0, values_out: 4.0 };
+        let load = ReplicaLoad {
+            messages: 8.0,
+            client_messages: 2.0,
+            values_in: 1.0,
+            values_out: 4.0,
+            ordering_steps: 5.0,
+        };
         let costs = SimCosts { cpu_us_per_message: 1.0, ..SimCosts::NONE };
         let cpu = load.capacity(&costs, 1.0, 1000).unwrap();
         assert!(close(cpu.ops_per_s, 100_000.0) && cpu.saturates == Saturates::Cpu, "{cpu:?}");
@@ -267,6 +279,10 @@ mod tests {
         assert!(close(nic.ops_per_s, 31_250.0) && nic.saturates == Saturates::Nic, "{nic:?}");
         assert!(close(load.capacity(&costs, 0.5, 1000).unwrap().ops_per_s, 62_500.0));
         assert_eq!(load.capacity(&SimCosts::NONE, 1.0, 1000), None);
+        let costs =
+            SimCosts { cpu_us_per_command: 4.0, cpu_us_per_ordering_step: 0.2, ..SimCosts::NONE };
+        let executed = load.capacity(&costs, 1.0, 1000).unwrap();
+        assert!(close(executed.ops_per_s, 200_000.0), "4 and 5 × 0.2 µs: {executed:?}");
     }
 
     #[test]

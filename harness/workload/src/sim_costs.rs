@@ -1,45 +1,48 @@
 //! `[sim]`: what a simulated replica's work costs.
+//!
+//! The defaults are what `bench calibrate` measured: `default-costs.toml` beside this crate's sources, as it was written, with the
+//! machine, the date, the errors of the fit and how far simulations agree.
+
+use std::sync::LazyLock;
 
 use serde::Serialize;
 
-use crate::model::{Driver, Workload};
-
-/// The CPU time of a wakeup, however much is taken in and sent in it, in microseconds.
-/// Source: `bench calibrate` on 2 cores of an Intel Xeon, 2026-11-28, 24 valid runs of three real replicas, values of 16 B to
-/// 16 KiB, one request to 384 under way; the file with its errors is
-/// `results/reference/2026-11-28-intel-xeon-2-cores/calibration.toml`.
-pub const CPU_US_PER_WAKEUP: f64 = 20.5;
-/// The CPU time of a message, received or sent, beside that of its bytes, in microseconds; a request and a reply are one each.
-/// Source: as [`CPU_US_PER_WAKEUP`].
-pub const CPU_US_PER_MESSAGE: f64 = 0.237;
-/// The CPU time of a byte, received or sent, in nanoseconds.
-/// Source: as [`CPU_US_PER_WAKEUP`].
-pub const CPU_NS_PER_BYTE: f64 = 1.44;
-/// The rate of a network card, in megabit per second; 0 is unlimited.
-/// chosen: the loopback, which real runs use, has no such limit.
-pub const NIC_MBIT_PER_S: f64 = 0.0;
+use crate::{
+    calibrated::Calibrated,
+    load::read_calibration,
+    model::{Driver, Workload},
+};
 
 /// The costs of a simulated replica. All zero: latencies are those of the network alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SimCosts {
     /// CPU time of taking in together what is ready and flushing what that calls for.
     pub cpu_us_per_wakeup: f64,
-    /// CPU time of a message, received or sent.
+    /// CPU time of a message, received or sent, beside that of its bytes; a request and a reply are one each.
     pub cpu_us_per_message: f64,
     /// CPU time of each of its bytes.
     pub cpu_ns_per_byte: f64,
-    /// How fast the network card sends; 0 is unlimited.
+    /// CPU time of executing a command, beside its messages.
+    pub cpu_us_per_command: f64,
+    /// CPU time of putting an instance in order of execution, per row that its dependencies name,
+    /// which are N; none where slots are the order.
+    pub cpu_us_per_ordering_step: f64,
+    /// How fast the network card sends; 0 is unlimited, as is the loopback that real runs use.
     pub nic_mbit_per_s: f64,
+    /// The loads on which the costs of the CPU were measured; none if they are anybody's guess.
+    #[serde(skip_serializing_if = "Calibrated::is_none")]
+    pub calibrated: Calibrated,
 }
 
 impl Default for SimCosts {
+    /// As measured.
     fn default() -> Self {
-        Self {
-            cpu_us_per_wakeup: CPU_US_PER_WAKEUP,
-            cpu_us_per_message: CPU_US_PER_MESSAGE,
-            cpu_ns_per_byte: CPU_NS_PER_BYTE,
-            nic_mbit_per_s: NIC_MBIT_PER_S,
-        }
+        const FILE: &str = "default-costs.toml";
+        static MEASURED: LazyLock<SimCosts> = LazyLock::new(|| {
+            let read = read_calibration(FILE, include_str!("../default-costs.toml"));
+            read.unwrap_or_else(|error| panic!("{error}"))
+        });
+        *MEASURED
     }
 }
 
@@ -49,13 +52,47 @@ impl SimCosts {
         cpu_us_per_wakeup: 0.0,
         cpu_us_per_message: 0.0,
         cpu_ns_per_byte: 0.0,
+        cpu_us_per_command: 0.0,
+        cpu_us_per_ordering_step: 0.0,
         nic_mbit_per_s: 0.0,
+        calibrated: Calibrated::NONE,
     };
+
+    /// Every cost with its key in `[sim]`, those of the CPU first, in the order in which files give them.
+    pub fn by_key(&mut self) -> [(&'static str, &mut f64); 6] {
+        [
+            ("cpu_us_per_wakeup", &mut self.cpu_us_per_wakeup),
+            ("cpu_us_per_message", &mut self.cpu_us_per_message),
+            ("cpu_ns_per_byte", &mut self.cpu_ns_per_byte),
+            ("cpu_us_per_command", &mut self.cpu_us_per_command),
+            ("cpu_us_per_ordering_step", &mut self.cpu_us_per_ordering_step),
+            ("nic_mbit_per_s", &mut self.nic_mbit_per_s),
+        ]
+    }
+
+    /// What `bench calibrate` measures, with the keys in `[sim]`.
+    pub fn of_cpu(mut self) -> [(&'static str, f64); 5] {
+        let [wakeup, message, byte, command, ordering_step, _] = self.by_key();
+        [wakeup, message, byte, command, ordering_step].map(|(key, cost)| (key, *cost))
+    }
 }
 
 impl Workload {
     /// Do latencies follow from the matrix of sites alone: a simulation without costs?
     pub fn costs_nothing(&self) -> bool {
         self.cluster.driver == Driver::Sim && self.sim == Some(SimCosts::NONE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_a_calibration() {
+        let costs = SimCosts::default();
+        assert!(costs.of_cpu().iter().all(|(_, cost)| *cost > 0.0), "{costs:?}");
+        assert_eq!(costs.nic_mbit_per_s, 0.0);
+        assert!(!costs.calibrated.is_none());
     }
 }

@@ -267,13 +267,24 @@ fn costs_of_the_simulator() {
     sim("cpu_us_per_message = -1", "cpu_us_per_message = -1: must be within 0..=1000000");
     sim("cpu_ns_per_byte = \"x\"", "cpu_ns_per_byte = \"x\": must be a number, not a string");
     sim("nic_mbit_per_s = inf", "nic_mbit_per_s = inf: must be finite");
+    sim("calibrated = 3", "calibrated = 3: must be a table of protocols, not a whole number");
+    sim(
+        "calibrated.paxos = 3",
+        "calibrated.paxos = 3: must be a table of loads, not a whole number",
+    );
+    check(
+        "sim.calibrated = {}",
+        "x.toml: sim.calibrated = {}: goes with driver \"sim\" only: remove [sim], or use --driver sim",
+    );
     sim(
         "cost = 1",
-        "cost = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
+        "cost = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, \
+         cpu_us_per_command, cpu_us_per_ordering_step, nic_mbit_per_s, calibrated",
     );
     sim(
         "nic_mbit = 1",
-        "nic_mbit = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, nic_mbit_per_s",
+        "nic_mbit = 1: unknown key: [sim] takes calibration, cpu_us_per_wakeup, cpu_us_per_message, cpu_ns_per_byte, \
+         cpu_us_per_command, cpu_us_per_ordering_step, nic_mbit_per_s, calibrated",
     );
 }
 

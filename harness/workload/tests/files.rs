@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use protocols::{Protocol, ReplicaId};
-use workload::{Clients, Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload};
+use workload::{
+    Clients, Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload,
+    calibrated::{Calibrated, Loads},
+};
 
 /// A file beside the committed ones, so that it finds their topologies.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workloads/x.toml");
@@ -300,14 +303,17 @@ fn a_simulation_has_costs_and_a_real_cluster_has_none_to_give() {
     let sim = |costs: &str| parse(&format!("name = \"x\"\ncluster.driver = \"sim\"\n{costs}"));
     assert_eq!(sim("").sim, Some(SimCosts::default()));
     let given = sim("sim.cpu_us_per_message = 0").sim.unwrap();
-    let all_but_one =
-        SimCosts { cpu_us_per_message: 0.0, cpu_us_per_wakeup: 0.0, ..SimCosts::default() };
-    assert_eq!(
-        given, all_but_one,
-        "who names the cost of a message means no other cost per wakeup"
-    );
+    let of_bytes =
+        SimCosts { cpu_ns_per_byte: SimCosts::default().cpu_ns_per_byte, ..SimCosts::NONE };
+    assert_eq!(given, of_bytes, "who names the cost of a message means that to be all");
     let woken = sim("sim.cpu_us_per_wakeup = 3").sim.unwrap();
-    assert_eq!(woken, SimCosts { cpu_us_per_wakeup: 3.0, ..SimCosts::default() });
+    let guessed = SimCosts { calibrated: Calibrated::NONE, ..SimCosts::default() };
+    assert_eq!(woken, SimCosts { cpu_us_per_wakeup: 3.0, ..guessed });
+    let ordered = sim("sim = { cpu_us_per_command = 2, cpu_us_per_ordering_step = 1 }").sim;
+    let costs = SimCosts { cpu_us_per_command: 2.0, cpu_us_per_ordering_step: 1.0, ..guessed };
+    assert_eq!(ordered, Some(costs));
+    let slow_card = sim("sim.nic_mbit_per_s = 100").sim.unwrap();
+    assert_eq!(slow_card, SimCosts { nic_mbit_per_s: 100.0, ..SimCosts::default() });
     let free = sim("sim = { cpu_us_per_message = 0, cpu_ns_per_byte = 0, nic_mbit_per_s = 0 }");
     assert!(
         free.costs_nothing() && !sim("").costs_nothing() && !parse("name = \"x\"").costs_nothing()
@@ -318,7 +324,11 @@ fn a_simulation_has_costs_and_a_real_cluster_has_none_to_give() {
 #[test]
 fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
     let place = tempfile::tempdir().unwrap();
-    let measured = "[sim]\ncpu_us_per_wakeup = 9\ncpu_us_per_message = 0.5\ncpu_ns_per_byte = 0\n\n[measured]\ncores = 2";
+    let measured = "[sim]\ncpu_us_per_wakeup = 9\ncpu_us_per_message = 0.5\ncpu_ns_per_byte = 0\n\
+        cpu_us_per_command = 0.25\ncpu_us_per_ordering_step = 0.125\n\n\
+        [sim.calibrated.epaxos]\nreplicas = [3, 9]\nvalue_bytes = [16, 1024]\n\
+        requests_under_way = [3, 768]\nbytes_under_way_max = 400_000\n\
+        operations_per_cpu_s_max = 1.5e6\n\n[measured]\ncores = 2";
     fs::write(place.path().join("host.toml"), measured).unwrap();
     let load = |text: &str, overrides: &[Override]| {
         let file = place.path().join("w.toml").display().to_string();
@@ -326,17 +336,33 @@ fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
         Workload::parse(&file, &text, overrides)
             .map_err(|error| error.to_string().replace(&format!("{}/", place.path().display()), ""))
     };
+    let mut calibrated = Calibrated::NONE;
+    let loads = Loads {
+        replicas: [3, 9],
+        value_bytes: [16, 1024],
+        requests_under_way: [3, 768],
+        bytes_under_way_max: 400_000,
+        operations_per_cpu_s_max: 1.5e6,
+    };
+    calibrated.add(Protocol::EPaxos, &loads);
     let costs = SimCosts {
         cpu_us_per_wakeup: 9.0,
         cpu_us_per_message: 0.5,
         cpu_ns_per_byte: 0.0,
-        ..SimCosts::default()
+        cpu_us_per_command: 0.25,
+        cpu_us_per_ordering_step: 0.125,
+        calibrated,
+        ..SimCosts::NONE
     };
     let by_file = load("sim.calibration = \"host.toml\"", &[]).unwrap();
     assert_eq!(by_file.sim, Some(costs));
     let with_own =
         load("sim = { calibration = \"host.toml\", cpu_us_per_message = 2 }", &[]).unwrap();
-    assert_eq!(with_own.sim, Some(SimCosts { cpu_us_per_message: 2.0, ..costs }));
+    let no_longer = SimCosts { calibrated: Calibrated::NONE, ..costs };
+    assert_eq!(with_own.sim, Some(SimCosts { cpu_us_per_message: 2.0, ..no_longer }));
+    // What is recorded of a run says itself what was calibrated, and is read again as it was.
+    let recorded = toml::Value::try_from(&by_file).unwrap();
+    assert_eq!(Workload::recorded("manifest", recorded).unwrap().sim, Some(costs));
     // From where the command is typed, not from where the workload file is.
     let flag = |path: &str| [Override::parse(&format!("sim.calibration={path}")).unwrap()];
     let path = place.path().join("host.toml").display().to_string();
@@ -356,6 +382,29 @@ fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
     refused(
         "[sim]\ncpu_us_per_wakeup = 1\ncpu_ns_per_byte = 1",
         "bad.toml: sim.cpu_us_per_message: missing: measure it again",
+    );
+    // As they were before commands had a cost of their own.
+    refused(
+        "[sim]\ncpu_us_per_wakeup = 20\ncpu_us_per_message = 0.2\ncpu_ns_per_byte = 1",
+        "bad.toml: sim.cpu_us_per_command: missing: measure it again",
+    );
+    let (costs_alone, _) = measured.split_once("\n\n[sim.calibrated").unwrap();
+    refused(costs_alone, "bad.toml: sim.calibrated: missing: measure it again");
+    refused(
+        &measured.replace("[3, 9]", "[9, 3]"),
+        "bad.toml: sim.calibrated.epaxos.replicas = [9, 3]: must be the least before the most",
+    );
+    refused(
+        &measured.replace("[3, 9]", "3"),
+        "bad.toml: sim.calibrated.epaxos.replicas = 3: must be the least and the most, such as [3, 9]",
+    );
+    fs::write(place.path().join("bad.toml"), measured.replace("ated.epaxos", "ated.raft")).unwrap();
+    let error = load("sim.calibration = \"bad.toml\"", &[]).unwrap_err();
+    assert!(error.starts_with("bad.toml: sim.calibrated.raft = {"), "{error}");
+    assert!(error.ends_with("unknown key: use paxos, multi-paxos, epaxos"), "{error}");
+    refused(
+        &measured.replace("bytes_under_way_max = 400_000\n", ""),
+        "bad.toml: sim.calibrated.epaxos.bytes_under_way_max: missing: measure it again",
     );
     refused(
         &measured.replace("= 9", "= -1"),

@@ -170,6 +170,52 @@ fn directions_and_jitter() {
     assert_eq!(sites.round_trip_max(), Duration::from_millis(9));
 }
 
+/// Of simulated sites of which nothing says what jitter they have. Real ones have theirs.
+#[test]
+fn simulated_sites_have_a_little_jitter_unless_something_says_how_much() {
+    let jitter_ns = |text: &str, round_trip_ms: &str| {
+        let table = format!(
+            "[network.topology]\nsource = \"x\"\nsites = [\"a\", \"b\", \"c\"]\n{text}\n\
+             round_trip_ms = {{ a-b = {round_trip_ms}, b-c = 300 }}\none_way_ms = {{ a-c = [200, 0] }}"
+        );
+        let of = |driver: &str| {
+            sites(&format!("cluster.driver = \"{driver}\"\n{table}"), 3).jitter_ns[0][1]
+        };
+        (of("sim"), of("quic"))
+    };
+    assert_eq!(jitter_ns("", "100"), (MS / 2, 0), "half a millisecond");
+    assert_eq!(
+        jitter_ns("", "4"),
+        (MS / 10, 0),
+        "a twentieth of the shortest way that takes any time"
+    );
+    assert_eq!(jitter_ns("jitter_ms = 0", "100"), (0, 0));
+    assert_eq!(jitter_ns("jitter_ms = 3", "100"), (3 * MS, 3 * MS));
+    assert_eq!(jitter_ns("pair_jitter_ms = { a-b = 7 }", "100"), (7 * MS, 7 * MS));
+    // The workload has the last word, over pairs too.
+    let over = |own: &str, topology: &str| {
+        let text = format!(
+            "[cluster]\ndriver = \"sim\"\nreplicas = 5\n[network]\n{own}\ntopology = {topology}"
+        );
+        sites(&text, 5).jitter_ns
+    };
+    assert_eq!(over("", "\"ec2-2013\"")[3][4], MS / 2);
+    assert!(over("jitter_ms = 0", "\"ec2-2013\"").iter().flatten().all(|ns| *ns == 0));
+    let pairs = "{ source = \"x\", sites = [\"a\", \"b\", \"c\", \"d\", \"e\"], jitter_ms = 1, \
+        round_trip_ms = { a-b = 1, a-c = 1, a-d = 1, a-e = 1, b-c = 1, b-d = 1, b-e = 1, c-d = 1, c-e = 1, d-e = 1 }, \
+        pair_jitter_ms = { a-b = 9 } }";
+    assert_eq!(over("", pairs)[0][1], 9 * MS);
+    assert_eq!(over("jitter_ms = 2", pairs)[0][1], 2 * MS);
+    assert_eq!(
+        parse("network = { jitter_ms = -1, topology = \"ec2-2013\" }").unwrap_err(),
+        "x.toml: network.jitter_ms = -1: must be within 0..=60000"
+    );
+    assert_eq!(
+        parse("network.jitter_ms = 1").unwrap_err(),
+        "x.toml: network.topology: missing: name one, or remove [network]"
+    );
+}
+
 #[test]
 fn names_and_paths() {
     let given = |topology: &str| parse(&format!("network.topology = {topology}"));

@@ -34,7 +34,16 @@ pub struct ExecutionGraph {
     /// Which unexecuted instances touch a key: a view of `rows`.
     keys: Observed<Keys>,
     search: Observed<Search>,
-    longest_component: Observed<u64>,
+    counts: Observed<Counts>,
+}
+
+/// What a graph counts of its work, for its observers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// The most instances executed as one component.
+    longest_component: u64,
+    /// By how many rows instances were put in order, each by all that its dependencies name.
+    steps: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -127,19 +136,19 @@ impl ExecutionGraph {
             rows: vec![Row::default(); rows],
             keys: Observed::default(),
             search: Observed::default(),
-            longest_component: Observed(0),
+            counts: Observed::default(),
         }
     }
 
-    /// A graph where every instance of each row up to `executed`, and each of `above`, is executed already; the longest
-    /// component so far is taken over from an earlier graph.
+    /// A graph where every instance of each row up to `executed`, and each of `above`, is executed already; what was counted so
+    /// far is taken over from an earlier graph.
     pub fn resumed(
         executed: &Dependencies,
         above: impl IntoIterator<Item = InstanceId>,
-        longest_component: u64,
+        counts: Counts,
     ) -> Self {
         let mut graph = Self::new(executed.rows());
-        graph.longest_component = Observed(longest_component);
+        graph.counts = Observed(counts);
         for upto in executed.iter() {
             let row = &mut graph.rows[upto.row.index()];
             row.nodes.collect(upto.slot);
@@ -221,7 +230,17 @@ impl ExecutionGraph {
 
     /// The most instances executed as one component so far.
     pub fn longest_component(&self) -> u64 {
-        self.longest_component.0
+        self.counts.0.longest_component
+    }
+
+    /// By how many rows instances were put in order so far: each that was executed, by all that its dependencies name.
+    pub fn steps(&self) -> u64 {
+        self.counts.0.steps
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        self.counts.0
     }
 
     /// Files `instance` under its keys; false if it was known.
@@ -248,10 +267,12 @@ impl ExecutionGraph {
         let node = self.node_mut(instance);
         assert_eq!(node.state, State::Committed, "{instance} executed twice or uncommitted");
         node.state = State::Executed;
+        let rows = node.dependencies.rows() as u64;
         let batch = std::mem::take(&mut node.batch);
         let footprint = std::mem::take(&mut node.footprint);
         let waiters = std::mem::take(&mut node.visit.0.waiters);
         self.search.0.ready.extend(waiters);
+        self.counts.0.steps += rows;
         for touch in footprint.touches() {
             self.keys.0.remove(touch, instance);
         }
@@ -447,7 +468,8 @@ impl ExecutionGraph {
                 (self.node(*instance).dependencies.seq(), *instance)
             }),
         }
-        self.longest_component.0 = self.longest_component.0.max(component.len() as u64);
+        let longest = &mut self.counts.0.longest_component;
+        *longest = (*longest).max(component.len() as u64);
         for instance in component.drain(..) {
             self.execute(instance, executed);
         }

@@ -137,6 +137,7 @@ impl Replica for EPaxos {
             },
             held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
             longest_component: self.graph.longest_component(),
+            ordering_steps: self.graph.steps(),
             takeovers: self.takeovers.0,
             installs: self.installs.0,
         }

@@ -288,8 +288,8 @@ impl EPaxos {
     /// with a snapshot, and for one that installs it later.
     pub(super) fn take_up(&mut self, core: &Core) {
         let above = core.above.iter().map(|(instance, ..)| *instance);
-        let longest = self.graph.longest_component();
-        self.graph = ExecutionGraph::resumed(&core.executed, above, longest);
+        let counts = self.graph.counts();
+        self.graph = ExecutionGraph::resumed(&core.executed, above, counts);
         self.conflicts.merge_collected(&core.conflicts);
         for row in ReplicaId::all(self.config.replicas) {
             let executed = core.executed.slot(row);

@@ -139,6 +139,7 @@ impl Replica for MultiPaxos {
             undecided: own + self.outbox.len() as u64,
             held: self.log.len() as u64,
             longest_component: 0,
+            ordering_steps: 0,
             takeovers: self.takeovers.0,
             installs: self.installs.0,
         }

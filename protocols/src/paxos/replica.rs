@@ -133,6 +133,7 @@ impl Replica for Paxos {
             undecided: (self.queue.len() + own) as u64,
             held: self.log.len() as u64,
             longest_component: 0,
+            ordering_steps: 0,
             takeovers: self.retries.0,
             installs: self.installs.0,
         }

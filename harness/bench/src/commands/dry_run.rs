@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use workload::{Driver, Plan, SEARCH_STEPS_ABOUT, Search, Workload};
+use workload::{Driver, Plan, SEARCH_STEPS_ABOUT, Search, Topology, Workload};
 
 use crate::{output::aligned, progress::short};
 
@@ -73,9 +73,10 @@ fn circumstances(workload: &Workload) -> String {
         let replicas_max = workload.cluster.replicas.values().iter().copied().max().unwrap_or(0);
         let _ = write!(
             text,
-            "\nSites: {}{}\nRound trips up to {}; timeouts: retransmit {}, election {}, recovery {}, client {}\n",
+            "\nSites: {}{}{}\nRound trips up to {}; timeouts: retransmit {}, election {}, recovery {}, client {}\n",
             topology.sites[..replicas_max].join(", "),
             topology.name.as_ref().map_or_else(String::new, |name| format!(" ({name})")),
+            jitter(topology),
             ms(workload.round_trip_max()),
             ms(timeouts.replica.retransmit),
             ms(timeouts.replica.election),
@@ -95,6 +96,15 @@ fn circumstances(workload: &Workload) -> String {
         let _ = writeln!(text, "  and {more} more");
     }
     text
+}
+
+/// What is added to messages between the sites; nothing if nothing is.
+fn jitter(topology: &Topology) -> String {
+    let own = topology.pair_jitter_ms.values().copied().fold(0.0, f64::max);
+    match topology.jitter_ms.max(own) {
+        0.0 => String::new(),
+        most_ms => format!(", jitter up to {most_ms} ms one way"),
+    }
 }
 
 fn ms(duration: Duration) -> String {

@@ -1,5 +1,6 @@
 //! A module per command: each takes its arguments and says how the program ends.
 
+pub(crate) mod agreement;
 pub(crate) mod calibrate;
 pub(crate) mod check;
 pub(crate) mod client;

@@ -147,9 +147,9 @@ fn play(script: Script) -> RunRecord {
             edges += 1;
             let stamp = history.stamp(now);
             if edges == 1 {
-                tally.begin(stamp)
+                tally.begin(stamp);
             } else {
-                tally.end(stamp)
+                tally.end(stamp);
             }
             continue;
         };

@@ -255,7 +255,8 @@ mod tests {
         commands.conflict_rate = [0, 0.07]\ncluster = { driver = \"sim\", replicas = 3 }\n\
         sim = { cpu_us_per_message = 0, cpu_ns_per_byte = 0, nic_mbit_per_s = 0 }\n\
         network.topology = { source = \"invented\", sites = [\"A\", \"B\", \"C\"], \
-        round_trip_ms = { A-B = 10, B-C = 20.5, A-C = 30 } }";
+        round_trip_ms = { A-B = 10, B-C = 20.5, A-C = 30 } }\n\
+        network.jitter_ms = 0";
 
     fn workload() -> Workload {
         Workload::parse("x.toml", TEXT, &[]).unwrap()

@@ -8,9 +8,9 @@ use measure::{
 };
 use protocols::{Protocol, Replica, ReplicaId};
 use sim::{Broken, Counters, Simulation, Violation};
-use workload::{Driver, Mode, Run};
+use workload::{Driver, Mode, Run, SimCosts};
 
-use super::load::Load;
+use super::{beyond, load::Load};
 use crate::{
     history::Judged,
     load::{given_up, identity},
@@ -29,7 +29,13 @@ pub(super) struct Seen {
 }
 
 /// The record of `run`.
-pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunRecord {
+pub(super) fn record(
+    run: &Run,
+    load: Load,
+    judged: &Judged,
+    seen: Seen,
+    costs: Option<&SimCosts>,
+) -> RunRecord {
     let open = run.point.mode == Mode::Open;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
     let offered_ops_per_s =
@@ -60,6 +66,7 @@ pub(super) fn record(run: &Run, load: Load, judged: &Judged, seen: Seen) -> RunR
     };
     let mut findings = seen.findings;
     findings.extend(of_clients(&record, closing_unanswered));
+    findings.extend(costs.and_then(|costs| beyond::finding(run, &record, costs)));
     let mut facts = RunFacts { replicas_agree: seen.agree, findings, ..record.facts() };
     judged.enter(&mut facts);
     record.verdict = judge(&facts, &Limits::default());
@@ -163,6 +170,7 @@ const fn counted(counters: &Counters) -> ReplicaCounters {
         client_replies: counters.replies,
         commands_led: counters.commands_led,
         commands_executed: counters.commands_executed,
+        ordering_steps: counters.ordering_steps,
         commits_fast: counters.fast,
         commits_slow: counters.slow,
         commits_recovered: counters.recovered,

@@ -6,7 +6,7 @@ use crate::place::{Ended, Place, TINY, names};
 
 const LOADS: &str = "\
     name = \"loads\"\n\
-    protocols = [\"epaxos\"]\n\
+    protocols = [\"multi-paxos\", \"epaxos\"]\n\
     repetitions = 1\n\
     [load]\n\
     mode = \"pipelined\"\n\
@@ -16,6 +16,18 @@ const LOADS: &str = "\
     duration_s = 0.3\n\
     [commands]\n\
     value_bytes = [16, 4096]\n";
+
+/// What saturates a cluster, for the table of agreement.
+const SATURATED: &str = "\
+    name = \"saturated\"\n\
+    protocols = [\"multi-paxos\", \"epaxos\"]\n\
+    repetitions = 1\n\
+    [load]\n\
+    mode = \"pipelined\"\n\
+    clients_per_site = 8\n\
+    window = 16\n\
+    warmup_s = 0.1\n\
+    duration_s = 0.3\n";
 
 /// The costs of the file, by key.
 fn costs(text: &str) -> Vec<(String, f64)> {
@@ -31,12 +43,14 @@ fn costs(text: &str) -> Vec<(String, f64)> {
 #[test]
 fn costs_come_with_what_they_were_measured_on_and_simulations_take_them() {
     let place = Place::new(LOADS);
-    let Ended { code, stdout, stderr } =
-        place.bench(&["calibrate", "--workload", "w.toml", "--quiet"]);
+    fs::write(place.path().join("saturated.toml"), SATURATED).unwrap();
+    let arguments =
+        ["calibrate", "--workload", "w.toml", "--saturated", "saturated.toml", "--quiet"];
+    let Ended { code, stdout, stderr } = place.bench(&arguments);
     let file = place.path().join("results/calibration.toml");
     if code == Some(3) {
         // Something else used the machine: then there are no costs.
-        assert!(stderr.contains("bench: not calibrated: 8 of 8 runs are there, "), "{stderr}");
+        assert!(stderr.contains("bench: not calibrated: "), "{stderr}");
         assert!(!file.exists() && stdout.is_empty(), "{stdout}");
         return;
     }
@@ -44,7 +58,16 @@ fn costs_come_with_what_they_were_measured_on_and_simulations_take_them() {
     let text = fs::read_to_string(&file).unwrap();
     let costs = costs(&text);
     let keys: Vec<&str> = costs.iter().map(|(key, _)| key.as_str()).collect();
-    assert_eq!(keys, ["cpu_us_per_wakeup", "cpu_us_per_message", "cpu_ns_per_byte"]);
+    assert_eq!(
+        keys,
+        [
+            "cpu_us_per_wakeup",
+            "cpu_us_per_message",
+            "cpu_ns_per_byte",
+            "cpu_us_per_command",
+            "cpu_us_per_ordering_step"
+        ]
+    );
     assert!(
         costs.iter().all(|(_, cost)| *cost >= 0.0) && costs.iter().any(|(_, cost)| *cost > 0.0)
     );
@@ -54,13 +77,17 @@ fn costs_come_with_what_they_were_measured_on_and_simulations_take_them() {
         "commit = \"",
         "optimised = ",
         "error_rms = 0.",
-        "samples = 24\n",
+        "samples = 54\n",
+        "runs = [\"results/20",
+        "[measured.as_single_runs_are_left_out]",
     ] {
         assert!(text.contains(said), "{said} in {text}");
     }
     assert!(stdout.contains("epaxos, 3 replicas, 8 x 8 outstanding"), "{stdout}");
-    // The real runs, the simulated ones, the link to the latter.
-    assert_eq!(names(&place.path().join("results")).len(), 4);
+    // The real runs and the simulated ones, those that saturate too, the link to the last, and the table of agreement.
+    assert_eq!(names(&place.path().join("results")).len(), 4 + 2 + 2);
+    let table = fs::read_to_string(place.path().join("results/agreement.md")).unwrap();
+    assert!(table.contains("Multi-Paxos over EPaxos") && stdout.contains(&table), "{stdout}");
 
     let run = ["run", "w.toml", "--driver", "sim", "--quiet", "--set", "load.clients_per_site=2"];
     let taken = ["--set", "sim.calibration=results/calibration.toml"];

@@ -36,9 +36,9 @@ fn a_dry_run_shows_sites_timeouts_and_faults() {
     assert!(head.starts_with("far, seed 42"), "{stdout}");
     let mut lines = tail.lines();
     let mut check = |expected: &str| assert_eq!(lines.next(), Some(expected), "{stdout}");
-    check("A, B, C");
+    check("A, B, C, jitter up to 0.5 ms one way");
     check(
-        "Round trips up to 320.5 ms; timeouts: retransmit 641 ms, election 1602.5 ms, recovery 1602.5 ms, client 3205 ms",
+        "Round trips up to 321.5 ms; timeouts: retransmit 643 ms, election 1607.5 ms, recovery 1607.5 ms, client 3215 ms",
     );
     check("");
     check("Faults, from the start of measuring");

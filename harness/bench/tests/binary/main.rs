@@ -1,9 +1,13 @@
 //! The real binary, from the outside: what it prints, writes, refuses and leaves running.
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod between_sites;
+#[cfg(test)]
+mod beyond;
 #[cfg(test)]
 mod calibrate;
 #[cfg(test)]
@@ -27,6 +31,8 @@ mod explore;
 #[cfg(debug_assertions)]
 #[cfg(test)]
 mod failpoints;
+#[cfg(test)]
+mod jitter;
 #[cfg(test)]
 mod kills;
 #[cfg(test)]

@@ -63,7 +63,7 @@ const NAMES: [(&str, &str); 3] =
     [("epaxos", "EPaxos"), ("multi-paxos", "Multi-Paxos"), ("paxos", "Paxos")];
 
 /// A protocol's name as it is written in prose.
-pub(crate) fn display_name(protocol: &str) -> String {
+pub fn display_name(protocol: &str) -> String {
     let known = NAMES.iter().find(|(name, _)| *name == protocol);
     known.map_or(protocol, |(_, display)| display).to_owned()
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
 use self::canvas::Lift;
-pub(crate) use self::look::display_name;
+pub use self::look::display_name;
 use self::model::Figure;
 use crate::error::ReportError;
 use crate::results::Results;

@@ -1,32 +1,38 @@
-//! `sim.calibration`: the costs that `bench calibrate` measured on some host.
+//! `sim.calibration`: the costs that `bench calibrate` measured on some host, and the loads on which it did.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
+use protocols::Protocol;
 use toml::{Table, Value};
 
 use super::{not_toml, sections::COST_MAX};
 use crate::{
+    calibrated::{Calibrated, Loads},
     document::{Document, Origin},
     error::LoadError,
-    kind::{mismatch, number},
+    kind::{mismatch, number, whole},
     known::refuse_unknown_in,
     sim_costs::SimCosts,
 };
 
-pub(super) const KEY: &str = "sim.calibration";
+pub(super) const KEY: &str = "calibration";
+const DOTTED: &str = "sim.calibration";
 /// The table with the costs; whatever else the file holds says how they came to be.
 const SECTION: &str = "sim";
-const KEYS: &[&str] = &["cpu_us_per_wakeup", "cpu_us_per_message", "cpu_ns_per_byte"];
+/// The table with the loads, in it.
+pub(super) const LOADS: &str = "calibrated";
+/// chosen: more than any load has of anything.
+const COUNT_MAX: u64 = 1 << 40;
 
 /// The file that a workload names, from where the workload file is, or from the working directory if a flag names it; none
 /// if there is no such key.
 pub(super) fn path(document: &Document) -> Result<Option<PathBuf>, LoadError> {
-    let Some(value) = document.value(KEY) else { return Ok(None) };
-    let name = value.as_str().ok_or_else(|| document.error(KEY, mismatch("a path", value)))?;
-    let from = match document.origin.flag_of(KEY) {
+    let Some(value) = document.value(DOTTED) else { return Ok(None) };
+    let name = value.as_str().ok_or_else(|| document.error(DOTTED, mismatch("a path", value)))?;
+    let from = match document.origin.flag_of(DOTTED) {
         Some(_) => Path::new(""),
         None => Path::new(&document.origin.file).parent().unwrap_or(Path::new("")),
     };
@@ -38,29 +44,97 @@ pub(super) fn costs(document: &Document, path: &Path) -> Result<SimCosts, LoadEr
     let text = fs::read_to_string(path).map_err(|error| {
         let path = path.display();
         document
-            .error(KEY, format!("{path} cannot be read ({error}): `bench calibrate` writes one"))
+            .error(DOTTED, format!("{path} cannot be read ({error}): `bench calibrate` writes one"))
     })?;
     read(&path.display().to_string(), &text)
 }
 
-fn read(file: &str, text: &str) -> Result<SimCosts, LoadError> {
+/// The costs in `text`; `file` is what errors call it. A file of before there was some cost has what
+/// that is in the others: nothing can be made of it but a wrong order of protocols.
+pub(crate) fn read(file: &str, text: &str) -> Result<SimCosts, LoadError> {
     let table: Table = text.parse().map_err(|error| not_toml(file, text, &error))?;
     let origin = Origin { file: file.to_owned(), flags: Vec::new() };
-    let Some(Value::Table(costs)) = table.get(SECTION) else {
+    let Some(Value::Table(section)) = table.get(SECTION) else {
         let remedy = "missing: is this what `bench calibrate` wrote?";
         return Err(origin.error(SECTION, table.get(SECTION), remedy));
     };
-    refuse_unknown_in(&origin, SECTION, costs, KEYS)?;
-    let cost = |key: &str| {
-        let (dotted, value) = (format!("{SECTION}.{key}"), costs.get(key));
-        let value =
-            value.ok_or_else(|| origin.error(&dotted, None, "missing: measure it again"))?;
-        number(0.0..=COST_MAX)(value).map_err(|remedy| origin.error(&dotted, Some(value), remedy))
+    let mut costs = SimCosts::NONE;
+    let of_cpu = costs.of_cpu().map(|(key, _)| key);
+    let known: Vec<&str> = of_cpu.into_iter().chain([LOADS]).collect();
+    refuse_unknown_in(&origin, SECTION, section, &known)?;
+    let value = |key: &str| {
+        let missing =
+            || origin.error(&format!("{SECTION}.{key}"), None, "missing: measure it again");
+        section.get(key).ok_or_else(missing)
     };
-    Ok(SimCosts {
-        cpu_us_per_wakeup: cost(KEYS[0])?,
-        cpu_us_per_message: cost(KEYS[1])?,
-        cpu_ns_per_byte: cost(KEYS[2])?,
-        ..SimCosts::default()
+    for (key, cost) in costs.by_key().into_iter().filter(|(key, _)| of_cpu.contains(key)) {
+        let value = value(key)?;
+        *cost = number(0.0..=COST_MAX)(value)
+            .map_err(|remedy| origin.error(&format!("{SECTION}.{key}"), Some(value), remedy))?;
+    }
+    costs.calibrated = calibrated(&origin, value(LOADS)?)?;
+    Ok(costs)
+}
+
+/// What stands in `sim.calibrated`: a table of loads for each protocol that was calibrated.
+pub(super) fn calibrated(origin: &Origin, value: &Value) -> Result<Calibrated, LoadError> {
+    let path = format!("{SECTION}.{LOADS}");
+    let Value::Table(protocols) = value else {
+        return Err(origin.error(&path, Some(value), mismatch("a table of protocols", value)));
+    };
+    refuse_unknown_in(origin, &path, protocols, &Protocol::ALL.map(Protocol::name))?;
+    let mut calibrated = Calibrated::NONE;
+    for protocol in Protocol::ALL {
+        let Some(value) = protocols.get(protocol.name()) else { continue };
+        let path = format!("{path}.{protocol}");
+        let Value::Table(table) = value else {
+            return Err(origin.error(&path, Some(value), mismatch("a table of loads", value)));
+        };
+        calibrated.add(protocol, &loads(origin, &path, table)?);
+    }
+    Ok(calibrated)
+}
+
+fn loads(origin: &Origin, path: &str, table: &Table) -> Result<Loads, LoadError> {
+    const RANGES: [&str; 3] = ["replicas", "value_bytes", "requests_under_way"];
+    const MOST: [&str; 2] = ["bytes_under_way_max", "operations_per_cpu_s_max"];
+    refuse_unknown_in(origin, path, table, &[RANGES.as_slice(), &MOST].concat())?;
+    let [replicas, value_bytes, requests_under_way] =
+        RANGES.map(|key| one(origin, path, table, key, range));
+    let [bytes, operations] = MOST.map(|key| one(origin, path, table, key, most));
+    Ok(Loads {
+        replicas: replicas?,
+        value_bytes: value_bytes?,
+        requests_under_way: requests_under_way?,
+        bytes_under_way_max: bytes? as u64,
+        operations_per_cpu_s_max: operations?,
     })
+}
+
+fn one<T>(
+    origin: &Origin,
+    path: &str,
+    table: &Table,
+    key: &str,
+    parse: impl Fn(&Value) -> Result<T, String>,
+) -> Result<T, LoadError> {
+    let at = format!("{path}.{key}");
+    let value =
+        table.get(key).ok_or_else(|| origin.error(&at, None, "missing: measure it again"))?;
+    parse(value).map_err(|remedy| origin.error(&at, Some(value), remedy))
+}
+
+fn range(value: &Value) -> Result<[u64; 2], String> {
+    let count = whole(1..=COUNT_MAX);
+    match value.as_array().map(Vec::as_slice) {
+        Some([least, most]) => match [count(least)?, count(most)?] {
+            [least, most] if least > most => Err("must be the least before the most".to_owned()),
+            range => Ok(range),
+        },
+        _ => Err("must be the least and the most, such as [3, 9]".to_owned()),
+    }
+}
+
+fn most(value: &Value) -> Result<f64, String> {
+    number(0.0..=COUNT_MAX as f64)(value)
 }

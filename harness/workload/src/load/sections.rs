@@ -9,6 +9,7 @@ use toml::Value;
 
 use super::{calibration, faults, topology};
 use crate::{
+    calibrated::Calibrated,
     document::Document,
     error::LoadError,
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
@@ -18,6 +19,7 @@ use crate::{
     },
     sim_costs::SimCosts,
     sweep::Sweep,
+    topology::Topology,
 };
 
 type Loaded<T> = Result<T, LoadError>;
@@ -300,46 +302,55 @@ fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {
     if document.value("network").is_none() {
         return Ok(None);
     }
-    let topology = topology::of_workload(document, cluster.replicas.values())?;
+    let jitter: fn(&Topology) -> f64 = match cluster.driver {
+        // Real packets have a jitter of their own.
+        Driver::Quic => |_| 0.0,
+        Driver::Sim => Topology::simulated_jitter_ms,
+    };
+    let topology = topology::of_workload(document, cluster.replicas.values(), jitter)?;
     Ok(Some(Network { topology }))
 }
 
 fn sim(document: &Document, driver: Driver) -> Loaded<Option<SimCosts>> {
-    const KEYS: [&str; 4] = [
-        "sim.cpu_us_per_wakeup",
-        "sim.cpu_us_per_message",
-        "sim.cpu_ns_per_byte",
-        "sim.nic_mbit_per_s",
-    ];
-    let [mut wakeup, mut message, mut byte, mut nic] = [None; 4];
-    for (key, cost) in KEYS.into_iter().zip([&mut wakeup, &mut message, &mut byte, &mut nic]) {
-        *cost = document.one(key, number(0.0..=COST_MAX))?;
+    let mut costs = SimCosts::default();
+    let mut given = Vec::new();
+    for (key, _) in costs.by_key() {
+        given.push((key, document.one(&format!("sim.{key}"), number(0.0..=COST_MAX))?));
     }
+    let calibrated = document.value("sim.calibrated");
+    let calibrated =
+        calibrated.map(|value| calibration::calibrated(&document.origin, value)).transpose()?;
     let calibration = calibration::path(document)?;
-    for key in KEYS.into_iter().chain([calibration::KEY]) {
+    let keys = given.iter().map(|(key, _)| *key);
+    for key in keys.chain([calibration::KEY, calibration::LOADS]) {
         // A file that is made for the simulator says so and is run with the other driver too: its costs are not that one's.
-        let origin = &document.origin;
-        let is_left = origin.flag_of("cluster.driver").is_some() && origin.flag_of(key).is_none();
-        if document.value(key).is_some() && driver != Driver::Sim && !is_left {
+        let (key, origin) = (format!("sim.{key}"), &document.origin);
+        let is_left = origin.flag_of("cluster.driver").is_some() && origin.flag_of(&key).is_none();
+        if document.value(&key).is_some() && driver != Driver::Sim && !is_left {
             let remedy = "goes with driver \"sim\" only: remove [sim], or use --driver sim";
-            return Err(document.error(key, remedy));
+            return Err(document.error(&key, remedy));
         }
     }
     if driver != Driver::Sim {
         return Ok(None);
     }
-    let absent = match calibration {
-        Some(path) => calibration::costs(document, &path)?,
+    let is_given =
+        |keys: &[&str]| given.iter().any(|(key, cost)| keys.contains(key) && cost.is_some());
+    match calibration {
+        Some(path) => costs = calibration::costs(document, &path)?,
         // Whoever names costs of messages and bytes by hand means those to be all.
-        None if message.is_some() || byte.is_some() => {
-            SimCosts { cpu_us_per_wakeup: 0.0, ..SimCosts::default() }
+        None if is_given(&["cpu_us_per_message", "cpu_ns_per_byte"]) => {
+            let SimCosts { cpu_us_per_message, cpu_ns_per_byte, .. } = costs;
+            costs = SimCosts { cpu_us_per_message, cpu_ns_per_byte, ..SimCosts::NONE };
         }
-        None => SimCosts::default(),
-    };
-    Ok(Some(SimCosts {
-        cpu_us_per_wakeup: wakeup.unwrap_or(absent.cpu_us_per_wakeup),
-        cpu_us_per_message: message.unwrap_or(absent.cpu_us_per_message),
-        cpu_ns_per_byte: byte.unwrap_or(absent.cpu_ns_per_byte),
-        nic_mbit_per_s: nic.unwrap_or(absent.nic_mbit_per_s),
-    }))
+        None => {}
+    }
+    if is_given(&costs.of_cpu().map(|(key, _)| key)) {
+        costs.calibrated = Calibrated::NONE;
+    }
+    costs.calibrated = calibrated.unwrap_or(costs.calibrated);
+    for ((_, cost), (_, given)) in costs.by_key().into_iter().zip(given) {
+        *cost = given.unwrap_or(*cost);
+    }
+    Ok(Some(costs))
 }

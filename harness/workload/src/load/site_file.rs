@@ -43,7 +43,7 @@ impl SiteFile {
         let table: Table = text.parse().map_err(|error| not_toml(&file, &text, &error))?;
         // No key of a topology is one of a workload, whose own table has no place at the top.
         if table.keys().any(|key| KEYS.contains(&key.as_str())) {
-            let (file, _) = read(&path, &text)?;
+            let (file, _) = read(&path, &text, |_| 0.0)?;
             return Ok(Self { topology: file.topology, replicas: Vec::new(), leaders: Vec::new() });
         }
         let workload = Workload::load(&path, &[])?;

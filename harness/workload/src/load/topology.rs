@@ -29,6 +29,7 @@ pub(super) const KEYS: &[&str] =
 const INLINE_KEYS: &[&str] =
     &["name", "source", "sites", "jitter_ms", "round_trip_ms", "one_way_ms", "pair_jitter_ms"];
 const KEY: &str = "network.topology";
+const JITTER_KEY: &str = "network.jitter_ms";
 
 /// A topology's file.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,22 +51,31 @@ impl Topology {
             let remedy = format!("cannot be read ({error}): `bench list` names the topologies");
             LoadError::of_file(&file, remedy)
         })?;
-        read(path, &text).map(|(read, _)| read)
+        read(path, &text, |_| 0.0).map(|(read, _)| read)
     }
 }
 
-/// What `network.topology` of a workload file stands for. A cluster of any of `replicas` must find its place.
-pub(super) fn of_workload(document: &Document, replicas: &[usize]) -> Result<Topology, LoadError> {
+/// The jitter of a topology that says none, in milliseconds.
+type Jitter = fn(&Topology) -> f64;
+
+/// What `network.topology` of a workload file stands for, with the jitter that `network.jitter_ms` says; `jitter` where
+/// neither says any. A cluster of any of `replicas` must find its place.
+pub(super) fn of_workload(
+    document: &Document,
+    replicas: &[usize],
+    jitter: Jitter,
+) -> Result<Topology, LoadError> {
+    let given_jitter_ms = document.one(JITTER_KEY, milliseconds)?;
     let Some(value) = document.value(KEY) else {
         return Err(document.error(KEY, "missing: name one, or remove [network]"));
     };
-    let (topology, place) = match value {
+    let (mut topology, place) = match value {
         Value::Table(table) if table.is_empty() => {
             return Err(document.error(KEY, "must not be empty"));
         }
         Value::Table(table) => {
             let place = Place { origin: document.origin.clone(), path: KEY.to_owned() };
-            (place.topology(table, INLINE_KEYS, None)?, place)
+            (place.topology(table, INLINE_KEYS, None, jitter)?, place)
         }
         Value::String(text) => {
             let path = find(document, text)?;
@@ -73,7 +83,7 @@ pub(super) fn of_workload(document: &Document, replicas: &[usize]) -> Result<Top
                 let remedy = format!("{} cannot be read ({error})", path.display());
                 document.error(KEY, remedy)
             })?;
-            let (file, place) = read(&path, &text)?;
+            let (file, place) = read(&path, &text, jitter)?;
             (file.topology, place)
         }
         other => {
@@ -81,6 +91,10 @@ pub(super) fn of_workload(document: &Document, replicas: &[usize]) -> Result<Top
         }
     };
     replicas.iter().try_for_each(|replicas| place.holds(&topology, *replicas))?;
+    if let Some(jitter_ms) = given_jitter_ms {
+        topology.jitter_ms = jitter_ms;
+        topology.pair_jitter_ms.clear();
+    }
     Ok(topology)
 }
 
@@ -105,12 +119,17 @@ fn find(document: &Document, text: &str) -> Result<PathBuf, LoadError> {
     })
 }
 
-pub(super) fn read(path: &Path, text: &str) -> Result<(TopologyFile, Place), LoadError> {
+/// What the file holds; `jitter` if it says none.
+pub(super) fn read(
+    path: &Path,
+    text: &str,
+    jitter: Jitter,
+) -> Result<(TopologyFile, Place), LoadError> {
     let file = path.display().to_string();
     let table: Table = text.parse().map_err(|error| not_toml(&file, text, &error))?;
     let place = Place { origin: Origin { file, flags: Vec::new() }, path: String::new() };
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let topology = place.topology(&table, KEYS, stem)?;
+    let topology = place.topology(&table, KEYS, stem, jitter)?;
     Ok((TopologyFile { description: question(text), topology }, place))
 }
 
@@ -135,6 +154,7 @@ impl Place {
         table: &Table,
         keys: &[&'static str],
         stem: Option<String>,
+        jitter: Jitter,
     ) -> Result<Topology, LoadError> {
         refuse_unknown_in(&self.origin, &self.path, table, keys)?;
         let own_name = self.one(table, "name", name)?;
@@ -149,16 +169,18 @@ impl Place {
                 "missing: name them, such as sites = [\"VA\", \"CA\", \"EU\"]",
             )
         })?;
-        let topology = Topology {
+        let given_jitter_ms = self.one(table, "jitter_ms", milliseconds)?;
+        let mut topology = Topology {
             name: own_name.or(stem),
             source,
-            jitter_ms: self.one(table, "jitter_ms", milliseconds)?.unwrap_or(0.0),
+            jitter_ms: 0.0,
             round_trip_ms: self.pairs(table, "round_trip_ms", &sites, milliseconds)?,
             one_way_ms: self.pairs(table, "one_way_ms", &sites, both_ways)?,
             pair_jitter_ms: self.pairs(table, "pair_jitter_ms", &sites, milliseconds)?,
             sites,
         };
         self.refuse_twice(table, &topology)?;
+        topology.jitter_ms = given_jitter_ms.unwrap_or_else(|| jitter(&topology));
         Ok(topology)
     }
 
