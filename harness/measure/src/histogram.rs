@@ -91,6 +91,12 @@ impl Histogram {
         (!self.is_empty()).then(|| micros(self.counts.max()))
     }
 
+    /// The lower end of the bucket that a value in µs is counted in.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most an hour")]
+    pub(crate) fn lower_end_us(&self, us: f64) -> f64 {
+        micros(self.counts.lowest_equivalent((us * 1e3).round() as u64))
+    }
+
     /// The smallest value in µs; `None` when empty.
     pub(crate) fn min_us(&self) -> Option<f64> {
         (!self.is_empty()).then(|| micros(self.counts.min()))

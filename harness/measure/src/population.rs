@@ -92,7 +92,13 @@ impl Population {
 
     /// The largest; `None` when empty. A lower bound as soon as one is.
     pub fn max_us(&self) -> Option<Bound> {
-        self.known.max_us().map(|us| Bound { us, at_least: !self.censored.is_empty() })
+        let max_us = self.known.max_us()?;
+        let is_exact = self.censored.is_empty();
+        Some(if is_exact {
+            Bound { us: max_us, at_least: false }
+        } else {
+            self.lower_bound(max_us)
+        })
     }
 
     /// The distribution as (quantile, value), as [`Histogram::distribution_us`] gives it.
@@ -112,8 +118,15 @@ impl Population {
     }
 
     fn bound(&self, us: f64) -> Bound {
-        let at_least = self.censored.min_us().is_some_and(|least_us| least_us <= us);
-        Bound { us, at_least }
+        match self.censored.min_us() {
+            Some(least_us) if least_us <= us => self.lower_bound(us),
+            _ => Bound { us, at_least: false },
+        }
+    }
+
+    /// A lower bound claims no more than is known: it is the lower end of its bucket.
+    fn lower_bound(&self, us: f64) -> Bound {
+        Bound { us: self.known.lower_end_us(us), at_least: true }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
 use crate::knee::{KneeRow, Step};
 use crate::network::{NetworkReport, NetworkRow};
-use crate::population::{Bound, Population};
+use crate::population::Population;
 use crate::replica::ReplicaReport;
 use crate::rows::{
     EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
@@ -333,15 +333,16 @@ impl RunRecord {
         let all = (String::new(), (self.merged_commit(), self.merged_execute()));
         let mut pairs = std::iter::once(all).chain(names.zip(each));
         let found = pairs.find_map(|(place, (commit, execute))| {
+            // What is known of each, lower bound or not: of both the same end of a bucket.
+            let (commit, execute) = (commit.known(), execute.known());
             let points = commit.distribution_us().into_iter().zip(execute.distribution_us());
-            let below =
-                |((_, commit), (_, execute)): &((f64, Bound), (f64, Bound))| execute.us < commit.us;
+            let below = |((_, commit), (_, execute)): &((f64, f64), (f64, f64))| execute < commit;
             let ((quantile, commit), (_, execute)) = points.into_iter().find(below)?;
             Some(format!(
                 "p{:.4} of executions{place} {:.3} ms, of commits {:.3} ms",
                 quantile * 100.0,
-                execute.us / 1e3,
-                commit.us / 1e3
+                execute / 1e3,
+                commit / 1e3
             ))
         });
         found.unwrap_or_default()

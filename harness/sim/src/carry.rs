@@ -228,7 +228,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         mutant::pass_on(&self.cluster.config, &mut host.kv);
         // A write that the state holds is answered to its client's retry. Whether it holds a read nothing tells: a retry
         // proposes it again.
-        let (mut settled, mut dropped) = (Vec::new(), Vec::new());
+        let (mut settled, mut dropped, now) = (Vec::new(), Vec::new(), self.now);
         host.pending.retain(|(client, number), pending| {
             if number.is_read() {
                 dropped.push(*pending);
@@ -238,6 +238,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             if is_held && !pending.is_settled {
                 settled.push(*pending);
                 pending.is_settled = true;
+                // Its instance may become known as committed later: that is not news.
+                pending.committed.get_or_insert(now);
             }
             true
         });

@@ -6,11 +6,7 @@ use sim::{Costs, Fault, FaultPlan, Load, Network, Outcome, Scenario, run};
 const START_NS: u64 = 1_000_000_000;
 const CLIENTS_PER_SITE: usize = 40;
 const SUBMISSIONS: u64 = 25;
-const COSTS: Costs = Costs {
-    cpu_ns_per_message: 2_000,
-    cpu_ps_per_byte: 1_000,
-    ..Costs::NONE
-};
+const COSTS: Costs = Costs { cpu_ns_per_message: 2_000, cpu_ps_per_byte: 1_000, ..Costs::NONE };
 
 /// More clients than any replica can serve at once, near each other, each on its own key.
 fn scenario(replicas: usize, costs: Costs) -> Scenario {

@@ -123,6 +123,7 @@ fn a_site_without_clients_is_in_no_gap_and_in_no_formula() {
     assert!(gaps.contains(",reply,1,") && !gaps.contains(",reply,2,"), "{gaps}");
     let costs = "[sim]\ncpu_us_per_message = 0\ncpu_ns_per_byte = 0\n";
     let sites = "[network.topology]\nsource = \"invented\"\nsites = [\"A\", \"B\", \"C\"]\n\
+        jitter_ms = 0\n\
         round_trip_ms = { A-B = 4, A-C = 10, B-C = 12 }\n";
     let between = Place::new(&format!("{text}{costs}{sites}"));
     let ended = between.bench(&["run", "w.toml"]);
