@@ -1,1 +1,1 @@
-"""Re-derives every number that the documents quote from committed data; see scripts/check-numbers."""
+"""Derives every number that the documents quote from committed data: scripts/check-numbers."""

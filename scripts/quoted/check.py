@@ -104,7 +104,8 @@ def check_output(document, lines, source, begin=0, end=None):
     expected = [folded(line) for line in lines if line.strip()]
     place, spans = begin, []
     for line in expected:
-        match = re.compile(flexible(line)).search(document.text, place, end)
+        whole = re.compile(rf"(?<!\S){flexible(line)}(?!\S)")
+        match = whole.search(document.text, place, end)
         if match is None:
             return differences(document, expected, source, begin, end)
         spans.append(match.span())

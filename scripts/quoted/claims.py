@@ -38,29 +38,6 @@ def compiler(d):
 
 # Calibration.
 
-def simulated_over_real(d):
-    found = {}
-    for of in d.calibration["simulated_over_real"]:
-        found[of["protocol"], of["replicas"]] = of["capacity"]
-    return found
-
-
-def capacities(d):
-    of = simulated_over_real(d)
-    medians = [("epaxos", 3), ("multi-paxos", 3), ("epaxos", 5), ("multi-paxos", 5)]
-    return [f"{of[key]['median']:.2f}" for key in medians]
-
-
-def capacity_ends(d):
-    """The extremes, but for EPaxos with five replicas, whose most is told apart."""
-    of = simulated_over_real(d)
-    apart = of["epaxos", 5]["most"]
-    most = max(ratio["most"] for key, ratio in of.items() if key != ("epaxos", 5))
-    holds(apart > 2 * most, "one load of EPaxos with five replicas is far off, and it alone")
-    least = min(ratio["least"] for ratio in of.values())
-    return [f"{least:.2f}", f"{most:.1f}"]
-
-
 def largest_calibrated(d):
     """The load of five replicas with most under way: (requests, KiB)."""
     workload = d.workload("calibrate")
@@ -71,20 +48,18 @@ def largest_calibrated(d):
 
 
 def calibrated_loads(d):
-    """How many sizes a calibration covers: B, KiB, requests that three replicas have under way."""
-    workload = d.workload("calibrate")
-    load, values = workload["load"], workload["commands"]["value_bytes"]
-    requests = 3 * max(load["clients_per_site"]) * max(load["window"])
-    return [str(min(values)), str(max(values) // 1024), str(requests)]
+    """The most requests that are under way, as a word; the sizes of values, in B and KiB."""
+    values = d.workload("calibrate")["commands"]["value_bytes"]
+    holds(100 <= int(largest_calibrated(d)[0]) < 1000, "hundreds of requests are under way at most")
+    return ["hundreds", str(min(values)), str(max(values) // 1024)]
 
 
-def digits3(value):
-    """Three significant digits: a constant in the code."""
-    return plain(float(f"{value:.3g}"))
-
-
-def cost(key):
-    return lambda d: digits3(d.calibration["sim"][key])
+def alone(d):
+    """How many times its cost in a crowd a message costs that has a wakeup to itself, as a word."""
+    sim = d.calibration["sim"]
+    ratio = (sim["cpu_us_per_wakeup"] + sim["cpu_us_per_message"]) / sim["cpu_us_per_message"]
+    holds(ratio >= 20, "a wakeup costs tens of times what a message does")
+    return "tens" if ratio < 200 else "hundreds"
 
 
 # The leader bottleneck.
@@ -145,6 +120,39 @@ def slow_leader(d):
     holds(max(shares) <= 0.5, "under a slow leader half is left at most")
     holds(shares == sorted(shares, reverse=True), "the more replicas, the less is left")
     return "half"
+
+
+# Between sites.
+
+def default_jitter(d):
+    path = "harness/workload/src/topology.rs"
+    return plain(d.code(path, r"SIMULATED_JITTER_MS_MAX: f64 = ([\d.]+)"))
+
+
+def jitter_in_words(d):
+    """The most, and the part of the shortest way."""
+    holds(default_jitter(d) == "0.5", "the jitter is half a millisecond at most")
+    part = d.code("harness/workload/src/topology.rs", r"SIMULATED_JITTER_SHARE_MAX: f64 = ([\d.]+)")
+    return ["half", {0.05: "twentieth", 0.1: "tenth"}.get(part, "?")]
+
+
+def of_both_drivers(d):
+    """By how much medians of executions of real replicas differ from simulated ones, at most."""
+    real, simulated = d.run("sosp13-execution-real"), d.run("sosp13-execution")
+    found = []
+    for _, _, cell in simulated.cells():
+        for replica in range(int(cell.rows[0]["replicas"])):
+            ours = simulated.spread_of_replica(cell, replica, "execute_us_p50").median
+            own = next(cell for *_, cell in real.cells())
+            theirs = real.spread_of_replica(own, replica, "execute_us_p50").median
+            found.append(abs(ours / theirs - 1))
+    return str(math.ceil(100 * max(found)))
+
+
+def real_executions_time(d):
+    workload = d.workload("sosp13-execution")
+    load = workload["load"]
+    return duration(workload["repetitions"] * (load["warmup_s"] + load["duration_s"] + 0.5))
 
 
 # Faults.
@@ -294,32 +302,18 @@ README = [
     Claim("README.md", "ends with ({} cores of {w}, shared by",
           lambda d: machine(d.run("quickstart"))),
     Claim("README.md", "topologies/README.md), {w} of them published ones", published_matrices),
-    Claim("README.md", "[{} cores of {w}](results/reference/{t}/calibration.toml), "
-          "from {} B to {} KiB and from",
-          lambda d: [str(d.calibration["measured"]["cores"]),
-                     a_machine(d.calibration["measured"]["cpu"]),
-                     d.in_reference("calibration.toml").split("/")[2], *calibrated_loads(d)[:2]],
-          optional=True),
-    Claim("README.md", "{} (EPaxos, N=3), {} (Multi-Paxos, N=3), {} and {} (N=5,", capacities,
-          optional=True),
-    Claim("README.md", "single loads lie between {} and {} times,", capacity_ends, optional=True),
-    Claim("README.md", "({} replicas, {} values of {} KiB at once), at {}.",
-          lambda d: ["5", *largest_calibrated(d), f"{simulated_over_real(d)['epaxos', 5]['most']:.1f}"],
-          optional=True),
-    Claim("README.md", "that does nothing else it takes {w}, and a workload",
-          lambda d: duration(d.calibrated_in_s),
-          optional=True),
     Claim("README.md", "other committed run on {} cores in {w}: commit", papers_time),
     Claim("README.md", "quoted from, {w} plots, and a table",
           lambda d: word(d.code("scripts/figures", r"figures_max=(\d+)"))),
-    Claim("README.md", "[Those of {}](results/reference/{t}/README.md) are committed: in all {} rows",
+    Claim("README.md", "[Those of {}](results/reference/{t}/README.md) are committed: in all {} "
+          "rows",
           lambda d: [d.run("sosp13-latency").date, d.papers.split("/")[2], exact_rows(d)]),
     Claim("README.md", "how that goes on up to {} simulated ones",
           most_replicas("leader-bottleneck-simulated"), optional=True),
     Claim("README.md", "and what {} simulated replicas bear",
           most_replicas("leader-bottleneck-simulated"), optional=True),
-    Claim("README.md", "its messages are within {} to {} % of what Multi-Paxos' leader exchanges at "
-          "{} operations per second, and within {} % of EPaxos' replicas", model_within,
+    Claim("README.md", "its messages are within {} to {} % of what Multi-Paxos' leader exchanges "
+          "at {} operations per second, and within {} % of EPaxos' replicas", model_within,
           optional=True),
     Claim("README.md", "busiest replica, 3 to {} replicas]",
           most_replicas("leader-bottleneck-simulated"), optional=True),
@@ -358,6 +352,8 @@ ARCHITECTURE = [
     Claim("ARCHITECTURE.md", "a miss of more than {w} is not valid.",
           lambda d: {0.1: "a tenth"}.get(d.code("harness/measure/src/network.rs",
                                                 r"MISSED_SHARE_MAX: f64 = ([\d.]+)"), "?")),
+    Claim("ARCHITECTURE.md", "alone a message costs a real replica {w} of times what it does",
+          alone),
     Claim("ARCHITECTURE.md", "that was called {} % covered {} %. Too few repetitions for {} % give",
           lambda d: [coverage_min(d), bootstrap(d), coverage_min(d)]),
     Claim("ARCHITECTURE.md", "under {} requests of {} KiB at once on one host", largest_calibrated,
@@ -367,7 +363,20 @@ ARCHITECTURE = [
 MATRICES = [("ec2-2013",), ("ec2-bailis",), ("ec2-2020",), ("ec2-2021",), ("gcp-fantoch",),
             ("ibm-2024",), ("chain", "skewed", "two-groups")]
 
+WITHIN = "medians of executions are within {} % of each other at every site"
+
 OTHERS = [
+    Claim("docs/simulator.md", "loads from one request under way to {w}, with values of {} B to {} "
+          "KiB,", calibrated_loads),
+    Claim("docs/simulator.md", "takes about {w} on a machine that does nothing else",
+          lambda d: duration(d.calibrated_in_s)),
+    Claim("docs/simulator.md", WITHIN, of_both_drivers, optional=True),
+    Claim("workloads/sosp13-execution.toml", "On real replicas {w}.",
+          real_executions_time),
+    Claim("workloads/topologies/README.md", "absent: {} between simulated sites", default_jitter),
+    Claim("workloads/topologies/README.md", "have {w} a millisecond of it, or a {w} of the "
+          "shortest way", jitter_in_words),
+    Claim("README.md", "the topology's, else {} at most if simulated", default_jitter),
     Claim("results/README.md", "is sent up to {w}, to one replica", lambda d: f"{sends(d)} times"),
     Claim("results/README.md", "waits for {w} client timeouts and a {w} of one", waits),
     Claim("results/README.md", "long the row's time is: {} ms,",
@@ -378,7 +387,7 @@ OTHERS = [
     Claim("results/README.md", "operations, errors and latency per {} ms and site",
           lambda d: plain(d.code("harness/measure/src/timeline.rs",
                                  r"BUCKET_MS: u64 = (\d+)"))),
-    Claim("results/reference/*/README.md", "wrote on the same machine before, from {} valid real runs",
+    Claim("results/reference/*/README.md", "on the same machine before, from {} valid real runs",
           lambda d: plain(d.calibration["measured"]["fitted_runs_all_valid"]), optional=True),
     Claim("workloads/sosp13-latency.toml", "in ms: VA {}, {}, {}; CA {}, {}, {}; OR {}, {}, {}; "
           "JP {}, {}, {}; EU {}, {}, {}, read off", five_sites),
@@ -395,25 +404,12 @@ OTHERS = [
           limit("achieved_share_min", 100)),
     Claim("workloads/zipf.toml", "the first takes about a {w} of all commands", hottest_key),
     Claim("workloads/zipf.toml", "the share of slow paths with that {w}, then", hottest_key),
-    Claim("workloads/leader-bottleneck-slow.toml", "Multi-Paxos falls by the {w} at least, the more "
-          "replicas the more.", slow_leader, optional=True),
+    Claim("workloads/leader-bottleneck-slow.toml", "Multi-Paxos falls by the {w} at least, the "
+          "more replicas the more.", slow_leader, optional=True),
     Claim("workloads/leader-bottleneck-saturated.toml", "is batching: {w} of a leader's messages "
           "share one wakeup", shared_wakeups, optional=True),
     Claim("workloads/leader-bottleneck-saturated.toml", "Multi-Paxos' falls as its leader talks to "
           "more followers. That it stays above EPaxos' here", leader_stays_above, optional=True),
-    Claim(SIM_COSTS, "on {} cores of {w}, {}, {} valid runs of three real replicas, "
-          "values of {} B to {} KiB, one request to {} under way",
-          lambda d: [str(d.calibration["measured"]["cores"]),
-                     a_machine(d.calibration["measured"]["cpu"]),
-                     d.calibration["measured"]["date_utc"].partition("T")[0],
-                     str(d.calibration["measured"]["fitted_runs_all_valid"]),
-                     *calibrated_loads(d)], optional=True),
-    Claim(SIM_COSTS, "CPU_US_PER_WAKEUP: f64 = {};", cost("cpu_us_per_wakeup"), optional=True,
-          everything=True),
-    Claim(SIM_COSTS, "CPU_US_PER_MESSAGE: f64 = {};", cost("cpu_us_per_message"), optional=True,
-          everything=True),
-    Claim(SIM_COSTS, "CPU_NS_PER_BYTE: f64 = {};", cost("cpu_ns_per_byte"), optional=True,
-          everything=True),
 ]
 
 CLAIMS = README + ARCHITECTURE + OTHERS

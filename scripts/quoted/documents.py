@@ -96,8 +96,8 @@ def comments(text, mark):
 
 
 def linked(files, first):
-    """The Markdown documents that `first` links, and that those link, first to last; and what is linked
-    but is not there: (document, place, path)."""
+    """The Markdown documents that `first` links, and that those link, first to last; and what is
+    linked but is not there: (document, place, path)."""
     found, broken = [first], []
     for path in found:
         document = Document(path, files.text(path))

@@ -1,4 +1,4 @@
-"""Reading committed files, and noting which were read: a derived number says what it was derived from."""
+"""Reading committed files, and noting which: a derived number says what it was derived from."""
 
 import csv
 import json

@@ -23,7 +23,7 @@ def number(text):
 
 
 def interval_of_median(count, at_least=COVERAGE_MIN):
-    """How many values an interval leaves out on each side, and its coverage; None of too few values."""
+    """How many values an interval leaves out on each side, and its coverage; None of too few."""
     found, left = None, 1.0
     for below in range((count + 1) // 2):
         left -= 2 * math.comb(count, below) / 2**count

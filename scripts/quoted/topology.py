@@ -50,7 +50,7 @@ class Matrix:
         raise KeyError(f"{a}-{b}")
 
     def _nearest(self, site, quorum):
-        """The round trip to the last of the nearest that make a quorum with the site's own replica."""
+        """The round trip to the last of the nearest that make a quorum with its own replica."""
         return sorted(self.round_trips[site])[quorum - 1]
 
 

@@ -1,4 +1,4 @@
-"""The comments of workload files: their numbers are those of the file itself, or how long it takes."""
+"""The comments of workload files: their numbers are the file's own, or how long it takes."""
 
 import math
 import re
@@ -66,7 +66,7 @@ def swept(workload):
 
 
 def known(workload):
-    """What a comment may say: the numbers of the file, in other units too, and those that follow."""
+    """What a comment may say: the numbers of the file, in other units too, and what follows."""
     numbers = set()
     for key, value in flat(workload):
         numbers.add(value)
@@ -98,18 +98,18 @@ def listed(value):
 
 
 def amount(token):
-    """A number or a word of one as a number; None if it is none."""
+    """A number or a word of one as a number, a time in seconds; NaN if it is none."""
     words = token.lower().split()
-    if re.match(r"\d", words[0]):
+    if words[0][0].isdigit():
         text = words[0].replace(",", "")
         factor = {"k": 1e3, "m": 1e6, "g": 1e9}.get(text[-1], 1)
         try:
             return float(text.rstrip("kmg")) * factor
         except ValueError:
-            return None
-    if words[0] in SHARES:
-        return SHARES[words[0]]
-    return 1.0 if words[0] in ("a", "an") else float(CARDINALS.get(words[0], math.nan))
+            return math.nan
+    of = SHARES.get(words[0], float(CARDINALS.get(words[0], math.nan)))
+    of = 1.0 if words[0] in ("a", "an") else of
+    return (of + (0.5 if "half" in words[1:] else 0)) * SECONDS.get(words[-1].rstrip("s"), 1)
 
 
 def is_of(results, workload):
@@ -122,7 +122,7 @@ def is_of(results, workload):
 
 
 def takes_s(workload, data):
-    """How long the file takes, and how that is known: as it took, or by its own figures if it is real."""
+    """How long the file takes, and how that is known: it took so long, or a real one plans it."""
     name = workload["name"]
     if name == "calibrate":
         return data.calibrated_in_s, data.in_reference("calibration.toml")
@@ -164,9 +164,9 @@ def check(document, data):
     for begin, end in document.uncovered():
         value = amount(document.prose[begin:end])
         # A second, a minute: one of it.
-        if value == 1 and document.prose[begin].isalpha():
+        if document.prose[begin:end].lower() in ("a second", "a minute"):
             document.cover(begin, end)
-        if value is not None and any(math.isclose(value, of, rel_tol=1e-9) for of in numbers):
+        if any(math.isclose(value, of, rel_tol=1e-9) for of in numbers):
             document.cover(begin, end)
     return findings, edits
 
