@@ -172,8 +172,8 @@ pub struct Status {
     pub held: u64,
     /// The most instances that had to be executed as one component (EPaxos).
     pub longest_component: u64,
-    /// What finding the order of execution takes, as a count: for each instance executed, how many rows its dependencies had to be
-    /// found, merged and followed for. 0 where slots are the order.
+    /// What finding the order of execution takes, as a count: for each instance executed, how many
+    /// rows its dependencies had to be found, merged and followed for. 0 where slots are the order.
     pub ordering_steps: u64,
     /// How many times a leader was elected or a ballot above the first was led here.
     pub takeovers: u64,

@@ -56,7 +56,8 @@ pub(crate) enum Command {
     Topology(TopologyArguments),
     /// Measure on this host what work costs a replica, for simulations, and how well they then agree.
     Calibrate(CalibrateArguments),
-    /// Run a workload on real replicas and simulated: does the simulator have the protocols in the same order?
+    /// Run a workload on real replicas and simulated: does the simulator have the protocols in the
+    /// same order?
     Agreement(AgreementArguments),
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
@@ -384,8 +385,9 @@ pub(crate) struct CalibrateArguments {
     /// What is run; of its clusters the smallest are fitted, and the others tried.
     #[arg(long, value_name = "FILE", default_value = "workloads/calibrate.toml")]
     pub(crate) workload: PathBuf,
-    /// A workload that saturates clusters of several sizes: its smallest are fitted, too, and a table beside the file says
-    /// whether the simulator has the protocols in the order of the real clusters at every size.
+    /// A workload that saturates clusters of several sizes: its smallest are fitted, too, and a
+    /// table beside the file says whether the simulator has the protocols in the order of the real
+    /// clusters at every size.
     #[arg(long, value_name = "FILE")]
     pub(crate) saturated: Option<PathBuf>,
     /// Where the results directories are made, of the real runs and of the same simulated.

@@ -42,8 +42,8 @@ pub struct ReplicaCounters {
     pub commands_led: u64,
     /// Commands this replica executed.
     pub commands_executed: u64,
-    /// Steps taken to find the order of execution: one for each row that an executed instance's dependencies name, which is N an
-    /// instance; 0 where slots are the order.
+    /// Steps taken to find the order of execution: one for each row that an executed instance's
+    /// dependencies name, which is N an instance; 0 where slots are the order.
     pub ordering_steps: u64,
     /// Own instances committed on the fast path.
     pub commits_fast: u64,

@@ -41,8 +41,8 @@ pub const HOST_BOUND: &str = "host-bound";
 /// How the text of the finding begins that others took the host's CPU.
 pub const FOREIGN_LOAD: &str = "other programs took";
 
-/// How the text of the finding begins that a simulated throughput is of a load on which the simulator's costs were not measured.
-/// Reports mark it.
+/// How the text of the finding begins that a simulated throughput is of a load on which the
+/// simulator's costs were not measured. Reports mark it.
 pub const NOT_TO_BE_QUOTED: &str = "not to be quoted";
 
 /// How much a finding weighs.

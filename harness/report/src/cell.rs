@@ -21,7 +21,8 @@ pub(crate) struct Cell<'a> {
     pub(crate) violation: bool,
 }
 
-/// What stands beside a throughput that is of a load on which a simulator's costs were not measured.
+/// What stands beside a throughput that is of a load on which a simulator's costs were not
+/// measured.
 pub(crate) const BEYOND: &str = " †";
 
 /// How many runs stand behind a figure.

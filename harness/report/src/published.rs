@@ -1,9 +1,10 @@
 //! What papers published, beside what the matrix of sites promises and what runs gave: one table.
 //!
 //! The format of a file of published figures is in `workloads/published/README.md`. A value is looked up by protocol, number
-//! of replicas, share of conflicts and site in `summary.csv` and `replicas.csv` of the results directories, in their order, or in
-//! those of the one workload that the file names; the formula is that of `formulas.csv`, which a simulated run writes. Where a
-//! directory has several such points, for a value is swept that no paper's figure knows, the first is taken.
+//! of replicas, share of conflicts and site in `summary.csv` and `replicas.csv` of the results
+//! directories, in their order, or in those of the one workload that the file names; the formula is
+//! that of `formulas.csv`, which a simulated run writes. Where a directory has several such points,
+//! for a value is swept that no paper's figure knows, the first is taken.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

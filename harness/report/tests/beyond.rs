@@ -1,4 +1,5 @@
-//! A simulated throughput of a load that the costs were not measured on is marked wherever it stands.
+//! A simulated throughput of a load that the costs were not measured on is marked wherever it
+//! stands.
 
 mod common;
 

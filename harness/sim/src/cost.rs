@@ -3,13 +3,16 @@
 //! A replica's CPU serves one thing at a time, in the order in which things came. What came while it was busy is taken in
 //! together and flushed once, as the real driver does: that is a wakeup and costs [`Costs::cpu_ns_per_wakeup`], however much
 //! there is. Taking in a message, a request or a timer costs [`Costs::cpu_ns_per_message`] and its bytes, and so does sending a
-//! message or a reply, for each receiver, since each has a connection and an encryption of its own. A command that is executed costs
-//! [`Costs::cpu_ns_per_command`], with the table of sessions and whatever else is done once a command, and each row by which an
-//! instance is put in order of execution costs [`Costs::cpu_ns_per_ordering_step`]: both beside the messages that brought them.
-//! So the CPU time of a replica is a sum of what is counted of real ones, and can be fitted to theirs.
+//! message or a reply, for each receiver, since each has a connection and an encryption of its own.
+//! A command that is executed costs [`Costs::cpu_ns_per_command`], with the table of sessions and
+//! whatever else is done once a command, and each row by which an instance is put in order of
+//! execution costs [`Costs::cpu_ns_per_ordering_step`]: both beside the messages that brought them.
+//! So the CPU time of a replica is a sum of what is counted of real ones, and can be fitted to
+//! theirs.
 //!
-//! What a wakeup calls for is sent when its work is done, all of it together, as a real replica writes what it has put out: so
-//! the receivers take it in together, too. It leaves through the network interface, one byte after the other.
+//! What a wakeup calls for is sent when its work is done, all of it together, as a real replica
+//! writes what it has put out: so the receivers take it in together, too. It leaves through the
+//! network interface, one byte after the other.
 
 /// What work costs. All zero is a replica that works in no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +25,8 @@ pub struct Costs {
     pub cpu_ps_per_byte: u64,
     /// CPU time per command executed, in nanoseconds.
     pub cpu_ns_per_command: u64,
-    /// CPU time per row by which an executed instance was put in order, in nanoseconds; protocols that order by slot have none.
+    /// CPU time per row by which an executed instance was put in order, in nanoseconds; protocols
+    /// that order by slot have none.
     pub cpu_ns_per_ordering_step: u64,
     /// How fast bytes leave, in bits per second; 0 is at once.
     pub nic_bits_per_s: u64,

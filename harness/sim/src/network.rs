@@ -15,10 +15,12 @@ pub struct Network {
     /// The delay from the first site to the second, in nanoseconds; square. The two directions of a pair may differ.
     pub one_way_ns: Vec<Vec<u64>>,
     /// The most that is added to the delay from the first site to the second, uniformly drawn from 0 on, in nanoseconds;
-    /// square. A range wider than the gap between two messages reorders them, unless they arrive in order.
+    /// square. A range wider than the gap between two messages reorders them, unless they arrive in
+    /// order.
     pub jitter_ns: Vec<Vec<u64>>,
-    /// Does jitter leave messages from one site to another in their order, as a stream does? A message then waits for those
-    /// that were sent before it. Delays of [`crate::Fault::Delay`] come on top and may reorder.
+    /// Does jitter leave messages from one site to another in their order, as a stream does? A
+    /// message then waits for those that were sent before it. Delays of [`crate::Fault::Delay`]
+    /// come on top and may reorder.
     pub in_order: bool,
     /// The share of messages lost, 0 to 1.
     pub loss: f64,
@@ -79,7 +81,8 @@ pub(crate) struct Links {
     /// By sender, then receiver, as `jitter_ns`.
     one_way_ns: Vec<Nanos>,
     jitter_ns: Vec<RangeInclusive<u64>>,
-    /// When the last message arrives that was sent on a link, where they arrive in order; empty if they need not.
+    /// When the last message arrives that was sent on a link, where they arrive in order; empty if
+    /// they need not.
     last_ns: Vec<Nanos>,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,

@@ -107,6 +107,43 @@ fn wakeups_are_shared_under_load_and_not_without() {
     assert!((50_000..=80_000).contains(&few), "five to eight wakeups, some of them shared: {few}");
 }
 
+/// Every replica executes every command, and puts it in order by the rows that its dependencies
+/// name: as many as there are replicas, or none where slots are the order.
+#[test]
+fn commands_cost_where_they_are_executed_and_their_order_where_it_has_to_be_found() {
+    let executed = Costs { cpu_ns_per_command: 700, ..Costs::NONE };
+    let ordered = Costs { cpu_ns_per_ordering_step: 90, ..Costs::NONE };
+    for replicas in [3, 5] {
+        let operations = (replicas * CLIENTS_PER_SITE) as u64 * SUBMISSIONS;
+        let busy_ns = |outcome: &Outcome| -> Vec<u64> {
+            outcome.replicas.iter().map(|of| of.busy_ns).collect()
+        };
+        let slots = run::<MultiPaxos>(&scenario(replicas, executed)).unwrap();
+        assert_eq!(busy_ns(&slots), vec![700 * operations; replicas]);
+        let slots = run::<MultiPaxos>(&scenario(replicas, ordered)).unwrap();
+        assert_eq!(busy_ns(&slots), vec![0; replicas]);
+        assert!(slots.replicas.iter().all(|of| of.ordering_steps == 0));
+        let rows = run::<EPaxos>(&scenario(replicas, executed)).unwrap();
+        assert_eq!(busy_ns(&rows), vec![700 * operations; replicas]);
+        let rows = run::<EPaxos>(&scenario(replicas, ordered)).unwrap();
+        let steps = operations * replicas as u64;
+        assert!(rows.replicas.iter().all(|of| of.ordering_steps == steps), "{:?}", rows.replicas);
+        assert_eq!(busy_ns(&rows), vec![90 * steps; replicas]);
+    }
+}
+
+/// What a wakeup calls for is sent together: a follower of a leader that has much to do is woken
+/// once for all of it.
+#[test]
+fn what_a_wakeup_puts_out_leaves_together() {
+    let costs = Costs { cpu_ns_per_message: 2_000, ..Costs::NONE };
+    let outcome = Saturated::of::<MultiPaxos>(&scenario(3, costs)).outcome;
+    let [leader, follower, _] = outcome.replicas[..] else { unreachable!("three replicas") };
+    assert!(leader.messages_out >= 2 * outcome.operations);
+    let looks_per_command = follower.queue_looks as f64 / outcome.operations as f64;
+    assert!(looks_per_command < 0.25, "{looks_per_command} looks a command, not one");
+}
+
 #[test]
 fn bytes_leave_one_after_the_other() {
     let nic_bits_per_s = 10_000_000;

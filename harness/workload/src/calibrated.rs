@@ -23,7 +23,8 @@ pub struct Loads {
     pub replicas: [u64; 2],
     /// Sizes of values, the least and the most.
     pub value_bytes: [u64; 2],
-    /// Requests of all clients that wait for their answer at the same time, the fewest and the most.
+    /// Requests of all clients that wait for their answer at the same time, the fewest and the
+    /// most.
     pub requests_under_way: [u64; 2],
     /// The most bytes of values in them.
     pub bytes_under_way_max: u64,
@@ -44,7 +45,8 @@ pub struct Load {
     pub operations_per_cpu_s: f64,
 }
 
-/// The loads by protocol, in the order of [`Protocol::ALL`]; none of a protocol that was not calibrated.
+/// The loads by protocol, in the order of [`Protocol::ALL`]; none of a protocol that was not
+/// calibrated.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Calibrated([Option<Loads>; Protocol::ALL.len()]);
 
@@ -76,7 +78,8 @@ impl Loads {
         }
     }
 
-    /// In what `load` lies beyond these, each with what was calibrated: "51 replicas, calibrated were 3 to 9".
+    /// In what `load` lies beyond these, each with what was calibrated: "51 replicas, calibrated
+    /// were 3 to 9".
     pub fn beyond(&self, load: &Load) -> Vec<String> {
         let requests = whole(load.requests_under_way);
         // What is given is beyond as soon as it is another. What came out may be a little more.

@@ -17,10 +17,11 @@
 //! | EPaxos, and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
 //! | Paxos, each, uncontended | 5 (N−1)/N: Prepare, Promise, Accept, Accepted, Commit | as many | (N−1)/N | (N−1)/N |
 //!
-//! Beside these a request comes in from a client and a reply goes out, at the site that asks, and each replica executes each
-//! command, in EPaxos after putting it in order by the N rows that its dependencies name. What is left out: heartbeats
-//! and progress reports, whose number depends on time and not on commands; announcements of their own where nothing is
-//! there to carry them; the bytes around a value; proposers that compete.
+//! Beside these a request comes in from a client and a reply goes out, at the site that asks, and
+//! each replica executes each command, in EPaxos after putting it in order by the N rows that its
+//! dependencies name. What is left out: heartbeats and progress reports, whose number depends on
+//! time and not on commands; announcements of their own where nothing is there to carry them; the
+//! bytes around a value; proposers that compete.
 
 use protocols::{Protocol, ReplicaId, config::Variant};
 
@@ -76,7 +77,9 @@ pub struct Capacity {
 impl ReplicaLoad {
     /// The capacity at these costs with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
     /// nothing. Counted as the simulator charges them: a message and its bytes cost when they come in, and per receiver
-    /// when they go out; a command costs when it is executed, and by the rows that it is put in order by. Wakeups cost next to nothing where the CPU is in use all the time, since so much is ready at each.
+    /// when they go out; a command costs when it is executed, and by the rows that it is put in
+    /// order by. Wakeups cost next to nothing where the CPU is in use all the time, since so much
+    /// is ready at each.
     pub fn capacity(
         &self,
         costs: &SimCosts,

@@ -1,7 +1,8 @@
 //! `[sim]`: what a simulated replica's work costs.
 //!
-//! The defaults are what `bench calibrate` measured: `default-costs.toml` beside this crate's sources, as it was written, with the
-//! machine, the date, the errors of the fit and how far simulations agree.
+//! The defaults are what `bench calibrate` measured: `default-costs.toml` beside this crate's
+//! sources, as it was written, with the machine, the date, the errors of the fit and how far
+//! simulations agree.
 
 use std::sync::LazyLock;
 
@@ -18,7 +19,8 @@ use crate::{
 pub struct SimCosts {
     /// CPU time of taking in together what is ready and flushing what that calls for.
     pub cpu_us_per_wakeup: f64,
-    /// CPU time of a message, received or sent, beside that of its bytes; a request and a reply are one each.
+    /// CPU time of a message, received or sent, beside that of its bytes; a request and a reply are
+    /// one each.
     pub cpu_us_per_message: f64,
     /// CPU time of each of its bytes.
     pub cpu_ns_per_byte: f64,
@@ -58,7 +60,8 @@ impl SimCosts {
         calibrated: Calibrated::NONE,
     };
 
-    /// Every cost with its key in `[sim]`, those of the CPU first, in the order in which files give them.
+    /// Every cost with its key in `[sim]`, those of the CPU first, in the order in which files give
+    /// them.
     pub fn by_key(&mut self) -> [(&'static str, &mut f64); 6] {
         [
             ("cpu_us_per_wakeup", &mut self.cpu_us_per_wakeup),

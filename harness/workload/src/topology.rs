@@ -7,8 +7,8 @@
 //! # What it is. `bench list` shows this paragraph.
 //! source = "where the numbers come from"
 //! sites = ["VA", "CA", "EU"]      # replica i is at site i: a cluster of N takes the first N
-//! jitter_ms = 0.5                 # optional: added to every message, drawn uniformly from 0 to this, one way;
-//!                                 # absent: 0.5 between simulated sites, less where some are near; 0 between real ones
+//! jitter_ms = 0.5 # optional: added to every message, drawn uniformly from 0 to this, one way;
+//! # absent: 0.5 between simulated sites, less where some are near; 0 between real ones
 //!
 //! [round_trip_ms]                 # half of it each way
 //! VA-CA = 85                      # each pair once, in either order
@@ -21,8 +21,8 @@
 //! CA-EU = 2
 //! ```
 //!
-//! A workload file's `network.jitter_ms` stands for the jitter of every pair, whatever its topology says. Messages from one
-//! site to another keep their order: jitter makes the later ones wait.
+//! A workload file's `network.jitter_ms` stands for the jitter of every pair, whatever its topology
+//! says. Messages from one site to another keep their order: jitter makes the later ones wait.
 //!
 //! Inside a workload file a table may also hold `name`, as what is recorded of a run does; a file's name is its own.
 
@@ -33,9 +33,10 @@ use serde::Serialize;
 use crate::sites::Sites;
 
 /// The most jitter that simulated sites have where nothing says how much, in milliseconds one way.
-/// Chosen: the least that frees the rounds of `ec2-2013`. There the median execution of EPaxos, all commands conflicting, is 313.5 ms
-/// without jitter, at every seed; with 0.1 ms it is 302 to 325 ms, as the seed has it, with 0.5 ms 308 to 321, with 1 ms 314 to
-/// 318, and real replicas take 313 to 315 (2 minutes, 8 seeds).
+/// Chosen: the least that frees the rounds of `ec2-2013`. There the median execution of EPaxos, all
+/// commands conflicting, is 313.5 ms without jitter, at every seed; with 0.1 ms it is 302 to 325
+/// ms, as the seed has it, with 0.5 ms 308 to 321, with 1 ms 314 to 318, and real replicas take 313
+/// to 315 (2 minutes, 8 seeds).
 const SIMULATED_JITTER_MS_MAX: f64 = 0.5;
 /// The same as a share of the shortest way between two sites.
 /// Chosen: a way must not be mostly jitter.
@@ -106,11 +107,12 @@ impl Topology {
         Ok(Sites { names: names.to_vec(), one_way_ns, jitter_ns })
     }
 
-    /// The jitter of simulated sites where neither topology nor workload says any, in milliseconds one way: half a millisecond, or
-    /// the twentieth part of the shortest way between two sites that takes any time, if that is less.
+    /// The jitter of simulated sites where neither topology nor workload says any, in milliseconds
+    /// one way: half a millisecond, or the twentieth part of the shortest way between two sites
+    /// that takes any time, if that is less.
     ///
-    /// Without jitter the rounds of different sites meet at the same moment again and again, or never: what is measured is one
-    /// interleaving, and not the network.
+    /// Without jitter the rounds of different sites meet at the same moment again and again, or
+    /// never: what is measured is one interleaving, and not the network.
     pub fn simulated_jitter_ms(&self) -> f64 {
         let halves = self.round_trip_ms.values().map(|round_trip_ms| round_trip_ms / 2.0);
         let ways = halves.chain(self.one_way_ms.values().flatten().copied());

@@ -140,8 +140,8 @@ impl ExecutionGraph {
         }
     }
 
-    /// A graph where every instance of each row up to `executed`, and each of `above`, is executed already; what was counted so
-    /// far is taken over from an earlier graph.
+    /// A graph where every instance of each row up to `executed`, and each of `above`, is executed
+    /// already; what was counted so far is taken over from an earlier graph.
     pub fn resumed(
         executed: &Dependencies,
         above: impl IntoIterator<Item = InstanceId>,
@@ -233,7 +233,8 @@ impl ExecutionGraph {
         self.counts.0.longest_component
     }
 
-    /// By how many rows instances were put in order so far: each that was executed, by all that its dependencies name.
+    /// By how many rows instances were put in order so far: each that was executed, by all that its
+    /// dependencies name.
     pub fn steps(&self) -> u64 {
         self.counts.0.steps
     }

@@ -17,7 +17,8 @@ pub(crate) struct AgreementArguments {
     /// Print the table of the agreement.csv in this directory, and run nothing.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["set", "calibration", "out", "results"])]
     pub(crate) of: Option<PathBuf>,
-    /// The costs of the simulator; absent: the workload's, or those that the simulator has by default.
+    /// The costs of the simulator; absent: the workload's, or those that the simulator has by
+    /// default.
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
     /// Override a key of the workload file, such as load.duration_s=1; TOML values, else strings.

@@ -256,10 +256,9 @@ fn document(found: &Found) -> String {
     let measured = &found.measured;
     let (host, versions) = (Host::probe(), Versions::current());
     let unknown = || "unknown".to_owned();
-    let mut text = "# What work costs a replica, as `bench calibrate` measured it. A workload for the simulator takes it as\n\
-         # sim.calibration. What each of these is stands in harness/sim/src/cost.rs, and what was calibrated in\n\
-         # harness/workload/src/calibrated.rs.\n\
-         [sim]\n"
+    let mut text = "# What work costs a replica, as `bench calibrate` measured it. A workload for the simulator \
+                    takes it as\n# sim.calibration. What each of these is stands in harness/sim/src/cost.rs, and \
+                    what was calibrated in\n# harness/workload/src/calibrated.rs.\n[sim]\n"
         .to_owned();
     for (key, cost) in measured.costs.of_cpu() {
         let _ = writeln!(text, "{key} = {cost:?}");

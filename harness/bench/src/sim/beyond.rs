@@ -4,8 +4,8 @@
 use measure::{Finding, NOT_TO_BE_QUOTED, RunRecord, Severity};
 use workload::{Run, SimCosts, calibrated::Load};
 
-/// What there is to say of the throughput of `run`; nothing where its load was calibrated, or where the
-/// CPU costs nothing, so that throughput is a matter of round trips.
+/// What there is to say of the throughput of `run`; nothing where its load was calibrated, or where
+/// the CPU costs nothing, so that throughput is a matter of round trips.
 pub(super) fn finding(run: &Run, record: &RunRecord, costs: &SimCosts) -> Option<Finding> {
     if costs.of_cpu().iter().all(|(_, cost)| *cost == 0.0) {
         return None;

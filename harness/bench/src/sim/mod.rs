@@ -1,9 +1,10 @@
 //! One run on a simulated cluster, with the clients, the phases and the verdicts of a real one.
 //!
 //! [`load`] is the clients, [`faults`] what the workload's plan does to the cluster, [`record`] makes the run's record and
-//! verdict of it all, [`beyond`] says what of it nobody measured, [`formulas`] holds its latencies against what they should be. Invariant observers watch throughout;
-//! what breaks a rule ends the run, which is then made once more with its last events written down as evidence. Nothing
-//! here depends on the host: the same workload gives the same files, byte for byte.
+//! verdict of it all, [`beyond`] says what of it nobody measured, [`formulas`] holds its latencies
+//! against what they should be. Invariant observers watch throughout; what breaks a rule ends the
+//! run, which is then made once more with its last events written down as evidence. Nothing here
+//! depends on the host: the same workload gives the same files, byte for byte.
 
 mod beyond;
 mod faults;
@@ -41,9 +42,10 @@ use crate::{
 };
 
 /// The delay between two replicas where no topology is given, as on the bare loopback of the real driver.
-/// Chosen: about what a message between two idle processes takes there, over QUIC. No jitter is added. All ways are equally long,
-/// so that no site's rounds are caught between those of others: with a twentieth of the delay as jitter, median executions at 100 %
-/// conflicts grow by 1 to 4 % at every site (N = 3 and 5, 1 to 16 clients per site, 4 seeds).
+/// Chosen: about what a message between two idle processes takes there, over QUIC. No jitter is
+/// added. All ways are equally long, so that no site's rounds are caught between those of others:
+/// with a twentieth of the delay as jitter, median executions at 100 % conflicts grow by 1 to 4 %
+/// at every site (N = 3 and 5, 1 to 16 clients per site, 4 seeds).
 const LOOPBACK_ONE_WAY_NS: u64 = 50_000;
 /// Chosen: so many round trips until a first leader has taken its place and is known, before the clients begin.
 const ROUND_TRIPS_TO_BEGIN: u32 = 4;

@@ -76,8 +76,8 @@ fn what_cannot_be_compared_is_refused_and_nothing_is_run() {
     assert_eq!(place.names(), ["w.toml"]);
 }
 
-/// The table in docs/simulator.md is that of the committed CSV, and the simulator's default costs are
-/// those that were measured with it: `scripts/calibrate` writes all of them.
+/// The table in docs/simulator.md is that of the committed CSV, and the simulator's default costs
+/// are those that were measured with it: `scripts/calibrate` writes all of them.
 #[test]
 fn the_documented_agreement_is_what_is_committed_and_so_are_the_default_costs() {
     let document = fs::read_to_string(of_repository("docs/simulator.md")).unwrap();
@@ -94,7 +94,8 @@ fn the_documented_agreement_is_what_is_committed_and_so_are_the_default_costs() 
     assert_eq!(defaults, costs(committed.join("calibration.toml")));
 }
 
-/// At three and five replicas Multi-Paxos does more per CPU-second of its leader than any replica of EPaxos.
+/// At three and five replicas Multi-Paxos does more per CPU-second of its leader than any replica
+/// of EPaxos.
 #[test]
 fn the_committed_agreement_has_every_size_that_was_asked_for() {
     let document = fs::read_to_string(of_repository("docs/simulator.md")).unwrap();

@@ -84,7 +84,8 @@ fn costs_come_with_what_they_were_measured_on_and_simulations_take_them() {
         assert!(text.contains(said), "{said} in {text}");
     }
     assert!(stdout.contains("epaxos, 3 replicas, 8 x 8 outstanding"), "{stdout}");
-    // The real runs and the simulated ones, those that saturate too, the link to the last, and the table of agreement.
+    // The real runs and the simulated ones, those that saturate too, the link to the last, and the
+    // table of agreement.
     assert_eq!(names(&place.path().join("results")).len(), 4 + 2 + 2);
     let table = fs::read_to_string(place.path().join("results/agreement.md")).unwrap();
     assert!(table.contains("Multi-Paxos over EPaxos") && stdout.contains(&table), "{stdout}");

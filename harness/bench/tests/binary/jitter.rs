@@ -1,5 +1,6 @@
-//! Phase lock: without jitter the rounds of simulated sites meet in one interleaving for as long as a run lasts, and the median
-//! execution, all commands conflicting, is that of this one. The jitter that simulated sites have by default frees them.
+//! Phase lock: without jitter the rounds of simulated sites meet in one interleaving for as long as
+//! a run lasts, and the median execution, all commands conflicting, is that of this one. The jitter
+//! that simulated sites have by default frees them.
 
 use crate::place::{Place, cell, rows};
 

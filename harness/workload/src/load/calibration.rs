@@ -1,4 +1,5 @@
-//! `sim.calibration`: the costs that `bench calibrate` measured on some host, and the loads on which it did.
+//! `sim.calibration`: the costs that `bench calibrate` measured on some host, and the loads on
+//! which it did.
 
 use std::{
     fs,
@@ -49,8 +50,8 @@ pub(super) fn costs(document: &Document, path: &Path) -> Result<SimCosts, LoadEr
     read(&path.display().to_string(), &text)
 }
 
-/// The costs in `text`; `file` is what errors call it. A file of before there was some cost has what
-/// that is in the others: nothing can be made of it but a wrong order of protocols.
+/// The costs in `text`; `file` is what errors call it. A file of before there was some cost has
+/// what that is in the others: nothing can be made of it but a wrong order of protocols.
 pub(crate) fn read(file: &str, text: &str) -> Result<SimCosts, LoadError> {
     let table: Table = text.parse().map_err(|error| not_toml(file, text, &error))?;
     let origin = Origin { file: file.to_owned(), flags: Vec::new() };
@@ -97,17 +98,17 @@ pub(super) fn calibrated(origin: &Origin, value: &Value) -> Result<Calibrated, L
 
 fn loads(origin: &Origin, path: &str, table: &Table) -> Result<Loads, LoadError> {
     const RANGES: [&str; 3] = ["replicas", "value_bytes", "requests_under_way"];
-    const MOST: [&str; 2] = ["bytes_under_way_max", "operations_per_cpu_s_max"];
-    refuse_unknown_in(origin, path, table, &[RANGES.as_slice(), &MOST].concat())?;
+    const BYTES: &str = "bytes_under_way_max";
+    const OPERATIONS: &str = "operations_per_cpu_s_max";
+    refuse_unknown_in(origin, path, table, &[RANGES.as_slice(), &[BYTES, OPERATIONS]].concat())?;
     let [replicas, value_bytes, requests_under_way] =
         RANGES.map(|key| one(origin, path, table, key, range));
-    let [bytes, operations] = MOST.map(|key| one(origin, path, table, key, most));
     Ok(Loads {
         replicas: replicas?,
         value_bytes: value_bytes?,
         requests_under_way: requests_under_way?,
-        bytes_under_way_max: bytes? as u64,
-        operations_per_cpu_s_max: operations?,
+        bytes_under_way_max: one(origin, path, table, BYTES, whole(0..=COUNT_MAX))?,
+        operations_per_cpu_s_max: one(origin, path, table, OPERATIONS, most)?,
     })
 }
 

@@ -58,8 +58,8 @@ impl Topology {
 /// The jitter of a topology that says none, in milliseconds.
 type Jitter = fn(&Topology) -> f64;
 
-/// What `network.topology` of a workload file stands for, with the jitter that `network.jitter_ms` says; `jitter` where
-/// neither says any. A cluster of any of `replicas` must find its place.
+/// What `network.topology` of a workload file stands for, with the jitter that `network.jitter_ms`
+/// says; `jitter` where neither says any. A cluster of any of `replicas` must find its place.
 pub(super) fn of_workload(
     document: &Document,
     replicas: &[usize],

@@ -1,5 +1,5 @@
-//! `bench agreement`: one workload on real replicas and simulated, and whether both put the protocols
-//! into one order.
+//! `bench agreement`: one workload on real replicas and simulated, and whether both put the
+//! protocols into one order.
 
 mod held;
 mod table;
@@ -54,8 +54,8 @@ fn compare(arguments: &AgreementArguments) -> Result<ExitCode, Ended> {
     Ok(code(&rows))
 }
 
-/// Writes the table of `loads`, which are of `workload`, as CSV and as Markdown; returns what to say
-/// of it.
+/// Writes the table of `loads`, which are of `workload`, as CSV and as Markdown; returns what to
+/// say of it.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -102,8 +102,8 @@ fn load(arguments: &AgreementArguments, driver: Driver) -> Result<Workload, Fail
     of_sizes(&arguments.workload, &overrides)
 }
 
-/// Overrides of a simulated workload with a single repetition: its runs differ by their seeds alone, and
-/// take longer than real ones.
+/// Overrides of a simulated workload with a single repetition: its runs differ by their seeds
+/// alone, and take longer than real ones.
 pub(crate) fn once(mut overrides: Vec<Override>) -> Vec<Override> {
     overrides.push(Override::by_flag("a simulation", "repetitions", 1));
     overrides

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::held::{Held, Seen};
 
-/// Chosen: figures of one build lie as far apart from one run to the next, so that what is nearer is
-/// in no order.
+/// Chosen: figures of one build lie as far apart from one run to the next, so that what is nearer
+/// is in no order.
 const MARGIN: f64 = 0.05;
 
-/// A row of `agreement.csv`: one protocol at one size. Figures are medians over the valid runs, or over
-/// all where none is.
+/// A row of `agreement.csv`: one protocol at one size. Figures are medians over the valid runs, or
+/// over all where none is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Row {
     pub(super) workload: String,
@@ -78,7 +78,8 @@ enum Order {
     None,
 }
 
-/// Two protocols at one size: how many times the operations per CPU-second of the second the first has.
+/// Two protocols at one size: how many times the operations per CPU-second of the second the first
+/// has.
 #[derive(Clone, Debug, PartialEq)]
 struct Pair {
     replicas: u32,

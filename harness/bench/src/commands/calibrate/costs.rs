@@ -63,8 +63,8 @@ impl Load {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Measured {
     pub(super) costs: SimCosts,
-    /// The least and the most of each cost of the CPU as one run after the other is left out, in the order of
-    /// [`SimCosts::of_cpu`].
+    /// The least and the most of each cost of the CPU as one run after the other is left out, in
+    /// the order of [`SimCosts::of_cpu`].
     pub(super) ranges: [[f64; 2]; KINDS],
     pub(super) error_rms: f64,
     pub(super) error_max: f64,
