@@ -289,6 +289,54 @@ fn an_installed_state_answers_the_pending_writes_that_it_holds() {
 }
 
 /// A certified peer may still be broken: what it says is checked before the core acts on it.
+/// Three engines whose frames all arrive.
+struct Three(Vec<Engine<EPaxos>>);
+
+impl Three {
+    fn new() -> Self {
+        let engine = |id| Engine::new(id, &Config::new(3), 1);
+        Self(ReplicaId::all(3).map(engine).collect())
+    }
+
+    /// Replica 0 is asked for `request`, and everything is delivered that follows from it.
+    fn ask(&mut self, request: &Request<'_>) {
+        let now = Instant::now();
+        self.0[0].on_client_frame(1, &wire(&[*request]), now).unwrap();
+        loop {
+            let mut sent = Vec::new();
+            for (id, engine) in ReplicaId::all(3).zip(&mut self.0) {
+                let mut kept = Kept::default();
+                engine.flush(now, &mut kept);
+                sent.extend(kept.sent.into_iter().map(|(to, frame)| (id, to, frame)));
+            }
+            if sent.is_empty() {
+                return;
+            }
+            for (from, to, frame) in sent {
+                for to in to.iter() {
+                    self.0[to.index()].on_peer_frame(from, &frame).unwrap();
+                }
+            }
+        }
+    }
+
+    fn ordering_steps(&self) -> Vec<u64> {
+        self.0.iter().map(|engine| engine.report().counters.ordering_steps).collect()
+    }
+}
+
+#[test]
+fn an_instance_is_put_in_order_by_as_many_rows_as_there_are_replicas() {
+    let mut three = Three::new();
+    three.ask(&put(1, 1, b"k", b"v"));
+    assert_eq!(three.ordering_steps(), [3; 3], "everybody executes it");
+    three.ask(&put(1, 2, b"k", b"w"));
+    assert_eq!(three.ordering_steps(), [6; 3]);
+    three.0[0].begin_measuring();
+    three.ask(&put(1, 3, b"other", b"w"));
+    assert_eq!(three.ordering_steps(), [3, 9, 9], "of a measured time only what is in it counts");
+}
+
 #[test]
 fn a_message_that_names_an_unknown_replica_is_refused() {
     let mut engine = Engine::<EPaxos>::new(ReplicaId(0), &Config::new(3), 1);
