@@ -47,12 +47,12 @@ fn the_mark_is_in_the_table_the_text_the_page_and_under_every_plot() {
     assert!(unfolded.contains(" · throughput of 3 not to be quoted warning: "), "{text}");
     assert!(unfolded.contains(&format!("warning: {NOT_TO_BE_QUOTED}: {SAID} (3 runs")), "{text}");
 
-    let markdown = markdown(&[dir.clone()]).unwrap();
+    let markdown = markdown(std::slice::from_ref(&dir)).unwrap();
     let row = markdown.lines().find(|line| line.starts_with("| 5 replicas | EPaxos |"));
     assert!(row.expect(&markdown).contains(" † |"), "{markdown}");
     assert!(markdown.contains("throughput of 3 not to be quoted"), "{markdown}");
 
-    let page = html(&[dir.clone()]).unwrap();
+    let page = html(std::slice::from_ref(&dir)).unwrap();
     assert!(page.contains(" †</td>") && page.contains("throughput of 3 not to be quoted"));
 
     draw_all(&dir).unwrap();

@@ -1,6 +1,6 @@
 // Adds to the page what only a script can: reading points off, hiding a series in every plot, zooming. Without it everything
 // that the results say is there. It moves what `chart.rs` has drawn, which it finds by class and order, and uses nothing but
-// the page: no library, no network.
+// the page: no library, no network. It is one file, and longer than others, because a page takes in one script.
 "use strict";
 (() => {
   const NARROWEST = 0.01; // Of the whole axis.

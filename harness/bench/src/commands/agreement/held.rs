@@ -161,7 +161,7 @@ pub(super) mod tests {
     fn repetitions_are_one_load_and_count_by_their_median_if_they_are_valid() {
         let times = [4.0, 1.0, 2.0].map(|cpu_s| load(16, 1_000.0, [cpu_s; 3]));
         let not_valid = Load { valid: false, ..load(16, 1_000.0, [0.001; 3]) };
-        let real = [times.as_slice(), &[not_valid.clone()]].concat();
+        let real = [times.as_slice(), std::slice::from_ref(&not_valid)].concat();
         let found = held(&real, &[not_valid]);
         assert_eq!(found.len(), 1);
         let Held { real, simulated, .. } = &found[0];

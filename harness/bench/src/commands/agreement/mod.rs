@@ -7,7 +7,7 @@ mod table;
 use std::{fs, path::Path, process::ExitCode, time::SystemTime};
 
 use measure::{Host, read_rows, utc_text, write_rows};
-use workload::{Driver, Override, Workload};
+use workload::{Driver, Override, Point, Workload};
 
 pub(crate) use self::held::{Held, calibrated, held, spread};
 use self::table::{Row, Setting, conclusion, differs, markdown, rows};
@@ -116,7 +116,7 @@ pub(crate) fn of_sizes(file: &Path, overrides: &[Override]) -> Result<Workload, 
         return Err(Failure::usage(error));
     }
     let points = workload.protocols.first().map(|protocol| workload.points(*protocol));
-    let swept = points.iter().flatten().flat_map(|point| point.swept());
+    let swept = points.iter().flatten().flat_map(Point::swept);
     match swept.map(|(key, _)| *key).find(|key| *key != "replicas") {
         None => Ok(workload),
         Some(key) => Err(Failure::usage(format!(
