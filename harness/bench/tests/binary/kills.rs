@@ -9,7 +9,7 @@ use nix::{
 
 use crate::{
     place::{Place, cell, replicas_of, rows, wait_for},
-    runs::assert_ran,
+    runs::{assert_ran, assert_ran_but},
 };
 
 /// A third of the commands are on one key, half of all are reads: those of the dead replica are in the way of others'.
@@ -119,7 +119,8 @@ fn comes_back(protocol: &str) {
     let arguments: Vec<&str> =
         ["run", "w.toml", "--set", &protocols].into_iter().chain(load).collect();
     let ended = place.bench(&arguments);
-    assert_ran(&place, &ended);
+    // While a leader is dead nothing is answered, and a third of the time one is.
+    assert_ran_but(&place, &ended, &["offered were answered"]);
     let results = place.results();
     let row = &rows(&results.join("summary.csv"))[0];
     assert_eq!((cell(row, "linearizable"), cell(row, "replicas_agree")), ("true", "true"));
