@@ -106,11 +106,12 @@ impl Timeline {
     }
 
     fn bucket(&mut self, at_ns: u64) -> Option<&mut Bucket> {
-        let index = usize::try_from(at_ns / BUCKET_NS).unwrap_or(usize::MAX);
-        if index >= self.buckets.len() {
+        // The last bucket ends where the planned time does, though a real window may last a little longer.
+        if u128::from(at_ns) >= self.duration.as_nanos() {
             self.outside += 1;
+            return None;
         }
-        self.buckets.get_mut(index)
+        self.buckets.get_mut(usize::try_from(at_ns / BUCKET_NS).unwrap_or(usize::MAX))
     }
 }
 
@@ -206,6 +207,10 @@ mod tests {
         let timeline = Timeline::new(Duration::from_millis(550));
         let widths: Vec<f64> = (0..6).map(|index| timeline.width_ms(index)).collect();
         assert_eq!(widths, [100.0, 100.0, 100.0, 100.0, 100.0, 50.0]);
+        let mut late = timeline.clone();
+        late.answer(550_000_000 - 1);
+        late.answer(550_000_000);
+        assert_eq!((late.buckets()[5].operations(), late.outside()), (1, 1));
         let mut merged = Timeline::new(Duration::ZERO);
         merged.merge(&timeline);
         assert!((merged.width_ms(5) - 50.0).abs() < 1e-9);
