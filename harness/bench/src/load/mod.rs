@@ -15,6 +15,8 @@ use std::time::Duration;
 use measure::{Finding, Identity, Limits, LoadMode, RunRecord, Severity};
 use workload::{Arrivals, Driver, IntendedSend, Mode, Point, Run, Workload};
 
+use self::tally::Tally;
+
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
 pub(crate) const SENDS_MAX: u8 = 5;
 /// Chosen: an open loop holds back, and its lag shows it, while more than this is outstanding: the generator must not
@@ -58,6 +60,26 @@ impl Pace {
             Some((arrivals, next))
         });
         Self::Schedule(sites.collect())
+    }
+
+    /// Is everything sent that was due before `end_ns`?
+    pub(crate) fn has_sent(&self, end_ns: u64) -> bool {
+        match self {
+            Self::Replies { .. } => true,
+            Self::Schedule(sites) => sites.iter().all(|(_, next)| next.at_ns >= end_ns),
+        }
+    }
+
+    /// Tells `tally` of every request that was due in its window and has not been sent at `now_ns`.
+    pub(crate) fn give_up_unsent(&mut self, tally: &mut Tally, now_ns: u64) {
+        let Self::Schedule(sites) = self else { return };
+        let end_ns = tally.window().end_ns;
+        for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
+            while next.at_ns < end_ns {
+                tally.unsent(site, next.at_ns, now_ns);
+                *next = arrivals.next_send();
+            }
+        }
     }
 }
 

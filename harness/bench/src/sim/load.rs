@@ -130,13 +130,7 @@ impl Load {
 
     /// Is everything that was due in the window sent, and answered or given up?
     fn is_settled(&self) -> bool {
-        let all_sent = match &self.pace {
-            Pace::Replies { .. } => true,
-            Pace::Schedule(sites) => {
-                sites.iter().all(|(_, next)| next.at_ns >= self.tally.window().end_ns)
-            }
-        };
-        all_sent && self.tally.is_settled()
+        self.pace.has_sent(self.tally.window().end_ns) && self.tally.is_settled()
     }
 
     /// The sending ends. What was due in the window and has no answer yet counts as long as it was waited for; so does what
@@ -145,15 +139,7 @@ impl Load {
         open.iter().for_each(|(replica, request)| self.censor(*replica, now_ns, *request));
         let now_ns = self.history.stamp(now_ns - self.start_ns);
         self.issuing = false;
-        if let Pace::Schedule(sites) = &mut self.pace {
-            let end_ns = self.tally.window().end_ns;
-            for (site, (arrivals, next)) in sites.iter_mut().enumerate() {
-                while next.at_ns < end_ns {
-                    self.tally.unsent(site, next.at_ns, now_ns);
-                    *next = arrivals.next_send();
-                }
-            }
-        }
+        self.pace.give_up_unsent(&mut self.tally, now_ns);
         self.tally.close(self.clients.outstanding_requests(), now_ns);
     }
 
