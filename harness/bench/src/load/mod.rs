@@ -144,6 +144,27 @@ mod tests {
 
     use super::*;
 
+    fn pace(load: &str) -> Pace {
+        let text = format!("name = \"x\"\nload = {{ {load} }}");
+        let workload = Workload::parse("x.toml", &text, &[]).unwrap();
+        let run = &Plan::new(&workload).runs[0];
+        Pace::new(&run.point, run.seed)
+    }
+
+    #[test]
+    fn what_an_open_loop_has_not_sent_is_waited_for_and_then_given_up() {
+        const MS: u64 = 1_000_000;
+        let mut open = pace("mode = \"open\", arrival = \"constant\", rate_ops_per_s = 1000");
+        assert!(open.has_sent(0) && !open.has_sent(1), "the first is due at once");
+        let mut tally = Tally::new(3, Duration::from_millis(10));
+        tally.begin(2 * MS);
+        tally.end(12 * MS);
+        open.give_up_unsent(&mut tally, 20 * MS);
+        assert_eq!((tally.due, tally.never_sent.len()), (10, 10), "one each millisecond");
+        assert!(open.has_sent(12 * MS) && !open.has_sent(13 * MS));
+        assert!(pace("mode = \"closed\"").has_sent(u64::MAX), "it has no schedule");
+    }
+
     #[test]
     fn a_run_and_the_steps_of_its_search_have_names_of_their_own() {
         let text = "name = \"x\"\nload.window = [1]\nprotocols = [\"epaxos\"]";
