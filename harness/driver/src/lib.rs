@@ -1,0 +1,27 @@
+//! The driver of a replica: the one interpreter of a core's effects in a cluster.
+//!
+//! A [`Driver`] steps one protocol core. It remembers which client waits for which request, joins
+//! requests into batches, runs the core's timers, applies what is executed, records what must be
+//! durable, and lets nothing leave before that. `node` puts sockets, files and a clock around it;
+//! `sim` puts a queue of events around the same code.
+//!
+//! **Invariants.** Nothing here touches a socket, a file, a thread or a clock. Time is a parameter:
+//! [`Nanos`] since an origin that the caller chooses. Everything else is behind three traits:
+//! [`Output`] for what leaves, [`Store`] and [`disk::Disk`] for what must last, [`Watch`] for those
+//! that observe.
+
+pub mod disk;
+pub mod engine;
+pub mod failpoint;
+mod meters;
+pub mod reply;
+pub mod status;
+pub mod storage;
+mod store;
+mod timers;
+
+pub use engine::{ConnectionId, Driver, Output, Sent, Watch};
+pub use store::{NoStore, Store};
+
+/// Nanoseconds since an origin that the caller of a driver chooses.
+pub type Nanos = u64;
