@@ -8,12 +8,8 @@ use std::{
 };
 
 use measure::{ReplicaReport, SeriesRecorder};
-use node::{
-    emulator::{LinkChange, NetworkChange},
-    frame::append_value_frame,
-    storage::{Journal, Owner, Past, Writer, record::Frames},
-    wire::{ClientHello, ControlReply, ControlRequest, PeerHello, Refusal, ReplicaStatus, Reply},
-};
+use driver::{storage::{Journal, Owner, Past, Writer, record::Frames}, Refusal, ReplicaStatus, Reply};
+use node::{emulator::{LinkChange, NetworkChange}, frame::append_value_frame, wire::{ClientHello, ControlReply, ControlRequest, PeerHello}};
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Protocol, Replica,
     ReplicaId, Request, RequestNumber, Snapshot, epaxos::EPaxos, kv::Kv, multi_paxos::MultiPaxos,

@@ -6,7 +6,7 @@
 use std::{hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use node::storage::{Journal, Owner, Past, Writer};
+use driver::storage::{Journal, Owner, Past, Writer};
 use protocols::{Config, Protocol, ReplicaId};
 
 /// About what an accepted command of a short key and a short value takes.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use postcard::ser_flavors::Flavor;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The longest frame, without its length. Above every limit on batches and pieces of the protocols.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
@@ -124,6 +124,14 @@ pub fn append_frame(
 /// Appends `value`'s encoding.
 pub fn append_value<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
     postcard::serialize_with_flavor(value, Appending(bytes)).expect("a vector takes every byte");
+}
+
+/// The value that `bytes` are the whole encoding of.
+pub fn whole_value<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
 }
 
 /// Appends a frame that holds `value`.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use node::storage::{Journal, Owner, Past, Writer};
+use driver::storage::{Journal, Owner, Past, Writer};
 use protocols::{Config, Protocol, ReplicaId, Snapshot};
 use tempfile::TempDir;
 

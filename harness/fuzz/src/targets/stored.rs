@@ -2,10 +2,7 @@
 
 use std::{cell::RefCell, fs, path::PathBuf};
 
-use node::storage::{
-    Past,
-    record::{self, Rest},
-};
+use driver::storage::{Past, record::{self, Rest}};
 use protocols::{Replica, kv::Kv, multi_paxos::MultiPaxos};
 use tempfile::TempDir;
 
