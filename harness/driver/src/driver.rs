@@ -32,6 +32,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::{
     Nanos, Store,
+    disk::Disk,
     failpoint::{self, Failpoint},
     machine::Machine,
     meters::Meters,
@@ -169,17 +170,17 @@ impl<R: Replica> Driver<R> {
     ///
     /// # Errors
     /// If something was recorded that this program does not understand.
-    pub fn recover(
+    pub fn recover<D: Disk>(
         id: ReplicaId,
         config: &Config,
         (seed, now): (u64, Nanos),
-        past: &Past,
+        past: &Past<D>,
         journal: Journal,
     ) -> Result<Self, StorageError> {
         let machine = match &past.snapshot {
-            Some(snapshot) => {
-                Machine::restore(&snapshot.machine).map_err(|error| past.not_understood(error))?
-            }
+            Some(snapshot) => Machine::restore(&snapshot.machine).map_err(|error| {
+                StorageError::NotUnderstood { path: past.path(), what: error.to_string() }
+            })?,
             None => Machine::default(),
         };
         let mut records = past.records();

@@ -3,6 +3,7 @@
 
 use std::{hint::black_box, time::Duration};
 
+use driver::Reply;
 use criterion::{Criterion, criterion_group, criterion_main};
 use nix::time::{ClockId, clock_gettime};
 use protocols::{

@@ -73,7 +73,6 @@ pub(crate) struct Progress {
 }
 
 /// Watches one replica: the observers, the trace and the clients' side are told what it does.
-#[derive(Debug)]
 pub(crate) struct Watcher<'a, S: Source> {
     pub(crate) replica: ReplicaId,
     pub(crate) now: Nanos,
@@ -93,7 +92,13 @@ pub(crate) struct Watcher<'a, S: Source> {
 
 impl<S: Source> Watcher<'_, S> {
     fn take<T>(&mut self, seen: Result<T, Breach>) -> Option<T> {
-        seen.map_err(|breach| drop(self.breach.get_or_insert(breach))).ok()
+        match seen {
+            Ok(seen) => Some(seen),
+            Err(breach) => {
+                self.breach.get_or_insert(breach);
+                None
+            }
+        }
     }
 }
 

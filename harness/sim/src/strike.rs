@@ -115,7 +115,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let detail = format!("{replica} has kept nothing, and may not come back");
             return Err(Breach::new(Broken::Assertion, detail));
         };
-        disk.disk.mend();
+        disk.disk.full_after(None);
         match disk.begin_life(&config, (seed, self.now)) {
             Ok((driver, snapshot)) => {
                 host.begin_life(driver);

@@ -36,14 +36,14 @@ use self::{
 use crate::{
     NodeError,
     clock::Clock,
-    disk::Directory,
+    disk::{DataDirectory, new_incarnation},
     emulator::{NetworkPlan, slow::Slow, socket::Place},
     frame::FrameBuffer,
     identity::{Identity, Role},
     limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
     log::Log,
     replica_process::Options,
-    store::{NodeStore, StorageThread},
+    store::{Helper, ProcessStore},
     transport::Transport,
     wire::PeerHello,
 };
@@ -74,7 +74,7 @@ mod close_code {
 struct Node<R: Replica> {
     driver: Driver<R>,
     outputs: Outputs,
-    store: NodeStore,
+    store: ProcessStore,
     slow: Slow,
     /// The process' CPU time when the measuring began, in nanoseconds; 0 if it has not.
     cpu_ns_before: u64,
@@ -103,7 +103,7 @@ struct Context<R: Replica> {
     peers: Vec<SocketAddr>,
     incarnation: u64,
     /// Who the other replicas are.
-    met: RefCell<Peers>,
+    met: RefCell<Peers<DataDirectory>>,
     /// How long a greeting may take to come.
     patience: Duration,
     log: Log,
@@ -202,36 +202,36 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
 /// A replica as it begins: anew, or as what it had recorded.
 struct Beginning<R: Replica> {
     incarnation: u64,
-    met: Peers,
+    met: Peers<DataDirectory>,
     driver: Driver<R>,
-    store: NodeStore,
+    store: ProcessStore,
 }
 
 fn begin<R: Replica>(
     options: &Options,
     cluster: &str,
-    seed: u64,
+    (seed, clock): (u64, Clock),
     log: &Log,
 ) -> Result<Beginning<R>, NodeError> {
     let (id, config) = (options.id, options.config);
     let data = options.data.as_ref().filter(|_| options.durability != Durability::Memory);
     let Some(data) = data else {
         return Ok(Beginning {
-            incarnation: storage::new_incarnation(),
+            incarnation: new_incarnation(),
             met: Peers::in_memory(config.replicas),
-            engine: Engine::new(id, &config, seed),
-            disk: Disk::Absent,
+            driver: Driver::new(id, &config, seed, clock.now()),
+            store: ProcessStore::Absent,
         });
     };
     let start = Instant::now();
     let owner = Owner { cluster: cluster.to_owned(), replica: id, protocol: R::PROTOCOL, config };
-    let mut past = Past::read(data, owner)?;
+    let mut past = Past::read(DataDirectory::open(data)?, owner, new_incarnation())?;
     past.remarks.iter().for_each(|remark| log.line(remark));
     let journal = Journal::new(&past, options.log_bytes_kept);
-    let mut engine = Engine::recover(id, &config, seed, &past, journal)?;
+    let mut driver = Driver::recover(id, &config, (seed, clock.now()), &past, journal)?;
     let recovery = start.elapsed();
-    engine.began(options.durability, recovery);
-    let replayed = engine.status().storage.records_replayed;
+    driver.began(options.durability, recovery);
+    let replayed = driver.status().storage.records_replayed;
     let incarnation = past.directory.incarnation();
     let met = std::mem::replace(&mut past.peers, Peers::in_memory(0));
     log.line(format_args!(
@@ -243,12 +243,12 @@ fn begin<R: Replica>(
     ));
     let synced = options.durability == Durability::Fsync;
     let writer = Writer::new(past, synced, options.log_bytes_kept)?;
-    let disk = if synced {
-        Disk::Synced(Helper::start(writer)?)
+    let store = if synced {
+        ProcessStore::Synced(Helper::start(writer)?)
     } else {
-        Disk::Buffered { writer: Box::new(writer), failure: None }
+        ProcessStore::Buffered { writer: Box::new(writer), failure: None }
     };
-    Ok(Beginning { incarnation, met, engine, disk })
+    Ok(Beginning { incarnation, met, driver, store })
 }
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {

@@ -145,7 +145,7 @@ fn meet<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> R
         }
         Err(Strange::NotKept(error)) => {
             let ended = Ended::lost(&error);
-            shared.fail(error);
+            shared.fail(error.into());
             return Err(ended);
         }
     }
@@ -156,7 +156,7 @@ fn meet<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> R
         .collect();
     for (other, incarnation) in strangers {
         if let Err(Strange::NotKept(error)) = met.meet(other, incarnation) {
-            shared.fail(error);
+            shared.fail(error.into());
         }
     }
     Ok(())
