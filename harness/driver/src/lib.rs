@@ -11,6 +11,7 @@
 //! that observe.
 
 pub mod disk;
+pub mod encode;
 pub mod engine;
 pub mod failpoint;
 mod meters;

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use postcard::ser_flavors::Flavor;
+use driver::encode::append_value;
 use serde::Serialize;
 
 /// The longest frame, without its length. Above every limit on batches and pieces of the protocols.
@@ -121,11 +121,6 @@ pub fn append_frame(
     }
 }
 
-/// Appends `value`'s encoding.
-pub fn append_value<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
-    postcard::serialize_with_flavor(value, Appending(bytes)).expect("a vector takes every byte");
-}
-
 /// Appends a frame that holds `value`.
 ///
 /// # Errors
@@ -135,27 +130,6 @@ pub fn append_value_frame<T: Serialize + ?Sized>(
     value: &T,
 ) -> Result<(), FrameTooLong> {
     append_frame(bytes, |bytes| append_value(bytes, value))
-}
-
-/// Writes at the end of a vector, runs of bytes in one piece.
-struct Appending<'v>(&'v mut Vec<u8>);
-
-impl Flavor for Appending<'_> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

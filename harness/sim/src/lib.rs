@@ -21,6 +21,7 @@ mod carry;
 mod client;
 mod cost;
 mod deliver;
+pub mod disk;
 mod fault;
 mod history;
 mod host;
