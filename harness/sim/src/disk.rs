@@ -394,3 +394,6 @@ impl Disk for SimDisk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ impl Journal {
     /// Takes a state that everything recorded before is part of, or is recorded again behind it. What the same drain has
     /// recorded before it stays, which does no harm.
     pub fn replace(&mut self, snapshot: Snapshot) {
+        self.frames.leave_out_a_number();
         self.snapshot_bytes = (snapshot.machine.len() + snapshot.core.len()) as u64;
         (self.log_bytes, self.again_bytes) = (0, 0);
         self.snapshot = Some(snapshot);

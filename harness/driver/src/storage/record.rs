@@ -58,6 +58,13 @@ impl Frames {
         self.records += 1;
     }
 
+    /// Gives every record of this write, and the next one, a number that is higher by one. Files are named by such numbers: a
+    /// snapshot and the log behind it must not take the place of the files that count until both are there, which have the
+    /// same number if nothing was recorded since.
+    pub const fn leave_out_a_number(&mut self) {
+        self.next += 1;
+    }
+
     /// Is there no record?
     pub const fn is_empty(&self) -> bool {
         self.records == 0
