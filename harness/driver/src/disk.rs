@@ -5,16 +5,25 @@
 
 use std::io;
 
-/// The files of one data directory. Names are plain: there are no directories below it.
+/// The files of one data directory. Names are plain: there are no directories below it. A clone is another way to the same
+/// files.
 ///
 /// Nothing is durable before it was synced: the content and the length of a file with
 /// [`Disk::sync`], that a name exists, means another file, or is gone with [`Disk::sync_names`].
-/// After an error of a sync it is not known which of it is durable.
-pub trait Disk {
+/// Changes of names become durable in their order. After an error of a sync it is not known which
+/// of it is durable.
+///
+/// A file that was made longer and not synced may have any length between the two after a crash.
+/// Of the sectors of 512 bytes that were written since the last sync, each is as it was then or as
+/// it was written, whatever became of the others. Bytes that were never written are zeros.
+pub trait Disk: Clone {
+    /// Where the files are, for messages.
+    fn directory(&self) -> String;
+
     /// Where the file `name` is, for messages.
     fn path(&self, name: &str) -> String;
 
-    /// The names of all files, in no order.
+    /// The names of all files that were made here, in no order.
     ///
     /// # Errors
     /// If the directory cannot be read.

@@ -7,6 +7,7 @@ use std::{hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use driver::storage::{Journal, Owner, Past, Writer};
+use node::disk::DataDirectory;
 use protocols::{Config, Protocol, ReplicaId};
 
 /// About what an accepted command of a short key and a short value takes.
@@ -17,14 +18,15 @@ fn record() -> Vec<u8> {
     vec![7; RECORD_BYTES - 1]
 }
 
-fn past(directory: &Path) -> Past {
+fn past(directory: &Path) -> Past<DataDirectory> {
     let owner = Owner {
         cluster: "cluster-0".to_owned(),
         replica: ReplicaId(0),
         protocol: Protocol::MultiPaxos,
         config: Config::new(3),
     };
-    Past::read(directory, owner).expect("a directory of its own")
+    let disk = DataDirectory::open(directory).expect("a directory of its own");
+    Past::read(disk, owner, 1).expect("nothing is there, or what was written")
 }
 
 fn groups(criterion: &mut Criterion) {

@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::Path};
 
+use driver::storage::StorageError;
+
 /// A failure to set up, connect or talk, worded for a person.
 #[derive(Debug)]
 pub struct NodeError(String);
@@ -30,3 +32,9 @@ impl fmt::Display for NodeError {
 }
 
 impl std::error::Error for NodeError {}
+
+impl From<StorageError> for NodeError {
+    fn from(error: StorageError) -> Self {
+        Self(error.to_string())
+    }
+}

@@ -2,43 +2,46 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
-    task::{Context, Poll, Waker},
+    task::Waker,
     thread::{self, JoinHandle},
 };
 
-use super::writer::{Work, Writer};
-use crate::NodeError;
+use driver::{
+    Store,
+    storage::{StorageError, Work, Writer},
+};
 
-/// Takes work and says when it is durable.
-pub(crate) trait Store {
-    /// Ready when everything begun is durable; if not, the task is woken then.
-    ///
-    /// # Errors
-    /// If it cannot be made durable. Then nothing may be released any more.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NodeError>>;
-
-    /// Begins `work`. The one before must be done.
-    fn begin(&mut self, work: Work);
-}
+use crate::{NodeError, disk::DataDirectory};
 
 /// The store of a replica process.
 #[derive(Debug)]
-pub(crate) enum Disk {
+pub(crate) enum ProcessStore {
     /// Durability "memory": nothing is ever begun.
     Absent,
     /// Durability "buffered": done when begun.
-    Buffered { writer: Box<Writer>, failure: Option<NodeError> },
+    Buffered { writer: Box<Writer<DataDirectory>>, failure: Option<StorageError> },
     /// Durability "fsync": done by a thread of its own, so that the replica reads and steps on meanwhile, and what comes in
     /// during one sync forms the group of the next.
     Synced(Helper),
 }
 
-impl Store for Disk {
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NodeError>> {
+impl ProcessStore {
+    /// Wakes `waker` whenever something is done that was begun, until another takes its place. Must be called before
+    /// [`Store::is_idle`] by the task that asks: then nothing is done unnoticed between the two calls, or after
+    /// [`Store::begin`].
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        if let Self::Synced(helper) = self {
+            helper.register(waker);
+        }
+    }
+}
+
+impl Store for ProcessStore {
+    fn is_idle(&mut self) -> Result<bool, StorageError> {
         match self {
-            Self::Absent => Poll::Ready(Ok(())),
-            Self::Buffered { failure, .. } => Poll::Ready(failure.take().map_or(Ok(()), Err)),
-            Self::Synced(helper) => helper.poll_idle(cx),
+            Self::Absent => Ok(true),
+            Self::Buffered { failure, .. } => failure.take().map_or(Ok(true), Err),
+            Self::Synced(helper) => helper.is_idle(),
         }
     }
 
@@ -59,13 +62,15 @@ pub(crate) struct Helper {
     thread: Option<JoinHandle<()>>,
     /// Was something begun whose end was not seen? Spares a look at what is shared.
     begun: bool,
+    /// The waker in `state`. Spares a look at what is shared, too.
+    waker: Option<Waker>,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     busy: bool,
-    failure: Option<NodeError>,
+    failure: Option<StorageError>,
     waker: Option<Waker>,
 }
 
@@ -74,7 +79,7 @@ impl Helper {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub(crate) fn start(mut writer: Writer) -> Result<Self, NodeError> {
+    pub(crate) fn start(mut writer: Writer<DataDirectory>) -> Result<Self, NodeError> {
         let (sender, receiver) = mpsc::channel::<Work>();
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
@@ -84,8 +89,8 @@ impl Helper {
                 let mut state = locked(&shared);
                 state.busy = false;
                 state.failure = failure;
-                if let Some(waker) = state.waker.take() {
-                    waker.wake();
+                if let Some(waker) = &state.waker {
+                    waker.wake_by_ref();
                 }
             }
         };
@@ -93,20 +98,26 @@ impl Helper {
         let thread = thread.map_err(|error| {
             NodeError::new(format!("cannot start the storage's thread: {error}"))
         })?;
-        Ok(Self { work: Some(sender), thread: Some(thread), begun: false, state })
+        Ok(Self { work: Some(sender), thread: Some(thread), begun: false, waker: None, state })
     }
 
-    fn poll_idle(&mut self, cx: &Context<'_>) -> Poll<Result<(), NodeError>> {
+    fn register(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+            locked(&self.state).waker.clone_from(&self.waker);
+        }
+    }
+
+    fn is_idle(&mut self) -> Result<bool, StorageError> {
         if !self.begun {
-            return Poll::Ready(Ok(()));
+            return Ok(true);
         }
         let mut state = locked(&self.state);
         if state.busy {
-            state.waker = Some(cx.waker().clone());
-            return Poll::Pending;
+            return Ok(false);
         }
         self.begun = false;
-        Poll::Ready(state.failure.take().map_or(Ok(()), Err))
+        state.failure.take().map_or(Ok(true), Err)
     }
 
     fn begin(&mut self, work: Work) {
@@ -130,4 +141,69 @@ impl Drop for Helper {
 /// No state is left halfway by a panic here.
 fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+        time::{Duration, Instant},
+    };
+
+    use driver::storage::{Journal, Owner, Past};
+    use protocols::{Config, Protocol, ReplicaId};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// The task registers itself once, before anything is begun, and sleeps until it is woken, time after time.
+    #[test]
+    fn a_task_that_registered_is_woken_by_everything_that_is_done_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let owner = Owner {
+            cluster: "c".to_owned(),
+            replica: ReplicaId(1),
+            protocol: Protocol::Paxos,
+            config: Config::new(3),
+        };
+        let past = Past::read(DataDirectory::open(directory.path()).unwrap(), owner, 1).unwrap();
+        let mut journal = Journal::new(&past, None);
+        let helper = Helper::start(Writer::new(past, true, None).unwrap()).unwrap();
+        let mut store = ProcessStore::Synced(helper);
+        let count = Arc::<Count>::default();
+        store.register(&Waker::from(count.clone()));
+        assert!(store.is_idle().unwrap());
+        for done in 1..20 {
+            journal.record(&done);
+            store.begin(journal.take().unwrap());
+            let _ = store.is_idle().unwrap();
+            let begun = Instant::now();
+            while count.0.load(Ordering::SeqCst) < done {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the wake-up {done} was lost");
+                thread::yield_now();
+            }
+            assert!(store.is_idle().unwrap());
+        }
+        // The file is gone: the next write fails, which is told, and told once.
+        std::fs::remove_dir_all(directory.path()).unwrap();
+        journal.replace(protocols::Snapshot { machine: [1].into(), core: [2].into() });
+        store.begin(journal.take().unwrap());
+        let error = loop {
+            match store.is_idle() {
+                Ok(false) => thread::yield_now(),
+                Ok(true) => panic!("the failure was not told"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, StorageError::NotKept(_)), "{error}");
+    }
 }

@@ -1,10 +1,6 @@
 //! A replica's data directory: whose it is, who works in it, and which of its files count.
 
-use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{Read, Write},
-    path::{Path, PathBuf},
-};
+use std::io;
 
 use protocols::{
     Config, Protocol, ReplicaId,
@@ -12,17 +8,17 @@ use protocols::{
 };
 
 use super::{
+    StorageError,
     header::{Header, Kind},
-    new_incarnation,
     peers::{PEERS_FILE, Peers},
-    sheet::{self, Sheet},
+    sector,
+    sheet::{self, Sheet, failed},
 };
 use crate::{
-    NodeError,
+    disk::Disk,
     failpoint::{self, Failpoint},
 };
 
-const LOCK_FILE: &str = "lock";
 const MANIFEST_FILE: &str = "manifest";
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
@@ -70,40 +66,36 @@ pub(super) struct Files {
     pub(super) logs: Vec<u64>,
 }
 
-/// A data directory that this process alone works in.
+/// A data directory.
 #[derive(Debug)]
-pub struct Directory {
-    path: PathBuf,
+pub struct Directory<D> {
+    disk: D,
     owner: Owner,
     incarnation: u64,
-    /// Unlocked when this is dropped, or the process dies.
-    _lock: File,
 }
 
-impl Directory {
-    /// Opens the directory at `path` for `owner`; makes it if it is not there or empty.
+impl<D: Disk> Directory<D> {
+    /// Opens the directory on `disk` for `owner`; makes it, as `new_incarnation`, if it is empty.
     ///
     /// # Errors
-    /// If it is another's, another process works in it, or it cannot be used.
-    pub(super) fn open(path: &Path, owner: Owner) -> Result<(Self, Files), NodeError> {
-        fs::create_dir_all(path)
-            .map_err(|error| NodeError::file(path, "make the data directory", &error))?;
-        let mut directory =
-            Self { path: path.to_owned(), owner, incarnation: 0, _lock: lock(path)? };
-        let manifest = path.join(MANIFEST_FILE);
-        if !manifest.exists() && directory.is_unused()? {
+    /// If it is another's, or cannot be used.
+    pub(super) fn open(
+        disk: D,
+        owner: Owner,
+        new_incarnation: u64,
+    ) -> Result<(Self, Files), StorageError> {
+        let mut directory = Self { disk, owner, incarnation: 0 };
+        if directory.is_unused()? {
+            directory.incarnation = new_incarnation;
             let files = directory.begin()?;
             return Ok((directory, files));
         }
-        let sheet = Sheet::read(&manifest)?;
+        let sheet = Sheet::read(&directory.disk, MANIFEST_FILE)?;
         for (key, own) in directory.owner.lines() {
             let theirs = sheet.one(key)?;
             if theirs != own {
-                let path = path.display();
-                return Err(NodeError::new(format!(
-                    "{path}: holds the data of {key} {theirs}, not of {key} {own}: give every replica the directory that \
-                     is its own"
-                )));
+                let (path, theirs) = (directory.path(), theirs.to_owned());
+                return Err(StorageError::NotOwn { path, key, theirs, own });
             }
         }
         directory.incarnation = sheet.number(sheet.one("incarnation")?)?;
@@ -115,8 +107,13 @@ impl Directory {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> String {
+        self.disk.directory()
+    }
+
+    /// Where its file `name` is.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        self.disk.path(name)
     }
 
     /// The number drawn when the directory was first used.
@@ -124,42 +121,56 @@ impl Directory {
         self.incarnation
     }
 
+    /// Where its files are.
+    pub(super) const fn disk(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
     /// The peers met so far.
     ///
     /// # Errors
     /// If they cannot be read.
-    pub(super) fn peers(&self) -> Result<Peers, NodeError> {
-        Peers::read(&self.path, self.owner.config.replicas)
+    pub(super) fn peers(&self) -> Result<Peers<D>, StorageError> {
+        Peers::read(self.disk.clone(), self.owner.config.replicas)
     }
 
     /// Makes what an owner needs who was never here. The manifest comes last: a directory that has one has all that it names.
-    fn begin(&mut self) -> Result<Files, NodeError> {
-        self.incarnation = new_incarnation();
-        Peers::make(&self.path, self.owner.config.replicas)?;
+    fn begin(&mut self) -> Result<Files, StorageError> {
+        Peers::make(self.disk.clone(), self.owner.config.replicas)?;
         let files = Files { snapshot: None, logs: vec![FIRST_RECORD] };
         self.make_log(FIRST_RECORD, &[], true)?;
         self.write_manifest(&files, true)?;
         Ok(files)
     }
 
-    /// Makes a segment of the log that begins with `bytes`, the frames from `first` on, and returns it.
+    /// Makes a segment of the log that begins with `frames`, from record `first` on; returns how long its stream is.
     pub(super) fn make_log(
-        &self,
+        &mut self,
         first: u64,
-        bytes: &[u8],
+        frames: &[u8],
         synced: bool,
-    ) -> Result<(File, u64), NodeError> {
-        let header = self.header(first).encode(Kind::Log);
-        let (path, name) = (self.log(first), log_name(first));
-        sheet::put_in_place(&self.path, &name, &[&header, bytes], synced)?;
-        let opened = OpenOptions::new().append(true).open(&path);
-        let file = opened.map_err(|error| NodeError::file(&path, "open", &error))?;
-        Ok((file, (header.len() + bytes.len()) as u64))
+    ) -> Result<usize, StorageError> {
+        let mut stream = self.header(first).encode(Kind::Log);
+        stream.extend_from_slice(frames);
+        let bytes = sector::stamped(0, &stream);
+        sheet::put_in_place(&mut self.disk, &log_name(first), &[&bytes], synced)?;
+        Ok(stream.len())
+    }
+
+    /// Returns when `files` and all else that counts is durable, whatever an earlier life may have left unsynced.
+    pub(super) fn sync(&mut self, files: &Files) -> Result<(), StorageError> {
+        let named = files.logs.iter().map(|first| log_name(*first));
+        let named = named.chain(files.snapshot.map(snapshot_name));
+        for name in named.chain([MANIFEST_FILE.to_owned(), PEERS_FILE.to_owned()]) {
+            self.disk.sync(&name).map_err(|error| failed(&self.disk, &name, "sync", error))?;
+        }
+        let synced = self.disk.sync_names();
+        synced.map_err(|error| self.failed("sync", error))
     }
 
     /// Says from now on that `files` count, and removes the other logs and snapshots. What else is unfinished may be being
     /// written at this very moment: the peers are another thread's.
-    pub(super) fn switch_to(&self, files: &Files, synced: bool) -> Result<(), NodeError> {
+    pub(super) fn switch_to(&mut self, files: &Files, synced: bool) -> Result<(), StorageError> {
         self.write_manifest(files, synced)?;
         failpoint::pass(Failpoint::ManifestSwitched);
         self.remove(files, |_| false).map(drop)
@@ -167,16 +178,16 @@ impl Directory {
 
     /// At the beginning of a life: removes the logs and snapshots that `files` does not name, and what was never finished;
     /// returns their names.
-    pub(super) fn remove_others(&self, files: &Files) -> Result<Vec<String>, NodeError> {
+    pub(super) fn remove_others(&mut self, files: &Files) -> Result<Vec<String>, StorageError> {
         self.remove(files, |name| name.ends_with(sheet::UNFINISHED))
     }
 
     /// Removes the logs and snapshots that `files` does not name, and what is `needless` beside them.
     fn remove(
-        &self,
+        &mut self,
         files: &Files,
         needless: impl Fn(&str) -> bool,
-    ) -> Result<Vec<String>, NodeError> {
+    ) -> Result<Vec<String>, StorageError> {
         let logs = files.logs.iter().map(|first| log_name(*first));
         let kept: Vec<String> = logs.chain(files.snapshot.map(snapshot_name)).collect();
         let mut removed = self.names()?;
@@ -185,8 +196,8 @@ impl Directory {
             needless(name) || (ours && !kept.contains(name))
         });
         for name in &removed {
-            let path = self.path.join(name);
-            fs::remove_file(&path).map_err(|error| NodeError::file(&path, "remove", &error))?;
+            let removed = self.disk.remove(name);
+            removed.map_err(|error| failed(&self.disk, name, "remove", error))?;
             failpoint::pass(Failpoint::FileRemoved);
         }
         Ok(removed)
@@ -203,17 +214,7 @@ impl Directory {
         }
     }
 
-    /// Where the segment is that begins with record `first`.
-    pub(super) fn log(&self, first: u64) -> PathBuf {
-        self.path.join(log_name(first))
-    }
-
-    /// Where the snapshot is that record `next` comes behind.
-    pub(super) fn snapshot(&self, next: u64) -> PathBuf {
-        self.path.join(snapshot_name(next))
-    }
-
-    fn write_manifest(&self, files: &Files, synced: bool) -> Result<(), NodeError> {
+    fn write_manifest(&mut self, files: &Files, synced: bool) -> Result<(), StorageError> {
         let number = |key, number: u64| (key, format!("{number:016x}"));
         let lines = self
             .owner
@@ -222,25 +223,24 @@ impl Directory {
             .chain([number("incarnation", self.incarnation)])
             .chain(files.snapshot.map(|next| number(SNAPSHOT, next)))
             .chain(files.logs.iter().map(|first| number(LOG, *first)));
-        sheet::replace(&self.path, MANIFEST_FILE, lines, synced)
+        sheet::replace(&mut self.disk, MANIFEST_FILE, lines, synced)
     }
 
     /// Is there nothing but what a first use that was cut short may have left?
-    fn is_unused(&self) -> Result<bool, NodeError> {
+    fn is_unused(&self) -> Result<bool, StorageError> {
         let first = log_name(FIRST_RECORD);
         Ok(self.names()?.iter().all(|name| {
-            [LOCK_FILE, PEERS_FILE, &first].contains(&name.as_str())
-                || name.ends_with(sheet::UNFINISHED)
+            [PEERS_FILE, &first].contains(&name.as_str()) || name.ends_with(sheet::UNFINISHED)
         }))
     }
 
-    fn names(&self) -> Result<Vec<String>, NodeError> {
-        let entries = fs::read_dir(&self.path).and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-                .collect::<std::io::Result<Vec<_>>>()
-        });
-        entries.map_err(|error| NodeError::file(&self.path, "list", &error))
+    fn names(&self) -> Result<Vec<String>, StorageError> {
+        self.disk.names().map_err(|error| self.failed("list", error))
+    }
+
+    /// The disk failed when something was tried with the directory.
+    fn failed(&self, tried: &'static str, error: io::Error) -> StorageError {
+        StorageError::Disk { path: self.path(), tried, error }
     }
 }
 
@@ -250,31 +250,4 @@ pub(super) fn log_name(first: u64) -> String {
 
 pub(super) fn snapshot_name(next: u64) -> String {
     format!("{SNAPSHOT}-{next:016x}")
-}
-
-/// Keeps other processes out of the directory at `path`.
-fn lock(path: &Path) -> Result<File, NodeError> {
-    let file = path.join(LOCK_FILE);
-    let unusable = |error| NodeError::file(&file, "lock", &error);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file);
-    let mut lock = opened.map_err(unusable)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            let holder = match lock.read_to_string(&mut holder) {
-                Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
-                _ => "another process".to_owned(),
-            };
-            let path = path.display();
-            return Err(NodeError::new(format!(
-                "{path}: {holder} works in this directory: stop it first, or give this replica its own"
-            )));
-        }
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
-    }
-    // For the one that comes too late; the lock alone decides.
-    let noted = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    noted.map_err(unusable)?;
-    Ok(lock)
 }

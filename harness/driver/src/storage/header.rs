@@ -3,17 +3,15 @@
 //! `magic [8] · format u32 · length u32 · body · checksum u64`. Format and magic come first and stay where they are, so that
 //! every later program can say what it has before it.
 
-use std::path::Path;
-
 use protocols::{Protocol, ReplicaId};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::sheet::damaged;
-use crate::{NodeError, frame::append_value};
+use super::{StorageError, sheet::damaged};
+use crate::{disk::Disk, encode::append_value};
 
 /// Counted up whenever a log or a snapshot changes its form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MAGIC_BYTES: usize = 8;
 /// Everything before the body.
 const FIXED_BYTES: usize = MAGIC_BYTES + 4 + 4;
@@ -59,11 +57,17 @@ impl Header {
         bytes
     }
 
-    /// Checks that `bytes`, the content of `path`, begin with this header; returns its length.
+    /// Checks that `bytes`, the content of the file `name`, begin with this header; returns its length.
     ///
     /// # Errors
     /// If they do not.
-    pub(super) fn expect(&self, kind: Kind, path: &Path, bytes: &[u8]) -> Result<usize, NodeError> {
+    pub(super) fn expect(
+        &self,
+        kind: Kind,
+        disk: &impl Disk,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<usize, StorageError> {
         let encoded = self.encode(kind);
         if bytes.starts_with(&encoded) {
             return Ok(encoded.len());
@@ -74,12 +78,10 @@ impl Header {
         };
         let is_ours = bytes.starts_with(&kind.magic());
         if is_ours && let Some(format) = word(MAGIC_BYTES).filter(|format| *format != FORMAT) {
-            return Err(damaged(
-                path,
-                format_args!(
-                    "is of format {format}, here it is {FORMAT}, or its head is damaged (offset 8)"
-                ),
-            ));
+            let what = format!(
+                "is of format {format}, here it is {FORMAT}, or its head is damaged (offset 8)"
+            );
+            return Err(damaged(disk, name, what));
         }
         let body = word(MAGIC_BYTES + 4).and_then(|length| {
             let end = FIXED_BYTES.checked_add(length as usize)?;
@@ -88,8 +90,9 @@ impl Header {
         });
         Err(match body.and_then(|body| postcard::from_bytes::<Self>(body).ok()) {
             Some(other) if is_ours => damaged(
-                path,
-                format_args!(
+                disk,
+                name,
+                format!(
                     "belongs to {} of {} ({}, incarnation {:016x}, from record {}), not to {} of {} ({}, incarnation \
                      {:016x}, from record {})",
                     other.replica,
@@ -104,7 +107,7 @@ impl Header {
                     self.sequence
                 ),
             ),
-            _ => damaged(path, "its head is damaged (offset 0)"),
+            _ => damaged(disk, name, "its head is damaged (offset 0)"),
         })
     }
 }

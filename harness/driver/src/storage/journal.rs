@@ -4,6 +4,7 @@ use protocols::Snapshot;
 use serde::Serialize;
 
 use super::{past::Past, record::Frames, writer::Work};
+use crate::disk::Disk;
 
 /// Chosen: up to this size a log is replayed in a fraction of a second, and not worth a snapshot.
 const LOG_BYTES_KEPT: u64 = 64 << 20;
@@ -25,7 +26,7 @@ pub struct Journal {
 impl Journal {
     /// Goes on where `past` ends. A log longer than `log_bytes_kept`, or the usual length, and twice as long as the
     /// snapshot before it calls for a new one.
-    pub fn new(past: &Past, log_bytes_kept: Option<u64>) -> Self {
+    pub fn new<D: Disk>(past: &Past<D>, log_bytes_kept: Option<u64>) -> Self {
         Self {
             frames: Frames::new(past.directory.incarnation(), past.next),
             snapshot: None,
@@ -44,6 +45,7 @@ impl Journal {
     /// Takes a state that everything recorded before is part of, or is recorded again behind it. What the same drain has
     /// recorded before it stays, which does no harm.
     pub fn replace(&mut self, snapshot: Snapshot) {
+        self.frames.leave_out_a_number();
         self.snapshot_bytes = (snapshot.machine.len() + snapshot.core.len()) as u64;
         (self.log_bytes, self.again_bytes) = (0, 0);
         self.snapshot = Some(snapshot);

@@ -4,21 +4,29 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `lock` | nothing: the process that works here keeps it locked, and the kernel unlocks it with its death |
 //! | `manifest` | whose directory this is, its incarnation, and which of the other files are to be read |
 //! | `peers` | the incarnations of the other replicas, as far as they were met |
 //! | `log-<n>` | the records from number `n` on, in base 16: a segment of the log |
 //! | `snapshot-<n>` | the state that the records before number `n` led to, or a state that took their place |
+//!
+//! They are files of a [`Disk`](crate::disk::Disk). The real one has a file `lock` beside them.
 //!
 //! The way of a record: the core asks for it with `Effect::Persist`, the engine's [`Journal`] encodes it, and once a drain
 //! has been carried out, everything of it is one [`Work`], which the [`Writer`] writes at once, with one sync. Until that is
 //! done nothing leaves that was asked for behind it. The way back: [`Past`] checks every file, then the core is made from
 //! the snapshot and the records.
 //!
-//! **What may be wrong, and what comes of it.** The very end of the last segment may be torn, because the process or the
+//! **What may be wrong, and what comes of it.** The last write of the last segment may be torn, because the process or the
 //! machine died while it was written; nothing relied on it, and it is cut. Anything else that is missing or is not as it was
 //! written ends the start with the file and the offset, and nothing is applied: a replica that has forgotten a promise
-//! is worse than one that is dead. [`record`] says how the two are told apart.
+//! is worse than one that is dead. [`record`] says how the two are told apart. A flipped bit in the last write is told
+//! from a torn write, too.
+//!
+//! **What stays uncovered.** A disk that said that it had synced the last write, and then has whole sectors of it as zeros or
+//! the file shorter, has left exactly what a crash during that write leaves. Only a second note of the sync could tell, and
+//! that note would have to be synced in its turn: twice the syncs for each write. The same holds for the machine's life after
+//! a failed sync: the system may hand out bytes that it will never write. A replica ends with a failed sync; an operator
+//! should let the machine begin anew before this replica does.
 //!
 //! **What switches.** Only the manifest decides which files count, and it is replaced at once, after all that it names has
 //! been written. A snapshot and the records behind it come into force together.
@@ -28,33 +36,28 @@
 //! its votes would count a second time.
 
 mod directory;
+mod error;
 mod header;
 mod journal;
 mod past;
 mod peers;
 pub mod record;
+mod sector;
 mod sheet;
 mod snapshot;
-mod store;
 mod writer;
 
-use std::{
-    fmt,
-    hash::{BuildHasher, Hasher, RandomState},
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     directory::{Directory, Owner},
+    error::StorageError,
     journal::Journal,
     past::{Past, Records},
-    writer::{Work, Writer},
-};
-pub(crate) use self::{
     peers::{Peers, Strange},
-    store::{Disk, Helper, Store},
+    writer::{Work, Writer},
 };
 
 /// What a replica's records outlive.
@@ -112,9 +115,4 @@ impl FromStr for Durability {
             .find(|durability| durability.name() == name)
             .ok_or_else(|| UnknownDurability(name.to_owned()))
     }
-}
-
-/// A number that tells this beginning from every other.
-pub(crate) fn new_incarnation() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -1,39 +1,39 @@
 //! Whom a replica has met.
 
-use std::path::{Path, PathBuf};
-
 use protocols::ReplicaId;
 
-use super::sheet::{self, Sheet, damaged};
-use crate::NodeError;
+use super::{
+    StorageError,
+    sheet::{self, Sheet},
+};
+use crate::disk::Disk;
 
 pub(super) const PEERS_FILE: &str = "peers";
 
 /// The incarnations of the other replicas, as far as they were met.
 #[derive(Debug)]
-pub(crate) struct Peers {
+pub struct Peers<D> {
     /// By number.
     known: Vec<Option<u64>>,
     /// Where they are kept; none: in memory alone.
-    directory: Option<PathBuf>,
+    disk: Option<D>,
 }
 
-impl Peers {
+impl<D: Disk> Peers<D> {
     /// Makes the file of a replica, one of `replicas`, that has met nobody yet.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn make(directory: &Path, replicas: usize) -> Result<(), NodeError> {
-        Self { known: vec![None; replicas], directory: Some(directory.to_owned()) }.save()
+    pub(super) fn make(disk: D, replicas: usize) -> Result<(), StorageError> {
+        Self { known: vec![None; replicas], disk: Some(disk) }.save()
     }
 
-    /// Reads the file of `directory`.
+    /// Reads the file on `disk`.
     ///
     /// # Errors
     /// If it is missing or damaged.
-    pub(super) fn read(directory: &Path, replicas: usize) -> Result<Self, NodeError> {
-        let path = directory.join(PEERS_FILE);
-        let sheet = Sheet::read(&path)?;
+    pub(super) fn read(disk: D, replicas: usize) -> Result<Self, StorageError> {
+        let sheet = Sheet::read(&disk, PEERS_FILE)?;
         let mut known = vec![None; replicas];
         for peer in sheet.all("peer") {
             let place = peer.split_once(' ').and_then(|(replica, incarnation)| {
@@ -41,20 +41,20 @@ impl Peers {
                 Some((place, sheet.number(incarnation).ok()?))
             });
             let Some((place, incarnation)) = place else {
-                return Err(damaged(&path, format_args!("{peer:?} is no peer")));
+                return Err(sheet.damaged(format!("{peer:?} is no peer")));
             };
             *place = Some(incarnation);
         }
-        Ok(Self { known, directory: Some(directory.to_owned()) })
+        Ok(Self { known, disk: Some(disk) })
     }
 
     /// Nobody was met, and nobody will be remembered beyond this process.
-    pub(crate) fn in_memory(replicas: usize) -> Self {
-        Self { known: vec![None; replicas], directory: None }
+    pub fn in_memory(replicas: usize) -> Self {
+        Self { known: vec![None; replicas], disk: None }
     }
 
     /// The incarnations, by number.
-    pub(crate) fn known(&self) -> &[Option<u64>] {
+    pub fn known(&self) -> &[Option<u64>] {
         &self.known
     }
 
@@ -63,7 +63,7 @@ impl Peers {
     ///
     /// # Errors
     /// The one it is known as, if that is another; or the file cannot be written.
-    pub(crate) fn meet(&mut self, peer: ReplicaId, incarnation: u64) -> Result<(), Strange> {
+    pub fn meet(&mut self, peer: ReplicaId, incarnation: u64) -> Result<(), Strange> {
         match &mut self.known[peer.index()] {
             Some(known) if *known == incarnation => Ok(()),
             Some(known) => Err(Strange::Other { known: *known }),
@@ -74,20 +74,23 @@ impl Peers {
         }
     }
 
-    fn save(&self) -> Result<(), NodeError> {
-        let Some(directory) = &self.directory else { return Ok(()) };
+    fn save(&mut self) -> Result<(), StorageError> {
+        let Some(disk) = &mut self.disk else { return Ok(()) };
         let known = self.known.iter().enumerate();
         let lines = known
             .filter_map(|(replica, known)| Some(("peer", format!("{replica} {:016x}", (*known)?))));
-        sheet::replace(directory, PEERS_FILE, lines, true)
+        sheet::replace(disk, PEERS_FILE, lines, true)
     }
 }
 
 /// Why a peer was not met.
 #[derive(Debug)]
-pub(crate) enum Strange {
+pub enum Strange {
     /// It is known as another.
-    Other { known: u64 },
+    Other {
+        /// As which.
+        known: u64,
+    },
     /// It could not be remembered.
-    NotKept(NodeError),
+    NotKept(StorageError),
 }

@@ -1,106 +1,91 @@
 //! Small files of lines, `key value`, that are replaced as a whole and end with a checksum over what precedes it: readable
 //! for a person, and refused when a bit of them has changed.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::io;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::StorageError;
 use crate::{
-    NodeError,
+    disk::Disk,
     failpoint::{self, Failpoint},
 };
 
 /// What the first line says; counted up whenever any file of a data directory changes its form.
-const FORMAT: &str = "paxos-lab-data 1";
+const FORMAT: &str = "paxos-lab-data 2";
 const CHECKSUM: &str = "checksum ";
 /// How the name of a file ends that is not finished yet.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// Replaces the file `name` of `directory` at once: whoever reads it sees the old lines or the new ones. With `synced` it
-/// is on disk when this returns.
+/// Replaces the file `name` at once: a reader sees the old lines or the new ones. With `synced` it is on disk when this
+/// returns.
 pub(super) fn replace(
-    directory: &Path,
+    disk: &mut impl Disk,
     name: &str,
     lines: impl IntoIterator<Item = (&'static str, String)>,
     synced: bool,
-) -> Result<(), NodeError> {
+) -> Result<(), StorageError> {
     let mut text = format!("{FORMAT}\n");
     for (key, value) in lines {
         text.extend([key, " ", &value, "\n"]);
     }
     text += &format!("{CHECKSUM}{:016x}\n", xxh3_64(text.as_bytes()));
-    put_in_place(directory, name, &[text.as_bytes()], synced)
+    put_in_place(disk, name, &[text.as_bytes()], synced)
 }
 
 /// Writes `pieces` to a file of another name, then gives it the name `name`, which may be taken.
 pub(super) fn put_in_place(
-    directory: &Path,
+    disk: &mut impl Disk,
     name: &str,
     pieces: &[&[u8]],
     synced: bool,
-) -> Result<(), NodeError> {
-    let (path, temporary) = (directory.join(name), directory.join(format!("{name}{UNFINISHED}")));
-    let written = || -> io::Result<()> {
-        let mut file = File::create(&temporary)?;
-        for piece in pieces {
-            file.write_all(piece)?;
-        }
+) -> Result<(), StorageError> {
+    let temporary = format!("{name}{UNFINISHED}");
+    let mut write = || -> io::Result<()> {
+        disk.create(&temporary, pieces)?;
         if synced {
-            file.sync_all()?;
+            disk.sync(&temporary)?;
         }
         failpoint::pass(Failpoint::FileWritten);
-        fs::rename(&temporary, &path)?;
+        disk.rename(&temporary, name)?;
         failpoint::pass(Failpoint::FileNamed);
-        if synced { sync_directory(directory) } else { Ok(()) }
+        if synced { disk.sync_names() } else { Ok(()) }
     };
-    written().map_err(|error| NodeError::file(&path, "write", &error))
-}
-
-/// What was made, renamed or removed in `directory` stays so.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
+    let written = write();
+    written.map_err(|error| failed(disk, name, "write", error))
 }
 
 /// The lines of a sheet.
 #[derive(Debug)]
-pub(super) struct Sheet<'p> {
-    path: &'p Path,
+pub(super) struct Sheet {
+    path: String,
     lines: Vec<(String, String)>,
 }
 
-impl<'p> Sheet<'p> {
-    /// Reads the sheet at `path`.
+impl Sheet {
+    /// Reads the sheet `name`.
     ///
     /// # Errors
     /// If it is not there, of another format, or not as it was written.
-    pub(super) fn read(path: &'p Path) -> Result<Self, NodeError> {
-        let bytes = fs::read(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => damaged(path, "is missing"),
-            _ => NodeError::file(path, "read", &error),
-        })?;
-        let Ok(text) = String::from_utf8(bytes) else {
-            return Err(damaged(path, "is no text"));
+    pub(super) fn read(disk: &impl Disk, name: &str) -> Result<Self, StorageError> {
+        let damaged = |what| Err(damaged(disk, name, what));
+        let Ok(text) = String::from_utf8(read_file(disk, name)?) else {
+            return damaged("is no text");
         };
         let first = text.lines().next().unwrap_or_default();
         if first != FORMAT && first.starts_with("paxos-lab-data ") {
-            let path = path.display();
-            return Err(NodeError::new(format!(
-                "{path}: is of the format {first:?}, here it is {FORMAT:?}: use the program that wrote it"
-            )));
+            let (path, theirs) = (disk.path(name), first.to_owned());
+            return Err(StorageError::OtherFormat { path, theirs, own: FORMAT });
         }
         let sum = text.rfind(CHECKSUM).filter(|start| {
             text[*start..] == format!("{CHECKSUM}{:016x}\n", xxh3_64(&text.as_bytes()[..*start]))
         });
         let Some(sum) = sum else {
-            return Err(damaged(path, "is not as it was written: its checksum does not fit"));
+            return damaged("is not as it was written: its checksum does not fit");
         };
         let lines = text[..sum].lines().skip(1).filter_map(|line| line.split_once(' '));
         let lines = lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Ok(Self { path, lines })
+        Ok(Self { path: disk.path(name), lines })
     }
 
     /// The values of `key`, in order.
@@ -113,25 +98,43 @@ impl<'p> Sheet<'p> {
     ///
     /// # Errors
     /// If there is none.
-    pub(super) fn one(&self, key: &str) -> Result<&str, NodeError> {
-        self.all(key).next().ok_or_else(|| damaged(self.path, format_args!("has no {key:?}")))
+    pub(super) fn one(&self, key: &str) -> Result<&str, StorageError> {
+        self.all(key).next().ok_or_else(|| self.damaged(format!("has no {key:?}")))
     }
 
     /// `value`, as 16 digits of base 16 say it.
     ///
     /// # Errors
     /// If it is none.
-    pub(super) fn number(&self, value: &str) -> Result<u64, NodeError> {
-        u64::from_str_radix(value, 16)
-            .map_err(|_| damaged(self.path, format_args!("{value:?} is no number")))
+    pub(super) fn number(&self, value: &str) -> Result<u64, StorageError> {
+        u64::from_str_radix(value, 16).map_err(|_| self.damaged(format!("{value:?} is no number")))
+    }
+
+    /// This sheet cannot be used.
+    pub(super) fn damaged(&self, what: String) -> StorageError {
+        StorageError::Damaged { path: self.path.clone(), what }
     }
 }
 
-/// A file that cannot be used, and with it what this replica promised: the others can do without it.
-pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> NodeError {
-    NodeError::new(format!(
-        "{}: {what}; nothing was applied: bring the file back from a copy, or leave this replica out, since without the \
-         file it could break its promises",
-        path.display()
-    ))
+/// The whole of a file that must be there.
+pub(super) fn read_file(disk: &impl Disk, name: &str) -> Result<Vec<u8>, StorageError> {
+    disk.read(name).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => damaged(disk, name, "is missing"),
+        _ => failed(disk, name, "read", error),
+    })
+}
+
+/// The file `name` cannot be used.
+pub(super) fn damaged(disk: &impl Disk, name: &str, what: impl Into<String>) -> StorageError {
+    StorageError::Damaged { path: disk.path(name), what: what.into() }
+}
+
+/// The disk failed when something was tried with the file `name`.
+pub(super) fn failed(
+    disk: &impl Disk,
+    name: &str,
+    tried: &'static str,
+    error: io::Error,
+) -> StorageError {
+    StorageError::Disk { path: disk.path(name), tried, error }
 }

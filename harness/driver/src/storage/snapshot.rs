@@ -1,25 +1,24 @@
 //! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 · both · checksum u64`. The
 //! checksum covers everything before it.
 
-use std::{fs, io::ErrorKind, path::Path};
-
 use protocols::Snapshot;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{
+    StorageError,
     directory::{Directory, snapshot_name},
     header::Kind,
-    sheet::{self, damaged},
+    sheet::{self, damaged, read_file},
 };
-use crate::NodeError;
+use crate::disk::Disk;
 
 /// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many bytes it took.
-pub(super) fn write(
-    directory: &Directory,
+pub(super) fn write<D: Disk>(
+    directory: &mut Directory<D>,
     snapshot: &Snapshot,
     next: u64,
     synced: bool,
-) -> Result<u64, NodeError> {
+) -> Result<u64, StorageError> {
     let mut head = directory.header(next).encode(Kind::Snapshot);
     for part in [&snapshot.machine, &snapshot.core] {
         head.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -30,7 +29,7 @@ pub(super) fn write(
     let checksum = hash.digest().to_le_bytes();
     let [head, machine, core] = pieces;
     sheet::put_in_place(
-        directory.path(),
+        directory.disk(),
         &snapshot_name(next),
         &[head, machine, core, &checksum],
         synced,
@@ -39,12 +38,15 @@ pub(super) fn write(
 }
 
 /// Reads the snapshot behind which record `next` comes.
-pub(super) fn read(directory: &Directory, next: u64) -> Result<Snapshot, NodeError> {
-    let path = directory.snapshot(next);
-    let bytes = read_file(&path)?;
-    let start = directory.header(next).expect(Kind::Snapshot, &path, &bytes)?;
+pub(super) fn read<D: Disk>(
+    directory: &mut Directory<D>,
+    next: u64,
+) -> Result<Snapshot, StorageError> {
+    let (header, name, disk) = (directory.header(next), snapshot_name(next), directory.disk());
+    let bytes = read_file(disk, &name)?;
+    let start = header.expect(Kind::Snapshot, disk, &name, &bytes)?;
     decode(&bytes, start).ok_or_else(|| {
-        damaged(&path, format_args!("is not as it was written: damage behind offset {start}"))
+        damaged(disk, &name, format!("is not as it was written: damage behind offset {start}"))
     })
 }
 
@@ -61,12 +63,4 @@ fn decode(bytes: &[u8], start: usize) -> Option<Snapshot> {
     let (machine, core) = rest.split_at_checked(machine_length)?;
     let whole = u64::from_le_bytes(*core_length) == core.len() as u64;
     whole.then(|| Snapshot { machine: machine.into(), core: core.into() })
-}
-
-/// The whole of a file that must be there.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, NodeError> {
-    fs::read(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => damaged(path, "is missing"),
-        _ => NodeError::file(path, "read", &error),
-    })
 }

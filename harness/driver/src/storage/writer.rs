@@ -1,17 +1,18 @@
 //! Writing what must survive: one write for each drain, into the last segment of the log, or a snapshot with a new log behind
 //! it.
 
-use std::{fs::File, io::Write};
-
 use protocols::Snapshot;
 
 use super::{
-    directory::{Directory, Files},
+    StorageError,
+    directory::{Directory, Files, log_name},
     past::Past,
+    sector,
+    sheet::failed,
     snapshot,
 };
 use crate::{
-    NodeError,
+    disk::Disk,
     failpoint::{self, Failpoint},
 };
 
@@ -34,70 +35,68 @@ pub struct Work {
 
 /// Writes into a data directory.
 #[derive(Debug)]
-pub struct Writer {
-    directory: Directory,
+pub struct Writer<D> {
+    directory: Directory<D>,
     files: Files,
-    log: File,
-    log_bytes: u64,
+    /// How long the stream of the last segment is.
+    log_bytes: usize,
     /// Must what is written be on disk when a call returns?
     synced: bool,
     segment_bytes_max: u64,
 }
 
-impl Writer {
-    /// Goes on where `past` ends.
+impl<D: Disk> Writer<D> {
+    /// Goes on where `past` ends. With `synced` all that `past` holds is durable when this returns: a process that was killed
+    /// may have left it written and not synced, and the next life relies on it.
     ///
     /// # Errors
-    /// If the log cannot be opened.
+    /// If it cannot be made durable.
     pub fn new(
-        past: Past,
+        past: Past<D>,
         synced: bool,
         segment_bytes_max: Option<u64>,
-    ) -> Result<Self, NodeError> {
+    ) -> Result<Self, StorageError> {
         let log_bytes = past.last_segment_bytes();
-        let Past { directory, files, .. } = past;
-        let path = directory.log(*files.logs.last().expect("a directory begins with a log"));
-        let log = File::options().append(true).open(&path);
-        let log = log.map_err(|error| NodeError::file(&path, "open", &error))?;
+        let Past { mut directory, files, .. } = past;
+        if synced {
+            directory.sync(&files)?;
+        }
         let segment_bytes_max = segment_bytes_max.unwrap_or(SEGMENT_BYTES_MAX);
-        Ok(Self { directory, files, log, log_bytes, synced, segment_bytes_max })
+        Ok(Self { directory, files, log_bytes, synced, segment_bytes_max })
     }
 
     /// Writes `work`. After an error nothing may be written any more: what is on disk is not known.
     ///
     /// # Errors
     /// If the system does not take it.
-    pub fn write(&mut self, work: &Work) -> Result<(), NodeError> {
-        match &work.snapshot {
+    pub fn write(&mut self, work: &Work) -> Result<(), StorageError> {
+        let written = match &work.snapshot {
             Some(snapshot) => self.write_snapshot(snapshot, work),
-            None if self.log_bytes > self.segment_bytes_max && self.last() != work.first => {
+            None if self.log_bytes as u64 > self.segment_bytes_max && self.last() != work.first => {
                 self.begin_segment(work)
             }
             None => self.append(&work.frames),
-        }
+        };
+        written.map_err(|error| StorageError::NotKept(Box::new(error)))
     }
 
-    fn append(&mut self, frames: &[u8]) -> Result<(), NodeError> {
+    fn append(&mut self, frames: &[u8]) -> Result<(), StorageError> {
         failpoint::pass(Failpoint::LogWrite);
-        failpoint::tear(Failpoint::LogTorn, frames, |half| drop(self.log.write_all(half)));
-        let written = self.log.write_all(frames).and_then(|()| {
+        let (name, bytes) = (log_name(self.last()), sector::stamped(self.log_bytes, frames));
+        let disk = self.directory.disk();
+        failpoint::tear(Failpoint::LogTorn, &bytes, |half| drop(disk.append(&name, half)));
+        let written = disk.append(&name, &bytes).and_then(|()| {
             failpoint::pass(Failpoint::LogWritten);
-            // The length of the file is part of what this syncs.
-            if self.synced { self.log.sync_data() } else { Ok(()) }
+            if self.synced { disk.sync(&name) } else { Ok(()) }
         });
-        written.map_err(|error| {
-            let path = self.directory.log(self.last());
-            NodeError::file(&path, "write", &error)
-                .context("the replica ends, since it cannot keep its promises")
-        })?;
+        written.map_err(|error| failed(disk, &name, "write", error))?;
         failpoint::pass(Failpoint::LogSynced);
-        self.log_bytes += frames.len() as u64;
+        self.log_bytes += frames.len();
         Ok(())
     }
 
-    fn begin_segment(&mut self, work: &Work) -> Result<(), NodeError> {
-        (self.log, self.log_bytes) =
-            self.directory.make_log(work.first, &work.frames, self.synced)?;
+    fn begin_segment(&mut self, work: &Work) -> Result<(), StorageError> {
+        self.log_bytes = self.directory.make_log(work.first, &work.frames, self.synced)?;
         failpoint::pass(Failpoint::SegmentMade);
         self.files.logs.push(work.first);
         self.directory.switch_to(&self.files, self.synced)
@@ -109,86 +108,13 @@ impl Writer {
     }
 
     /// Nothing before the snapshot counts once the manifest says so, and the manifest says so when all is there.
-    fn write_snapshot(&mut self, snapshot: &Snapshot, work: &Work) -> Result<(), NodeError> {
+    fn write_snapshot(&mut self, snapshot: &Snapshot, work: &Work) -> Result<(), StorageError> {
         let next = work.first;
         failpoint::pass(Failpoint::SnapshotWrite);
-        snapshot::write(&self.directory, snapshot, next, self.synced)?;
+        snapshot::write(&mut self.directory, snapshot, next, self.synced)?;
         failpoint::pass(Failpoint::SnapshotWritten);
-        (self.log, self.log_bytes) = self.directory.make_log(next, &work.frames, self.synced)?;
+        self.log_bytes = self.directory.make_log(next, &work.frames, self.synced)?;
         self.files = Files { snapshot: Some(next), logs: vec![next] };
         self.directory.switch_to(&self.files, self.synced)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use protocols::{Config, Protocol, ReplicaId};
-
-    use super::*;
-    use crate::storage::{Journal, Owner};
-
-    fn past(directory: &std::path::Path) -> Past {
-        let owner = Owner {
-            cluster: "c".to_owned(),
-            replica: ReplicaId(1),
-            protocol: Protocol::Paxos,
-            config: Config::new(3),
-        };
-        Past::read(directory, owner).unwrap()
-    }
-
-    #[test]
-    fn a_full_disk_is_told_with_the_file_and_what_was_written_before_is_there() {
-        let directory = tempfile::tempdir().unwrap();
-        let before = past(directory.path());
-        let mut journal = Journal::new(&before, None);
-        let mut writer = Writer::new(before, true, None).unwrap();
-        journal.record(&1_u64);
-        writer.write(&journal.take().unwrap()).unwrap();
-        // The device that takes nothing.
-        writer.log = File::options().append(true).open("/dev/full").unwrap();
-        journal.record(&2_u64);
-        let error = writer.write(&journal.take().unwrap()).unwrap_err().to_string();
-        assert!(
-            error.starts_with("the replica ends, since it cannot keep its promises: "),
-            "{error}"
-        );
-        assert!(error.contains("log-0000000000000001: cannot write: No space left"), "{error}");
-        drop(writer);
-        let after = past(directory.path());
-        assert_eq!(after.records::<u64>().collect::<Vec<_>>(), [1]);
-    }
-
-    #[test]
-    fn after_a_death_at_any_step_of_a_switch_the_old_files_count_or_the_new_ones() {
-        let directory = tempfile::tempdir().unwrap();
-        let before = past(directory.path());
-        let mut journal = Journal::new(&before, None);
-        let mut writer = Writer::new(before, true, None).unwrap();
-        journal.record(&1_u64);
-        writer.write(&journal.take().unwrap()).unwrap();
-        let snapshot = Snapshot { machine: [7; 9].into(), core: [8; 3].into() };
-        // All is written, and the manifest is not switched: the old files count.
-        snapshot::write(&writer.directory, &snapshot, 2, true).unwrap();
-        writer.directory.make_log(2, &[], true).unwrap();
-        std::fs::write(directory.path().join("manifest.new"), "half a mani").unwrap();
-        drop(writer);
-        let again = past(directory.path());
-        assert_eq!(again.snapshot, None);
-        assert_eq!(again.records::<u64>().collect::<Vec<_>>(), [1]);
-        assert_eq!(again.remarks.len(), 3, "{:?}", again.remarks);
-        // It is switched, and the old files are not removed: the new ones count.
-        let mut journal = Journal::new(&again, None);
-        let mut writer = Writer::new(again, true, None).unwrap();
-        let old = std::fs::read(writer.directory.log(1)).unwrap();
-        journal.replace(snapshot.clone());
-        journal.record(&2_u64);
-        writer.write(&journal.take().unwrap()).unwrap();
-        std::fs::write(writer.directory.log(1), old).unwrap();
-        drop(writer);
-        let last = past(directory.path());
-        assert_eq!(last.snapshot, Some(snapshot));
-        assert_eq!(last.records::<u64>().collect::<Vec<_>>(), [2]);
-        assert_eq!(last.remarks.len(), 1, "{:?}", last.remarks);
     }
 }
