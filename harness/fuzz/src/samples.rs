@@ -7,9 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use driver::{
+    Refusal, ReplicaStatus, Reply,
+    storage::{Journal, Owner, Past, Writer, record::Frames},
+};
 use measure::{ReplicaReport, SeriesRecorder};
-use driver::{storage::{Journal, Owner, Past, Writer, record::Frames}, Refusal, ReplicaStatus, Reply};
-use node::{emulator::{LinkChange, NetworkChange}, frame::append_value_frame, wire::{ClientHello, ControlReply, ControlRequest, PeerHello}};
+use node::{
+    emulator::{LinkChange, NetworkChange},
+    frame::append_value_frame,
+    wire::{ClientHello, ControlReply, ControlRequest, PeerHello},
+};
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Protocol, Replica,
     ReplicaId, Request, RequestNumber, Snapshot, epaxos::EPaxos, kv::Kv, multi_paxos::MultiPaxos,

@@ -2,7 +2,10 @@
 
 use std::{cell::RefCell, fs, path::PathBuf};
 
-use driver::storage::{Past, record::{self, Rest}};
+use driver::storage::{
+    Past,
+    record::{self, Rest},
+};
 use protocols::{Replica, kv::Kv, multi_paxos::MultiPaxos};
 use tempfile::TempDir;
 
