@@ -82,7 +82,10 @@ pub trait Watch<R: Replica> {
     fn took_effect(&mut self, _: (InstanceId, usize), _: &Request<'_>) {}
 
     /// The replica's state, as it is now, is `machine`.
-    fn captured(&mut self, _machine: &[u8]) {}
+    fn captured(&mut self, _machine: &Arc<[u8]>) {}
+
+    /// The replica's record of the past begins with its present state from now on.
+    fn checkpointed(&mut self) {}
 
     /// The replica's state is `snapshot`'s from now on.
     fn installed(&mut self, _: &Snapshot) {}
@@ -96,6 +99,23 @@ pub trait Watch<R: Replica> {
 
 /// Nobody watches.
 impl<R: Replica> Watch<R> for () {}
+
+/// How often a driver did what it rarely does, in this life: for tests that must know that it did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rarities {
+    /// Retries that were answered from the session table.
+    pub retries_answered: u64,
+    /// Retries of requests that were still pending.
+    pub retries_joined: u64,
+    /// States captured, for other replicas or for checkpoints.
+    pub captures: u64,
+    /// Checkpoints taken.
+    pub checkpoints: u64,
+    /// Pending reads dropped because a state was taken over.
+    pub reads_forgotten: u64,
+    /// Pending writes answered from a state that was taken over.
+    pub writes_settled: u64,
+}
 
 /// A message that no replica of the cluster sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +174,7 @@ pub struct Driver<R: Replica> {
     commit_digest: u64,
     executed: u64,
     dropped: u64,
+    rarities: Rarities,
     meters: Meters,
     /// When the measuring began.
     ordering_steps_before: u64,
@@ -224,6 +245,7 @@ impl<R: Replica> Driver<R> {
             commit_digest: 0,
             executed: 0,
             dropped: 0,
+            rarities: Rarities::default(),
             meters: Meters::new(now),
             ordering_steps_before: 0,
         };
@@ -420,7 +442,8 @@ impl<R: Replica> Driver<R> {
     }
 
     /// The machine's state as it is now.
-    fn capture(&self, watch: &mut impl Watch<R>) -> Arc<[u8]> {
+    fn capture(&mut self, watch: &mut impl Watch<R>) -> Arc<[u8]> {
+        self.rarities.captures += 1;
         let machine: Arc<[u8]> = self.machine.snapshot().into();
         watch.captured(&machine);
         machine
@@ -443,6 +466,11 @@ impl<R: Replica> Driver<R> {
     /// Is there something that the next turn will carry out?
     pub fn is_stepped(&self) -> bool {
         self.stepped
+    }
+
+    /// How often what is rare was done in this life.
+    pub fn rarities(&self) -> Rarities {
+        self.rarities
     }
 
     /// How many batches were proposed here.
@@ -569,6 +597,7 @@ impl<R: Replica> Driver<R> {
     fn admit(&mut self, connection: ConnectionId, request: &Request<'_>, now: Nanos) -> bool {
         let key = (request.client, request.number);
         if let Some(pending) = self.pending.get_mut(&key) {
+            self.rarities.retries_joined += 1;
             release(&mut self.pending_of, pending.connection);
             pending.connection = connection;
             *self.pending_of.entry(connection).or_default() += 1;
@@ -576,7 +605,10 @@ impl<R: Replica> Driver<R> {
         }
         let kv = &self.machine.kv;
         let answer = match kv.answered(request) {
-            Some(outcome) => Ok(outcome),
+            Some(outcome) => {
+                self.rarities.retries_answered += 1;
+                Ok(outcome)
+            }
             None if !kv.sessions().admits(request.client, request.unanswered_from) => {
                 Err(Refusal::SessionsFull)
             }
@@ -628,6 +660,8 @@ impl<R: Replica> Driver<R> {
                 failpoint::pass(Failpoint::Installed);
             }
             Effect::Checkpoint(snapshot) => {
+                self.rarities.checkpoints += 1;
+                around.watch.checkpointed();
                 self.keep(snapshot);
                 failpoint::pass(Failpoint::Checkpointed);
             }
@@ -713,15 +747,17 @@ impl<R: Replica> Driver<R> {
         around.watch.installed(snapshot);
         self.machine = Machine::restore(&snapshot.machine)
             .expect("a core asks only for states that a replica of its cluster captured");
-        let Self { machine, answers, pending_of, meters, .. } = self;
+        let Self { machine, answers, pending_of, meters, rarities, .. } = self;
         self.pending.retain(|(client, number), pending| {
             let (client, number) = (*client, *number);
             if number.is_read() {
+                rarities.reads_forgotten += 1;
                 meters.forgotten(pending.entered, pending.committed.is_some(), around.now);
             } else {
                 let Some(outcome) = machine.kv.sessions().outcome(client, number.index()) else {
                     return true;
                 };
+                rarities.writes_settled += 1;
                 settle(meters, pending, around.now, around.watch);
                 answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
             }

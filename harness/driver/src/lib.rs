@@ -22,7 +22,7 @@ pub mod storage;
 mod store;
 mod timers;
 
-pub use driver::{ConnectionId, Driver, NotAMessage, Output, Sent, Watch};
+pub use driver::{ConnectionId, Driver, NotAMessage, Output, Rarities, Sent, Watch};
 pub use meters::Meters;
 pub use reply::{Refusal, Reply};
 pub use status::{ReplicaStatus, StorageStatus};

@@ -169,6 +169,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// Lets a replica's driver do what is to be done, or some of it if the replica is to crash midway.
     pub(crate) fn turn(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        // What the turns before have done is durable: the driver releases it first of all.
+        if !self.hosts[replica.index()].store.is_writing() {
+            self.observe(replica)?;
+        }
         let Some(mut driver) = self.hosts[replica.index()].driver.take() else { return Ok(()) };
         let steps = driver.is_stepped();
         if steps {
@@ -192,17 +196,19 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let ordered = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
         (host.driver, host.store, host.outbox) = (Some(driver), store, outbox);
         self.work(replica, work + Work::ordering(ordered));
-        if let Some(breach) = self.breach.take() {
-            return Err(breach);
-        }
         let host = &mut self.hosts[replica.index()];
-        if host.crash_midway && (host.store.has_begun() || !host.outbox.is_empty()) {
-            self.crash_midway(replica);
-            return Ok(());
+        let puts_out = matches!(done, Ok(true)) && released > 0;
+        if host.crash_midway && (host.store.has_begun() || puts_out) {
+            return self.crash_midway(replica, released);
         }
-        if let Err(error) = done {
-            self.fail_storage(replica, &error);
-            return Ok(());
+        match done {
+            Ok(true) => self.observe(replica)?,
+            // It waits for the disk.
+            Ok(false) => {}
+            Err(error) => {
+                self.fail_storage(replica, &error);
+                return Ok(());
+            }
         }
         self.send(replica, released);
         if let Some(takes) = self.hosts[replica.index()].store.set_out(&mut self.disk_random) {
@@ -232,21 +238,17 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         replica: ReplicaId,
         work: impl FnOnce(&mut Watcher<'_, S>) -> T,
     ) -> T {
-        let counters = &mut self.hosts[replica.index()].counters;
-        let (learned, installs) = (&mut counters.learned, &mut counters.installs);
+        let host = &mut self.hosts[replica.index()];
         work(&mut Watcher {
             replica,
             now: self.now,
-            observer: &mut self.observer,
+            observed: &mut host.observed,
             trace: &mut self.trace,
             source: &mut self.source,
-            progress: &mut self.progress,
             hash: &mut self.hash,
             events: &mut self.events,
-            breach: &mut self.breach,
             work: Work::NONE,
-            learned,
-            installs,
+            counters: &mut host.counters,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     hash::{Hash, Hasher},
     rc::Rc,
+    sync::Arc,
 };
 
 use driver::{ConnectionId, Output, Reply, Sent, Watch};
@@ -14,9 +15,11 @@ use rustc_hash::FxHasher;
 
 use crate::{
     cost::{Work, frame_bytes},
+    coverage::Rare,
     host::{Envelope, Outgoing},
-    observe::Observer,
+    outcome::Counters,
     queue::Nanos,
+    simulation::Simulation,
     source::Source,
     trace::Trace,
     violation::Breach,
@@ -72,34 +75,53 @@ pub(crate) struct Progress {
     pub(crate) last_at: Nanos,
 }
 
-/// Watches one replica: the observers, the trace and the clients' side are told what it does.
+impl Progress {
+    /// Something was decided at `now`. That is progress unless it is one more than was asked for:
+    /// endless decisions are no way to rest.
+    const fn decided(&mut self, now: Nanos) {
+        self.decisions += 1;
+        if self.decisions <= self.proposals {
+            self.last_at = now;
+        }
+    }
+}
+
+/// What a replica did that observers must know, in the order in which it did it.
+#[derive(Debug)]
+pub(crate) enum Observed {
+    Committed {
+        instance: InstanceId,
+        batch: Batch,
+        dependencies: Dependencies,
+    },
+    Executing {
+        instance: InstanceId,
+        batch: Batch,
+    },
+    /// The command at this position of the batch that is being executed took effect.
+    TookEffect {
+        position: usize,
+    },
+    Captured(Arc<[u8]>),
+    Checkpointed,
+    Installed(Snapshot),
+}
+
+/// Watches one replica: what it does is noted for the observers, the trace and the clients' side.
+///
+/// What a replica knows and nobody else has heard is forgotten when it crashes before that is durable:
+/// no rule speaks of it. So observers are told what a turn did when it is released.
 pub(crate) struct Watcher<'a, S: Source> {
     pub(crate) replica: ReplicaId,
     pub(crate) now: Nanos,
-    pub(crate) observer: &'a mut Observer,
+    pub(crate) observed: &'a mut Vec<Observed>,
     pub(crate) trace: &'a mut Trace,
     pub(crate) source: &'a mut S,
-    pub(crate) progress: &'a mut Progress,
     pub(crate) hash: &'a mut FxHasher,
     pub(crate) events: &'a mut u64,
-    /// The first rule that was broken.
-    pub(crate) breach: &'a mut Option<Breach>,
     /// Work that the replica does beside what it puts out.
     pub(crate) work: Work,
-    pub(crate) learned: &'a mut u64,
-    pub(crate) installs: &'a mut u64,
-}
-
-impl<S: Source> Watcher<'_, S> {
-    fn take<T>(&mut self, seen: Result<T, Breach>) -> Option<T> {
-        match seen {
-            Ok(seen) => Some(seen),
-            Err(breach) => {
-                self.breach.get_or_insert(breach);
-                None
-            }
-        }
-    }
+    pub(crate) counters: &'a mut Counters,
 }
 
 impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
@@ -123,16 +145,9 @@ impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
         self.trace.add(self.now, || {
             format!("{replica} knows {instance} = {batch:?} after {dependencies:?}, {path:?}")
         });
-        *self.learned += u64::from(path == Path::Learned);
-        let seen = self.observer.committed(replica, instance, batch, dependencies.clone());
-        // A decision is progress unless it is one more than was asked for: endless decisions are no
-        // way to rest.
-        if self.take(seen) == Some(true) && !batch.is_noop() {
-            self.progress.decisions += 1;
-            if self.progress.decisions <= self.progress.proposals {
-                self.progress.last_at = self.now;
-            }
-        }
+        self.counters.learned += u64::from(path == Path::Learned);
+        let (batch, dependencies) = (batch.clone(), dependencies.clone());
+        self.observed.push(Observed::Committed { instance, batch, dependencies });
     }
 
     fn executing(&mut self, instance: InstanceId, batch: &Batch) {
@@ -141,27 +156,26 @@ impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
         for _ in batch.requests() {
             self.work += Work::COMMAND;
         }
-        let seen = self.observer.executed(replica, instance, batch);
-        self.take(seen);
+        self.observed.push(Observed::Executing { instance, batch: batch.clone() });
     }
 
-    fn took_effect(&mut self, place: (InstanceId, usize), request: &Request<'_>) {
-        let seen = self.observer.took_effect(self.replica, place, request);
-        if self.take(seen) == Some(true) {
-            self.source.on_effect(request);
-        }
+    fn took_effect(&mut self, (_, position): (InstanceId, usize), _: &Request<'_>) {
+        self.observed.push(Observed::TookEffect { position });
     }
 
-    fn captured(&mut self, machine: &[u8]) {
-        self.observer.captured(self.replica, machine);
+    fn captured(&mut self, machine: &Arc<[u8]>) {
+        self.observed.push(Observed::Captured(Arc::clone(machine)));
+    }
+
+    fn checkpointed(&mut self) {
+        self.observed.push(Observed::Checkpointed);
     }
 
     fn installed(&mut self, snapshot: &Snapshot) {
         let replica = self.replica;
         self.trace.add(self.now, || format!("{replica} installs a snapshot"));
-        *self.installs += 1;
-        let seen = self.observer.installed(replica, &snapshot.machine);
-        self.take(seen);
+        self.counters.installs += 1;
+        self.observed.push(Observed::Installed(snapshot.clone()));
     }
 
     fn own_committed(&mut self, entered: Nanos) {
@@ -170,5 +184,53 @@ impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
 
     fn own_executed(&mut self, entered: Nanos) {
         self.source.on_executed(self.replica, self.now, self.now - entered);
+    }
+}
+
+impl<R: Replica, S: Source> Simulation<R, S> {
+    /// Tells the observers what a replica did that is durable now.
+    pub(crate) fn observe(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        let mut observed = std::mem::take(&mut self.hosts[replica.index()].observed);
+        // What is executed now, for the effects of its commands.
+        let mut executing = None;
+        let done = observed.drain(..).try_for_each(|one| match one {
+            Observed::Committed { instance, batch, dependencies } => {
+                let is_new = self.observer.committed(replica, instance, &batch, dependencies)?;
+                if is_new && !batch.is_noop() {
+                    self.progress.decided(self.now);
+                }
+                Ok(())
+            }
+            Observed::Executing { instance, batch } => {
+                self.observer.executed(replica, instance, &batch)?;
+                executing = Some((instance, batch));
+                Ok(())
+            }
+            Observed::TookEffect { position } => {
+                let (instance, batch) = executing.as_ref().expect("it follows its execution");
+                let request = batch.requests().nth(position).expect("it has taken effect");
+                if self.observer.took_effect(replica, (*instance, position), &request)? {
+                    self.source.on_effect(&request);
+                }
+                Ok(())
+            }
+            Observed::Captured(machine) => {
+                self.observer.captured(replica, &machine, self.now);
+                Ok(())
+            }
+            Observed::Checkpointed => {
+                self.hosts[replica.index()].checkpointed_at = Some(self.now);
+                Ok(())
+            }
+            Observed::Installed(snapshot) => {
+                let captured_at = self.observer.installed(replica, &snapshot.machine)?;
+                let checkpointed_at = self.hosts[replica.index()].checkpointed_at;
+                let amid = checkpointed_at.is_some_and(|at| at > captured_at);
+                self.coverage.add(Rare::CheckpointAmidInstall, u64::from(amid));
+                Ok(())
+            }
+        });
+        self.hosts[replica.index()].observed = observed;
+        done
     }
 }

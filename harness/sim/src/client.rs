@@ -32,7 +32,8 @@ impl Mix {
 }
 
 /// What the clients do: each keeps a number of submissions outstanding, until it has made all of its own. It sends to
-/// its site's replica; when an answer is late it sends the same again to the next replica, and never gives up.
+/// its site's replica; when an answer is late it sends the same again to the next replica, and gives up in the end if it
+/// is told when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     /// The sites that have clients.
@@ -51,6 +52,8 @@ pub struct Load {
     pub think_ns: RangeInclusive<u64>,
     /// How long a client waits for an answer before it tries another replica, in nanoseconds; for ever if not given.
     pub timeout_ns: Option<u64>,
+    /// How often a client sends a submission before it gives it up; without end if not given.
+    pub sends_max: Option<u32>,
     /// Which commands.
     pub mix: Mix,
     /// The share of commands on keys that all clients use, 0 to 1; the others are on the client's own key.
@@ -73,6 +76,7 @@ impl Load {
             batch_max: 1,
             think_ns: 0..=0,
             timeout_ns: None,
+            sends_max: None,
             mix: Mix::PUTS,
             shared: 0.0,
             mixed_keys: 1,
@@ -218,6 +222,11 @@ impl Client {
         }
         let is_whole = submission.open.is_empty();
         Some((operation, is_whole.then(|| self.outstanding.swap_remove(place))))
+    }
+
+    /// The client waits for submission `number` no more.
+    pub(crate) fn give_up(&mut self, number: u64) {
+        self.outstanding.retain(|submission| submission.number != number);
     }
 
     /// The submission with the open request `number`, and the request's position in it.

@@ -173,6 +173,13 @@ impl SimDisk {
         self.0.borrow_mut().room = bytes;
     }
 
+    /// The faults asked for are over, and there is room.
+    pub fn mend(&mut self) {
+        let inner = &mut *self.0.borrow_mut();
+        inner.end_faults();
+        inner.room = None;
+    }
+
     /// After `operations` more that change something the machine has lost its power. A write that is under way then is done
     /// by half, and every later operation fails, reading too, until [`SimDisk::crash`] or [`SimDisk::kill`].
     pub fn stop_after(&mut self, operations: u64) {

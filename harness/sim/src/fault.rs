@@ -26,6 +26,13 @@ pub enum Fault {
     /// The replica crashes amid carrying out what its next step asks for: some of it is done, the rest is lost. Void
     /// once the replica has crashed otherwise or a [`Fault::Restart`] has come first.
     CrashMidway(ReplicaId),
+    /// The replica's next sync fails: the replica ends, as in a crash.
+    SyncFails(ReplicaId),
+    /// The replica's disk takes so many bytes more and is full then: the replica ends when it needs
+    /// more, as in a crash. There is room again when it restarts.
+    DiskFull(ReplicaId, u64),
+    /// The replica crashes, and a bit flips in what it had made durable: it may not come back.
+    BitFlips(ReplicaId),
     /// A crashed replica comes back with what it had made durable; nothing if it has not crashed.
     Restart(ReplicaId),
     /// The replica does nothing until it is resumed; what arrives waits.
@@ -52,6 +59,9 @@ impl Fault {
             | Self::OneWay(..)
             | Self::Crash(_)
             | Self::CrashMidway(_)
+            | Self::SyncFails(_)
+            | Self::DiskFull(..)
+            | Self::BitFlips(_)
             | Self::Pause(_) => false,
         }
     }
@@ -66,7 +76,14 @@ impl Fault {
             | (Self::Duplicate(_), Self::Duplicate(_))
             | (Self::Delay(_), Self::Delay(_))
             | (Self::Partition(_) | Self::OneWay(..), Self::Heal) => true,
-            (Self::Crash(broken) | Self::CrashMidway(broken), Self::Restart(mended))
+            (
+                Self::Crash(broken)
+                | Self::CrashMidway(broken)
+                | Self::SyncFails(broken)
+                | Self::DiskFull(broken, _)
+                | Self::BitFlips(broken),
+                Self::Restart(mended),
+            )
             | (Self::Pause(broken), Self::Resume(mended))
             | (Self::Slow(broken, _), Self::Slow(mended, _)) => broken == mended,
             _ => false,
@@ -100,6 +117,13 @@ impl fmt::Display for Fault {
             Self::Heal => f.write_str("partitions end"),
             Self::Crash(replica) => write!(f, "{replica} crashes"),
             Self::CrashMidway(replica) => write!(f, "{replica} crashes amid its next step"),
+            Self::SyncFails(replica) => write!(f, "{replica}'s next sync fails"),
+            Self::DiskFull(replica, bytes) => {
+                write!(f, "{replica}'s disk is full after {bytes} bytes more")
+            }
+            Self::BitFlips(replica) => {
+                write!(f, "{replica} crashes, and a bit flips in what it had made durable")
+            }
             Self::Restart(replica) => write!(f, "{replica} restarts if it has crashed"),
             Self::Pause(replica) => write!(f, "{replica} pauses"),
             Self::Resume(replica) => write!(f, "{replica} goes on"),

@@ -71,6 +71,14 @@ impl History {
         self.0.iter().filter(|operation| !operation.request().number.is_read()).count() as u64
     }
 
+    /// How many of them were answered.
+    pub(crate) fn answered_writes(&self) -> u64 {
+        let is_answered = |operation: &&Operation| {
+            operation.answer.is_some() && !operation.request().number.is_read()
+        };
+        self.0.iter().filter(is_answered).count() as u64
+    }
+
     /// No read has returned an element that nobody had begun to write to that key, or one twice.
     pub(crate) fn check_reads(&self) -> Result<(), Breach> {
         let mut written: FxHashMap<&[u8], (&[u8], Nanos)> = FxHashMap::default();
@@ -98,14 +106,14 @@ impl History {
         Ok(())
     }
 
-    /// The elements appended to `key`, in the order in which they were asked for.
-    pub(crate) fn appended<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let requests = self.0.iter().map(Operation::request);
-        requests.filter(move |request| request.command.key() == key).filter_map(|request| {
-            match request.command {
-                protocols::Command::Append { value, .. } => Some(value),
-                _ => None,
+    /// The elements that clients appended to `key`, each with whether that was answered, in the order
+    /// in which they were asked for.
+    pub(crate) fn appended<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = (&'a [u8], bool)> {
+        self.0.iter().filter_map(move |operation| match operation.request().command {
+            protocols::Command::Append { key: other, value } if other == key => {
+                Some((value, operation.answer.is_some()))
             }
+            _ => None,
         })
     }
 }

@@ -6,6 +6,7 @@ use driver::{Driver, Meters, Reply};
 use protocols::{Batch, Replica, ReplicaId};
 
 use crate::{
+    carry::Observed,
     cost::{Costs, Work},
     outcome::Counters,
     queue::Nanos,
@@ -67,6 +68,8 @@ pub(crate) struct Host<R: Replica> {
     /// Counts restarts, so that what was meant for one life is not taken for another's.
     pub(crate) life: u32,
     pub(crate) store: SimStore,
+    /// Has a bit flipped on its disk?
+    pub(crate) has_rotted: bool,
     /// What an earlier life has counted and timed, while the replica is down.
     pub(crate) retired: Option<Meters>,
     /// For when an alarm is scheduled.
@@ -80,6 +83,13 @@ pub(crate) struct Host<R: Replica> {
     /// under way is done.
     pub(crate) outbox: Vec<Outgoing<R>>,
     pub(crate) released: usize,
+    /// What the replica did and what is not known to be durable.
+    pub(crate) observed: Vec<Observed>,
+    /// When this life last took a checkpoint.
+    pub(crate) checkpointed_at: Option<Nanos>,
+    /// What the last life did in turns of which a snapshot was on its way to the disk when it ended: if
+    /// the next life begins with that, it was done.
+    pub(crate) doubtful: Vec<Observed>,
     /// When the CPU has done what it took on.
     pub(crate) busy_until: Nanos,
     /// When the inbox will be looked into, if that is scheduled.
@@ -105,6 +115,7 @@ impl<R: Replica> Host<R> {
             down: None,
             life: 0,
             store,
+            has_rotted: false,
             retired: None,
             alarm_at: None,
             paused: false,
@@ -112,6 +123,9 @@ impl<R: Replica> Host<R> {
             inbox: VecDeque::new(),
             outbox: Vec::new(),
             released: 0,
+            observed: Vec::new(),
+            checkpointed_at: None,
+            doubtful: Vec::new(),
             busy_until: 0,
             ready_at: None,
             nic_busy_until: 0,
@@ -134,6 +148,8 @@ impl<R: Replica> Host<R> {
         self.inbox.clear();
         self.outbox.clear();
         self.released = 0;
+        self.observed.clear();
+        self.checkpointed_at = None;
         self.busy_until = 0;
         self.ready_at = None;
         self.nic_busy_until = 0;

@@ -11,6 +11,7 @@ use crate::{
     queue::Nanos,
     scenario::Scenario,
     simulation,
+    store::Storage,
 };
 
 const MILLISECOND: Nanos = 1_000_000;
@@ -27,9 +28,10 @@ pub struct Hostility {
     pub crashes: bool,
 }
 
-/// The scenario of `seed`: a drawn cluster, network and load, a phase of faults (loss up to 30 %, duplicates up to 50 %,
-/// delay spikes of up to a second, partitions, pauses and, if allowed, crashes), then all is mended. Where replicas crash they
-/// take checkpoints, too.
+/// The scenario of `seed`: a drawn cluster, network, disk and load, a phase of faults (loss up to 30 %, duplicates up to
+/// 50 %, delay spikes of up to a second, partitions, pauses and, if allowed, crashes, failing and full disks and flipped
+/// bits), then all is mended that can be. Where replicas crash they take checkpoints, too. In half of the scenarios clients
+/// give up what they have sent in vain twice or four times.
 pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2);
@@ -41,7 +43,21 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     scenario.config.paxos_window = rng.random_range(1..=3);
     scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
+    scenario.storage = draw_storage(seed);
     scenario
+}
+
+/// Disks from fast to hardly bearable; logs so short that segments and checkpoints come by
+/// themselves, in three of four scenarios.
+fn draw_storage(seed: u64) -> Storage {
+    let mut rng = simulation::rng(seed, 5);
+    let most = [0, MILLISECOND / 5, 5 * MILLISECOND, 100 * MILLISECOND][rng.random_range(0..4)];
+    let kept = [Some(500), Some(4_000), Some(30_000), None];
+    Storage {
+        synced: rng.random_bool(0.75),
+        group_ns: most / 10..=most,
+        log_bytes_kept: kept[rng.random_range(0..kept.len())],
+    }
 }
 
 /// In three of four scenarios a replica that misses a few dozen instances has to catch up by snapshot, in small pieces.
@@ -73,6 +89,7 @@ fn draw_load(n: usize, faults_end: Nanos, rng: &mut ChaCha8Rng) -> Load {
         // Enough for the load to last through the faults.
         think_ns: 0..=2 * faults_end / submissions,
         timeout_ns: Some(rng.random_range(300..=3000) * MILLISECOND),
+        sends_max: [None, None, Some(4), Some(2)][rng.random_range(0..4)],
         mix: Mix::ALL,
         shared: [0.0, 0.1, 0.5, 0.9, 1.0][rng.random_range(0..5)],
         mixed_keys: rng.random_range(1..=3),
@@ -92,6 +109,9 @@ enum Kind {
     Pause,
     Crash,
     CrashMidway,
+    SyncFails,
+    DiskFull,
+    BitFlips,
 }
 
 /// Every plan long enough has these, the crashes only where there may be any.
@@ -99,7 +119,7 @@ const ALWAYS: [Kind; 6] =
     [Kind::Crash, Kind::CrashMidway, Kind::Loss, Kind::Duplicate, Kind::Delay, Kind::Partition];
 
 /// What the others are drawn from, each as likely; the crashes last.
-const DRAWN: [Kind; 11] = [
+const DRAWN: [Kind; 14] = [
     Kind::Loss,
     Kind::Duplicate,
     Kind::Delay,
@@ -111,6 +131,9 @@ const DRAWN: [Kind; 11] = [
     Kind::Crash,
     Kind::CrashMidway,
     Kind::CrashMidway,
+    Kind::SyncFails,
+    Kind::DiskFull,
+    Kind::BitFlips,
 ];
 
 fn draw_kinds(hostility: &Hostility, rng: &mut ChaCha8Rng) -> Vec<Kind> {
@@ -169,6 +192,24 @@ fn draw_fault(
         Kind::Pause => (Fault::Pause(replica), Some(Fault::Resume(replica))),
         Kind::Crash => (Fault::Crash(replica), Some(Fault::Restart(replica))),
         Kind::CrashMidway => (Fault::CrashMidway(replica), Some(Fault::Restart(replica))),
+        Kind::SyncFails => (Fault::SyncFails(replica), Some(Fault::Restart(replica))),
+        Kind::DiskFull => {
+            let bytes = rng.random_range(0..20_000);
+            (Fault::DiskFull(replica, bytes), Some(Fault::Restart(replica)))
+        }
+        Kind::BitFlips => {
+            // A replica that stays out is one of the minority that may be down for good.
+            let out: ReplicaSet = plan
+                .iter()
+                .filter_map(|(_, fault)| match fault {
+                    Fault::BitFlips(replica) => Some(*replica),
+                    _ => None,
+                })
+                .collect();
+            let may_be_out = out.contains(replica) || out.len() < (n - 1) / 2;
+            let fault = if may_be_out { Fault::BitFlips(replica) } else { Fault::Crash(replica) };
+            (fault, Some(Fault::Restart(replica)))
+        }
     };
     plan.push((at, fault));
     plan.extend(mend.map(|mend| (mended_at, mend)));
@@ -222,6 +263,14 @@ mod tests {
             let count = |is: fn(&Fault) -> bool| plan.iter().filter(|(_, f)| is(f)).count();
             assert_eq!(count(|fault| !fault.mends()), 20, "seed {seed}");
             checkpoints += count(|fault| matches!(fault, Fault::Checkpoint(_)));
+            let out: ReplicaSet = plan
+                .iter()
+                .filter_map(|(_, fault)| match fault {
+                    Fault::BitFlips(replica) => Some(*replica),
+                    _ => None,
+                })
+                .collect();
+            assert!(out.len() <= (config.replicas - 1) / 2, "seed {seed}: {out:?} may stay out");
             let kinds: [fn(&Fault) -> bool; 7] = [
                 |fault| matches!(fault, Fault::Loss(share) if *share > 0.0),
                 |fault| matches!(fault, Fault::Duplicate(share) if *share > 0.0),
@@ -253,7 +302,16 @@ mod tests {
     #[test]
     fn no_plan_crashes_a_replica_if_that_is_not_allowed() {
         let plan = hostile(1, &Hostility { crashes: false, ..HOSTILITY }).faults;
-        let crashes = |fault: &Fault| matches!(fault, Fault::Crash(_) | Fault::CrashMidway(_));
+        let crashes = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::Crash(_)
+                    | Fault::CrashMidway(_)
+                    | Fault::SyncFails(_)
+                    | Fault::DiskFull(..)
+                    | Fault::BitFlips(_)
+            )
+        };
         assert!(!plan.0.iter().any(|(_, fault)| crashes(fault)), "{plan}");
         assert_eq!(plan.breaking(), 20);
     }

@@ -22,6 +22,7 @@ mod arrive;
 mod carry;
 mod client;
 mod cost;
+mod coverage;
 mod deliver;
 pub mod disk;
 mod fault;
@@ -46,6 +47,7 @@ mod violation;
 
 pub use client::{Load, Mix};
 pub use cost::Costs;
+pub use coverage::{Coverage, Rare};
 pub use fault::{Fault, FaultPlan};
 pub use history::{History, Operation};
 pub use hostile::{Hostility, hostile};

@@ -2,7 +2,7 @@
 
 use measure::ReplicaCounters;
 
-use crate::history::History;
+use crate::{coverage::Coverage, history::History};
 
 /// Latencies seen at one site, in nanoseconds, in the order in which they were taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub struct Outcome {
     pub simulated_ns: u64,
     /// How many events were delivered.
     pub events: u64,
+    /// How often each rare thing happened.
+    pub coverage: Coverage,
     /// A hash over every event delivered: when, to whom, what. Equal for equal scenarios.
     pub trace_hash: u64,
     /// How many commands were answered.

@@ -15,6 +15,7 @@ use rustc_hash::FxHasher;
 
 use crate::{
     carry::Progress,
+    coverage::Coverage,
     fault::{Fault, FaultPlan},
     host::{Arrival, Host},
     network::Links,
@@ -23,7 +24,7 @@ use crate::{
     queue::{Nanos, Queue},
     scenario::Cluster,
     source::{Agenda, Source, Wish},
-    store::{DiskStore, SimStore},
+    store::{Begun, DiskStore, SimStore},
     trace::Trace,
     violation::{Breach, Broken, Violation},
 };
@@ -64,8 +65,7 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) settle_ns_max: u64,
     pub(crate) trace: Trace,
     pub(crate) observer: Observer,
-    /// The rule that was found broken while a driver worked.
-    pub(crate) breach: Option<Breach>,
+    pub(crate) coverage: Coverage,
     /// What disks draw.
     pub(crate) disk_random: ChaCha8Rng,
     pub(crate) hash: FxHasher,
@@ -100,7 +100,7 @@ fn first_life<R: Replica>(cluster: &Cluster, id: ReplicaId) -> Host<R> {
     };
     let mut disk = DiskStore::new(storage.clone(), cluster.owner::<R>(id));
     let begun = disk.begin_life(&config, (seed, 0));
-    let (driver, _) = begun.expect("a new disk takes a new replica's data");
+    let Begun { driver, .. } = begun.expect("a new disk takes a new replica's data");
     Host::new(driver, SimStore::Disk(Box::new(disk)))
 }
 
@@ -123,7 +123,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             settle_ns_max: u64::MAX,
             trace: Trace::new(cluster.trace_lines_max),
             observer: Observer::new(R::PROTOCOL, n, cluster.storage.is_some()),
-            breach: None,
+            coverage: Coverage::default(),
             disk_random: rng(cluster.seed, 4),
             hash: FxHasher::default(),
             events: 0,
@@ -300,8 +300,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
             Err(Breach::new(Broken::Assertion, text.to_owned()))
         });
-        // What was found broken before a panic tells more than the panic.
-        let done = done.map_err(|breach| self.breach.take().unwrap_or(breach));
         done.map_err(|breach| {
             Box::new(Violation {
                 protocol: R::PROTOCOL,

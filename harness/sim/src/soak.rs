@@ -1,16 +1,20 @@
 //! A run by a [`Scenario`]: a number of submissions per client, then rest, then everything is compared.
 
+use std::collections::BTreeSet;
+
 use driver::Reply;
 use protocols::{ClientId, Outcome as CommandOutcome, Replica, ReplicaId, Request};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     client::{Client, Load},
+    coverage::Rare,
     history::{Elements, History, elements, repeated_element},
-    outcome::{Outcome, SiteLatencies},
+    outcome::{Counters, Outcome, SiteLatencies},
     scenario::Scenario,
     simulation::{Simulation, rng},
     source::{Agenda, Ask, Source},
+    store::SimStore,
     violation::{Breach, Broken, Violation},
 };
 
@@ -63,6 +67,9 @@ pub(crate) struct SoakClients<'s> {
     clients: Vec<Client>,
     rng: ChaCha8Rng,
     history: History,
+    /// How many submissions were given up, and how often one was sent to another replica.
+    given_up: u64,
+    moved: u64,
     /// The writes that took effect, by client and index, in the order in which they did.
     effects: Vec<(ClientId, u64)>,
     sites: Vec<SiteLatencies>,
@@ -78,6 +85,8 @@ impl<'s> SoakClients<'s> {
             clients: (1..).zip(clients).map(|(id, site)| Client::new(id, site)).collect(),
             rng: rng(seed, 1),
             history: History::default(),
+            given_up: 0,
+            moved: 0,
             effects: Vec::new(),
             sites: vec![SiteLatencies::default(); replicas],
         }
@@ -101,8 +110,15 @@ impl<'s> SoakClients<'s> {
             return;
         };
         debug_assert_eq!(submission.attempts, attempts, "one timeout runs per submission");
+        if self.load.sends_max.is_some_and(|sends_max| attempts >= sends_max) {
+            state.give_up(number);
+            self.given_up += 1;
+            agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
+            return;
+        }
         let to = ReplicaId::from_index((state.site.index() + attempts as usize) % self.replicas);
         submission.attempts += 1;
+        self.moved += 1;
         self.history.retry(submission.first_operation, submission.commands);
         let batch = submission.batch.clone();
         self.ask(number, Ask { client, to, batch }, attempts + 1, agenda);
@@ -200,8 +216,10 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
     fn check_at_rest(&self) -> Result<(), Breach> {
         let history = &self.source.history;
         let (asked, applied) = (history.writes(), self.state_at_rest().digest().writes);
-        if asked != applied {
-            let detail = format!("{asked} writes were asked for and answered, {applied} applied");
+        let answered = history.answered_writes();
+        if !(answered..=asked).contains(&applied) {
+            let detail =
+                format!("{asked} writes were asked for, {answered} answered, {applied} applied");
             return Err(Breach::new(Broken::Writes, detail));
         }
         for key in self.source.load.append_only() {
@@ -212,27 +230,64 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
         history.check_linearizability(&self.source.effects, self.now, value)
     }
 
-    /// Everything appended to `key` is in its value, once. All replicas hold the same.
+    /// Everything appended to `key`, and answered, is in its value, once, and nothing that nobody
+    /// appended. All replicas hold the same.
     fn check_appends(&self, key: &[u8]) -> Result<(), Breach> {
         let value = self.state_at_rest().value(key).unwrap_or_default();
-        let mut present: Vec<_> = elements(value).collect();
-        let mut asked: Vec<_> = self.source.history.appended(key).collect();
-        present.sort_unstable();
-        asked.sort_unstable();
-        if present == asked && repeated_element(value).is_none() {
+        let present: BTreeSet<_> = elements(value).collect();
+        let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
+        for (element, is_answered) in self.source.history.appended(key) {
+            asked.insert(element);
+            if is_answered {
+                answered.insert(element);
+            }
+        }
+        let fits = answered.is_subset(&present) && present.is_subset(&asked);
+        if fits && repeated_element(value).is_none() {
             return Ok(());
         }
         let key = String::from_utf8_lossy(key);
-        let asked = asked.concat();
-        let detail = format!("{key} is [{}], appended was [{}]", Elements(value), Elements(&asked));
+        let [asked, answered] =
+            [asked, answered].map(|set| set.into_iter().collect::<Vec<_>>().concat());
+        let detail = format!(
+            "{key} is [{}], appended was [{}], of which were answered [{}]",
+            Elements(value),
+            Elements(&asked),
+            Elements(&answered)
+        );
         Err(Breach::new(Broken::Writes, detail))
     }
 
-    fn into_outcome(self) -> Outcome {
+    /// Takes in what is counted elsewhere of rare things.
+    fn complete_coverage(&mut self, replicas: &[Counters]) {
+        for replica in ReplicaId::all(self.hosts.len()) {
+            self.count_rarities(replica);
+        }
+        let coverage = &mut self.coverage;
+        for counters in replicas {
+            coverage.add(Rare::FastCommit, counters.fast);
+            coverage.add(Rare::SlowCommit, counters.slow);
+            coverage.add(Rare::RecoveredCommit, counters.recovered);
+            coverage.add(Rare::LearnedCommit, counters.learned);
+            coverage.add(Rare::SnapshotInstalled, counters.installs);
+        }
+        for host in &self.hosts {
+            let SimStore::Disk(disk) = &host.store else { continue };
+            let counts = disk.disk.counts();
+            coverage.add(Rare::SectorLost, counts.sectors_lost);
+            coverage.add(Rare::RenameUndone, counts.renames_undone);
+        }
+        coverage.add(Rare::GivenUp, self.source.given_up);
+        coverage.add(Rare::SessionMoved, self.source.moved);
+    }
+
+    fn into_outcome(mut self) -> Outcome {
         let (simulated_ns, trace_hash) = (self.now, self.trace_hash());
         let replicas: Vec<_> =
             ReplicaId::all(self.hosts.len()).map(|replica| self.counters(replica)).collect();
+        self.complete_coverage(&replicas);
         Outcome {
+            coverage: self.coverage,
             simulated_ns,
             events: self.events,
             trace_hash,

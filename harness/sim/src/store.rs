@@ -49,6 +49,16 @@ pub(crate) struct DiskStore {
     failure: Option<StorageError>,
 }
 
+/// A life that has begun with what was on the disk.
+#[derive(Debug)]
+pub(crate) struct Begun<R: Replica> {
+    pub(crate) driver: Driver<R>,
+    /// The snapshot that it began with.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Was the last write of the log not whole?
+    pub(crate) was_torn: bool,
+}
+
 impl DiskStore {
     /// The empty disk of a replica that `owner` describes.
     pub(crate) fn new(storage: Storage, owner: Owner) -> Self {
@@ -63,7 +73,7 @@ impl DiskStore {
         }
     }
 
-    /// Begins a life with what is on the disk; returns the snapshot that it begins with, too.
+    /// Begins a life with what is on the disk.
     ///
     /// # Errors
     /// If that is not as it was written, or the disk fails.
@@ -71,15 +81,15 @@ impl DiskStore {
         &mut self,
         config: &Config,
         (seed, now): (u64, Nanos),
-    ) -> Result<(Driver<R>, Option<Snapshot>), StorageError> {
+    ) -> Result<Begun<R>, StorageError> {
         let past = Past::read(self.disk.clone(), self.owner.clone(), seed)?;
         let journal = Journal::new(&past, self.storage.log_bytes_kept);
         let mut driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
         let durability = if self.storage.synced { Durability::Fsync } else { Durability::Buffered };
         driver.began(durability, std::time::Duration::ZERO);
-        let snapshot = past.snapshot.clone();
+        let (snapshot, was_torn) = (past.snapshot.clone(), past.was_torn);
         self.writer = Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
-        Ok((driver, snapshot))
+        Ok(Begun { driver, snapshot, was_torn })
     }
 
     fn write(&mut self, work: &Work) -> Result<(), StorageError> {
@@ -112,6 +122,17 @@ impl SimStore {
     /// Has the driver begun something that has not set out?
     pub(crate) fn has_begun(&self) -> bool {
         matches!(self, Self::Disk(disk) if disk.begun.is_some())
+    }
+
+    /// Is something on its way to the disk, or about to set out?
+    pub(crate) fn is_writing(&self) -> bool {
+        matches!(self, Self::Disk(disk) if disk.begun.is_some() || disk.under_way.is_some())
+    }
+
+    /// Is a snapshot on its way to the disk, or about to set out?
+    pub(crate) fn is_writing_snapshot(&self) -> bool {
+        let Self::Disk(disk) = self else { return false };
+        disk.begun.iter().chain(&disk.under_way).any(|work| work.snapshot.is_some())
     }
 
     /// What the driver has begun sets out; returns how long that takes, if there is something.

@@ -1,14 +1,16 @@
 //! Faults happening.
 
 use driver::storage::StorageError;
-use protocols::{Replica, ReplicaId, ReplicaSet};
+use protocols::{Replica, ReplicaId, ReplicaSet, Snapshot};
 
 use crate::{
+    carry::Observed,
+    coverage::Rare,
     fault::Fault,
     host::{Arrival, Down},
     simulation::{Event, Simulation},
     source::Source,
-    store::SimStore,
+    store::{Begun, SimStore},
     violation::{Breach, Broken},
 };
 
@@ -36,6 +38,26 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Fault::CrashMidway(replica) => {
                 let host = &mut self.hosts[replica.index()];
                 host.crash_midway = host.driver.is_some();
+            }
+            Fault::SyncFails(replica) => {
+                if let SimStore::Disk(disk) = &mut self.hosts[replica.index()].store {
+                    disk.disk.fail_next_sync();
+                }
+            }
+            Fault::DiskFull(replica, bytes) => {
+                if let SimStore::Disk(disk) = &mut self.hosts[replica.index()].store {
+                    disk.disk.full_after(Some(bytes));
+                }
+            }
+            Fault::BitFlips(replica) => {
+                if self.hosts[replica.index()].driver.is_some() {
+                    self.crash(replica);
+                }
+                if let SimStore::Disk(disk) = &mut self.hosts[replica.index()].store {
+                    disk.disk.flip_bit(&mut self.disk_random);
+                    self.hosts[replica.index()].has_rotted = true;
+                    self.coverage.add(Rare::BitFlipped, 1);
+                }
             }
             Fault::Restart(replica) => self.restart(replica)?,
             Fault::Pause(replica) => {
@@ -67,45 +89,111 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.turn(replica)
     }
 
-    /// The replica dies amid a turn: while it writes what the turn recorded, or when some of what the
-    /// turn put out has left.
-    pub(crate) fn crash_midway(&mut self, replica: ReplicaId) {
+    /// The replica dies amid a turn, which has released the first `released` of what is put out: while
+    /// it writes what the turn recorded, or when some of what is put out has left.
+    pub(crate) fn crash_midway(
+        &mut self,
+        replica: ReplicaId,
+        released: usize,
+    ) -> Result<(), Breach> {
         let all = self.hosts[replica.index()].outbox.len();
         let has_begun = self.hosts[replica.index()].store.has_begun();
-        let mut sent = 0;
+        let (mut least, mut most) = (0, released);
         if !has_begun || self.links.draw(&(0..=1)) == 1 {
             // All is durable that the turn recorded.
             let host = &mut self.hosts[replica.index()];
             if host.store.set_out(&mut self.disk_random).is_some()
                 && let Err(error) = host.store.finish()
             {
-                return self.fail_storage(replica, &error);
+                self.fail_storage(replica, &error);
+                return Ok(());
             }
-            sent = usize::try_from(self.links.draw(&(0..=all as u64))).unwrap_or(all);
+            self.observe(replica)?;
+            // What the turns before have put out leaves first.
+            (least, most) = (if has_begun { released } else { 0 }, all);
         }
+        let sent = self.links.draw(&(least as u64..=most as u64));
+        let sent = usize::try_from(sent).expect("it is at most as much as there is");
         self.send(replica, sent);
         self.trace.add(self.now, || format!("{replica} crashes when {sent} of {all} have left"));
+        self.coverage.add(Rare::CrashWhileSending, u64::from(sent > 0 && sent < all));
         self.crash(replica);
+        Ok(())
     }
 
     /// A replica's disk does not take what must be durable: the replica ends.
     pub(crate) fn fail_storage(&mut self, replica: ReplicaId, error: &StorageError) {
         self.trace.add(self.now, || format!("{replica} ends: {error}"));
+        self.coverage.add(Rare::DiskFailed, 1);
         self.crash(replica);
     }
 
     /// A replica loses everything not durable.
     pub(crate) fn crash(&mut self, replica: ReplicaId) {
+        self.count_rarities(replica);
         let host = &mut self.hosts[replica.index()];
+        let writes = host.store.is_writing();
+        if host.store.is_writing_snapshot() {
+            host.doubtful = std::mem::take(&mut host.observed);
+        }
         host.store.crash(&mut self.disk_random);
         host.crash(self.now);
+        let is_settled = host.doubtful.is_empty();
+        self.coverage.add(Rare::CrashWhileWriting, u64::from(writes));
+        if is_settled {
+            self.observer.crashed(replica);
+        }
+    }
+
+    /// Takes in what the present life of a replica has seen of rare things, before it ends.
+    pub(crate) fn count_rarities(&mut self, replica: ReplicaId) {
+        let Some(driver) = &self.hosts[replica.index()].driver else { return };
+        let rarities = driver.rarities();
+        for (rare, times) in [
+            (Rare::Takeover, driver.core().status().takeovers),
+            (Rare::RetryAnswered, rarities.retries_answered),
+            (Rare::RetryJoined, rarities.retries_joined),
+            (Rare::SnapshotCaptured, rarities.captures),
+            (Rare::Checkpoint, rarities.checkpoints),
+            (Rare::ReadForgotten, rarities.reads_forgotten),
+            (Rare::WriteSettled, rarities.writes_settled),
+        ] {
+            self.coverage.add(rare, times);
+        }
+    }
+
+    /// A life begins with `snapshot`: if that was on its way when the last life ended, what led to it
+    /// was done.
+    fn settle_doubts(
+        &mut self,
+        replica: ReplicaId,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<(), Breach> {
+        let doubtful = std::mem::take(&mut self.hosts[replica.index()].doubtful);
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let last = doubtful.iter().rev().find_map(|observed| match observed {
+            Observed::Captured(machine) | Observed::Installed(Snapshot { machine, .. }) => {
+                Some(machine)
+            }
+            _ => None,
+        });
+        if snapshot.is_some_and(|snapshot| last == Some(&snapshot.machine)) {
+            self.hosts[replica.index()].observed = doubtful;
+            self.observe(replica)?;
+        }
         self.observer.crashed(replica);
+        Ok(())
     }
 
     fn restart(&mut self, replica: ReplicaId) -> Result<(), Breach> {
         let config = self.cluster.config_of(replica);
         let host = &mut self.hosts[replica.index()];
         host.crash_midway = false;
+        if let SimStore::Disk(disk) = &mut host.store {
+            disk.disk.mend();
+        }
         if host.down != Some(Down::Crashed) {
             return Ok(());
         }
@@ -115,17 +203,31 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let detail = format!("{replica} has kept nothing, and may not come back");
             return Err(Breach::new(Broken::Assertion, detail));
         };
-        disk.disk.full_after(None);
         match disk.begin_life(&config, (seed, self.now)) {
-            Ok((driver, snapshot)) => {
+            Ok(Begun { driver, snapshot, was_torn }) => {
+                let has_records = driver.status().storage.records_replayed > 0;
                 host.begin_life(driver);
+                self.coverage.add(Rare::TornTail, u64::from(was_torn));
+                self.settle_doubts(replica, snapshot.as_ref())?;
                 if let Some(snapshot) = snapshot {
+                    self.coverage.add(Rare::LifeFromSnapshot, 1);
                     self.observer.installed(replica, &snapshot.machine)?;
+                } else {
+                    self.coverage.add(Rare::LifeFromRecords, u64::from(has_records));
                 }
                 self.arrive_at(self.now, replica, Arrival::Start { life });
             }
             Err(error) => {
                 self.trace.add(self.now, || format!("{replica} stays out: {error}"));
+                if !error.is_damage() {
+                    let detail = format!("{replica} cannot begin a life: {error}");
+                    return Err(Breach::new(Broken::Assertion, detail));
+                }
+                self.coverage.add(Rare::LogRefused, 1);
+                if !host.has_rotted {
+                    let detail = format!("{replica}'s data were never damaged: {error}");
+                    return Err(Breach::new(Broken::Assertion, detail));
+                }
                 host.down = Some(Down::Refused(error.to_string()));
             }
         }

@@ -19,6 +19,8 @@ fn deadly(seed: u64, replicas: usize) -> Scenario {
     let is_of_dead = |fault: &Fault| match fault {
         Fault::Crash(id)
         | Fault::CrashMidway(id)
+        | Fault::SyncFails(id)
+        | Fault::DiskFull(id, _)
         | Fault::Restart(id)
         | Fault::Pause(id)
         | Fault::Resume(id) => dead.contains(*id),
@@ -26,6 +28,8 @@ fn deadly(seed: u64, replicas: usize) -> Scenario {
     };
     let mut plan = std::mem::take(&mut scenario.faults).0;
     plan.retain(|(at, fault)| *at < death || !is_of_dead(fault));
+    // A replica that stays out is one more than may fail.
+    plan.retain(|(_, fault)| !matches!(fault, Fault::BitFlips(_)));
     // A replica that is down already cannot die again: it comes back for a moment.
     plan.extend(dead.iter().map(|id| (death, Fault::Restart(id))));
     plan.extend(dead.iter().map(|id| (death + 1, Fault::Crash(id))));

@@ -26,6 +26,8 @@ pub struct Past<D> {
     pub snapshot: Option<Snapshot>,
     /// The number of the next record.
     pub next: u64,
+    /// Was the last write of the log not whole? Then it was cut.
+    pub was_torn: bool,
     /// What had to be said about it.
     pub remarks: Vec<String>,
     /// The peers met so far.
@@ -41,6 +43,7 @@ struct Segment {
     first: u64,
     stream: Vec<u8>,
     writes: Range<usize>,
+    was_torn: bool,
 }
 
 impl<D: Disk> Past<D> {
@@ -74,7 +77,18 @@ impl<D: Disk> Past<D> {
             segments.push(segment.0);
         }
         let snapshot_bytes = snapshot_bytes as u64;
-        Ok(Self { directory, snapshot, next, remarks, peers, files, snapshot_bytes, segments })
+        let was_torn = segments.last().is_some_and(|segment: &Segment| segment.was_torn);
+        Ok(Self {
+            directory,
+            snapshot,
+            next,
+            was_torn,
+            remarks,
+            peers,
+            files,
+            snapshot_bytes,
+            segments,
+        })
     }
 
     /// Where it is kept.
@@ -140,7 +154,7 @@ fn read_segment<D: Disk>(
             return Err(damaged(disk, &name, what));
         }
     }
-    Ok((Segment { first, stream, writes: start..end }, next))
+    Ok((Segment { first, stream, writes: start..end, was_torn: rest == Rest::Torn }, next))
 }
 
 /// The records of a [`Past`], decoded one by one. [`Records::finish`] tells whether they were all.

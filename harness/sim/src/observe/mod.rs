@@ -16,7 +16,10 @@ use protocols::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::violation::{Breach, Broken};
+use crate::{
+    queue::Nanos,
+    violation::{Breach, Broken},
+};
 use decisions::Decisions;
 use instances::InstanceSet;
 use order::{Order, Progress};
@@ -36,8 +39,8 @@ pub(crate) struct Observer {
     /// Whoever may still execute something. None if that may be anybody again and again, since crashed replicas restart:
     /// then every decision is kept.
     living: Option<ReplicaSet>,
-    /// By the hash of a machine state that was captured: how far its replica had come. Few are captured.
-    captured: FxHashMap<u64, Progress>,
+    /// By the hash of a machine state that was captured: when, and how far its replica had come. Few are captured.
+    captured: FxHashMap<u64, (Nanos, Progress)>,
 }
 
 impl Observer {
@@ -121,19 +124,23 @@ impl Observer {
         Err(Breach::new(Broken::EffectTwice, detail))
     }
 
-    /// `replica`'s machine state, as it is now, is `machine`, and nobody else's at any other time.
-    pub(crate) fn captured(&mut self, replica: ReplicaId, machine: &[u8]) {
-        self.captured.insert(hash(machine), self.order.progress(replica).clone());
+    /// `replica`'s machine state, as it is at `now`, is `machine`: no other place in the order has this state.
+    pub(crate) fn captured(&mut self, replica: ReplicaId, machine: &[u8], now: Nanos) {
+        self.captured.insert(hash(machine), (now, self.order.progress(replica).clone()));
     }
 
-    /// `replica`'s machine state is now `machine`: its own work counts from there.
-    pub(crate) fn installed(&mut self, replica: ReplicaId, machine: &[u8]) -> Result<(), Breach> {
-        let Some(progress) = self.captured.get(&hash(machine)) else {
+    /// `replica`'s machine state is now `machine`: its own work counts from there. Returns when that was captured.
+    pub(crate) fn installed(
+        &mut self,
+        replica: ReplicaId,
+        machine: &[u8],
+    ) -> Result<Nanos, Breach> {
+        let Some((captured_at, progress)) = self.captured.get(&hash(machine)) else {
             let detail = format!("{replica} installed a state that no replica had");
             return Err(Breach::new(Broken::ForeignSnapshot, detail));
         };
         self.order.set_progress(replica, progress.clone());
-        Ok(())
+        Ok(*captured_at)
     }
 
     /// `replica` lost everything not durable, and its machine state with it.

@@ -140,7 +140,7 @@ fn execution_goes_on_from_an_installed_state() {
     for (instance, batch) in [&first, &read] {
         observer.executed(from, *instance, batch).unwrap();
     }
-    observer.captured(from, b"state");
+    observer.captured(from, b"state", 7);
     assert_eq!(broken(observer.installed(to, b"another")), Broken::ForeignSnapshot);
     observer.installed(to, b"state").unwrap();
     observer.executed(to, second.0, &second.1).unwrap();

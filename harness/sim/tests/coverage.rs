@@ -1,0 +1,79 @@
+//! A soak tries what it says that it tries: every rare thing happens in a batch of seeds, for every protocol.
+
+use protocols::{Replica, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use sim::{Coverage, Hostility, Rare, hostile, run};
+
+const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
+const SEEDS: u64 = 120;
+
+/// What a batch of seeds covers.
+fn covered<R: Replica>(variant: Variant) -> Coverage {
+    let mut coverage = Coverage::default();
+    for seed in 0..SEEDS {
+        let mut scenario = hostile(seed, &HOSTILITY);
+        scenario.config.variant = variant;
+        let outcome = run::<R>(&scenario).unwrap_or_else(|violation| panic!("{violation}"));
+        coverage += outcome.coverage;
+    }
+    coverage
+}
+
+/// What happens in every protocol alike. The floors here and below are about a third of what was counted when they were set:
+/// a change of draws passes, and one that stops exercising something does not.
+const COMMON: [(Rare, u64); 13] = [
+    (Rare::LearnedCommit, 30_000),
+    (Rare::Checkpoint, 1_000),
+    (Rare::SessionMoved, 3_500),
+    (Rare::GivenUp, 450),
+    (Rare::CrashWhileWriting, 30),
+    (Rare::CrashWhileSending, 20),
+    (Rare::SectorLost, 8),
+    (Rare::RenameUndone, 50),
+    (Rare::TornTail, 8),
+    (Rare::LifeFromSnapshot, 150),
+    (Rare::LifeFromRecords, 30),
+    (Rare::DiskFailed, 25),
+    (Rare::LogRefused, 20),
+];
+
+/// Every rare thing happened, at least as often as is said here, but for fast commits where there are none.
+fn check(name: &str, coverage: &Coverage, own: &[(Rare, u64)], has_fast_path: bool) {
+    let counts: Vec<String> =
+        coverage.iter().map(|(rare, count)| format!("{} {count}", rare.name())).collect();
+    println!("{name}: {}", counts.join(", "));
+    for (rare, count) in coverage.iter() {
+        if rare == Rare::FastCommit && !has_fast_path {
+            assert_eq!(count, 0, "{name} has no fast path");
+            continue;
+        }
+        let floor = own.iter().chain(&COMMON).find(|(other, _)| *other == rare);
+        let floor = floor.map_or(1, |(_, floor)| *floor);
+        assert!(count >= floor, "{name}: {}: {count}, fewer than {floor}", rare.name());
+    }
+}
+
+#[test]
+fn a_soak_of_paxos_tries_everything() {
+    let own = [(Rare::RecoveredCommit, 3_000), (Rare::SnapshotInstalled, 200)];
+    check("Paxos", &covered::<Paxos>(Variant::Star), &own, false);
+}
+
+#[test]
+fn a_soak_of_multi_paxos_tries_everything() {
+    let own = [(Rare::Takeover, 190), (Rare::SnapshotInstalled, 400)];
+    check("Multi-Paxos", &covered::<MultiPaxos>(Variant::Star), &own, false);
+}
+
+#[test]
+fn a_soak_of_epaxos_tries_everything() {
+    let own =
+        [(Rare::FastCommit, 6_000), (Rare::RecoveredCommit, 900), (Rare::SnapshotInstalled, 90)];
+    check("EPaxos", &covered::<EPaxos>(Variant::Star), &own, true);
+}
+
+#[test]
+fn a_soak_of_the_published_epaxos_tries_everything() {
+    let own =
+        [(Rare::FastCommit, 2_800), (Rare::RecoveredCommit, 1_200), (Rare::SnapshotInstalled, 80)];
+    check("EPaxos, published", &covered::<EPaxos>(Variant::Sosp13), &own, true);
+}
