@@ -1,5 +1,5 @@
-//! Small files of lines, `key value`, that are replaced as a whole and end with a checksum over what precedes it: readable
-//! for a person, and refused when a bit of them has changed.
+//! Small files of lines, `key value`, that are replaced as a whole and end with a checksum over
+//! what precedes it: readable for a person, and refused when a bit of them has changed.
 
 use std::io;
 
@@ -17,8 +17,8 @@ const CHECKSUM: &str = "checksum ";
 /// How the name of a file ends that is not finished yet.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// Replaces the file `name` at once: a reader sees the old lines or the new ones. With `synced` it is on disk when this
-/// returns.
+/// Replaces the file `name` at once: a reader sees the old lines or the new ones. With `synced` it
+/// is on disk when this returns.
 pub(super) fn replace(
     disk: &mut impl Disk,
     name: &str,

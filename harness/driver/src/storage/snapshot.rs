@@ -1,5 +1,5 @@
-//! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 · both · checksum u64`. The
-//! checksum covers everything before it.
+//! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 ·
+//! both · checksum u64`. The checksum covers everything before it.
 
 use protocols::Snapshot;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::disk::Disk;
 
-/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many bytes it took.
+/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many
+/// bytes it took.
 pub(super) fn write<D: Disk>(
     directory: &mut Directory<D>,
     snapshot: &Snapshot,
