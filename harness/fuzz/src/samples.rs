@@ -7,12 +7,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use driver::{
+    Refusal, ReplicaStatus, Reply,
+    storage::{
+        Journal, Owner, Past, Writer,
+        record::{Frames, stamped},
+    },
+};
 use measure::{ReplicaReport, SeriesRecorder};
 use node::{
+    disk::DataDirectory,
     emulator::{LinkChange, NetworkChange},
     frame::append_value_frame,
-    storage::{Journal, Owner, Past, Writer, record::Frames},
-    wire::{ClientHello, ControlReply, ControlRequest, PeerHello, Refusal, ReplicaStatus, Reply},
+    wire::{ClientHello, ControlReply, ControlRequest, PeerHello},
 };
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Protocol, Replica,
@@ -253,12 +260,12 @@ fn machines(life: &Life<MultiPaxos>) -> Vec<Vec<u8>> {
 /// Some records as a log has them, in two writes.
 fn log_records(life: &Life<MultiPaxos>, count: usize) -> Vec<u8> {
     let mut frames = Frames::new(INCARNATION, 0);
-    let mut bytes = Vec::new();
+    let mut stream = Vec::new();
     for records in [&life.records[..count], &life.records[count..2 * count]] {
         records.iter().for_each(|record| frames.push(record));
-        bytes.extend(frames.take().0);
+        stream.extend(frames.take().0);
     }
-    bytes
+    stamped(0, &stream)
 }
 
 /// Whose data it is.
@@ -271,13 +278,20 @@ pub fn owner() -> Owner {
     }
 }
 
-/// The number of the first record behind the snapshot of the data directory: three came before it, from number 1 on.
-const BEHIND: u64 = 4;
+/// What is in a data directory; if it is new, it is of the corpus' incarnation. None, if it is refused.
+pub(crate) fn read(directory: &Path) -> Option<Past<DataDirectory>> {
+    let disk = DataDirectory::open(directory).expect("no other process works there");
+    Past::read(disk, owner(), INCARNATION).ok()
+}
+
+/// The number of the first record behind the snapshot of the data directory: three came before it, from number 1 on, and a
+/// snapshot leaves one out.
+const BEHIND: u64 = 5;
 
 /// The log, the snapshot, the manifest and the peers of a data directory with a snapshot and a log of several writes.
 fn data_files(life: &Life<MultiPaxos>) -> [Vec<u8>; 4] {
     let directory = tempfile::tempdir().expect("the host has a directory for such files");
-    let past = Past::read(directory.path(), owner()).expect("a new directory");
+    let past = read(directory.path()).expect("a new directory");
     let mut journal = Journal::new(&past, None);
     let mut writer = Writer::new(past, false, None).expect("a new log");
     let mut write = |journal: &mut Journal| {
@@ -309,7 +323,7 @@ pub fn data_directory(directory: &Path) -> Data {
         let inputs = corpus::read(name).expect("the corpus is there");
         fs::write(path, &inputs[0]).expect("it can be written");
     }
-    let past = Past::read(directory, owner()).expect("the corpus is as it was written");
+    let past = read(directory).expect("the corpus is as it was written");
     let kept = past.snapshot.clone().expect("it has a snapshot");
     let records = past.records().collect();
     Data { directory: directory.to_owned(), log, snapshot, manifest, peers, kept, records }

@@ -25,7 +25,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::sector::{SECTOR_BYTES, STAMP, has_stamps, has_unwritten};
-pub use super::sector::{place, unstamped};
+pub use super::sector::{place, stamped, unstamped};
 use crate::encode::append_value;
 
 /// What precedes the body of a write.
@@ -284,7 +284,6 @@ fn has_head_behind(stream: &[u8], end: usize, incarnation: u64, missing: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::sector::stamped;
 
     const INCARNATION: u64 = 0x1234_5678_9abc_def0;
     const FIRST: u64 = u32::MAX as u64 - 2;

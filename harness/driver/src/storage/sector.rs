@@ -20,7 +20,7 @@ pub const fn place(at: usize) -> usize {
 }
 
 /// `bytes`, which begin at `at` in the stream, as they stand in the file.
-pub(super) fn stamped(at: usize, bytes: &[u8]) -> Vec<u8> {
+pub fn stamped(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut written = Vec::with_capacity(place(at + bytes.len()) - place(at));
     let (first, rest) = bytes.split_at(bytes.len().min(CONTENT_BYTES - at % CONTENT_BYTES));
     let mut end = at;

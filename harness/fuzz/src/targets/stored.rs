@@ -2,10 +2,7 @@
 
 use std::{cell::RefCell, fs, path::PathBuf};
 
-use node::storage::{
-    Past,
-    record::{self, Rest},
-};
+use driver::storage::record::{self, Payloads, Rest, place, unstamped};
 use protocols::{Replica, kv::Kv, multi_paxos::MultiPaxos};
 use tempfile::TempDir;
 
@@ -28,19 +25,22 @@ pub(super) fn record<R: Replica>(bytes: &[u8]) -> bool {
 
 /// Records with what the log puts around them; accepted if at least one is whole.
 pub(super) fn log_records(bytes: &[u8]) -> bool {
-    let extent = record::extent(bytes, 0, samples::INCARNATION, 0);
-    assert!(extent.end <= bytes.len());
-    assert_eq!(extent.rest == Rest::Empty, extent.end == bytes.len());
-    let (mut at, mut sequence) = (0, 0);
+    let stream = unstamped(bytes);
+    let extent = record::extent(bytes, &stream, 0, samples::INCARNATION, 0);
+    assert!(extent.end <= stream.len() && place(extent.end) <= bytes.len());
+    assert_eq!(extent.rest == Rest::Empty, place(extent.end) == bytes.len());
+    let (mut at, mut next) = (0, 0);
     while at < extent.end {
-        let record = record::read(&bytes[at..], samples::INCARNATION, sequence)
+        let write = record::read(&stream[at..], samples::INCARNATION, next)
             .expect("whole, by what was said of the extent");
-        at += record::HEADER_BYTES + record.payload.len();
-        sequence += 1;
+        at += write.bytes;
+        next += write.records;
     }
-    assert_eq!((at, sequence), (extent.end, extent.next));
+    assert_eq!((at, next), (extent.end, extent.next));
+    assert_eq!(Payloads::new(&stream[..at]).count() as u64, next);
     // What is kept is kept, whatever comes behind it, and is all that there is once the rest is cut.
-    let kept = record::extent(&bytes[..extent.end], 0, samples::INCARNATION, 0);
+    let kept = &bytes[..place(extent.end)];
+    let kept = record::extent(kept, &unstamped(kept), 0, samples::INCARNATION, 0);
     assert_eq!((kept.end, kept.next, kept.rest), (extent.end, extent.next, Rest::Empty));
     extent.next > 0
 }
@@ -91,7 +91,7 @@ fn file(which: fn(&Data) -> &PathBuf, bytes: &[u8]) -> bool {
 }
 
 fn starts(data: &Data) -> bool {
-    let Ok(past) = Past::read(&data.directory, samples::owner()) else { return false };
+    let Some(past) = samples::read(&data.directory) else { return false };
     if let Some(snapshot) = &past.snapshot {
         assert_eq!(snapshot, &data.kept, "a snapshot that was never taken");
     }

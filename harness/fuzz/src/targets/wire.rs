@@ -1,9 +1,7 @@
 //! What comes over a connection.
 
-use node::{
-    frame::{FRAME_BYTES_MAX, FrameBuffer, HEADER_BYTES, append_frame},
-    wire::{ClientHello, ControlReply, ControlRequest, PeerHello, Reply},
-};
+use driver::Reply;
+use node::{frame::{FRAME_BYTES_MAX, FrameBuffer, HEADER_BYTES, append_frame}, wire::{ClientHello, ControlReply, ControlRequest, PeerHello}};
 use protocols::{
     Batch, Replica,
     command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, KEY_BYTES_MAX},
