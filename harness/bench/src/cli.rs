@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use clap_complete::Shell;
-use node::storage::Durability;
+use driver::storage::Durability;
 use protocols::{Protocol, config::Variant};
 
 pub(crate) use self::agreement::AgreementArguments;

@@ -1,10 +1,10 @@
 //! Places where a replica process dies at once, as by `kill -9`, so that tests see it come back from there.
 //!
-//! Only a build with debug assertions has them; in any other `pass` is nothing, whatever is asked for. The environment
-//! variable `BENCH_FAILPOINT` asks for one, as `<name>:<n>`: the process dies when it comes there for the n-th time. Nothing
-//! is flushed, nobody is told; one line on standard error says that it happened.
+//! Only a build with debug assertions has them. The owner of the process installs a [`Hook`], which
+//! says where to die and does it; without one nothing happens. A [`Plan`] says where: the process
+//! dies when it comes there for the n-th time.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::OnceLock};
 
 /// The table: variant, name, and what a crash there means.
 macro_rules! failpoints {
@@ -86,98 +86,46 @@ impl FromStr for Plan {
     }
 }
 
-#[cfg(debug_assertions)]
-pub(crate) use self::enabled::{pass, tear};
+/// What a process does about failpoints.
+#[derive(Clone, Copy, Debug)]
+pub struct Hook {
+    /// The process has come to a failpoint: is it to die there?
+    pub is_due: fn(Failpoint) -> bool,
+    /// The process dies.
+    pub die: fn(Failpoint) -> !,
+}
 
-#[cfg(debug_assertions)]
-pub use self::enabled::asked_for;
+static HOOK: OnceLock<Hook> = OnceLock::new();
 
-#[cfg(not(debug_assertions))]
-pub(crate) use self::disabled::{pass, tear};
+/// Lets this process die as `hook` says; a second hook changes nothing. A build without debug
+/// assertions never asks it.
+pub fn install(hook: Hook) {
+    HOOK.get_or_init(|| hook);
+}
 
-#[cfg(not(debug_assertions))]
-pub use self::disabled::asked_for;
-
-#[cfg(debug_assertions)]
-mod enabled {
-    use std::{
-        env,
-        ffi::OsString,
-        sync::{
-            LazyLock,
-            atomic::{AtomicU64, Ordering},
-        },
-    };
-
-    use nix::{
-        sys::signal::{Signal, kill},
-        unistd::Pid,
-    };
-
-    use super::{Failpoint, Plan};
-
-    const VARIABLE: &str = "BENCH_FAILPOINT";
-
-    static PLAN: LazyLock<Option<Plan>> = LazyLock::new(|| asked_for().ok().flatten());
-    static HITS: AtomicU64 = AtomicU64::new(0);
-
-    /// What the environment asks for.
-    ///
-    /// # Errors
-    /// If that is no failpoint; with the variable's name.
-    pub fn asked_for() -> Result<Option<Plan>, String> {
-        let text = env::var_os(VARIABLE).map(OsString::into_string).transpose();
-        let text = text.map_err(|text| format!("{VARIABLE}: {} is no text", text.display()))?;
-        let plan = text.map(|text| text.parse()).transpose();
-        plan.map_err(|error: String| format!("{VARIABLE}: {error}"))
-    }
-
-    /// Comes by; dies if that was asked for.
-    pub(crate) fn pass(at: Failpoint) {
-        if is_due(at) {
-            die(at);
-        }
-    }
-
-    /// Comes by with `bytes` to write; if that was asked for, writes half of them and dies.
-    pub(crate) fn tear(at: Failpoint, bytes: &[u8], write: impl FnOnce(&[u8])) {
-        if is_due(at) {
-            write(&bytes[..bytes.len() / 2]);
-            die(at);
-        }
-    }
-
-    fn is_due(at: Failpoint) -> bool {
-        PLAN.is_some_and(|plan| {
-            plan.at == at && HITS.fetch_add(1, Ordering::Relaxed) + 1 == plan.hit
-        })
-    }
-
-    fn die(at: Failpoint) -> ! {
-        eprintln!("failpoint {at}: this process dies here");
-        let _ = kill(Pid::this(), Signal::SIGKILL);
-        // Where the kernel does not do it.
-        std::process::abort();
+/// Comes by; dies if that was asked for.
+#[inline]
+pub(crate) fn pass(at: Failpoint) {
+    if cfg!(debug_assertions) {
+        reach(at, || ());
     }
 }
 
-#[cfg(not(debug_assertions))]
-mod disabled {
-    use super::{Failpoint, Plan};
-
-    /// Nothing.
-    ///
-    /// # Errors
-    /// Never.
-    pub const fn asked_for() -> Result<Option<Plan>, String> {
-        Ok(None)
+/// Comes by with `bytes` to write; if that was asked for, writes half of them and dies.
+#[inline]
+pub(crate) fn tear(at: Failpoint, bytes: &[u8], write: impl FnOnce(&[u8])) {
+    if cfg!(debug_assertions) {
+        reach(at, || write(&bytes[..bytes.len() / 2]));
     }
+}
 
-    /// Nothing happens.
-    pub(crate) const fn pass(_: Failpoint) {}
-
-    /// Nothing happens.
-    pub(crate) fn tear(_: Failpoint, _: &[u8], _: impl FnOnce(&[u8])) {}
+fn reach(at: Failpoint, last: impl FnOnce()) {
+    if let Some(hook) = HOOK.get()
+        && (hook.is_due)(at)
+    {
+        last();
+        (hook.die)(at);
+    }
 }
 
 #[cfg(test)]

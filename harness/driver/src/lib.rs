@@ -11,17 +11,21 @@
 //! that observe.
 
 pub mod disk;
+mod driver;
 pub mod encode;
-pub mod engine;
 pub mod failpoint;
+pub mod machine;
 mod meters;
-pub mod reply;
-pub mod status;
+mod reply;
+mod status;
 pub mod storage;
 mod store;
 mod timers;
 
-pub use engine::{ConnectionId, Driver, Output, Sent, Watch};
+pub use driver::{ConnectionId, Driver, NotAMessage, Output, Sent, Watch};
+pub use meters::Meters;
+pub use reply::{Refusal, Reply};
+pub use status::{ReplicaStatus, StorageStatus};
 pub use store::{NoStore, Store};
 
 /// Nanoseconds since an origin that the caller of a driver chooses.

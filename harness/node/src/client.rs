@@ -11,6 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use driver::Reply;
 use measure::NetworkReport;
 use protocols::{ReplicaId, Request, command::encode_into};
 use quinn::{Connection, RecvStream, VarInt};
@@ -25,7 +26,7 @@ use crate::{
     identity::{Identity, Role},
     outbox::Outbox,
     transport::Transport,
-    wire::{ClientHello, Reply},
+    wire::ClientHello,
 };
 
 /// Dials replicas as a client. All its sessions share one socket.

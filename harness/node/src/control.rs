@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use driver::ReplicaStatus;
 use measure::ReplicaReport;
 use protocols::{ReplicaId, kv::KeyDigest};
 use quinn::VarInt;
@@ -12,7 +13,7 @@ use crate::{
     frame::{FrameBuffer, append_value_frame},
     identity::{Identity, Role},
     transport::{Link, Transport},
-    wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks, ReplicaStatus},
+    wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks},
 };
 
 /// Dials replicas as an operator. All its lines share one socket.

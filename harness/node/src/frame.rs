@@ -6,7 +6,7 @@
 use std::fmt;
 
 use driver::encode::append_value;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 /// The longest frame, without its length. Above every limit on batches and pieces of the protocols.
 pub const FRAME_BYTES_MAX: usize = 16 << 20;
@@ -118,6 +118,14 @@ pub fn append_frame(
             bytes.truncate(header);
             Err(FrameTooLong { length, limit: FRAME_BYTES_MAX })
         }
+    }
+}
+
+/// The value that `bytes` are the whole encoding of.
+pub fn whole_value<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Some(value),
+        _ => None,
     }
 }
 

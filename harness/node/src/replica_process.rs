@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use driver::storage::Durability;
 use nix::{
     sys::{prctl::set_pdeathsig, signal::Signal},
     unistd::getppid,
@@ -16,7 +17,7 @@ use protocols::{
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::{NodeError, emulator::NetworkPlan, server, storage::Durability};
+use crate::{NodeError, emulator::NetworkPlan, failpoint, server};
 
 /// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +56,7 @@ pub struct Options {
 /// # Errors
 /// If the options do not fit together, the parent is gone already, or the replica cannot be set up.
 pub fn run(options: &Options) -> Result<(), NodeError> {
+    failpoint::install();
     die_with(options.parent)?;
     let last_words = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

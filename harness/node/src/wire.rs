@@ -3,19 +3,17 @@
 //! | stream of | first frame | then, from the dialing side | then, from the accepting side |
 //! |---|---|---|---|
 //! | a replica | [`PeerHello`], answered with one | protocol messages | protocol messages |
-//! | a client | [`ClientHello`] | batches in their wire form | [`Reply`] |
+//! | a client | [`ClientHello`] | batches in their wire form | [`driver::Reply`] |
 //! | an operator | [`ClientHello`] | [`ControlRequest`] | [`ControlReply`], one each, in order |
 
 use std::time::Duration;
 
+use driver::ReplicaStatus;
 use measure::ReplicaReport;
-use protocols::{
-    ClientId, Outcome, Protocol, ReplicaId, RequestNumber, Status,
-    kv::{Digest, KeyDigest},
-};
+use protocols::{Protocol, ReplicaId, kv::KeyDigest};
 use serde::{Deserialize, Serialize};
 
-use crate::{emulator::NetworkChange, storage::Durability};
+use crate::emulator::NetworkChange;
 
 /// What a replica says first. Both sides must be of one mind about the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +24,7 @@ pub struct PeerHello {
     pub protocol: Protocol,
     /// How many replicas it believes there are.
     pub replicas: u64,
-    /// Which beginning of that replica it is: see [`crate::storage`].
+    /// Which beginning of that replica it is: see [`driver::storage`].
     pub incarnation: u64,
     /// The incarnations that it knows, by number: whoever has not met a replica yet learns here who that was.
     pub known: Vec<Option<u64>>,
@@ -37,25 +35,6 @@ pub struct PeerHello {
 pub struct ClientHello {
     /// The replica dialed.
     pub to: ReplicaId,
-}
-
-/// The answer to one request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reply {
-    /// The session.
-    pub client: ClientId,
-    /// The request within the session.
-    pub number: RequestNumber,
-    /// What it came to, or why it was not taken on.
-    pub answer: Result<Outcome, Refusal>,
-}
-
-/// Why a request was not taken on. This replica has not ordered it; another that was asked before may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Refusal {
-    /// There are as many sessions as a replica admits, and this client has none of them; or its own holds as many results
-    /// and gaps as one may.
-    SessionsFull,
 }
 
 /// What an operator asks.
@@ -120,55 +99,4 @@ pub struct PeerLink {
     pub peer: ReplicaId,
     /// The connection's estimate of the round trip; absent while they are not connected.
     pub round_trip: Option<Duration>,
-}
-
-/// How things stand at one replica.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplicaStatus {
-    /// Does the replica believe whoever comes? What it says is then worth as much.
-    pub is_insecure: bool,
-    /// Which beginning of the replica this is.
-    pub incarnation: u64,
-    /// The core, seen from outside.
-    pub core: Status,
-    /// What the key-value state is compared by.
-    pub digest: Digest,
-    /// Instances whose commit this replica saw.
-    pub commits: u64,
-    /// A sum over those commits of a hash of instance, batch and dependencies: equal at two replicas only if they
-    /// decided alike, given that they saw the same commits (neither installed a snapshot).
-    pub commit_digest: u64,
-    /// Commands executed since the start, no-ops not counted.
-    pub executed: u64,
-    /// Requests of clients that are not answered yet.
-    pub pending: u64,
-    /// Peers that are connected.
-    pub peers_connected: u64,
-    /// Messages dropped because their receiver was not connected or did not take them.
-    pub messages_dropped: u64,
-    /// Resident memory in bytes; absent where the host does not tell.
-    pub rss_bytes: Option<u64>,
-    /// What is kept on disk.
-    pub storage: StorageStatus,
-}
-
-/// What a replica keeps on disk, and what it came back with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StorageStatus {
-    /// What its records outlive.
-    pub durability: Durability,
-    /// Bytes of the log behind the last snapshot.
-    pub log_bytes: u64,
-    /// Bytes of that snapshot; 0 if there is none.
-    pub snapshot_bytes: u64,
-    /// Records written since the process started.
-    pub records_written: u64,
-    /// The writes that they were grouped into, each of them one sync where durability is "fsync".
-    pub writes: u64,
-    /// Snapshots written since then.
-    pub snapshots_written: u64,
-    /// Records replayed when the process started.
-    pub records_replayed: u64,
-    /// How long it took then to read what was there and to become the replica that had recorded it.
-    pub recovery: Duration,
 }

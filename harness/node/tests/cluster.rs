@@ -8,14 +8,8 @@ use std::time::Duration;
 
 use common::{Cluster, ask, block_on, get, put, toy::Toy};
 use measure::Role as Part;
-use node::{
-    client::Connector,
-    control::Operator,
-    identity::Role,
-    replica_process::{self, Options},
-    storage::Durability,
-    wire::Reply,
-};
+use driver::{storage::Durability, Reply};
+use node::{client::Connector, control::Operator, identity::Role, replica_process::{self, Options}};
 use protocols::{
     Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };

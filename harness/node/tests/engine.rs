@@ -10,11 +10,8 @@ use common::{
     get, put,
     toy::{Message, Toy},
 };
-use node::{
-    engine::{ConnectionId, Engine, NotAMessage, Output},
-    frame::{FrameBuffer, append_value},
-    wire::Reply,
-};
+use driver::{ConnectionId, Engine, NotAMessage, Output, Reply};
+use node::frame::{FrameBuffer, append_value};
 use protocols::{
     Batch, Config, Effect, Effects, Input, InstanceId, Outcome, Path, Protocol, Replica, ReplicaId,
     ReplicaSet, Request, Snapshot, Status,

@@ -9,18 +9,8 @@ mod common;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use common::{Cluster, ask, block_on, put, toy::Toy};
-use node::{
-    client::Connector,
-    control::Operator,
-    engine::Engine,
-    frame::{FRAME_BYTES_MAX, append_value_frame},
-    identity::{self, Identity, Role},
-    limits::{
-        CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX, PENDING_PER_CONNECTION_MAX,
-    },
-    replica_process::Options,
-    wire::{ClientHello, ControlRequest, PeerHello},
-};
+use driver::Engine;
+use node::{client::Connector, control::Operator, frame::{FRAME_BYTES_MAX, append_value_frame}, identity::{self, Identity, Role}, limits::{CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX, PENDING_PER_CONNECTION_MAX}, replica_process::Options, wire::{ClientHello, ControlRequest, PeerHello}};
 use protocols::{
     Config, Outcome, Protocol, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
 };

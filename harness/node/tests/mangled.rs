@@ -15,11 +15,8 @@ use std::{
 };
 
 use common::put;
-use node::{
-    engine::{ConnectionId, Engine, NotAMessage, Output},
-    frame::HEADER_BYTES,
-    wire::Reply,
-};
+use driver::{ConnectionId, Engine, NotAMessage, Output, Reply};
+use node::frame::HEADER_BYTES;
 use protocols::{
     Batch, Config, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos,
     paxos::Paxos,

@@ -7,7 +7,8 @@ mod common;
 use std::{fs, time::Duration};
 
 use common::{Cluster, ask, block_on, get, put};
-use node::{client::Session, storage::Durability, wire::ReplicaStatus};
+use driver::{storage::Durability, ReplicaStatus};
+use node::client::Session;
 use protocols::{
     Command, Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos,
     paxos::Paxos,

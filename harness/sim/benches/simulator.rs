@@ -3,13 +3,14 @@
 
 use std::{hint::black_box, time::Duration};
 
+use driver::Reply;
 use criterion::{Criterion, criterion_group, criterion_main};
 use nix::time::{ClockId, clock_gettime};
 use protocols::{
     Batch, ClientId, Replica, ReplicaId, Request, RequestNumber, epaxos::EPaxos,
     multi_paxos::MultiPaxos, paxos::Paxos,
 };
-use sim::{Agenda, Ask, Breach, Cluster, Costs, FaultPlan, Network, Outcomes, Simulation, Source};
+use sim::{Agenda, Ask, Breach, Cluster, Costs, FaultPlan, Network, Simulation, Source};
 use workload::{ClientStream, Placement, Plan, Run, Workload, fill_value};
 
 /// The sites of the SOSP'13 paper.
@@ -56,7 +57,7 @@ impl ClosedLoop {
         let command = op.command(&self.value);
         let request = Request { client: id, number, unanswered_from: *writes, command };
         let batch = Batch::single(&request).expect("keys and values are short");
-        agenda.ask(Ask { client, number: number.as_u64(), to: op.to, batch });
+        agenda.ask(Ask { client, to: op.to, batch });
     }
 }
 
@@ -70,15 +71,14 @@ impl Source for ClosedLoop {
 
     fn on_wake(&mut self, (): (), _: &mut Agenda<()>) {}
 
-    fn on_answer(
+    fn on_reply(
         &mut self,
         client: u32,
-        number: u64,
-        _: Outcomes,
+        reply: &Reply,
         agenda: &mut Agenda<()>,
     ) -> Result<bool, Breach> {
-        let waits_for = RequestNumber::write(self.clients[client as usize].1).as_u64();
-        assert_eq!(number, waits_for, "one request is outstanding");
+        let waits_for = RequestNumber::write(self.clients[client as usize].1);
+        assert_eq!(reply.number, waits_for, "one request is outstanding");
         self.answered += 1;
         self.issue(client, agenda);
         Ok(true)
@@ -89,8 +89,6 @@ impl Source for ClosedLoop {
     }
 
     fn on_committed(&mut self, _: ReplicaId, _: u64, _: u64) {}
-
-    fn on_executed(&mut self, _: ReplicaId, _: u64, _: u64, _: u64) {}
 
     fn is_done(&self) -> bool {
         false
@@ -122,7 +120,7 @@ fn simulate<R: Replica>(seconds: u64) -> (u64, u64) {
         },
         costs: Costs::NONE,
         seed: run.seed,
-        restarts: false,
+        storage: None,
         counts_bytes: false,
         trace_lines_max: 0,
     };

@@ -1,18 +1,18 @@
-//! What comes to a replica: when its CPU takes it in, and what that makes of it.
+//! What comes to a replica: when its CPU takes it in, and what its driver makes of it.
 
 use std::rc::Rc;
 
-use protocols::{Effects, Input, Replica, ReplicaId};
+use driver::ConnectionId;
+use protocols::{Batch, Replica, ReplicaId};
 
 use crate::{
-    carry::nanos,
+    carry::{Collector, Watcher},
     cost::Work,
-    host::{Arrival, Envelope, Pending, submission_id},
+    host::{Arrival, Envelope},
     queue::Nanos,
     simulation::{Event, Simulation},
-    source::{Outcomes, Source},
-    timers::Expiry,
-    violation::Breach,
+    source::Source,
+    violation::{Breach, Broken},
 };
 
 /// Chosen: what one read of 128 KiB brings the real driver in short messages; up to 559 a wakeup were measured there, where more
@@ -29,7 +29,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             host.backlog.push(arrival);
             return Ok(());
         }
-        if host.core.is_none() {
+        if host.driver.is_none() {
             return Ok(());
         }
         if host.busy_until > now || !host.inbox.is_empty() {
@@ -37,7 +37,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             self.look_into_inbox_later(replica);
             return Ok(());
         }
-        host.counters.looked_at_queue(1);
         self.drain(replica, std::iter::once(arrival))
     }
 
@@ -52,7 +51,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if host.paused || host.inbox.is_empty() {
             return Ok(());
         }
-        host.counters.looked_at_queue(host.inbox.len() as u64);
         let taken = host.inbox.len().min(DRAIN_MAX);
         let arrivals: Vec<_> = host.inbox.drain(..taken).collect();
         self.drain(replica, arrivals.into_iter())?;
@@ -70,106 +68,39 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Takes in all that was ready, then lets the replica do what all of it calls for. The clock runs ahead meanwhile: the
+    /// Takes in all that was ready, then lets the driver do what all of it calls for. The clock runs ahead meanwhile: the
     /// replica is busy until it has stopped.
     fn drain(
         &mut self,
         replica: ReplicaId,
         arrivals: impl Iterator<Item = Arrival<R>>,
     ) -> Result<(), Breach> {
-        let mut effects = std::mem::take(&mut self.effects);
-        let mut stepped = false;
         for arrival in arrivals {
-            if let Some(input) = self.take_in(replica, arrival) {
-                stepped = true;
-                self.step(replica, input, &mut effects);
-            }
+            self.take_in(replica, arrival)?;
         }
-        // What comes together is proposed together, unless it waits for more.
-        if self.cluster.config.batching.delay.is_zero() {
-            self.close_gathered(replica);
-        }
-        while let Some(batch) = self.hosts[replica.index()].to_propose.pop_front() {
-            stepped = true;
-            self.proposals += 1;
-            self.step(replica, Input::Propose(batch), &mut effects);
-        }
-        let mut done = Ok(());
-        if stepped {
-            self.work(replica, Work::WAKEUP);
-            done = self.flush(replica, &mut effects);
-        }
-        self.effects = effects;
-        self.send_all(replica);
+        let done = self.turn(replica);
         self.hosts[replica.index()].busy_until = self.now;
         done
     }
 
-    fn step(&mut self, replica: ReplicaId, input: Input<R>, effects: &mut Effects<R>) {
-        let core = self.hosts[replica.index()].core.as_mut();
-        core.expect("only replicas that live are stepped").step(input, effects);
-    }
-
-    /// What was gathered waits no longer.
-    fn close_gathered(&mut self, replica: ReplicaId) {
-        let host = &mut self.hosts[replica.index()];
-        host.to_propose.extend(host.gathered.close());
-    }
-
-    /// All that was ready has been stepped: carries out what it calls for, or some of it if the replica is to crash
-    /// midway.
-    pub(crate) fn flush(
-        &mut self,
-        replica: ReplicaId,
-        effects: &mut Effects<R>,
-    ) -> Result<(), Breach> {
-        let host = &mut self.hosts[replica.index()];
-        let core = host.core.as_mut().expect("it has just been stepped");
-        core.step(Input::Flush, effects);
-        let ordering_steps = core.status().ordering_steps;
-        let new = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
-        host.counters.ordering_steps += new;
-        self.work(replica, Work::ordering(new));
-        let host = &mut self.hosts[replica.index()];
-        if host.crash_midway && !effects.is_empty() {
-            return self.crash_midway(replica, effects);
-        }
-        effects.drain().try_for_each(|effect| self.carry_out(replica, effect))?;
-        self.hosts[replica.index()].drop_obsolete(replica);
-        Ok(())
-    }
-
-    /// Takes one thing in; returns what the core is to be told of it, if anything.
-    fn take_in(&mut self, replica: ReplicaId, arrival: Arrival<R>) -> Option<Input<R>> {
+    /// Takes one thing in.
+    fn take_in(&mut self, replica: ReplicaId, arrival: Arrival<R>) -> Result<(), Breach> {
         let life = self.hosts[replica.index()].life;
         match arrival {
             Arrival::Start { life: meant } if meant == life => {
                 self.note(replica, 0, &life, || format!("{replica} starts life {life}"));
-                Some(Input::Start)
+                Ok(())
             }
-            Arrival::Captured { life: meant, machine } if meant == life => {
-                self.note(replica, 3, &machine, || format!("{replica} has its state captured"));
-                Some(Input::Captured(machine))
+            Arrival::Alarm { life: meant } if meant == life => {
+                self.ring(replica);
+                Ok(())
             }
-            Arrival::Start { .. } | Arrival::Captured { .. } => None,
-            Arrival::Written { number } => {
-                self.hosts[replica.index()].checkpoint_written(replica, number);
-                None
-            }
-            Arrival::Gathered { life: meant, number } => {
-                if meant == life && number == self.hosts[replica.index()].gatherings {
-                    self.close_gathered(replica);
-                }
-                None
-            }
-            Arrival::Message { from, envelope } => Some(self.hear(replica, from, envelope)),
-            Arrival::Timer { timer, token } => self.expire(replica, timer, token),
-            Arrival::Request { client, number, batch } => {
-                let bytes = self.request_bytes(&batch);
-                self.work(replica, Work::message(bytes));
-                let text = || format!("client {} -> {replica} {batch:?}", client + 1);
-                self.note(replica, 4, &(client, number), text);
-                self.serve(replica, client, number, batch)
+            Arrival::Stored { life: meant } if meant == life => self.store(replica),
+            Arrival::Start { .. } | Arrival::Alarm { .. } | Arrival::Stored { .. } => Ok(()),
+            Arrival::Message { from, envelope } => self.hear(replica, from, envelope),
+            Arrival::Request { client, batch } => {
+                self.serve(replica, client, batch);
+                Ok(())
             }
         }
     }
@@ -179,78 +110,144 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         replica: ReplicaId,
         from: ReplicaId,
         envelope: Rc<Envelope<R::Message>>,
-    ) -> Input<R> {
-        self.work(replica, Work::message(envelope.bytes));
+    ) -> Result<(), Breach> {
+        let bytes = envelope.bytes;
+        self.work(replica, Work::message(bytes));
         self.note(replica, 1, &(from, envelope.hash), || {
             format!("{from} -> {replica} {:?}", envelope.message)
         });
-        let counters = &mut self.hosts[replica.index()].counters;
-        counters.messages_in += 1;
-        counters.bytes_in += u64::from(envelope.bytes);
         // The last receiver of a message need not copy it.
         let message = match Rc::try_unwrap(envelope) {
             Ok(envelope) => envelope.message,
             Err(shared) => shared.message.clone(),
         };
-        Input::Message { from, message }
+        let Some(driver) = &mut self.hosts[replica.index()].driver else { return Ok(()) };
+        driver.on_message(from, message, bytes.into()).map_err(|error| {
+            Breach::new(Broken::Assertion, format!("{from} -> {replica}: {error}"))
+        })
     }
 
-    fn expire(&mut self, replica: ReplicaId, timer: R::Timer, token: u64) -> Option<Input<R>> {
-        match self.hosts[replica.index()].timers.expire(timer, token, self.now) {
-            Expiry::Gone => None,
-            Expiry::Later(at) => {
-                self.arrive_at(at, replica, Arrival::Timer { timer, token });
-                None
-            }
-            Expiry::Due => {
-                self.work(replica, Work::message(0));
-                self.note(replica, 2, &timer, || format!("{replica} timer {timer:?}"));
-                Some(Input::Timer(timer))
-            }
+    /// The time has come for which an alarm was set: the driver's timers run out that are due.
+    fn ring(&mut self, replica: ReplicaId) {
+        let now = self.now;
+        let host = &mut self.hosts[replica.index()];
+        if host.alarm_at.is_some_and(|at| at <= now) {
+            host.alarm_at = None;
+        }
+        let mut driver = host.driver.take();
+        if let Some(driver) = &mut driver {
+            let work = self.watching(replica, |watch| {
+                driver.on_time(now, watch);
+                watch.work
+            });
+            self.work(replica, work);
+        }
+        self.hosts[replica.index()].driver = driver;
+    }
+
+    /// What was under way to the disk is written.
+    fn store(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        self.note(replica, 3, &(), || format!("{replica}'s disk has written"));
+        if let Err(error) = self.hosts[replica.index()].store.finish() {
+            self.fail_storage(replica, &error);
+        }
+        Ok(())
+    }
+
+    /// A submission has reached a replica.
+    fn serve(&mut self, replica: ReplicaId, client: u32, batch: Batch) {
+        let bytes = self.request_bytes(&batch);
+        self.work(replica, Work::message(bytes));
+        let text = || format!("client {} -> {replica} {batch:?}", client + 1);
+        self.note(replica, 4, &(client, &batch), text);
+        let now = self.now;
+        if let Some(driver) = &mut self.hosts[replica.index()].driver {
+            let connection = ConnectionId::from(client);
+            driver.on_requests(connection, batch, now).expect("clients submit no no-ops");
         }
     }
 
-    /// A submission has reached a replica: it is answered at once if everything in it was, and proposed unless the
-    /// replica works on it already.
-    fn serve(
+    /// Lets a replica's driver do what is to be done, or some of it if the replica is to crash midway.
+    pub(crate) fn turn(&mut self, replica: ReplicaId) -> Result<(), Breach> {
+        let Some(mut driver) = self.hosts[replica.index()].driver.take() else { return Ok(()) };
+        let steps = driver.is_stepped();
+        if steps {
+            self.work(replica, Work::WAKEUP);
+        }
+        let now = self.now;
+        let counts_bytes = self.cluster.counts_bytes;
+        let mut store = std::mem::take(&mut self.hosts[replica.index()].store);
+        let mut outbox = std::mem::take(&mut self.hosts[replica.index()].outbox);
+        let mut released = 0;
+        let (done, work) = self.watching(replica, |watch| {
+            let (outbox, released) = (&mut outbox, &mut released);
+            let mut output = Collector { outbox, released, counts_bytes, work: Work::NONE };
+            let done = driver.turn(now, &mut store, &mut output, watch);
+            (done, watch.work + output.work)
+        });
+        let host = &mut self.hosts[replica.index()];
+        self.progress.proposals += driver.proposals() - host.proposals;
+        host.proposals = driver.proposals();
+        let ordering_steps = driver.core().status().ordering_steps;
+        let ordered = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
+        (host.driver, host.store, host.outbox) = (Some(driver), store, outbox);
+        self.work(replica, work + Work::ordering(ordered));
+        if let Some(breach) = self.breach.take() {
+            return Err(breach);
+        }
+        let host = &mut self.hosts[replica.index()];
+        if host.crash_midway && (host.store.has_begun() || !host.outbox.is_empty()) {
+            self.crash_midway(replica);
+            return Ok(());
+        }
+        if let Err(error) = done {
+            self.fail_storage(replica, &error);
+            return Ok(());
+        }
+        self.send(replica, released);
+        if let Some(takes) = self.hosts[replica.index()].store.set_out(&mut self.disk_random) {
+            let life = self.hosts[replica.index()].life;
+            self.arrive_at(self.now + takes, replica, Arrival::Stored { life });
+        }
+        self.set_alarm(replica);
+        Ok(())
+    }
+
+    /// Sees to it that the driver is told when its next timer runs out.
+    fn set_alarm(&mut self, replica: ReplicaId) {
+        let host = &mut self.hosts[replica.index()];
+        let Some(at) = host.driver.as_ref().and_then(driver::Driver::next_deadline) else { return };
+        // An alarm that rings too early is set again for what is left: timers are mostly set again
+        // before they run out.
+        if host.alarm_at.is_none_or(|set_for| at < set_for) {
+            host.alarm_at = Some(at);
+            let life = host.life;
+            self.arrive_at(at.max(self.now), replica, Arrival::Alarm { life });
+        }
+    }
+
+    /// Does something while a replica is watched.
+    pub(crate) fn watching<T>(
         &mut self,
         replica: ReplicaId,
-        client: u32,
-        number: u64,
-        batch: protocols::Batch,
-    ) -> Option<Input<R>> {
-        let host = &mut self.hosts[replica.index()];
-        host.counters.requests += 1;
-        let answered: Option<Outcomes> =
-            batch.requests().map(|request| host.kv.answered(&request)).collect();
-        if let Some(outcomes) = answered {
-            self.answer(replica, client, number, outcomes);
-            return None;
-        }
-        let id = submission_id(&batch).expect("clients submit no no-ops");
-        if host.pending.contains_key(&id) {
-            return None;
-        }
-        let since = self.now;
-        let commands = batch.requests().len();
-        let pending =
-            Pending { client, number, commands, since, committed: None, is_settled: false };
-        host.pending.insert(id, pending);
-        let batching = self.cluster.config.batching;
-        if !batching.is_on() {
-            self.proposals += 1;
-            return Some(Input::Propose(batch));
-        }
-        let (was_empty, before) = (host.gathered.is_empty(), host.to_propose.len());
-        host.gathered.add(&batching, batch, |full| host.to_propose.push_back(full));
-        let is_new = was_empty || host.to_propose.len() > before;
-        if is_new && !host.gathered.is_empty() && !batching.delay.is_zero() {
-            host.gatherings += 1;
-            let (life, number) = (host.life, host.gatherings);
-            let at = since + nanos(batching.delay);
-            self.arrive_at(at, replica, Arrival::Gathered { life, number });
-        }
-        None
+        work: impl FnOnce(&mut Watcher<'_, S>) -> T,
+    ) -> T {
+        let counters = &mut self.hosts[replica.index()].counters;
+        let (learned, installs) = (&mut counters.learned, &mut counters.installs);
+        work(&mut Watcher {
+            replica,
+            now: self.now,
+            observer: &mut self.observer,
+            trace: &mut self.trace,
+            source: &mut self.source,
+            progress: &mut self.progress,
+            hash: &mut self.hash,
+            events: &mut self.events,
+            breach: &mut self.breach,
+            work: Work::NONE,
+            learned,
+            installs,
+        })
     }
 
     /// A replica works: the clock moves on by what that takes.

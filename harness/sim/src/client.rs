@@ -1,6 +1,6 @@
 //! Clients: what they ask for, and what they wait for.
 
-use std::ops::RangeInclusive;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use protocols::{Batch, ClientId, Command, Outcome, ReplicaId, ReplicaSet, Request, RequestNumber};
 use rand::RngExt;
@@ -98,6 +98,8 @@ pub(crate) struct Submission {
     /// Where the history keeps its first command.
     pub(crate) first_operation: usize,
     pub(crate) commands: usize,
+    /// Its requests that are not answered.
+    open: BTreeSet<RequestNumber>,
     pub(crate) sent_at: Nanos,
     pub(crate) attempts: u32,
     /// The lowest write in it.
@@ -172,9 +174,9 @@ impl Client {
 
     /// Takes note of a submission just drawn.
     pub(crate) fn await_answer(&mut self, batch: Batch, first_operation: usize, now: Nanos) -> u64 {
-        let (mut commands, mut unanswered_from) = (0, u64::MAX);
+        let (mut open, mut unanswered_from) = (BTreeSet::new(), u64::MAX);
         for request in batch.requests() {
-            commands += 1;
+            open.insert(request.number);
             if !request.number.is_read() {
                 unanswered_from = unanswered_from.min(request.number.index());
             }
@@ -183,7 +185,8 @@ impl Client {
             number: self.submitted,
             batch,
             first_operation,
-            commands,
+            commands: open.len(),
+            open,
             sent_at: now,
             attempts: 1,
             unanswered_from,
@@ -191,15 +194,19 @@ impl Client {
         self.submitted
     }
 
-    /// Takes in an answer: the submission that it answers, unless that had one.
-    pub(crate) fn answered(&mut self, number: u64, outcomes: &[Outcome]) -> Option<Submission> {
-        let place = self.outstanding.iter().position(|other| other.number == number)?;
-        let submission = self.outstanding.swap_remove(place);
-        if self.seen.is_empty() {
-            return Some(submission);
-        }
-        for (request, outcome) in submission.batch.requests().zip(outcomes) {
-            let Some(seen) = self.seen.get_mut(request.command.key()) else { continue };
+    /// Takes in the answer to request `number`, unless it had one: the operation that it answers, and
+    /// the submission if that has all its answers now.
+    pub(crate) fn answered(
+        &mut self,
+        number: RequestNumber,
+        outcome: &Outcome,
+    ) -> Option<(usize, Option<Submission>)> {
+        let (place, position) = self.find(number)?;
+        let submission = &mut self.outstanding[place];
+        submission.open.remove(&number);
+        let operation = submission.first_operation + position;
+        let request = submission.batch.requests().nth(position).expect("it was found there");
+        if let Some(seen) = self.seen.get_mut(request.command.key()) {
             match (outcome, request.command) {
                 (Outcome::Value(value), _) => seen.clone_from(value),
                 (Outcome::Done, Command::Put { value, .. })
@@ -209,7 +216,16 @@ impl Client {
                 _ => {}
             }
         }
-        Some(submission)
+        let is_whole = submission.open.is_empty();
+        Some((operation, is_whole.then(|| self.outstanding.swap_remove(place))))
+    }
+
+    /// The submission with the open request `number`, and the request's position in it.
+    fn find(&self, number: RequestNumber) -> Option<(usize, usize)> {
+        let is_open = |submission: &Submission| submission.open.contains(&number);
+        let place = self.outstanding.iter().position(is_open)?;
+        let mut requests = self.outstanding[place].batch.requests();
+        Some((place, requests.position(|request| request.number == number)?))
     }
 
     /// The lowest write without an answer, of those drawn before.

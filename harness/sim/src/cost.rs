@@ -68,7 +68,7 @@ impl Costs {
 }
 
 /// What a CPU does, as far as it costs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Work {
     wakeups: u64,
     messages: u64,
@@ -78,7 +78,8 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    const NONE: Self = Self { wakeups: 0, messages: 0, bytes: 0, commands: 0, ordering_steps: 0 };
+    /// Nothing.
+    pub(crate) const NONE: Self = Self { wakeups: 0, messages: 0, bytes: 0, commands: 0, ordering_steps: 0 };
 
     /// What was ready is taken in together, and what it calls for is flushed.
     pub(crate) const WAKEUP: Self = Self { wakeups: 1, ..Self::NONE };
@@ -94,6 +95,26 @@ impl Work {
     /// Instances were put in order of execution, by so many rows.
     pub(crate) const fn ordering(ordering_steps: u64) -> Self {
         Self { ordering_steps, ..Self::NONE }
+    }
+}
+
+impl std::ops::Add for Work {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            wakeups: self.wakeups + other.wakeups,
+            messages: self.messages + other.messages,
+            bytes: self.bytes + other.bytes,
+            commands: self.commands + other.commands,
+            ordering_steps: self.ordering_steps + other.ordering_steps,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
     }
 }
 

@@ -5,7 +5,6 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     queue::Nanos,
-    source::Outcomes,
     violation::{Breach, Broken},
 };
 
@@ -55,11 +54,9 @@ impl History {
         first
     }
 
-    /// Notes that the operations from `first` on were answered at `now`, or sent once more.
-    pub(crate) fn answer(&mut self, first: usize, outcomes: Outcomes, now: Nanos) {
-        for (operation, outcome) in self.0[first..].iter_mut().zip(outcomes) {
-            operation.answer = Some((now, outcome));
-        }
+    /// Notes that the operation kept at `place` was answered at `now`.
+    pub(crate) fn answer(&mut self, place: usize, outcome: Outcome, now: Nanos) {
+        self.0[place].answer = Some((now, outcome));
     }
 
     /// Notes that the `count` operations from `first` on were sent again.

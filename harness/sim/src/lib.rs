@@ -6,8 +6,10 @@
 //! the seed and the last events that led to it. [`replay`] writes the events of any run down, [`shrink()`] looks for the
 //! few faults that a violation needs.
 //!
-//! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an unordered map. The cores
-//! are seen through the contract alone: no observer knows what is inside a replica or a message.
+//! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an unordered map. A replica is
+//! the driver that also serves real clients, with its pending requests, batches, journal, checkpoints and durable log,
+//! over a simulated network and a simulated [`disk`]. Observers see the effects that are carried out: none knows what is
+//! inside a core or a message.
 //!
 //! Messages travel as values, without being encoded. A replica serves every event in no time, so that latencies are those
 //! of the network alone, unless it is given [`Costs`]: then it has a CPU and a network interface that work off what comes.
@@ -27,7 +29,6 @@ mod history;
 mod host;
 mod hostile;
 mod linearizability;
-mod mutant;
 mod network;
 mod observe;
 mod outcome;
@@ -38,8 +39,8 @@ mod shrink;
 mod simulation;
 mod soak;
 mod source;
+mod store;
 mod strike;
-mod timers;
 mod trace;
 mod violation;
 
@@ -54,5 +55,6 @@ pub use scenario::{Cluster, Scenario};
 pub use shrink::{Shrunk, shrink};
 pub use simulation::Simulation;
 pub use soak::{replay, run};
-pub use source::{Agenda, Ask, Outcomes, Source};
+pub use source::{Agenda, Ask, Source};
+pub use store::Storage;
 pub use violation::{Breach, Broken, Violation};

@@ -135,7 +135,7 @@ mod tests {
                 Request { client, number: *number, unanswered_from: 1, command: *command };
             let batch = Batch::new(&[request]).unwrap();
             let first = history.invoke(&batch, 20 * at);
-            history.answer(first, [outcome.clone()].into_iter().collect(), 20 * at + 10);
+            history.answer(first, outcome.clone(), 20 * at + 10);
             if !number.is_read() {
                 effects.push((client, number.index()));
             }

@@ -1,5 +1,7 @@
 //! What a run that kept every rule leaves behind.
 
+use measure::ReplicaCounters;
+
 use crate::history::History;
 
 /// Latencies seen at one site, in nanoseconds, in the order in which they were taken.
@@ -24,7 +26,7 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes of the messages sent, each receiver counted, where bytes are counted.
     pub bytes_out: u64,
-    /// Submissions that came from clients.
+    /// Requests that came from clients.
     pub requests: u64,
     /// Commands that clients were sent an answer to.
     pub replies: u64,
@@ -36,11 +38,11 @@ pub struct Counters {
     pub ordering_steps: u64,
     /// CPU time that the replica's work took, in nanoseconds.
     pub busy_ns: u64,
-    /// The longest queue of what had come and was not taken in.
+    /// The most inputs that were stepped together.
     pub queue_max: u64,
-    /// The sum of its lengths over all looks at it.
+    /// The sum of the inputs over all drains.
     pub queue_sum: u64,
-    /// How often it was looked at: whenever the CPU took something in.
+    /// How many drains there were.
     pub queue_looks: u64,
     /// The most instances executed as one component.
     pub longest_component: u64,
@@ -64,11 +66,28 @@ impl Counters {
         self.fast + self.slow + self.recovered
     }
 
-    /// So much had come and was not taken in yet.
-    pub(crate) fn looked_at_queue(&mut self, length: u64) {
-        self.queue_max = self.queue_max.max(length);
-        self.queue_sum += length;
-        self.queue_looks += 1;
+    /// These counts, with those that the replica's driver keeps.
+    #[must_use]
+    pub(crate) const fn with(self, driver: &ReplicaCounters) -> Self {
+        Self {
+            messages_in: driver.messages_in,
+            messages_out: driver.messages_out,
+            bytes_in: driver.bytes_in,
+            bytes_out: driver.bytes_out,
+            requests: driver.client_requests,
+            replies: driver.client_replies,
+            commands_led: driver.commands_led,
+            commands_executed: driver.commands_executed,
+            ordering_steps: driver.ordering_steps,
+            queue_max: driver.queue_depth_max,
+            queue_sum: driver.queue_depth_sum,
+            queue_looks: driver.queue_depth_samples,
+            longest_component: driver.component_commands_max,
+            fast: driver.commits_fast,
+            slow: driver.commits_slow,
+            recovered: driver.commits_recovered,
+            ..self
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use protocols::{
 };
 
 use crate::{
+    host::Down,
     simulation::{Event, Simulation},
     source::Source,
     violation::{Breach, Broken},
@@ -20,9 +21,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         while !self.at_rest {
             self.next_event()?;
         }
-        for replica in ReplicaId::all(self.hosts.len()) {
-            self.keep_status(replica);
-        }
         Ok(())
     }
 
@@ -32,7 +30,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if self.source.is_done() && self.replicas_rest() && self.all_live_that_may() {
             return Ok(true);
         }
-        let busy_until = self.faults.end_ns().max(self.last_progress_at);
+        let busy_until = self.faults.end_ns().max(self.progress.last_at);
         if self.now > busy_until.saturating_add(self.settle_ns_max) {
             return Err(self.restless());
         }
@@ -44,45 +42,34 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// Have all replicas that live nothing left to decide or execute, and equal states?
     pub fn replicas_rest(&self) -> bool {
-        let mut living = self.hosts.iter().filter_map(|host| Some((host.core.as_ref()?, &host.kv)));
-        let Some((_, kv)) = living.clone().next() else { return false };
-        let digest = kv.digest();
-        living.all(|(core, kv)| {
-            let status = core.status();
-            status.unexecuted == 0 && status.undecided == 0 && kv.digest() == digest
+        let mut living = self.hosts.iter().filter_map(|host| host.driver.as_ref());
+        let Some(first) = living.clone().next() else { return false };
+        let digest = first.digest();
+        living.all(|driver| {
+            let status = driver.core().status();
+            status.unexecuted == 0 && status.undecided == 0 && driver.digest() == digest
         })
     }
 
     fn all_live_that_may(&self) -> bool {
         let dead = self.faults.leaves_dead();
         let mut hosts = ReplicaId::all(self.hosts.len()).zip(&self.hosts);
-        hosts.all(|(id, host)| host.core.is_some() || dead.contains(id))
+        hosts.all(|(id, host)| {
+            host.driver.is_some() || dead.contains(id) || matches!(host.down, Some(Down::Refused(_)))
+        })
     }
 
     /// The state of the first replica that lives: at rest, of them all.
     pub(crate) fn state_at_rest(&self) -> &Kv {
-        let living = self.hosts.iter().find(|host| host.core.is_some());
-        &living.expect("a minority at most is dead").kv
-    }
-
-    /// Keeps what a replica knows about itself and would forget in a crash.
-    pub(crate) fn keep_status(&mut self, replica: ReplicaId) {
-        let longest = self.longest_component_of(replica);
-        self.hosts[replica.index()].counters.longest_component = longest;
-    }
-
-    /// The most instances that a replica has executed as one component, in all its lives.
-    pub(crate) fn longest_component_of(&self, replica: ReplicaId) -> u64 {
-        let host = &self.hosts[replica.index()];
-        let now = host.core.as_ref().map_or(0, |core| core.status().longest_component);
-        host.counters.longest_component.max(now)
+        let living = self.hosts.iter().find_map(|host| host.driver.as_ref());
+        living.expect("a minority at most is dead").kv()
     }
 
     /// What it is that has not come to rest.
     fn restless(&self) -> Breach {
-        let digests: Vec<Digest> = self.hosts.iter().map(|host| host.kv.digest()).collect();
-        let statuses: Vec<_> =
-            self.hosts.iter().map(|host| host.core.as_ref().map(Replica::status)).collect();
+        let all = || ReplicaId::all(self.hosts.len());
+        let digests: Vec<Digest> = all().map(|replica| self.digest(replica)).collect();
+        let statuses: Vec<_> = all().map(|replica| self.status(replica)).collect();
         // With nothing left to do, different states are no matter of waiting longer.
         let idle = statuses
             .iter()

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use driver::storage::Owner;
 use protocols::{
-    Config, ReplicaId,
+    Config, Replica, ReplicaId,
     config::{Timeouts, Variant},
     quorum::fixed_fast_quorum,
 };
 
-use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network};
+use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network, store::Storage};
 
 /// Everything about a run. Equal scenarios give equal runs.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Scenario {
     pub load: Load,
     /// What goes wrong.
     pub faults: FaultPlan,
+    /// How replicas keep what must last. Nothing is kept where no replica restarts.
+    pub storage: Storage,
     /// Decides everything that is drawn.
     pub seed: u64,
     /// How long after the last fault the cluster may go without progress and not be at rest, in simulated
@@ -43,8 +46,8 @@ pub struct Cluster {
     pub costs: Costs,
     /// Decides everything that is drawn.
     pub seed: u64,
-    /// May a crashed replica come back? Then everything that it persists is kept.
-    pub restarts: bool,
+    /// How replicas keep what must last. None: in no way, and a replica that crashed stays down.
+    pub storage: Option<Storage>,
     /// Are the bytes of messages counted? They are wherever bytes cost something.
     pub counts_bytes: bool,
     /// How many events are written down, the last ones; none at 0.
@@ -65,6 +68,24 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// What the life of a replica draws from, the first one being 0.
+    pub(crate) fn seed_of(&self, replica: ReplicaId, life: u32) -> u64 {
+        let place = u64::from(life) << 8 | u64::from(replica.0);
+        self.seed ^ (place + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// The replica to which a data directory belongs.
+    pub(crate) fn owner<R: Replica>(&self, replica: ReplicaId) -> Owner {
+        Owner {
+            cluster: format!("seed-{}", self.seed),
+            replica,
+            protocol: R::PROTOCOL,
+            config: self.config,
+        }
+    }
+}
+
 impl Scenario {
     /// A scenario without faults, its timeouts fitted to the network's largest round trip.
     pub fn new(network: Network, load: Load, seed: u64) -> Self {
@@ -77,6 +98,7 @@ impl Scenario {
             costs: Costs::NONE,
             load,
             faults: FaultPlan::none(),
+            storage: Storage { synced: true, group_ns: 0..=0, log_bytes_kept: None },
             seed,
             settle_ns_max: 120_000_000_000,
             trace_lines_max: 200,
@@ -90,7 +112,7 @@ impl Scenario {
             network: self.network.clone(),
             costs: self.costs,
             seed: self.seed,
-            restarts: self.faults.restarts(),
+            storage: self.faults.restarts().then(|| self.storage.clone()),
             counts_bytes: !self.costs.is_none(),
             trace_lines_max,
         }

@@ -6,20 +6,24 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use protocols::{Effects, Replica, ReplicaId, Status, kv::Digest};
+use driver::{Driver, Reply};
+use measure::ReplicaReport;
+use protocols::{Replica, ReplicaId, Status, kv::Digest};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHasher;
 
 use crate::{
+    carry::Progress,
     fault::{Fault, FaultPlan},
-    host::{Arrival, Host, Outgoing},
+    host::{Arrival, Host},
     network::Links,
     observe::Observer,
     outcome::Counters,
     queue::{Nanos, Queue},
     scenario::Cluster,
-    source::{Agenda, Outcomes, Source, Wish},
+    source::{Agenda, Source, Wish},
+    store::{DiskStore, SimStore},
     trace::Trace,
     violation::{Breach, Broken, Violation},
 };
@@ -34,8 +38,8 @@ pub(crate) enum Event<R: Replica, W> {
     Arrival { replica: ReplicaId, arrival: Arrival<R> },
     /// A replica's CPU is free for what came meanwhile.
     Ready { replica: ReplicaId },
-    /// An answer arrives at a client.
-    Answer { client: u32, number: u64, outcomes: Outcomes },
+    /// The answer to a request arrives at its client.
+    Reply { client: u32, reply: Reply },
     /// A time comes that the clients wait for.
     Wake(W),
     /// The n-th fault of the plan.
@@ -55,18 +59,16 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) source: S,
     /// What the clients want, between their being told something and its being done.
     agenda: Agenda<S::Wake>,
-    /// When a client last had an answer or something asked for was decided.
-    pub(crate) last_progress_at: Nanos,
-    pub(crate) proposals: u64,
-    pub(crate) decisions: u64,
+    pub(crate) progress: Progress,
     /// How long the cluster may go without progress and not come to rest.
     pub(crate) settle_ns_max: u64,
     pub(crate) trace: Trace,
     pub(crate) observer: Observer,
-    pub(crate) effects: Effects<R>,
-    /// What the replica that works has put out and not sent; empty where work takes no time.
-    pub(crate) outgoing: Vec<Outgoing<R>>,
-    hash: FxHasher,
+    /// The rule that was found broken while a driver worked.
+    pub(crate) breach: Option<Breach>,
+    /// What disks draw.
+    pub(crate) disk_random: ChaCha8Rng,
+    pub(crate) hash: FxHasher,
     pub(crate) events: u64,
     /// How many events there were at this moment.
     at_once: u64,
@@ -90,6 +92,18 @@ pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
     rng
 }
 
+/// A replica that has never been before.
+fn first_life<R: Replica>(cluster: &Cluster, id: ReplicaId) -> Host<R> {
+    let (config, seed) = (cluster.config_of(id), cluster.seed_of(id, 0));
+    let Some(storage) = &cluster.storage else {
+        return Host::new(Driver::new(id, &config, seed, 0), SimStore::Memory);
+    };
+    let mut disk = DiskStore::new(storage.clone(), cluster.owner::<R>(id));
+    let begun = disk.begin_life(&config, (seed, 0));
+    let (driver, _) = begun.expect("a new disk takes a new replica's data");
+    Host::new(driver, SimStore::Disk(Box::new(disk)))
+}
+
 impl<R: Replica, S: Source> Simulation<R, S> {
     /// A cluster at time 0, with the faults that are known beforehand and with clients that begin when they are told.
     ///
@@ -101,18 +115,16 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let mut simulation = Self {
             now: 0,
             queue: Queue::new(),
-            hosts: ReplicaId::all(n).map(|id| Host::new(id, &cluster.config_of(id))).collect(),
+            hosts: ReplicaId::all(n).map(|id| first_life(cluster, id)).collect(),
             links: Links::new(&cluster.network, rng(cluster.seed, 0)),
             source,
             agenda: Agenda::new(),
-            last_progress_at: 0,
-            proposals: 0,
-            decisions: 0,
+            progress: Progress::default(),
             settle_ns_max: u64::MAX,
             trace: Trace::new(cluster.trace_lines_max),
-            observer: Observer::new(R::PROTOCOL, n, cluster.restarts),
-            effects: Effects::default(),
-            outgoing: Vec::new(),
+            observer: Observer::new(R::PROTOCOL, n, cluster.storage.is_some()),
+            breach: None,
+            disk_random: rng(cluster.seed, 4),
             hash: FxHasher::default(),
             events: 0,
             at_once: 0,
@@ -196,25 +208,18 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// What a replica says about itself; none if it is down.
     pub fn status(&self, replica: ReplicaId) -> Option<Status> {
-        self.hosts[replica.index()].core.as_ref().map(Replica::status)
+        self.hosts[replica.index()].driver.as_ref().map(|driver| driver.core().status())
     }
 
     /// The digest of a replica's key-value state; of one that is down, of nothing.
     pub fn digest(&self, replica: ReplicaId) -> Digest {
-        self.hosts[replica.index()].kv.digest()
+        let driver = self.hosts[replica.index()].driver.as_ref();
+        driver.map_or_else(Digest::default, Driver::digest)
     }
 
     /// How many requests a replica works on for its clients.
     pub fn pending(&self, replica: ReplicaId) -> usize {
-        self.hosts[replica.index()].pending.len()
-    }
-
-    /// The requests that a replica has not executed for its clients: when each came in, in nanoseconds, and whether it is
-    /// committed there.
-    pub fn open(&self, replica: ReplicaId) -> impl Iterator<Item = (u64, bool)> {
-        let pending = self.hosts[replica.index()].pending.values();
-        let open = pending.filter(|pending| !pending.is_settled);
-        open.map(|pending| (pending.since, pending.committed.is_some()))
+        self.hosts[replica.index()].driver.as_ref().map_or(0, Driver::pending)
     }
 
     /// Is a replica paused?
@@ -222,11 +227,51 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.hosts[replica.index()].paused
     }
 
-    /// What a replica has done so far.
+    /// Every replica begins to count and to time anew.
+    pub fn begin_measuring(&mut self) {
+        let now = self.now;
+        for host in &mut self.hosts {
+            if let Some(driver) = &mut host.driver {
+                driver.begin_measuring(now);
+            }
+            if let Some(retired) = &mut host.retired {
+                *retired = driver::Meters::new(now);
+            }
+            host.counters = Counters::default();
+        }
+    }
+
+    /// The measured time ends at every replica; what came in during it is timed until it is executed.
+    pub fn end_measuring(&mut self) {
+        let now = self.now;
+        for host in &mut self.hosts {
+            if let Some(driver) = &mut host.driver {
+                driver.end_measuring(now);
+            }
+            if let Some(retired) = &mut host.retired {
+                retired.end(now);
+            }
+        }
+    }
+
+    /// What a replica has counted and timed since the measuring began, or since the start, in all its
+    /// lives, with its CPU time if work takes any.
+    pub fn report(&self, replica: ReplicaId) -> ReplicaReport {
+        let host = &self.hosts[replica.index()];
+        let mut report = match (&host.driver, &host.retired) {
+            (Some(driver), _) => driver.report(self.now),
+            (None, Some(retired)) => retired.report(self.now, std::iter::empty()),
+            (None, None) => ReplicaReport::default(),
+        };
+        report.replica = u32::from(replica.0);
+        report.cpu_ns = (!self.cluster.costs.is_none()).then_some(host.counters.busy_ns);
+        report
+    }
+
+    /// What a replica has done since the start, or since the measuring began.
     pub fn counters(&self, replica: ReplicaId) -> Counters {
-        let mut counters = self.hosts[replica.index()].counters;
-        counters.longest_component = self.longest_component_of(replica);
-        counters
+        let host = &self.hosts[replica.index()];
+        host.counters.with(&self.report(replica).counters)
     }
 
     /// The clients, at the end.
@@ -255,6 +300,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
             Err(Breach::new(Broken::Assertion, text.to_owned()))
         });
+        // What was found broken before a panic tells more than the panic.
+        let done = done.map_err(|breach| self.breach.take().unwrap_or(breach));
         done.map_err(|breach| {
             Box::new(Violation {
                 protocol: R::PROTOCOL,
@@ -284,15 +331,15 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         match event {
             Event::Arrival { replica, arrival } => self.arrive(replica, arrival),
             Event::Ready { replica } => self.work_off(replica),
-            Event::Answer { client, number, outcomes } => {
-                self.note(ReplicaId(0), 5, &(client, number, &outcomes), || {
-                    format!("client {} has its answer {number}", client + 1)
+            Event::Reply { client, reply } => {
+                let Reply { number, answer, .. } = &reply;
+                self.note(ReplicaId(0), 5, &(client, number, answer.as_ref().ok()), || {
+                    format!("client {} has the answer to {number:?}: {answer:?}", client + 1)
                 });
-                let told = |source: &mut S, agenda: &mut _| {
-                    source.on_answer(client, number, outcomes, agenda)
-                };
+                let told =
+                    |source: &mut S, agenda: &mut _| source.on_reply(client, &reply, agenda);
                 if self.tell_source(told)? {
-                    self.last_progress_at = self.now;
+                    self.progress.last_at = self.now;
                 }
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! A run by a [`Scenario`]: a number of submissions per client, then rest, then everything is compared.
 
+use driver::Reply;
 use protocols::{ClientId, Outcome as CommandOutcome, Replica, ReplicaId, Request};
 use rand_chacha::ChaCha8Rng;
 
@@ -9,7 +10,7 @@ use crate::{
     outcome::{Outcome, SiteLatencies},
     scenario::Scenario,
     simulation::{Simulation, rng},
-    source::{Agenda, Ask, Outcomes, Source},
+    source::{Agenda, Ask, Source},
     violation::{Breach, Broken, Violation},
 };
 
@@ -89,7 +90,7 @@ impl<'s> SoakClients<'s> {
         let first_operation = self.history.invoke(&batch, agenda.now_ns);
         let number = state.await_answer(batch.clone(), first_operation, agenda.now_ns);
         let to = state.site;
-        self.ask(Ask { client, number, to, batch }, 1, agenda);
+        self.ask(number, Ask { client, to, batch }, 1, agenda);
     }
 
     /// A client that waits for the answer to submission `number`, tried `attempts` times, tries the next replica.
@@ -104,11 +105,11 @@ impl<'s> SoakClients<'s> {
         submission.attempts += 1;
         self.history.retry(submission.first_operation, submission.commands);
         let batch = submission.batch.clone();
-        self.ask(Ask { client, number, to, batch }, attempts + 1, agenda);
+        self.ask(number, Ask { client, to, batch }, attempts + 1, agenda);
     }
 
-    fn ask(&self, ask: Ask, attempts: u32, agenda: &mut Agenda<SoakWake>) {
-        let (client, number) = (ask.client, ask.number);
+    fn ask(&self, number: u64, ask: Ask, attempts: u32, agenda: &mut Agenda<SoakWake>) {
+        let client = ask.client;
         agenda.ask(ask);
         if let Some(timeout) = self.load.timeout_ns {
             let impatience = SoakWake::Impatience { client, number, attempts };
@@ -138,22 +139,28 @@ impl Source for SoakClients<'_> {
         }
     }
 
-    fn on_answer(
+    fn on_reply(
         &mut self,
         client: u32,
-        number: u64,
-        outcomes: Outcomes,
+        reply: &Reply,
         agenda: &mut Agenda<SoakWake>,
     ) -> Result<bool, Breach> {
         let state = &mut self.clients[client as usize];
-        let Some(submission) = state.answered(number, &outcomes) else { return Ok(false) };
-        if outcomes.contains(&CommandOutcome::Forgotten) {
-            let detail = format!("{:?}: its client waits, its result is gone", submission.batch);
+        // One that was refused tries another replica when its time is over.
+        let Ok(outcome) = &reply.answer else { return Ok(false) };
+        let Some((operation, whole)) = state.answered(reply.number, outcome) else {
+            return Ok(false);
+        };
+        if *outcome == CommandOutcome::Forgotten {
+            let request = self.history.operations()[operation].request();
+            let detail = format!("{request:?}: its client waits, its result is gone");
             return Err(Breach::new(Broken::Answer, detail));
         }
-        self.sites[state.site.index()].client_ns.push(agenda.now_ns - submission.sent_at);
-        self.history.answer(submission.first_operation, outcomes, agenda.now_ns);
-        agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
+        self.history.answer(operation, outcome.clone(), agenda.now_ns);
+        if let Some(submission) = whole {
+            self.sites[state.site.index()].client_ns.push(agenda.now_ns - submission.sent_at);
+            agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
+        }
         Ok(true)
     }
 
@@ -165,7 +172,7 @@ impl Source for SoakClients<'_> {
         self.sites[replica.index()].commit_ns.push(latency_ns);
     }
 
-    fn on_executed(&mut self, replica: ReplicaId, _: u64, latency_ns: u64, _: u64) {
+    fn on_executed(&mut self, replica: ReplicaId, _: u64, latency_ns: u64) {
         self.sites[replica.index()].execute_ns.push(latency_ns);
     }
 
@@ -223,7 +230,8 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
 
     fn into_outcome(self) -> Outcome {
         let (simulated_ns, trace_hash) = (self.now, self.trace_hash());
-        let replicas: Vec<_> = self.hosts.into_iter().map(|host| host.counters).collect();
+        let replicas: Vec<_> =
+            ReplicaId::all(self.hosts.len()).map(|replica| self.counters(replica)).collect();
         Outcome {
             simulated_ns,
             events: self.events,

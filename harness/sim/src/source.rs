@@ -2,13 +2,10 @@
 
 use std::{fmt::Debug, ops::RangeInclusive};
 
-use protocols::{Batch, Outcome, ReplicaId, Request};
-use smallvec::SmallVec;
+use driver::Reply;
+use protocols::{Batch, ReplicaId, Request};
 
 use crate::{queue::Nanos, violation::Breach};
-
-/// What the commands of one submission came to, in their order.
-pub type Outcomes = SmallVec<[Outcome; 1]>;
 
 /// The clients of a run. They live at sites, know no more than what they are told here, and do everything through an
 /// [`Agenda`].
@@ -22,43 +19,25 @@ pub trait Source {
     /// A time has come that was asked for.
     fn on_wake(&mut self, wake: Self::Wake, agenda: &mut Agenda<Self::Wake>);
 
-    /// Submission `number` of `client` is answered, perhaps not for the first time; true if it is the first.
+    /// A request of `client` is answered, perhaps not for the first time; true if it is the first.
     ///
     /// # Errors
     /// If no correct cluster gives such an answer.
-    fn on_answer(
+    fn on_reply(
         &mut self,
         client: u32,
-        number: u64,
-        outcomes: Outcomes,
+        reply: &Reply,
         agenda: &mut Agenda<Self::Wake>,
     ) -> Result<bool, Breach>;
 
     /// At which site is `client`?
     fn site_of(&self, client: u32) -> ReplicaId;
 
-    /// The replica that was asked knows a submission committed, so long after it came in.
+    /// The replica that was asked knows a request committed, so long after it came in.
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64);
 
-    /// The replica that was asked has executed a submission, so long after it came in and after it was committed.
-    fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64);
-
-    /// The replica that was asked works on a submission no more, which came in at `since_ns` and may have been committed: it
-    /// died, or took over a state that does not tell whether the submission is in it.
-    fn on_dropped(
-        &mut self,
-        _replica: ReplicaId,
-        _now_ns: u64,
-        _since_ns: u64,
-        _is_committed: bool,
-    ) {
-    }
-
-    /// A replica knows something committed, whoever was asked for it.
-    fn on_commit_seen(&mut self, _replica: ReplicaId, _now_ns: u64) {}
-
-    /// A replica has executed something, whoever was asked for it.
-    fn on_execution_seen(&mut self, _replica: ReplicaId, _now_ns: u64) {}
+    /// The replica that was asked has executed a request, so long after it came in.
+    fn on_executed(&mut self, _replica: ReplicaId, _now_ns: u64, _latency_ns: u64) {}
 
     /// A write took effect somewhere, nowhere before: for each key in the one order in which this happens to its writes.
     fn on_effect(&mut self, _request: &Request<'_>) {}
@@ -90,8 +69,6 @@ pub(crate) enum Wish<W> {
 pub struct Ask {
     /// Who asks.
     pub client: u32,
-    /// Which of the client's submissions; a retry keeps it.
-    pub number: u64,
     /// Which replica is asked.
     pub to: ReplicaId,
     /// For what.

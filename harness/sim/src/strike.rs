@@ -1,13 +1,14 @@
 //! Faults happening.
 
-use protocols::{Input, Replica, ReplicaId, ReplicaSet};
+use driver::storage::StorageError;
+use protocols::{Replica, ReplicaId, ReplicaSet};
 
 use crate::{
     fault::Fault,
-    host::{Arrival, Pending},
-    mutant,
+    host::{Arrival, Down},
     simulation::{Event, Simulation},
     source::Source,
+    store::SimStore,
     violation::{Breach, Broken},
 };
 
@@ -28,18 +29,18 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Fault::OneWay(from, to) => self.links.block(from, to),
             Fault::Heal => self.links.heal(),
             Fault::Crash(replica) => {
-                if self.hosts[replica.index()].core.is_some() {
+                if self.hosts[replica.index()].driver.is_some() {
                     self.crash(replica);
                 }
             }
             Fault::CrashMidway(replica) => {
                 let host = &mut self.hosts[replica.index()];
-                host.crash_midway = host.core.is_some();
+                host.crash_midway = host.driver.is_some();
             }
             Fault::Restart(replica) => self.restart(replica)?,
             Fault::Pause(replica) => {
                 let host = &mut self.hosts[replica.index()];
-                host.paused = host.core.is_some();
+                host.paused = host.driver.is_some();
             }
             Fault::Resume(replica) => {
                 let host = &mut self.hosts[replica.index()];
@@ -55,29 +56,49 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         Ok(())
     }
 
-    /// A replica's driver gives it its state, to forget what led there. One that is paused does nothing of the kind.
+    /// A replica is to take a checkpoint. One that is paused does nothing of the kind.
     fn take_checkpoint(&mut self, replica: ReplicaId) -> Result<(), Breach> {
-        if self.hosts[replica.index()].paused {
+        let host = &mut self.hosts[replica.index()];
+        if host.paused {
             return Ok(());
         }
-        let machine = self.capture(replica);
-        let Some(core) = self.hosts[replica.index()].core.as_mut() else { return Ok(()) };
-        let mut effects = std::mem::take(&mut self.effects);
-        core.step(Input::Checkpoint(machine), &mut effects);
-        let done = self.flush(replica, &mut effects);
-        self.effects = effects;
-        self.send_all(replica);
-        done
+        let Some(driver) = &mut host.driver else { return Ok(()) };
+        driver.ask_for_checkpoint();
+        self.turn(replica)
+    }
+
+    /// The replica dies amid a turn: while it writes what the turn recorded, or when some of what the
+    /// turn put out has left.
+    pub(crate) fn crash_midway(&mut self, replica: ReplicaId) {
+        let all = self.hosts[replica.index()].outbox.len();
+        let has_begun = self.hosts[replica.index()].store.has_begun();
+        let mut sent = 0;
+        if !has_begun || self.links.draw(&(0..=1)) == 1 {
+            // All is durable that the turn recorded.
+            let host = &mut self.hosts[replica.index()];
+            if host.store.set_out(&mut self.disk_random).is_some()
+                && let Err(error) = host.store.finish()
+            {
+                return self.fail_storage(replica, &error);
+            }
+            sent = usize::try_from(self.links.draw(&(0..=all as u64))).unwrap_or(all);
+        }
+        self.send(replica, sent);
+        self.trace.add(self.now, || format!("{replica} crashes when {sent} of {all} have left"));
+        self.crash(replica);
+    }
+
+    /// A replica's disk does not take what must be durable: the replica ends.
+    pub(crate) fn fail_storage(&mut self, replica: ReplicaId, error: &StorageError) {
+        self.trace.add(self.now, || format!("{replica} ends: {error}"));
+        self.crash(replica);
     }
 
     /// A replica loses everything not durable.
     pub(crate) fn crash(&mut self, replica: ReplicaId) {
-        self.keep_status(replica);
         let host = &mut self.hosts[replica.index()];
-        mutant::lose_unsynced(&self.cluster.config, &mut host.records);
-        let dropped: Vec<Pending> = host.pending.values().copied().collect();
-        host.crash();
-        self.tell_dropped(replica, &dropped);
+        host.store.crash(&mut self.disk_random);
+        host.crash(self.now);
         self.observer.crashed(replica);
     }
 
@@ -85,18 +106,29 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let config = self.cluster.config_of(replica);
         let host = &mut self.hosts[replica.index()];
         host.crash_midway = false;
-        if host.core.is_some() {
+        if host.down != Some(Down::Crashed) {
             return Ok(());
         }
-        if !host.restart(replica, &config) {
-            let detail = format!("{replica}'s own snapshot does not decode");
-            return Err(Breach::new(Broken::ForeignSnapshot, detail));
+        let life = host.life + 1;
+        let seed = self.cluster.seed_of(replica, life);
+        let SimStore::Disk(disk) = &mut host.store else {
+            let detail = format!("{replica} has kept nothing, and may not come back");
+            return Err(Breach::new(Broken::Assertion, detail));
+        };
+        disk.disk.full_after(None);
+        match disk.begin_life(&config, (seed, self.now)) {
+            Ok((driver, snapshot)) => {
+                host.begin_life(driver);
+                if let Some(snapshot) = snapshot {
+                    self.observer.installed(replica, &snapshot.machine)?;
+                }
+                self.arrive_at(self.now, replica, Arrival::Start { life });
+            }
+            Err(error) => {
+                self.trace.add(self.now, || format!("{replica} stays out: {error}"));
+                host.down = Some(Down::Refused(error.to_string()));
+            }
         }
-        if let Some(snapshot) = &host.snapshot {
-            self.observer.installed(replica, &snapshot.machine)?;
-        }
-        let life = host.life;
-        self.arrive_at(self.now, replica, Arrival::Start { life });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use node::storage::Durability;
+use driver::storage::Durability;
 use protocols::Protocol;
 
 /// Where a cluster lives unless another directory is named.

@@ -3,12 +3,8 @@
 use std::process::ExitCode;
 
 use nix::unistd::setsid;
-use node::{
-    emulator::NetworkPlan,
-    failpoint,
-    replica_process::{self, Options},
-    storage::Durability,
-};
+use driver::storage::Durability;
+use node::{emulator::NetworkPlan, failpoint, replica_process::{self, Options}};
 use protocols::{Config, ReplicaId, id::REPLICAS_MAX};
 
 use crate::{cli::NodeArguments, exit::Failure};

@@ -13,7 +13,8 @@ use std::{
 };
 
 use measure::NetworkReport;
-use node::{alarm::Alarm, client::Session, emulator::NetworkChange, wire::Reply};
+use driver::Reply;
+use node::{alarm::Alarm, client::Session, emulator::NetworkChange};
 use protocols::{ReplicaId, ReplicaSet, Request};
 use tokio::sync::watch;
 use workload::Run;

@@ -28,7 +28,8 @@ use std::{
 };
 
 use measure::{ReplicaReport, RunRecord};
-use node::{control::Control, storage::Durability};
+use driver::storage::Durability;
+use node::control::Control;
 use protocols::{ReplicaId, ReplicaSet};
 use workload::{
     Run, Strike, Workload,

@@ -22,9 +22,8 @@ use nix::{
     },
     unistd::Pid,
 };
-use node::{
-    control::Control, emulator::NetworkPlan, storage::Durability, transport::free_addresses,
-};
+use driver::storage::Durability;
+use node::{control::Control, emulator::NetworkPlan, transport::free_addresses};
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 
 use super::join_all;

@@ -7,7 +7,8 @@ use std::{
 };
 
 use measure::{Finding, Severity};
-use node::{control::Control, wire::ReplicaStatus};
+use driver::ReplicaStatus;
+use node::control::Control;
 use protocols::{ReplicaId, ReplicaSet, kv::KeyDigest};
 use serde_json::{Value, json};
 

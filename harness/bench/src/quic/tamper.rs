@@ -16,7 +16,7 @@ pub(super) use self::disabled::Tamper;
 mod enabled {
     use std::collections::HashMap;
 
-    use node::wire::{Refusal, ReplicaStatus};
+    use driver::{Refusal, ReplicaStatus};
     use protocols::Outcome;
 
     use crate::load::clients::Pending;
@@ -69,7 +69,7 @@ mod enabled {
 
 #[cfg(not(debug_assertions))]
 mod disabled {
-    use node::wire::{Refusal, ReplicaStatus};
+    use driver::{Refusal, ReplicaStatus};
     use protocols::Outcome;
 
     use crate::load::clients::Pending;

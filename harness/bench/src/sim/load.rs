@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use measure::{Population, SeriesRecorder};
-use protocols::{Batch, Outcome, ReplicaId, ReplicaSet, Request, RequestNumber};
-use sim::{Agenda, Ask, Breach, Broken, Outcomes, Source};
+use driver::Reply;
+use protocols::{Batch, Outcome, ReplicaId, ReplicaSet, Request};
+use sim::{Agenda, Ask, Breach, Broken, Source};
 use workload::Run;
 
 use crate::{
@@ -28,17 +28,6 @@ pub(super) enum Wake {
     Sweep,
 }
 
-/// The latencies of one replica's commits and executions of what came in there in the measured window.
-#[derive(Debug, Default)]
-pub(super) struct Latencies {
-    pub(super) commit: Population,
-    pub(super) execute: Population,
-    /// Both over time, as they happened in the window.
-    pub(super) series: SeriesRecorder,
-    /// Those of the commits, to the nanosecond.
-    pub(super) commits_ns: Vec<u64>,
-}
-
 /// The load of one run.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -46,7 +35,8 @@ pub(super) struct Load {
     pace: Pace,
     pub(super) tally: Tally,
     pub(super) history: Recorder,
-    pub(super) latencies: Vec<Latencies>,
+    /// By replica: the latencies of the commits of what came in there in the window, in nanoseconds.
+    pub(super) commits_ns: Vec<Vec<u64>>,
     /// Closing reads that were not answered.
     pub(super) closing_unanswered: u64,
     /// When the clients began, in simulated nanoseconds: everything they know is counted from there.
@@ -75,7 +65,7 @@ impl Load {
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::named(sites, duration),
             history: Recorder::new(run.point.value_bytes, is_kept),
-            latencies: (0..replicas).map(|_| Latencies::default()).collect(),
+            commits_ns: vec![Vec::new(); replicas],
             closing_unanswered: 0,
             start_ns: 0,
             window_ns: u64::MAX,
@@ -106,11 +96,6 @@ impl Load {
         }
     }
 
-    /// How long ago the measured window began.
-    pub(super) const fn since_window_ns(&self, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.window_ns)
-    }
-
     /// The measured window begins.
     pub(super) fn begin_window(&mut self, now_ns: u64) {
         self.tally.begin(self.history.stamp(now_ns - self.start_ns));
@@ -133,10 +118,8 @@ impl Load {
         self.pace.has_sent(self.tally.window().end_ns) && self.tally.is_settled()
     }
 
-    /// The sending ends. What was due in the window and has no answer yet counts as long as it was waited for; so does what
-    /// is `open` at a replica, given with when it came in and whether it is committed.
-    pub(super) fn end_load(&mut self, now_ns: u64, open: &[(ReplicaId, (u64, bool))]) {
-        open.iter().for_each(|(replica, request)| self.censor(*replica, now_ns, *request));
+    /// The sending ends. What was due in the window and has no answer yet counts as long as it was waited for.
+    pub(super) fn end_load(&mut self, now_ns: u64) {
         let now_ns = self.history.stamp(now_ns - self.start_ns);
         self.issuing = false;
         self.pace.give_up_unsent(&mut self.tally, now_ns);
@@ -146,23 +129,6 @@ impl Load {
     /// What a kept history is counted by.
     pub(super) fn window_file(&self) -> WindowFile {
         WindowFile::new(&self.tally, &self.clients)
-    }
-
-    /// A request that came in at `replica` at `since_ns` is not executed there at `now_ns`, and perhaps not committed: it takes
-    /// longer than that, if it came in during the window.
-    pub(super) fn censor(
-        &mut self,
-        replica: ReplicaId,
-        now_ns: u64,
-        (since_ns, is_committed): (u64, bool),
-    ) {
-        if self.is_in_window(since_ns) {
-            let latencies = &mut self.latencies[replica.index()];
-            if !is_committed {
-                latencies.commit.censor_ns(now_ns - since_ns);
-            }
-            latencies.execute.censor_ns(now_ns - since_ns);
-        }
     }
 
     fn is_in_window(&self, at_ns: u64) -> bool {
@@ -291,28 +257,25 @@ impl Source for Load {
         }
     }
 
-    fn on_answer(
+    fn on_reply(
         &mut self,
         client: u32,
-        number: u64,
-        outcomes: Outcomes,
+        reply: &Reply,
         agenda: &mut Agenda<Wake>,
     ) -> Result<bool, Breach> {
+        // A request that was refused is asked again when its time is over.
+        let Ok(outcome) = &reply.answer else { return Ok(false) };
         let now_ns = agenda.now_ns - self.start_ns;
-        let place = client as usize;
-        let mut new = false;
-        for (number, outcome) in numbers_from(number).zip(&outcomes) {
-            if self.take_answer(Handle { client: place, number }, outcome, now_ns) {
-                if *outcome == Outcome::Forgotten {
-                    let detail =
-                        format!("client {client}'s {number:?}: it waits, the result is gone");
-                    return Err(Breach { broken: Broken::Answer, detail });
-                }
-                new = true;
-                self.go_on(place, agenda);
-            }
+        let (place, number) = (client as usize, reply.number);
+        if !self.take_answer(Handle { client: place, number }, outcome, now_ns) {
+            return Ok(false);
         }
-        Ok(new)
+        if *outcome == Outcome::Forgotten {
+            let detail = format!("client {client}'s {number:?}: it waits, the result is gone");
+            return Err(Breach { broken: Broken::Answer, detail });
+        }
+        self.go_on(place, agenda);
+        Ok(true)
     }
 
     fn site_of(&self, client: u32) -> ReplicaId {
@@ -320,47 +283,8 @@ impl Source for Load {
     }
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
-        let counts = self.is_in_window(now_ns - latency_ns);
-        let is_in_window = self.is_in_window(now_ns);
-        let since_ns = self.since_window_ns(now_ns);
-        let latencies = &mut self.latencies[replica.index()];
-        if counts {
-            latencies.commit.record_ns(latency_ns);
-            latencies.commits_ns.push(latency_ns);
-        }
-        if is_in_window {
-            latencies.series.committed(since_ns, latency_ns);
-        }
-    }
-
-    fn on_executed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64, waited_ns: u64) {
-        let counts = self.is_in_window(now_ns - latency_ns);
-        let is_in_window = self.is_in_window(now_ns);
-        let since_ns = self.since_window_ns(now_ns);
-        let latencies = &mut self.latencies[replica.index()];
-        if counts {
-            latencies.execute.record_ns(latency_ns);
-        }
-        if is_in_window {
-            latencies.series.executed(since_ns, latency_ns, since_ns.saturating_sub(waited_ns));
-        }
-    }
-
-    fn on_dropped(&mut self, replica: ReplicaId, now_ns: u64, since_ns: u64, is_committed: bool) {
-        self.censor(replica, now_ns, (since_ns, is_committed));
-    }
-
-    fn on_commit_seen(&mut self, replica: ReplicaId, now_ns: u64) {
-        if self.is_in_window(now_ns) {
-            let since_ns = self.since_window_ns(now_ns);
-            self.latencies[replica.index()].series.commit_seen(since_ns);
-        }
-    }
-
-    fn on_execution_seen(&mut self, replica: ReplicaId, now_ns: u64) {
-        if self.is_in_window(now_ns) {
-            let since_ns = self.since_window_ns(now_ns);
-            self.latencies[replica.index()].series.execution_seen(since_ns);
+        if self.is_in_window(now_ns - latency_ns) {
+            self.commits_ns[replica.index()].push(latency_ns);
         }
     }
 
@@ -373,24 +297,13 @@ impl Source for Load {
     }
 }
 
-/// `requests` of the client at `place`, as one submission. Its number is that of its first request.
+/// `requests` of the client at `place`, as one submission.
 fn asked(place: usize, to: ReplicaId, requests: &[Request<'_>]) -> Ask {
     Ask {
         client: u32::try_from(place).expect("workloads are checked to have fewer clients"),
-        number: requests[0].number.as_u64(),
         to,
         batch: Batch::new(requests).expect("workloads are checked to have short values"),
     }
-}
-
-/// The numbers of a submission's requests. Several are reads of neighbouring numbers.
-fn numbers_from(first: u64) -> impl Iterator<Item = RequestNumber> {
-    let (index, is_read) = (first >> 1, first & 1 == 1);
-    (index..).map(
-        move |index| {
-            if is_read { RequestNumber::read(index) } else { RequestNumber::write(index) }
-        },
-    )
 }
 
 /// The first of `to` and those after it that is not gone; `to` if all are.

@@ -25,7 +25,7 @@ use measure::{Finding, Severity};
 use protocols::{
     Protocol, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };
-use sim::{Broken, Cluster, Costs, FaultPlan, Network, Simulation, Source, Violation};
+use sim::{Broken, Cluster, Costs, FaultPlan, Network, Simulation, Source, Storage, Violation};
 use workload::{Run, Sites, Workload, fault::Action};
 
 use self::{
@@ -56,6 +56,9 @@ const REST_TIMEOUT: Duration = Duration::from_secs(3_600);
 const SLICE_NS: u64 = 1_000_000_000;
 /// Chosen: what fits on a few screens.
 const EVIDENCE_LINES: usize = 500;
+
+/// What restarted replicas come back with: their disk takes no time, and outlives their process.
+const KEPT: Storage = Storage { synced: false, group_ns: 0..=0, log_bytes_kept: None };
 
 /// What all runs of a command share.
 #[derive(Clone, Copy, Debug)]
@@ -135,9 +138,7 @@ fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
             eprintln!("bench: the history is not kept: {error}");
         }
     }
-    let commits_ns =
-        load.latencies.iter_mut().map(|latencies| std::mem::take(&mut latencies.commits_ns));
-    let commits_ns = commits_ns.collect();
+    let commits_ns = std::mem::take(&mut load.commits_ns);
     let witness = judged.witness.as_ref().map(ToString::to_string);
     let record = record::record(run, load, &judged, seen, setting.workload.sim.as_ref());
     Simulated {
@@ -193,7 +194,7 @@ impl Phases<'_> {
             },
             costs,
             seed: self.run.seed,
-            restarts,
+            storage: restarts.then_some(KEPT),
             counts_bytes: true,
             trace_lines_max,
         };
@@ -220,14 +221,14 @@ impl Phases<'_> {
         let window_ns = nanoseconds(begin + warm_up);
         self.pass(simulation, window_ns)?;
         simulation.tell_source(|load, agenda| load.begin_window(agenda.now_ns));
-        let before: Vec<_> =
-            ReplicaId::all(replicas).map(|replica| simulation.counters(replica)).collect();
+        simulation.begin_measuring();
         let mut faults = Faults::new(self.run.seed);
         let end_ns = window_ns + nanoseconds(duration);
         let measured = self.measure(simulation, &mut faults, window_ns, end_ns);
         simulation.tell_source(|load, agenda| load.end_window(agenda.now_ns));
+        simulation.end_measuring();
         seen.elapsed = simulation.source().measured();
-        seen.replicas = record::reports(simulation, &before, !costs(workload).is_none());
+        seen.replicas = record::reports(simulation, replicas);
         let waited = measured.and_then(|()| self.wait(simulation, end_ns));
         record::complete(simulation, &mut seen.replicas);
         let settled = waited.and_then(|()| self.settle(simulation, &mut faults, seen));
@@ -264,9 +265,7 @@ impl Phases<'_> {
             waited = simulation.run_until_done(slice_ns).map_err(Halt::from);
             waited = waited.and_then(|()| self.halted());
         }
-        let open = |replica| simulation.open(replica).map(move |request| (replica, request));
-        let open: Vec<_> = ReplicaId::all(self.run.point.replicas).flat_map(open).collect();
-        simulation.tell_source(|load, agenda| load.end_load(agenda.now_ns, &open));
+        simulation.tell_source(|load, agenda| load.end_load(agenda.now_ns));
         waited
     }
 

@@ -3,11 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, Limits, ReplicaCounters, ReplicaReport, Role, RunFacts, RunRecord, Severity,
-    StateDigest, judge,
+    Event, Finding, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge,
 };
 use protocols::{Protocol, Replica, ReplicaId};
-use sim::{Broken, Counters, Simulation, Violation};
+use sim::{Broken, Simulation, Violation};
 use workload::{Driver, Mode, Run, SimCosts};
 
 use super::{beyond, load::Load};
@@ -112,33 +111,12 @@ fn cpu_s(reports: &[ReplicaReport]) -> Option<f64> {
     reports.iter().map(|report| report.cpu_ns.map(|ns| ns as f64 / 1e9)).sum()
 }
 
-/// What each replica did between `before` and now.
+/// What each replica has counted and timed in the measured window.
 pub(super) fn reports<R: Replica>(
     simulation: &Simulation<R, Load>,
-    before: &[Counters],
-    has_costs: bool,
+    replicas: usize,
 ) -> Vec<ReplicaReport> {
-    let report = |(replica, before): (ReplicaId, &Counters)| {
-        let now = simulation.counters(replica);
-        let latencies = &simulation.source().latencies[replica.index()];
-        let digest = simulation.digest(replica);
-        ReplicaReport {
-            replica: u32::from(replica.0),
-            role: role::<R>(simulation, replica),
-            counters: counted(&now).since(&counted(before)),
-            cpu_ns: has_costs.then(|| now.busy_ns - before.busy_ns),
-            rss_bytes: None,
-            series: latencies
-                .series
-                .series(simulation.source().since_window_ns(simulation.now_ns())),
-            digest: StateDigest {
-                state: digest.state.wrapping_add(digest.sessions),
-                order: digest.order,
-            },
-            ..ReplicaReport::default()
-        }
-    };
-    ReplicaId::all(before.len()).zip(before).map(report).collect()
+    ReplicaId::all(replicas).map(|replica| simulation.report(replica)).collect()
 }
 
 /// Completes the reports with the latencies of what came in during the window and was executed after it.
@@ -146,41 +124,8 @@ pub(super) fn complete<R: Replica>(
     simulation: &Simulation<R, Load>,
     reports: &mut [ReplicaReport],
 ) {
-    for (report, latencies) in reports.iter_mut().zip(&simulation.source().latencies) {
-        report.commit = latencies.commit.clone();
-        report.execute = latencies.execute.clone();
-    }
-}
-
-fn role<R: Replica>(simulation: &Simulation<R, Load>, replica: ReplicaId) -> Role {
-    match simulation.status(replica).and_then(|status| status.leader) {
-        Some(leader) if leader == replica => Role::Leader,
-        None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
-        _ => Role::Follower,
-    }
-}
-
-const fn counted(counters: &Counters) -> ReplicaCounters {
-    ReplicaCounters {
-        messages_in: counters.messages_in,
-        messages_out: counters.messages_out,
-        bytes_in: counters.bytes_in,
-        bytes_out: counters.bytes_out,
-        client_requests: counters.requests,
-        client_replies: counters.replies,
-        commands_led: counters.commands_led,
-        commands_executed: counters.commands_executed,
-        ordering_steps: counters.ordering_steps,
-        commits_fast: counters.fast,
-        commits_slow: counters.slow,
-        commits_recovered: counters.recovered,
-        component_commands_max: counters.longest_component,
-        queue_depth_max: counters.queue_max,
-        queue_depth_sum: counters.queue_sum,
-        queue_depth_samples: counters.queue_looks,
-        // A simulated replica's records are a list in memory.
-        records_written: 0,
-        record_bytes_written: 0,
-        writes: 0,
+    for (replica, report) in ReplicaId::all(reports.len()).zip(reports) {
+        let late = simulation.report(replica);
+        (report.commit, report.execute) = (late.commit, late.execute);
     }
 }

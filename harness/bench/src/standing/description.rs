@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use node::storage::Durability;
+use driver::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 use serde::{Deserialize, Serialize};
 

@@ -2,12 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use node::{
-    control::{Control, Operator},
-    emulator::NetworkChange,
-    identity::Role,
-    wire::ReplicaStatus,
-};
+use driver::ReplicaStatus;
+use node::{control::{Control, Operator}, emulator::NetworkChange, identity::Role};
 use protocols::{ReplicaId, ReplicaSet};
 
 use super::{Description, Directory};

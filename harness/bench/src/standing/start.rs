@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use node::{emulator::NetworkPlan, storage::Durability};
+use driver::storage::Durability;
+use node::emulator::NetworkPlan;
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
 use super::{Description, Directory, Lock, Process, lines::Lines};

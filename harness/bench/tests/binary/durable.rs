@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use node::{
-    client::{Connector, Session},
-    identity::{self, Identity, Role},
-    transport::free_addresses,
-};
+use node::{client::{Connector, Session}, identity::{self, Identity, Role}, transport::free_addresses};
 use protocols::{ClientId, Command as Wish, Outcome, ReplicaId, Request, RequestNumber};
 
 use crate::place::wait_for;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use node::failpoint::Failpoint;
+use driver::failpoint::Failpoint;
 use protocols::{Protocol, ReplicaId};
 
 use crate::nodes::{Nodes, REPLICAS};

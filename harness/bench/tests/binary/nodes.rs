@@ -13,13 +13,8 @@ use std::{
 
 use check::{Budget, History, Kind, Operation, Verdict};
 use nix::libc::SIGKILL;
-use node::{
-    client::{Connector, Session},
-    control::{Control, Operator},
-    failpoint::Failpoint,
-    identity::{self, Identity, Role},
-    wire::ReplicaStatus,
-};
+use driver::{failpoint::Failpoint, ReplicaStatus};
+use node::{client::{Connector, Session}, control::{Control, Operator}, identity::{self, Identity, Role}};
 use protocols::{
     ClientId, Command as Order, Config, Outcome, Protocol, ReplicaId, Request, RequestNumber,
     config::Timeouts,

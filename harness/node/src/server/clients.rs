@@ -1,12 +1,12 @@
 //! Connections of clients: batches in, replies out.
 
-use std::{future::poll_fn, task::Poll, time::Instant};
+use std::{future::poll_fn, task::Poll};
 
-use protocols::{Replica, command::BATCH_BYTES_MAX};
+use driver::ConnectionId;
+use protocols::{Batch, Replica, command::BATCH_BYTES_MAX};
 
 use super::{Ended, Shared, close_code, read_hello, read_more};
 use crate::{
-    engine::ConnectionId,
     frame::FrameBuffer,
     limits::{PENDING_MAX, PENDING_PER_CONNECTION_MAX},
     outbox::Outbox,
@@ -38,7 +38,7 @@ pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
     };
     let node = &mut *shared.node.borrow_mut();
     node.outputs.remove_client(client);
-    node.engine.forget(client);
+    node.driver.forget(client);
     ended
 }
 
@@ -46,8 +46,8 @@ pub(super) async fn serve<R: Replica>(shared: &Shared<R>, link: Link) -> Ended {
 async fn admission<R: Replica>(shared: &Shared<R>, client: ConnectionId) {
     poll_fn(|cx| {
         let node = &mut *shared.node.borrow_mut();
-        let admitted = node.engine.pending_of(client) < PENDING_PER_CONNECTION_MAX
-            && node.engine.pending() < PENDING_MAX
+        let admitted = node.driver.pending_of(client) < PENDING_PER_CONNECTION_MAX
+            && node.driver.pending() < PENDING_MAX
             && node.outputs.takes_replies(client);
         if admitted {
             return Poll::Ready(());
@@ -64,15 +64,15 @@ fn step_all<R: Replica>(
     buffer: &mut FrameBuffer,
 ) -> Result<(), Ended> {
     let node = &mut *shared.node.borrow_mut();
-    let now = Instant::now();
+    let now = shared.clock.now();
     let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
     while let Some(frame) =
         buffer.next_frame_within(BATCH_BYTES_MAX).map_err(|error| bad(&error))?
     {
-        node.engine.on_client_frame(client, frame, now).map_err(|error| bad(&error))?;
-        node.turn.stepped = true;
+        let batch = Batch::from_bytes(frame).map_err(|error| bad(&error))?;
+        node.driver.on_requests(client, batch, now).map_err(|error| bad(&error))?;
     }
-    if node.turn.stepped {
+    if node.driver.is_stepped() {
         node.wake_flush();
     }
     Ok(())

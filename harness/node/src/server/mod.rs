@@ -1,6 +1,6 @@
-//! A replica among its peers and clients: the engine of one core behind a QUIC endpoint.
+//! A replica among its peers and clients: the driver of one core behind a QUIC endpoint.
 //!
-//! A task per connection reads frames and steps the engine with them; the flush task then runs behind all readers that
+//! A task per connection reads frames and steps the driver with them; the flush task then runs behind all readers that
 //! were ready, carries the effects out and writes every outbox. All of it shares one thread and one [`Node`], so that
 //! nothing is locked and nothing crosses a channel.
 
@@ -21,25 +21,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use driver::{
+    Driver,
+    storage::{Durability, Journal, Owner, Past, Peers, Writer},
+};
 use protocols::{Replica, ReplicaId};
 use quinn::{Incoming, RecvStream, VarInt};
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::{
-    flush::Turn,
     guests::{Admission, Guests},
     outputs::Outputs,
 };
 use crate::{
     NodeError,
+    clock::Clock,
+    disk::{DataDirectory, new_incarnation},
     emulator::{NetworkPlan, slow::Slow, socket::Place},
-    engine::Engine,
     frame::FrameBuffer,
     identity::{Identity, Role},
     limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
     log::Log,
     replica_process::Options,
-    storage::{self, Disk, Durability, Helper, Journal, Owner, Past, Peers, Writer},
+    store::{Helper, ProcessStore},
     transport::Transport,
     wire::PeerHello,
 };
@@ -68,19 +72,19 @@ mod close_code {
 
 /// Everything of one replica that changes.
 struct Node<R: Replica> {
-    engine: Engine<R>,
+    driver: Driver<R>,
     outputs: Outputs,
-    disk: Disk,
+    store: ProcessStore,
     slow: Slow,
-    turn: Turn,
+    /// The process' CPU time when the measuring began, in nanoseconds; 0 if it has not.
+    cpu_ns_before: u64,
     /// The flush task's.
     flush: Option<Waker>,
 }
 
 impl<R: Replica> Node<R> {
-    /// The engine was stepped: what it asks for is carried out soon.
+    /// The driver may have been stepped: what its core asks for is carried out soon.
     fn wake_flush(&mut self) {
-        self.turn.stepped = true;
         if let Some(waker) = &self.flush {
             waker.wake_by_ref();
         }
@@ -91,6 +95,7 @@ impl<R: Replica> Node<R> {
 struct Context<R: Replica> {
     node: RefCell<Node<R>>,
     transport: Transport,
+    clock: Clock,
     id: ReplicaId,
     cluster: String,
     /// Is whoever comes believed?
@@ -98,7 +103,7 @@ struct Context<R: Replica> {
     peers: Vec<SocketAddr>,
     incarnation: u64,
     /// Who the other replicas are.
-    met: RefCell<Peers>,
+    met: RefCell<Peers<DataDirectory>>,
     /// How long a greeting may take to come.
     patience: Duration,
     log: Log,
@@ -157,23 +162,25 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         R::PROTOCOL,
         options.listen
     ));
-    let Beginning { incarnation, met, engine, disk } =
-        begin::<R>(options, &identity.cluster, seed, &log)?;
+    let clock = Clock::start();
+    let Beginning { incarnation, met, driver, store } =
+        begin::<R>(options, &identity.cluster, (seed, clock), &log)?;
     if identity.is_insecure() {
         log.line(INSECURE_WARNING);
     }
     let draws_seed = options.network.as_ref().map_or(seed, |network| network.seed);
     let node = Node {
-        engine,
+        driver,
         outputs: Outputs::new(options.id, replicas, draws_seed, log.clone()),
-        disk,
+        store,
         slow: Slow::new(),
-        turn: Turn::first(),
+        cpu_ns_before: 0,
         flush: None,
     };
     let shared = Rc::new(Context {
         node: RefCell::new(node),
         transport,
+        clock,
         id: options.id,
         is_insecure: identity.is_insecure(),
         cluster: identity.cluster,
@@ -195,36 +202,36 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
 /// A replica as it begins: anew, or as what it had recorded.
 struct Beginning<R: Replica> {
     incarnation: u64,
-    met: Peers,
-    engine: Engine<R>,
-    disk: Disk,
+    met: Peers<DataDirectory>,
+    driver: Driver<R>,
+    store: ProcessStore,
 }
 
 fn begin<R: Replica>(
     options: &Options,
     cluster: &str,
-    seed: u64,
+    (seed, clock): (u64, Clock),
     log: &Log,
 ) -> Result<Beginning<R>, NodeError> {
     let (id, config) = (options.id, options.config);
     let data = options.data.as_ref().filter(|_| options.durability != Durability::Memory);
     let Some(data) = data else {
         return Ok(Beginning {
-            incarnation: storage::new_incarnation(),
+            incarnation: new_incarnation(),
             met: Peers::in_memory(config.replicas),
-            engine: Engine::new(id, &config, seed),
-            disk: Disk::Absent,
+            driver: Driver::new(id, &config, seed, clock.now()),
+            store: ProcessStore::Absent,
         });
     };
     let start = Instant::now();
     let owner = Owner { cluster: cluster.to_owned(), replica: id, protocol: R::PROTOCOL, config };
-    let mut past = Past::read(data, owner)?;
+    let mut past = Past::read(DataDirectory::open(data)?, owner, new_incarnation())?;
     past.remarks.iter().for_each(|remark| log.line(remark));
     let journal = Journal::new(&past, options.log_bytes_kept);
-    let mut engine = Engine::recover(id, &config, seed, &past, journal)?;
+    let mut driver = Driver::recover(id, &config, (seed, clock.now()), &past, journal)?;
     let recovery = start.elapsed();
-    engine.began(options.durability, recovery);
-    let replayed = engine.status().storage.records_replayed;
+    driver.began(options.durability, recovery);
+    let replayed = driver.status().storage.records_replayed;
     let incarnation = past.directory.incarnation();
     let met = std::mem::replace(&mut past.peers, Peers::in_memory(0));
     log.line(format_args!(
@@ -236,12 +243,12 @@ fn begin<R: Replica>(
     ));
     let synced = options.durability == Durability::Fsync;
     let writer = Writer::new(past, synced, options.log_bytes_kept)?;
-    let disk = if synced {
-        Disk::Synced(Helper::start(writer)?)
+    let store = if synced {
+        ProcessStore::Synced(Helper::start(writer)?)
     } else {
-        Disk::Buffered { writer: Box::new(writer), failure: None }
+        ProcessStore::Buffered { writer: Box::new(writer), failure: None }
     };
-    Ok(Beginning { incarnation, met, engine, disk })
+    Ok(Beginning { incarnation, met, driver, store })
 }
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {

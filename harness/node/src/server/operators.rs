@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike,
+};
 use protocols::Replica;
 
 use super::{Ended, Node, Shared, close_code, network, read_hello, read_more};
@@ -61,7 +65,9 @@ async fn answer_all<R: Replica>(shared: &Shared<R>, link: &mut Link) -> Result<(
 }
 
 fn report<R: Replica>(shared: &Shared<R>, node: &Node<R>) -> ControlReply {
-    let mut report = node.engine.report();
+    let mut report = node.driver.report(shared.clock.now());
+    report.cpu_ns = cpu_ns().map(|now| now.saturating_sub(node.cpu_ns_before));
+    report.rss_bytes = measure::rss_bytes();
     report.network = network::report(shared, node);
     ControlReply::Report(Box::new(report))
 }
@@ -70,24 +76,26 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
     let node = &mut *shared.node.borrow_mut();
     match request {
         ControlRequest::BeginMeasuring => {
-            node.engine.begin_measuring();
+            node.driver.begin_measuring(shared.clock.now());
+            node.cpu_ns_before = cpu_ns().unwrap_or(0);
             network::begin_measuring(shared, node);
             ControlReply::Done
         }
         ControlRequest::EndMeasuring => {
-            node.engine.end_measuring();
+            node.driver.end_measuring(shared.clock.now());
             report(shared, node)
         }
         ControlRequest::Report => report(shared, node),
         ControlRequest::Status => {
-            let mut status = node.engine.status();
+            let mut status = node.driver.status();
             status.is_insecure = shared.is_insecure;
             status.incarnation = shared.incarnation;
             status.peers_connected = node.outputs.peers_connected() as u64;
+            status.rss_bytes = measure::rss_bytes();
             ControlReply::Status(Box::new(status))
         }
         ControlRequest::KeyDigests { bucket, buckets } => {
-            ControlReply::KeyDigests(node.engine.key_digests(bucket, buckets))
+            ControlReply::KeyDigests(node.driver.key_digests(bucket, buckets))
         }
         ControlRequest::Network(change) => match network::change(shared, node, &change) {
             Ok(()) => ControlReply::Done,
@@ -99,4 +107,11 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
         }
         ControlRequest::Shutdown => ControlReply::Done,
     }
+}
+
+/// CPU time of this process, user and system, in nanoseconds.
+fn cpu_ns() -> Option<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
+    u64::try_from(ns).ok()
 }

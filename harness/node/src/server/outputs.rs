@@ -2,19 +2,19 @@
 
 use std::task::{Context, Poll, Waker};
 
-use protocols::{ReplicaId, ReplicaSet};
+use driver::{ConnectionId, Output, Reply, Sent};
+use protocols::{Replica, ReplicaId, ReplicaSet};
 use quinn::Connection;
 use rustc_hash::FxHashMap;
 
-use super::{close_code, flush::Outlet};
+use super::close_code;
 use crate::{
     emulator::messages::Messages,
-    engine::{ConnectionId, Output},
     frame::append_value_frame,
     limits::{UNREAD_REPLY_BYTES_MAX, UNSENT_BYTES_MAX},
     log::Log,
     outbox::Outbox,
-    wire::{PeerLink, Reply},
+    wire::PeerLink,
 };
 
 /// Where everything goes that leaves the replica.
@@ -26,6 +26,8 @@ pub(super) struct Outputs {
     /// What becomes of messages on purpose.
     pub(super) messages: Messages,
     connections: ConnectionId,
+    /// The frame of the message that is being sent.
+    encoded: Vec<u8>,
     log: Log,
 }
 
@@ -52,7 +54,8 @@ impl Outputs {
     pub(super) fn new(own: ReplicaId, replicas: usize, seed: u64, log: Log) -> Self {
         let peers = (0..replicas).map(|_| None).collect();
         let messages = Messages::new(own, replicas, seed);
-        Self { own, peers, clients: FxHashMap::default(), messages, connections: 0, log }
+        let clients = FxHashMap::default();
+        Self { own, peers, clients, messages, connections: 0, encoded: Vec::new(), log }
     }
 
     /// `peer` is connected; a link that it had before is closed. Returns the link's number.
@@ -129,11 +132,43 @@ impl Outputs {
     }
 }
 
-impl Output for Outputs {
+/// The outboxes while the task that writes them is polled.
+pub(super) struct Writing<'a, 'c> {
+    pub(super) outputs: &'a mut Outputs,
+    pub(super) cx: &'a mut Context<'c>,
+}
+
+impl<R: Replica> Output<R> for Writing<'_, '_> {
+    fn send(&mut self, to: ReplicaSet, message: R::Message) -> Sent {
+        let outputs = &mut *self.outputs;
+        let mut frame = std::mem::take(&mut outputs.encoded);
+        frame.clear();
+        let receivers = match append_value_frame(&mut frame, &message) {
+            Ok(()) => outputs.send(to, &frame),
+            Err(_) => 0,
+        };
+        let bytes = frame.len() as u64;
+        outputs.encoded = frame;
+        Sent { receivers, bytes }
+    }
+
+    fn reply(&mut self, connection: ConnectionId, reply: Reply) {
+        if let Some(client) = self.outputs.clients.get_mut(&connection) {
+            append_value_frame(&mut client.outbox.bytes, &reply)
+                .expect("a value is far shorter than a frame may be");
+        }
+    }
+
+    fn release(&mut self) {
+        self.outputs.write(self.cx);
+    }
+}
+
+impl Outputs {
+    /// Takes one frame for each of `to`; returns for how many of them it was taken.
     fn send(&mut self, to: ReplicaSet, frame: &[u8]) -> u64 {
         let mut taken = 0;
         for id in to.iter() {
-            debug_assert_ne!(id, self.own, "a replica does not send to itself");
             if self.messages.in_use() {
                 // Whatever becomes of it: it was sent.
                 taken += u64::from(self.peers[id.index()].is_some());
@@ -147,15 +182,6 @@ impl Output for Outputs {
         taken
     }
 
-    fn reply(&mut self, connection: ConnectionId, reply: &Reply) {
-        if let Some(client) = self.clients.get_mut(&connection) {
-            append_value_frame(&mut client.outbox.bytes, reply)
-                .expect("a value is far shorter than a frame may be");
-        }
-    }
-}
-
-impl Outlet for Outputs {
     /// Writes all that the streams take. A failed stream is its reader's to notice: both end with the connection.
     fn write(&mut self, cx: &mut Context<'_>) {
         // What is due late is lost if its receiver has gone, as what was under way on its link is.

@@ -5,6 +5,7 @@
 
 use std::{net::SocketAddr, pin::pin, time::Duration};
 
+use driver::{NotAMessage, storage::Strange};
 use protocols::{Replica, ReplicaId};
 use quinn::{Connection, ConnectionError};
 use tokio::time::{Instant, timeout};
@@ -12,9 +13,8 @@ use tokio::time::{Instant, timeout};
 use super::{Ended, Shared, close_code, read_hello, read_more};
 use crate::{
     NodeError,
-    frame::{FrameBuffer, append_value_frame},
+    frame::{FrameBuffer, append_value_frame, whole_value},
     outbox::Outbox,
-    storage::Strange,
     transport::Link,
     wire::PeerHello,
 };
@@ -145,7 +145,7 @@ fn meet<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> R
         }
         Err(Strange::NotKept(error)) => {
             let ended = Ended::lost(&error);
-            shared.fail(error);
+            shared.fail(error.into());
             return Err(ended);
         }
     }
@@ -156,7 +156,7 @@ fn meet<R: Replica>(shared: &Shared<R>, peer: ReplicaId, hello: &PeerHello) -> R
         .collect();
     for (other, incarnation) in strangers {
         if let Err(Strange::NotKept(error)) = met.meet(other, incarnation) {
-            shared.fail(error);
+            shared.fail(error.into());
         }
     }
     Ok(())
@@ -176,7 +176,7 @@ fn refused(reason: impl std::fmt::Display) -> Ended {
     Ended::fault(close_code::REFUSED, reason)
 }
 
-/// Steps the engine with what `peer` sends until the link ends.
+/// Steps the driver with what `peer` sends until the link ends.
 async fn exchange<R: Replica>(
     shared: &Shared<R>,
     peer: ReplicaId,
@@ -206,10 +206,11 @@ fn step_all<R: Replica>(
     let node = &mut *shared.node.borrow_mut();
     let bad = |error: &dyn std::fmt::Display| Ended::fault(close_code::BAD_FRAME, error);
     while let Some(frame) = buffer.next_frame().map_err(|error| bad(&error))? {
-        node.engine.on_peer_frame(peer, frame).map_err(|error| bad(&error))?;
-        node.turn.stepped = true;
+        let message = whole_value(frame).ok_or_else(|| bad(&NotAMessage))?;
+        let bytes = frame.len() as u64;
+        node.driver.on_message(peer, message, bytes).map_err(|error| bad(&error))?;
     }
-    if node.turn.stepped {
+    if node.driver.is_stepped() {
         node.wake_flush();
     }
     Ok(())

@@ -121,11 +121,6 @@ impl Observer {
         Err(Breach::new(Broken::EffectTwice, detail))
     }
 
-    /// How many states were captured.
-    pub(crate) fn captures(&self) -> u64 {
-        self.captured.len() as u64
-    }
-
     /// `replica`'s machine state, as it is now, is `machine`, and nobody else's at any other time.
     pub(crate) fn captured(&mut self, replica: ReplicaId, machine: &[u8]) {
         self.captured.insert(hash(machine), self.order.progress(replica).clone());

@@ -14,11 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{
-    client::{Connector, Session},
-    identity::Role,
-    wire::{Refusal, Reply},
-};
+use driver::{Refusal, Reply};
+use node::{client::{Connector, Session}, identity::Role};
 use protocols::{
     ClientId, Command, Outcome, ReplicaId, Request, RequestNumber, session::OUTCOMES_MAX,
 };

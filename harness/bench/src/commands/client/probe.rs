@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::wire::{ReplicaLinks, ReplicaStatus};
+use driver::ReplicaStatus;
+use node::wire::ReplicaLinks;
 use protocols::ReplicaId;
 
 use super::Setting;

@@ -161,7 +161,7 @@ fn groups(description: &Description, arguments: &[String]) -> Result<Vec<Replica
 
 #[cfg(test)]
 mod tests {
-    use node::storage::Durability;
+    use driver::storage::Durability;
     use protocols::{Config, Protocol};
 
     use super::*;

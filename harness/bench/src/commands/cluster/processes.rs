@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Instant};
 
-use node::storage::Durability;
+use driver::storage::Durability;
 use protocols::ReplicaSet;
 
 use super::{block_on, links, list, named, prospects, typed};

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use node::wire::ReplicaStatus;
+use driver::ReplicaStatus;
 use protocols::{ReplicaId, kv::Digest};
 
 use super::{block_on, mebibytes, prospects, typed, warn};

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use node::storage::Durability;
+use driver::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 
 use super::{block_on, list, typed, warn};

@@ -1,0 +1,775 @@
+//! The driver of one core, without its sockets and its clock: it steps the core, applies what is to
+//! be executed, remembers who waits for which request, and carries the core's effects out onto an
+//! [`Output`].
+//!
+//! The owner of a driver hands it everything that is ready and then calls [`Driver::turn`] once: the
+//! effects of all of it are carried out together, in the order in which the core asked for them.
+//!
+//! **Invariants.**
+//! * A request is proposed only if it is neither pending here nor applied.
+//! * A reply leaves only after the execution of its request.
+//! * Effects are carried out only in [`Driver::turn`], in the core's order, and none while something
+//!   is on its way to the [`Store`].
+//! * A driver with a journal releases what it has put out only when all that it recorded before is
+//!   durable. One without drops every record, which is durability "memory": a replica that died does
+//!   not come back under its identity.
+
+use std::{sync::Arc, time::Duration};
+
+use measure::{ReplicaReport, Role, StateDigest};
+use protocols::{
+    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica,
+    ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot,
+    command::BatchError,
+    config::Batching,
+    dependencies::Dependencies,
+    gather::Gathered,
+    kv::{Digest, KeyDigest, Kv},
+};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::{
+    Nanos, Store,
+    disk::Disk,
+    failpoint::{self, Failpoint},
+    machine::Machine,
+    meters::Meters,
+    reply::{Refusal, Reply},
+    status::{ReplicaStatus, StorageStatus},
+    storage::{Durability, Journal, Past, StorageError, Work},
+    timers::Timers,
+};
+
+/// A client's connection, numbered by the owner of the driver; numbers are never used again.
+pub type ConnectionId = u64;
+
+/// Where a driver's messages and replies go.
+pub trait Output<R: Replica> {
+    /// Takes a message for each of `to`. It must not leave before the next [`Output::release`].
+    fn send(&mut self, to: ReplicaSet, message: R::Message) -> Sent;
+
+    /// Takes one reply for a client, whose connection may be gone. It must not leave before the next
+    /// [`Output::release`].
+    fn reply(&mut self, connection: ConnectionId, reply: Reply);
+
+    /// Lets everything leave that was taken so far.
+    fn release(&mut self);
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// For how many receivers it was taken. For the others it is lost.
+    pub receivers: u64,
+    /// How many bytes it takes for each of them.
+    pub bytes: u64,
+}
+
+/// What a bystander may want to know. It sees effects as they are carried out, and changes nothing.
+pub trait Watch<R: Replica> {
+    /// A timer of the core has run out, and the core is told now.
+    fn expired(&mut self, _: R::Timer) {}
+
+    /// The replica knows `batch` to be decided at `instance`.
+    fn committed(&mut self, _: InstanceId, _batch: &Batch, _: &Dependencies, _: Path) {}
+
+    /// The replica executes `batch` now.
+    fn executing(&mut self, _: InstanceId, _batch: &Batch) {}
+
+    /// The command at this position of an instance's batch has changed the replica's state.
+    fn took_effect(&mut self, _: (InstanceId, usize), _: &Request<'_>) {}
+
+    /// The replica's state, as it is now, is `machine`.
+    fn captured(&mut self, _machine: &[u8]) {}
+
+    /// The replica's state is `snapshot`'s from now on.
+    fn installed(&mut self, _: &Snapshot) {}
+
+    /// A request that came in here at `entered` is known to be committed now.
+    fn own_committed(&mut self, _entered: Nanos) {}
+
+    /// A request that came in here at `entered` was executed now.
+    fn own_executed(&mut self, _entered: Nanos) {}
+}
+
+/// Nobody watches.
+impl<R: Replica> Watch<R> for () {}
+
+/// A message that no replica of the cluster sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAMessage;
+
+impl std::fmt::Display for NotAMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the frame is no message of the protocol, or one that names a replica beyond the cluster")
+    }
+}
+
+impl std::error::Error for NotAMessage {}
+
+/// A request that a client waits for here.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    connection: ConnectionId,
+    entered: Nanos,
+    /// When it was first known to be committed.
+    committed: Option<Nanos>,
+}
+
+/// One core with all that it needs but sockets and a clock.
+#[derive(Debug)]
+pub struct Driver<R: Replica> {
+    id: ReplicaId,
+    replicas: usize,
+    core: R,
+    machine: Machine,
+    effects: Effects<R>,
+    timers: Timers<R::Timer>,
+    pending: FxHashMap<(ClientId, RequestNumber), Pending>,
+    /// How many requests are pending for each connection that has some.
+    pending_of: FxHashMap<ConnectionId, usize>,
+    batching: Batching,
+    gathered: Gathered,
+    /// Until when what is gathered waits for more.
+    gathered_until: Option<Nanos>,
+    /// Answers that need no execution, until the next flush.
+    answers: Vec<(ConnectionId, Reply)>,
+    /// States asked for by the core, until they are handed back.
+    captured: Vec<Arc<[u8]>>,
+    /// What is to be durable; none with durability "memory".
+    journal: Option<Journal>,
+    /// What is said of it.
+    storage: StorageStatus,
+    /// Is the next flush to take a checkpoint, however short the log is?
+    checkpoint_is_asked_for: bool,
+    /// Was the core stepped since the last flush?
+    stepped: bool,
+    /// Was something put out and not released since?
+    unreleased: bool,
+    inputs: u64,
+    proposals: u64,
+    commits: u64,
+    commit_digest: u64,
+    executed: u64,
+    dropped: u64,
+    meters: Meters,
+    /// When the measuring began.
+    ordering_steps_before: u64,
+}
+
+impl<R: Replica> Driver<R> {
+    /// A new replica, started at `now`, that records nothing. Its timers' draws come from `seed`.
+    pub fn new(id: ReplicaId, config: &Config, seed: u64, now: Nanos) -> Self {
+        let core = R::recover(id, config, None, []);
+        Self::start(id, config, (seed, now), core, Machine::default())
+    }
+
+    /// The replica that left `past`, started again at `now`. It goes on recording into `journal`.
+    ///
+    /// # Errors
+    /// If something was recorded that this program does not understand.
+    pub fn recover<D: Disk>(
+        id: ReplicaId,
+        config: &Config,
+        (seed, now): (u64, Nanos),
+        past: &Past<D>,
+        journal: Journal,
+    ) -> Result<Self, StorageError> {
+        let machine = match &past.snapshot {
+            Some(snapshot) => Machine::restore(&snapshot.machine).map_err(|error| {
+                StorageError::NotUnderstood { path: past.path(), what: error.to_string() }
+            })?,
+            None => Machine::default(),
+        };
+        let mut records = past.records();
+        let core = R::recover(id, config, past.snapshot.as_ref(), &mut records);
+        let replayed = records.finish()?;
+        let mut driver = Self::start(id, config, (seed, now), core, machine);
+        driver.journal = Some(journal);
+        driver.storage.records_replayed = replayed;
+        Ok(driver)
+    }
+
+    fn start(
+        id: ReplicaId,
+        config: &Config,
+        (seed, now): (u64, Nanos),
+        core: R,
+        machine: Machine,
+    ) -> Self {
+        let mut driver = Self {
+            id,
+            replicas: config.replicas,
+            core,
+            machine,
+            effects: Effects::default(),
+            timers: Timers::new(seed),
+            pending: FxHashMap::default(),
+            pending_of: FxHashMap::default(),
+            batching: config.batching,
+            gathered: Gathered::default(),
+            gathered_until: None,
+            answers: Vec::new(),
+            captured: Vec::new(),
+            journal: None,
+            storage: StorageStatus::default(),
+            checkpoint_is_asked_for: false,
+            stepped: false,
+            unreleased: false,
+            inputs: 0,
+            proposals: 0,
+            commits: 0,
+            commit_digest: 0,
+            executed: 0,
+            dropped: 0,
+            meters: Meters::new(now),
+            ordering_steps_before: 0,
+        };
+        driver.step(Input::Start);
+        driver
+    }
+
+    /// Takes note, for those that ask, of what is kept and how long it took to become what was recorded.
+    pub fn began(&mut self, durability: Durability, recovery: Duration) {
+        self.storage.durability = durability;
+        self.storage.recovery = recovery;
+    }
+
+    /// Takes a message of `from`, which was a frame of `bytes`.
+    ///
+    /// # Errors
+    /// If no replica of this cluster sends such a message.
+    pub fn on_message(
+        &mut self,
+        from: ReplicaId,
+        message: R::Message,
+        bytes: u64,
+    ) -> Result<(), NotAMessage> {
+        if !R::admissible(&message, self.replicas) {
+            return Err(NotAMessage);
+        }
+        self.meters.counters.messages_in += 1;
+        self.meters.counters.bytes_in += bytes;
+        self.step(Input::Message { from, message });
+        Ok(())
+    }
+
+    /// Takes a batch of one request or several that a client sent, to be ordered as one.
+    ///
+    /// # Errors
+    /// If it is empty: clients ask for no no-ops.
+    pub fn on_requests(
+        &mut self,
+        connection: ConnectionId,
+        batch: Batch,
+        now: Nanos,
+    ) -> Result<(), BatchError> {
+        if batch.is_noop() {
+            return Err(BatchError::Empty);
+        }
+        self.stepped = true;
+        let mut requests = 0;
+        let fresh: SmallVec<[_; 1]> = batch
+            .requests()
+            .inspect(|_| requests += 1)
+            .filter(|request| self.admit(connection, request, now))
+            .collect();
+        self.meters.counters.client_requests += requests as u64;
+        let whole = fresh.len() == requests;
+        if whole {
+            drop(fresh);
+            self.gather(batch, now);
+        } else if !fresh.is_empty() {
+            let part = Batch::new(&fresh).expect("part of a batch is a batch");
+            self.gather(part, now);
+        }
+        Ok(())
+    }
+
+    /// Proposes `batch`, or lets it wait for more.
+    fn gather(&mut self, batch: Batch, now: Nanos) {
+        if !self.batching.is_on() {
+            return self.propose(batch);
+        }
+        let mut full: SmallVec<[Batch; 2]> = SmallVec::new();
+        self.gathered.add(&self.batching, batch, |batch| full.push(batch));
+        if self.gathered.is_empty() {
+            self.gathered_until = None;
+        } else if self.gathered_until.is_none() || !full.is_empty() {
+            // A batch that was closed to make room had waited first.
+            self.gathered_until = Some(now + nanoseconds(self.batching.delay));
+        }
+        full.into_iter().for_each(|batch| self.propose(batch));
+    }
+
+    fn propose(&mut self, batch: Batch) {
+        self.proposals += 1;
+        self.step(Input::Propose(batch));
+    }
+
+    /// Proposes what has waited long enough by `now`.
+    fn propose_gathered(&mut self, now: Nanos) {
+        if self.gathered_until.is_none_or(|until| until > now) {
+            return;
+        }
+        self.gathered_until = None;
+        if let Some(batch) = self.gathered.close() {
+            self.propose(batch);
+        }
+    }
+
+    /// Steps every timer that ran out by `now`, and proposes what has waited for more until then.
+    pub fn on_time(&mut self, now: Nanos, watch: &mut impl Watch<R>) {
+        self.propose_gathered(now);
+        while let Some(timer) = self.timers.expired(now) {
+            watch.expired(timer);
+            self.step(Input::Timer(timer));
+        }
+    }
+
+    /// When [`Driver::on_time`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Nanos> {
+        [self.timers.next_deadline(), self.gathered_until].into_iter().flatten().min()
+    }
+
+    /// Lets the next turn take a checkpoint, as if the log had grown long. Nothing happens without a
+    /// journal.
+    pub fn ask_for_checkpoint(&mut self) {
+        self.checkpoint_is_asked_for = self.journal.is_some();
+        self.stepped |= self.checkpoint_is_asked_for;
+    }
+
+    /// Does what is to be done at `now`: carries out what the core has asked for, hands what must be
+    /// durable to `store`, and releases what is put out as soon as that is done. False if it must wait
+    /// for `store`: until then nothing is carried out or released. The core may be stepped on
+    /// meanwhile, and what it then asks for is the next turn's.
+    ///
+    /// # Errors
+    /// If something cannot be made durable. The driver must not be used any more.
+    pub fn turn(
+        &mut self,
+        now: Nanos,
+        store: &mut impl Store,
+        output: &mut impl Output<R>,
+        watch: &mut impl Watch<R>,
+    ) -> Result<bool, StorageError> {
+        loop {
+            if !store.is_idle()? {
+                return Ok(false);
+            }
+            let stepped = std::mem::take(&mut self.stepped);
+            let unreleased = std::mem::take(&mut self.unreleased);
+            if unreleased {
+                failpoint::pass(Failpoint::Send);
+            }
+            if unreleased || !stepped {
+                output.release();
+            }
+            if unreleased {
+                failpoint::pass(Failpoint::Sent);
+            }
+            if !stepped {
+                return Ok(true);
+            }
+            self.flush(&mut Surroundings { now, output, watch });
+            self.unreleased = true;
+            if let Some(work) = self.take_work() {
+                store.begin(work);
+            }
+        }
+    }
+
+    /// Carries out all that was asked for since the last time.
+    fn flush(&mut self, around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>) {
+        self.propose_gathered(around.now);
+        // A batch that was just proposed is part of this flush.
+        self.stepped = false;
+        self.meters.drained(std::mem::take(&mut self.inputs));
+        self.core.step(Input::Flush, &mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        loop {
+            for effect in effects.drain() {
+                self.carry_out(effect, around);
+            }
+            if !self.captured.is_empty() {
+                for state in self.captured.drain(..) {
+                    self.core.step(Input::Captured(state), &mut effects);
+                }
+            } else if self.needs_checkpoint() {
+                failpoint::pass(Failpoint::Checkpoint);
+                let machine = self.capture(around.watch);
+                self.core.step(Input::Checkpoint(machine), &mut effects);
+            } else {
+                break;
+            }
+            self.core.step(Input::Flush, &mut effects);
+        }
+        self.effects = effects;
+        for (connection, reply) in self.answers.drain(..) {
+            self.meters.counters.client_replies += 1;
+            around.output.reply(connection, reply);
+        }
+    }
+
+    /// Is a checkpoint due, or was one asked for?
+    fn needs_checkpoint(&mut self) -> bool {
+        std::mem::take(&mut self.checkpoint_is_asked_for)
+            || self.journal.as_ref().is_some_and(Journal::is_long)
+    }
+
+    /// The machine's state as it is now.
+    fn capture(&self, watch: &mut impl Watch<R>) -> Arc<[u8]> {
+        let machine: Arc<[u8]> = self.machine.snapshot().into();
+        watch.captured(&machine);
+        machine
+    }
+
+    /// Takes out what must be durable before anything leaves that was put out since the last time; none
+    /// if there is nothing.
+    fn take_work(&mut self) -> Option<Work> {
+        let work = self.journal.as_mut()?.take()?;
+        let counters = &mut self.meters.counters;
+        counters.records_written += u64::from(work.records);
+        counters.record_bytes_written += work.frames.len() as u64;
+        counters.writes += 1;
+        self.storage.records_written += u64::from(work.records);
+        self.storage.writes += 1;
+        self.storage.snapshots_written += u64::from(work.snapshot.is_some());
+        Some(work)
+    }
+
+    /// Is there something that the next turn will carry out?
+    pub fn is_stepped(&self) -> bool {
+        self.stepped
+    }
+
+    /// How many batches were proposed here.
+    pub fn proposals(&self) -> u64 {
+        self.proposals
+    }
+
+    /// How many requests of `connection` are pending.
+    pub fn pending_of(&self, connection: ConnectionId) -> usize {
+        self.pending_of.get(&connection).copied().unwrap_or(0)
+    }
+
+    /// How many requests are pending, those of connections that are gone included.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// `connection` is gone. Its requests stay pending, so that a retry does not propose them again.
+    pub fn forget(&mut self, connection: ConnectionId) {
+        self.pending_of.remove(&connection);
+    }
+
+    /// Begins to count and to time anew, at `now`.
+    pub fn begin_measuring(&mut self, now: Nanos) {
+        self.meters = Meters::new(now);
+        self.ordering_steps_before = self.core.status().ordering_steps;
+    }
+
+    /// The replica's life ends at `now`: what it has counted and timed, for its next life to go on
+    /// with. What it has pending is waited for no more.
+    pub fn retire(mut self, now: Nanos) -> Meters {
+        let status = self.core.status();
+        let counters = &mut self.meters.counters;
+        counters.ordering_steps += status.ordering_steps - self.ordering_steps_before;
+        counters.component_commands_max =
+            counters.component_commands_max.max(status.longest_component);
+        for pending in self.pending.values() {
+            self.meters.forgotten(pending.entered, pending.committed.is_some(), now);
+        }
+        self.meters
+    }
+
+    /// Goes on counting and timing where an earlier life of the replica ended.
+    pub fn resume_measuring(&mut self, meters: Meters) {
+        self.meters = meters;
+    }
+
+    /// Ends the measured time, at `now`; what came in during it is timed until it is executed.
+    pub fn end_measuring(&mut self, now: Nanos) {
+        self.meters.end(now);
+    }
+
+    /// What was counted and timed, as of `now`, since the measuring began, or since the start. CPU
+    /// time, memory and the network are left at their defaults.
+    pub fn report(&self, now: Nanos) -> ReplicaReport {
+        let (status, digest) = (self.core.status(), self.machine.kv.digest());
+        let open =
+            self.pending.values().map(|pending| (pending.entered, pending.committed.is_some()));
+        let mut report = self.meters.report(now, open);
+        report.replica = u32::from(self.id.0);
+        report.role = match status.leader {
+            Some(leader) if leader == self.id => Role::Leader,
+            None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+            _ => Role::Follower,
+        };
+        let counters = &mut report.counters;
+        counters.component_commands_max =
+            counters.component_commands_max.max(status.longest_component);
+        counters.ordering_steps += status.ordering_steps - self.ordering_steps_before;
+        // Equal only if the session tables are, too.
+        let sessions = [digest.sessions.to_le_bytes(), digest.writes.to_le_bytes()].concat();
+        report.digest =
+            StateDigest { state: xxh3_64_with_seed(&sessions, digest.state), order: digest.order };
+        report
+    }
+
+    /// How things stand, as far as the driver knows. The rest is left at its defaults.
+    pub fn status(&self) -> ReplicaStatus {
+        ReplicaStatus {
+            core: self.core.status(),
+            digest: self.machine.kv.digest(),
+            commits: self.commits,
+            commit_digest: self.commit_digest,
+            executed: self.executed,
+            pending: self.pending.len() as u64,
+            messages_dropped: self.dropped,
+            storage: self.storage_status(),
+            ..ReplicaStatus::default()
+        }
+    }
+
+    fn storage_status(&self) -> StorageStatus {
+        let (log_bytes, snapshot_bytes) = self.journal.as_ref().map_or((0, 0), Journal::bytes);
+        StorageStatus { log_bytes, snapshot_bytes, ..self.storage.clone() }
+    }
+
+    /// The core, to look at.
+    pub fn core(&self) -> &R {
+        &self.core
+    }
+
+    /// The key-value state, to look at.
+    pub fn kv(&self) -> &Kv {
+        &self.machine.kv
+    }
+
+    /// What the state is compared by.
+    pub fn digest(&self) -> Digest {
+        self.machine.kv.digest()
+    }
+
+    /// The keys of bucket `bucket` of `buckets`.
+    pub fn key_digests(&self, bucket: u64, buckets: u64) -> Vec<KeyDigest> {
+        self.machine.kv.key_digests(bucket, buckets.max(1))
+    }
+
+    fn step(&mut self, input: Input<R>) {
+        self.stepped = true;
+        self.inputs += 1;
+        self.core.step(input, &mut self.effects);
+    }
+
+    /// Registers that `connection` waits for `request`; true if it is to be proposed.
+    fn admit(&mut self, connection: ConnectionId, request: &Request<'_>, now: Nanos) -> bool {
+        let key = (request.client, request.number);
+        if let Some(pending) = self.pending.get_mut(&key) {
+            release(&mut self.pending_of, pending.connection);
+            pending.connection = connection;
+            *self.pending_of.entry(connection).or_default() += 1;
+            return false;
+        }
+        let kv = &self.machine.kv;
+        let answer = match kv.answered(request) {
+            Some(outcome) => Ok(outcome),
+            None if !kv.sessions().admits(request.client, request.unanswered_from) => {
+                Err(Refusal::SessionsFull)
+            }
+            None => {
+                self.pending.insert(key, Pending { connection, entered: now, committed: None });
+                *self.pending_of.entry(connection).or_default() += 1;
+                return true;
+            }
+        };
+        let reply = Reply { client: request.client, number: request.number, answer };
+        self.answers.push((connection, reply));
+        false
+    }
+
+    fn carry_out(
+        &mut self,
+        effect: Effect<R>,
+        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
+    ) {
+        match effect {
+            Effect::Persist(record) => {
+                failpoint::pass(Failpoint::Record);
+                if let Some(journal) = &mut self.journal {
+                    journal.record(&record);
+                }
+            }
+            Effect::Send { to, message } => {
+                debug_assert!(!to.contains(self.id), "{} sends to itself: {message:?}", self.id);
+                let Sent { receivers, bytes } = around.output.send(to, message);
+                self.meters.counters.messages_out += receivers;
+                self.meters.counters.bytes_out += receivers * bytes;
+                self.dropped += to.len() as u64 - receivers;
+            }
+            Effect::SetTimer { timer, after } => self.timers.set(timer, around.now, after),
+            Effect::CancelTimer(timer) => self.timers.cancel(timer),
+            Effect::Committed { instance, batch, dependencies, path } => {
+                around.watch.committed(instance, &batch, &dependencies, path);
+                self.on_committed(instance, &batch, &dependencies, path, around);
+            }
+            Effect::Execute { instance, batch } => self.execute(instance, &batch, around),
+            Effect::Capture => {
+                let machine = self.capture(around.watch);
+                self.captured.push(machine);
+            }
+            Effect::Install(snapshot) => {
+                failpoint::pass(Failpoint::Install);
+                self.install(&snapshot, around);
+                self.keep(snapshot);
+                failpoint::pass(Failpoint::Installed);
+            }
+            Effect::Checkpoint(snapshot) => {
+                self.keep(snapshot);
+                failpoint::pass(Failpoint::Checkpointed);
+            }
+        }
+    }
+
+    /// A state in place of all that was recorded: what is needed beyond it is recorded right behind this.
+    fn keep(&mut self, snapshot: Snapshot) {
+        if let Some(journal) = &mut self.journal {
+            journal.replace(snapshot);
+        }
+    }
+
+    fn on_committed(
+        &mut self,
+        instance: InstanceId,
+        batch: &Batch,
+        dependencies: &Dependencies,
+        path: Path,
+        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
+    ) {
+        let now = around.now;
+        self.commits += 1;
+        self.meters.commit_seen(now);
+        self.commit_digest =
+            self.commit_digest.wrapping_add(hash_of_commit(instance, batch, dependencies));
+        match path {
+            Path::Fast => self.meters.counters.commits_fast += 1,
+            Path::Slow => self.meters.counters.commits_slow += 1,
+            Path::Recovered => self.meters.counters.commits_recovered += 1,
+            Path::Learned if self.pending.is_empty() => return,
+            Path::Learned => {}
+        }
+        let led = u64::from(path != Path::Learned);
+        for request in batch.requests() {
+            self.meters.counters.commands_led += led;
+            if let Some(pending) = self.pending.get_mut(&(request.client, request.number))
+                && pending.committed.is_none()
+            {
+                pending.committed = Some(now);
+                self.meters.committed(pending.entered, now);
+                around.watch.own_committed(pending.entered);
+            }
+        }
+    }
+
+    fn execute(
+        &mut self,
+        instance: InstanceId,
+        batch: &Batch,
+        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
+    ) {
+        around.watch.executing(instance, batch);
+        self.machine.begin(instance);
+        self.meters.execution_seen(around.now);
+        for (position, request) in batch.requests().enumerate() {
+            failpoint::pass(Failpoint::Execute);
+            let writes = self.machine.kv.digest().writes;
+            let outcome = self.machine.kv.apply(&request);
+            if self.machine.kv.digest().writes != writes {
+                around.watch.took_effect((instance, position), &request);
+            }
+            failpoint::pass(Failpoint::Executed);
+            self.executed += 1;
+            self.meters.counters.commands_executed += 1;
+            let (client, number) = (request.client, request.number);
+            let Some(pending) = self.pending.remove(&(client, number)) else { continue };
+            release(&mut self.pending_of, pending.connection);
+            settle(&mut self.meters, &pending, around.now, around.watch);
+            self.meters.counters.client_replies += 1;
+            around.output.reply(pending.connection, Reply { client, number, answer: Ok(outcome) });
+        }
+    }
+
+    /// Takes over the state of another replica. Pending writes that it holds are answered from it;
+    /// pending reads are forgotten, because nothing tells whether they were executed before it: a retry
+    /// proposes them again.
+    fn install(
+        &mut self,
+        snapshot: &Snapshot,
+        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
+    ) {
+        around.watch.installed(snapshot);
+        self.machine = Machine::restore(&snapshot.machine)
+            .expect("a core asks only for states that a replica of its cluster captured");
+        let Self { machine, answers, pending_of, meters, .. } = self;
+        self.pending.retain(|(client, number), pending| {
+            let (client, number) = (*client, *number);
+            if number.is_read() {
+                meters.forgotten(pending.entered, pending.committed.is_some(), around.now);
+            } else {
+                let Some(outcome) = machine.kv.sessions().outcome(client, number.index()) else {
+                    return true;
+                };
+                settle(meters, pending, around.now, around.watch);
+                answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
+            }
+            release(pending_of, pending.connection);
+            false
+        });
+    }
+}
+
+/// What a flush acts on, and when it does.
+struct Surroundings<'a, O, W> {
+    now: Nanos,
+    output: &'a mut O,
+    watch: &'a mut W,
+}
+
+/// A pending request is executed at `now`, and committed if that was not known before.
+fn settle<R: Replica>(
+    meters: &mut Meters,
+    pending: &Pending,
+    now: Nanos,
+    watch: &mut impl Watch<R>,
+) {
+    if pending.committed.is_none() {
+        meters.committed(pending.entered, now);
+        watch.own_committed(pending.entered);
+    }
+    meters.executed(pending.entered, pending.committed.unwrap_or(now), now);
+    watch.own_executed(pending.entered);
+}
+
+fn nanoseconds(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// One request less is pending for `connection`, if it is still there.
+fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
+    if let Some(count) = pending_of.get_mut(&connection) {
+        *count = count.saturating_sub(1);
+    }
+}
+
+fn hash_of_commit(instance: InstanceId, batch: &Batch, dependencies: &Dependencies) -> u64 {
+    let place = instance.slot.wrapping_mul(64).wrapping_add(u64::from(instance.row.0));
+    let mut hash = xxh3_64_with_seed(batch.as_bytes(), place);
+    for slot in dependencies.slots() {
+        hash = hash.rotate_left(5) ^ slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+    // The sum of unmixed words could hide a pair of differences that cancel each other.
+    xxh3_64(&hash.to_le_bytes())
+}

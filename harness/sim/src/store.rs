@@ -1,0 +1,154 @@
+//! What a simulated replica keeps on its disk, and how long that takes.
+
+use std::ops::RangeInclusive;
+
+use driver::{
+    Driver, Nanos, Store,
+    storage::{Durability, Journal, Owner, Past, StorageError, Work, Writer},
+};
+use protocols::{Config, Replica, Snapshot};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::disk::SimDisk;
+
+/// How replicas keep what must last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Are records synced, so that they survive a power cut? If not, they survive a killed process.
+    pub synced: bool,
+    /// How long a group of records takes to be written and synced, drawn, in nanoseconds.
+    pub group_ns: RangeInclusive<u64>,
+    /// A log longer than this, in bytes, gets a snapshot in its place, and a segment of it a successor;
+    /// none: as long as is good.
+    pub log_bytes_kept: Option<u64>,
+}
+
+/// Where a simulated replica's work goes.
+#[derive(Debug, Default)]
+pub(crate) enum SimStore {
+    /// Durability "memory": there is none.
+    #[default]
+    Memory,
+    Disk(Box<DiskStore>),
+}
+
+/// A replica's disk, and what is under way to it.
+#[derive(Debug)]
+pub(crate) struct DiskStore {
+    storage: Storage,
+    owner: Owner,
+    pub(crate) disk: SimDisk,
+    /// None while the replica is down.
+    writer: Option<Writer<SimDisk>>,
+    /// Begun by the driver in this turn.
+    begun: Option<Work>,
+    /// On its way; it is written when it arrives.
+    under_way: Option<Work>,
+    /// What a write that takes no time came to.
+    failure: Option<StorageError>,
+}
+
+impl DiskStore {
+    /// The empty disk of a replica that `owner` describes.
+    pub(crate) fn new(storage: Storage, owner: Owner) -> Self {
+        Self {
+            storage,
+            owner,
+            disk: SimDisk::default(),
+            writer: None,
+            begun: None,
+            under_way: None,
+            failure: None,
+        }
+    }
+
+    /// Begins a life with what is on the disk; returns the snapshot that it begins with, too.
+    ///
+    /// # Errors
+    /// If that is not as it was written, or the disk fails.
+    pub(crate) fn begin_life<R: Replica>(
+        &mut self,
+        config: &Config,
+        (seed, now): (u64, Nanos),
+    ) -> Result<(Driver<R>, Option<Snapshot>), StorageError> {
+        let past = Past::read(self.disk.clone(), self.owner.clone(), seed)?;
+        let journal = Journal::new(&past, self.storage.log_bytes_kept);
+        let mut driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
+        let durability =
+            if self.storage.synced { Durability::Fsync } else { Durability::Buffered };
+        driver.began(durability, std::time::Duration::ZERO);
+        let snapshot = past.snapshot.clone();
+        self.writer =
+            Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
+        Ok((driver, snapshot))
+    }
+
+    fn write(&mut self, work: &Work) -> Result<(), StorageError> {
+        self.writer.as_mut().expect("only a living replica writes").write(work)
+    }
+}
+
+impl Store for SimStore {
+    fn is_idle(&mut self) -> Result<bool, StorageError> {
+        match self {
+            Self::Memory => Ok(true),
+            Self::Disk(disk) => match disk.failure.take() {
+                Some(failure) => Err(failure),
+                None => Ok(disk.begun.is_none() && disk.under_way.is_none()),
+            },
+        }
+    }
+
+    fn begin(&mut self, work: Work) {
+        let Self::Disk(disk) = self else { unreachable!("there is nothing to keep") };
+        if *disk.storage.group_ns.end() == 0 {
+            disk.failure = disk.write(&work).err();
+        } else {
+            disk.begun = Some(work);
+        }
+    }
+}
+
+impl SimStore {
+    /// Has the driver begun something that has not set out?
+    pub(crate) fn has_begun(&self) -> bool {
+        matches!(self, Self::Disk(disk) if disk.begun.is_some())
+    }
+
+    /// What the driver has begun sets out; returns how long that takes, if there is something.
+    pub(crate) fn set_out(&mut self, random: &mut ChaCha8Rng) -> Option<Nanos> {
+        let Self::Disk(disk) = self else { return None };
+        disk.under_way = Some(disk.begun.take()?);
+        Some(random.random_range(disk.storage.group_ns.clone()))
+    }
+
+    /// What was under way is there.
+    ///
+    /// # Errors
+    /// If the disk does not take it. The replica ends.
+    pub(crate) fn finish(&mut self) -> Result<(), StorageError> {
+        let Self::Disk(disk) = self else { return Ok(()) };
+        disk.under_way.take().map_or(Ok(()), |work| disk.write(&work))
+    }
+
+    /// The replica dies. Some steps of what it had begun may have been taken; of what is not synced
+    /// some may be lost, if the machine dies with it.
+    pub(crate) fn crash(&mut self, random: &mut ChaCha8Rng) {
+        let Self::Disk(disk) = self else { return };
+        if let Some(work) = disk.begun.take().or(disk.under_way.take()) {
+            // Chosen: a write has about so many steps; a snapshot has more.
+            disk.disk.stop_after(random.random_range(0..=12));
+            // The process never hears what came of it.
+            let _: Result<(), _> = disk.write(&work);
+        }
+        disk.writer = None;
+        disk.failure = None;
+        // Chosen: most crashes take the machine along.
+        if disk.storage.synced && random.random_bool(0.75) {
+            disk.disk.crash(random);
+        } else {
+            disk.disk.kill();
+        }
+    }
+}
