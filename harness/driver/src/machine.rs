@@ -49,9 +49,8 @@ impl Machine {
     /// # Errors
     /// If `bytes` are no such state.
     pub fn restore(bytes: &[u8]) -> Result<Self, NotASnapshot> {
-        let (state, place) = bytes
-            .split_last_chunk::<{ Self::PLACE_BYTES }>()
-            .ok_or(NotASnapshot)?;
+        let (state, place) =
+            bytes.split_last_chunk::<{ Self::PLACE_BYTES }>().ok_or(NotASnapshot)?;
         let word = |at: usize| {
             let bytes = place[at..].first_chunk().expect("the place is two words long");
             u64::from_le_bytes(*bytes)

@@ -83,11 +83,7 @@ impl Meters {
 
     /// Everything so far. `open` are the requests that are not executed, each with when it came in and whether it is
     /// committed: they have taken until `now` at least. The fields that the meters do not know are left at their defaults.
-    pub fn report(
-        &self,
-        now: Nanos,
-        open: impl Iterator<Item = (Nanos, bool)>,
-    ) -> ReplicaReport {
+    pub fn report(&self, now: Nanos, open: impl Iterator<Item = (Nanos, bool)>) -> ReplicaReport {
         let (mut commit, mut execute) = (self.commit.clone(), self.execute.clone());
         for request in open.filter(|(entered, _)| self.counts(*entered)) {
             censor((&mut commit, &mut execute), request, now);

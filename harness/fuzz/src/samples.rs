@@ -278,14 +278,15 @@ pub fn owner() -> Owner {
     }
 }
 
-/// What is in a data directory; if it is new, it is of the corpus' incarnation. None, if it is refused.
+/// What is in a data directory; a new one is of the incarnation of the corpus. None, if it is
+/// refused.
 pub(crate) fn read(directory: &Path) -> Option<Past<DataDirectory>> {
     let disk = DataDirectory::open(directory).expect("no other process works there");
     Past::read(disk, owner(), INCARNATION).ok()
 }
 
-/// The number of the first record behind the snapshot of the data directory: three came before it, from number 1 on, and a
-/// snapshot leaves one out.
+/// The number of the first record behind the snapshot of the data directory: three came before it,
+/// from number 1 on, and a snapshot leaves one out.
 const BEHIND: u64 = 5;
 
 /// The log, the snapshot, the manifest and the peers of a data directory with a snapshot and a log of several writes.

@@ -15,7 +15,12 @@ use std::{
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use measure::Histogram;
-use node::{frame::{FrameBuffer, append_frame}, identity::{self, Identity, Role}, transport::{Link, Transport}, wire::ClientHello};
+use node::{
+    frame::{FrameBuffer, append_frame},
+    identity::{self, Identity, Role},
+    transport::{Link, Transport},
+    wire::ClientHello,
+};
 use protocols::ReplicaId;
 use quinn::VarInt;
 use tokio::runtime::{Builder, Runtime};

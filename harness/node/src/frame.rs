@@ -225,6 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn a_value_is_taken_from_the_whole_of_its_bytes_or_not_at_all() {
+        let mut bytes = Vec::new();
+        append_value(&mut bytes, &(7_u64, "seven"));
+        assert_eq!(whole_value(&bytes), Some((7_u64, "seven".to_owned())));
+        assert_eq!(whole_value::<(u64, String)>(&bytes[..bytes.len() - 1]), None);
+        bytes.push(0);
+        assert_eq!(whole_value::<(u64, String)>(&bytes), None);
+    }
+
+    #[test]
     fn a_frame_beyond_the_limit_is_not_written() {
         let mut wire = vec![1, 2, 3];
         let long = vec![0; FRAME_BYTES_MAX + 1];

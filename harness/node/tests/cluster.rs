@@ -7,9 +7,14 @@ mod common;
 use std::time::Duration;
 
 use common::{Cluster, ask, block_on, get, put, toy::Toy};
+use driver::{Reply, storage::Durability};
 use measure::Role as Part;
-use driver::{storage::Durability, Reply};
-use node::{client::Connector, control::Operator, identity::Role, replica_process::{self, Options}};
+use node::{
+    client::Connector,
+    control::Operator,
+    identity::Role,
+    replica_process::{self, Options},
+};
 use protocols::{
     Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };

@@ -9,10 +9,20 @@ mod common;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use common::{Cluster, ask, block_on, put, toy::Toy};
-use driver::Engine;
-use node::{client::Connector, control::Operator, frame::{FRAME_BYTES_MAX, append_value_frame}, identity::{self, Identity, Role}, limits::{CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX, PENDING_PER_CONNECTION_MAX}, replica_process::Options, wire::{ClientHello, ControlRequest, PeerHello}};
+use driver::Driver;
+use node::{
+    client::Connector,
+    control::Operator,
+    frame::{FRAME_BYTES_MAX, append_value_frame},
+    identity::{self, Identity, Role},
+    limits::{
+        CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX, PENDING_PER_CONNECTION_MAX,
+    },
+    replica_process::Options,
+    wire::{ClientHello, ControlRequest, PeerHello},
+};
 use protocols::{
-    Config, Outcome, Protocol, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
+    Batch, Config, Outcome, Protocol, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
 };
 use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::{
@@ -501,9 +511,8 @@ fn who_verifies_nobody_gets_nowhere_in_a_cluster_that_does() {
 
 #[test]
 fn random_client_frames_are_refused_and_leave_nothing_behind() {
-    let mut engine = Engine::<MultiPaxos>::new(R1, &Config::new(3), 1);
+    let mut driver = Driver::<MultiPaxos>::new(R1, &Config::new(3), 1, 0);
     let mut state = 7u64;
-    let now = std::time::Instant::now();
     let (mut refused, rounds) = (0, 20_000);
     for round in 0..rounds {
         let frame: Vec<u8> = (0..round % 40)
@@ -512,8 +521,9 @@ fn random_client_frames_are_refused_and_leave_nothing_behind() {
                 state.to_le_bytes()[7]
             })
             .collect();
-        refused += usize::from(engine.on_client_frame(1, &frame, now).is_err());
+        let taken = Batch::from_bytes(&frame).and_then(|batch| driver.on_requests(1, batch, 0));
+        refused += usize::from(taken.is_err());
     }
-    assert_eq!(engine.pending(), rounds - refused);
+    assert_eq!(driver.pending(), rounds - refused);
     assert!(refused > rounds * 9 / 10, "{refused}");
 }

@@ -1,6 +1,6 @@
 //! What comes from a peer is decoded and checked without a panic, whatever it is.
 //!
-//! The messages to mangle are those of a small cluster of engines that lives through losses and replicas that are cut off
+//! The messages to mangle are those of a small cluster of drivers that lives through losses and replicas that are cut off
 //! one after the other, so that nearly every kind of message is among them. A true message with one byte changed may
 //! still be one that a replica could have sent; that one is not given to a core, because a forged decision may rightly
 //! trip an assertion.
@@ -9,14 +9,13 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use common::put;
-use driver::{ConnectionId, Engine, NotAMessage, Output, Reply};
-use node::frame::HEADER_BYTES;
+use driver::{
+    ConnectionId, Driver, Nanos, NoStore, NotAMessage, Output, Reply, Sent, encode::append_value,
+};
+use node::frame::whole_value;
 use protocols::{
     Batch, Config, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos,
     paxos::Paxos,
@@ -25,10 +24,10 @@ use rand::{Rng, RngExt, SeedableRng, rngs::SmallRng};
 
 const REPLICAS: usize = 5;
 const SENDER: ReplicaId = ReplicaId(1);
-/// The engines that the bytes are given to.
+/// The drivers that the bytes are given to.
 const REFUSING: ReplicaId = ReplicaId(0);
 const TAKING: ReplicaId = ReplicaId(2);
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Nanos = 10_000_000;
 /// How many messages of each kind are mangled.
 const MESSAGES_PER_KIND: usize = 40;
 const CASES_MIN: usize = 20_000;
@@ -41,21 +40,40 @@ struct Sending<'w> {
     wire: &'w mut Wire,
 }
 
-impl Output for Sending<'_> {
-    fn send(&mut self, to: ReplicaSet, frame: &[u8]) -> u64 {
+impl<R: Replica> Output<R> for Sending<'_> {
+    fn send(&mut self, to: ReplicaSet, message: R::Message) -> Sent {
+        let mut bytes = Vec::new();
+        append_value(&mut bytes, &message);
         for peer in to.iter() {
-            self.wire.push((self.from, peer, frame[HEADER_BYTES..].to_vec()));
+            self.wire.push((self.from, peer, bytes.clone()));
         }
-        to.len() as u64
+        Sent { receivers: to.len() as u64, bytes: bytes.len() as u64 }
     }
 
-    fn reply(&mut self, _: ConnectionId, _: &Reply) {}
+    fn reply(&mut self, _: ConnectionId, _: Reply) {}
+
+    fn release(&mut self) {}
+}
+
+/// Gives a driver what `from` sent, as a replica does that has taken a frame from a stream.
+fn hear<R: Replica>(
+    driver: &mut Driver<R>,
+    from: ReplicaId,
+    bytes: &[u8],
+) -> Result<(), NotAMessage> {
+    let message = whole_value(bytes).ok_or(NotAMessage)?;
+    driver.on_message(from, message, bytes.len() as u64)
+}
+
+/// Carries out what `driver` asks for.
+fn flush<R: Replica>(driver: &mut Driver<R>, now: Nanos, from: ReplicaId, wire: &mut Wire) {
+    driver.turn(now, &mut NoStore, &mut Sending { from, wire }, &mut ()).unwrap();
 }
 
 /// A cluster in memory whose network loses, delays and reorders.
 struct Net<R: Replica> {
-    engines: Vec<Engine<R>>,
-    now: Instant,
+    drivers: Vec<Driver<R>>,
+    now: Nanos,
     random: SmallRng,
     wire: Wire,
     proposed: u64,
@@ -68,8 +86,8 @@ impl<R: Replica> Net<R> {
         // Small enough that a replica which was away catches up by several pieces of a snapshot.
         let config = Config { kept_slots_max: 16, piece_bytes_max: 512, ..Config::new(REPLICAS) };
         Self {
-            engines: ReplicaId::all(REPLICAS).map(|id| Engine::new(id, &config, seed)).collect(),
-            now: Instant::now(),
+            drivers: ReplicaId::all(REPLICAS).map(|id| Driver::new(id, &config, seed, 0)).collect(),
+            now: 0,
             random: SmallRng::seed_from_u64(seed),
             wire: Wire::new(),
             proposed: 0,
@@ -83,7 +101,7 @@ impl<R: Replica> Net<R> {
             self.now += TICK;
             self.propose();
             for id in ReplicaId::all(REPLICAS) {
-                self.engines[id.index()].on_time(self.now);
+                self.drivers[id.index()].on_time(self.now, &mut ());
                 self.flush(id);
             }
             // What is sent in answer to the last of these travels in the next tick.
@@ -95,7 +113,7 @@ impl<R: Replica> Net<R> {
                 let (from, to, frame) = self.wire.swap_remove(next);
                 let lost = Some(from) == cut_off || Some(to) == cut_off;
                 if !lost && !self.random.random_bool(loss) {
-                    self.engines[to.index()].on_peer_frame(from, &frame).unwrap();
+                    hear(&mut self.drivers[to.index()], from, &frame).unwrap();
                     self.flush(to);
                 }
                 self.sent.entry(frame[0]).or_default().push(frame);
@@ -104,23 +122,22 @@ impl<R: Replica> Net<R> {
     }
 
     fn propose(&mut self) {
-        let engine = &mut self.engines[self.random.random_range(0..REPLICAS)];
-        if engine.pending() < 32 {
+        let driver = &mut self.drivers[self.random.random_range(0..REPLICAS)];
+        if driver.pending() < 32 {
             self.proposed += 1;
             let key = [self.random.random_range(0..4u8)];
             let batch = Batch::single(&put(1, self.proposed, &key, b"value")).unwrap();
-            engine.on_client_frame(1, batch.as_bytes(), self.now).unwrap();
+            driver.on_requests(1, batch, self.now).unwrap();
         }
     }
 
     fn flush(&mut self, id: ReplicaId) {
-        let mut output = Sending { from: id, wire: &mut self.wire };
-        self.engines[id.index()].flush(self.now, &mut output);
+        flush(&mut self.drivers[id.index()], self.now, id, &mut self.wire);
     }
 
-    /// Takes an engine out; of two, the one with the higher number first.
-    fn take(&mut self, id: ReplicaId) -> Engine<R> {
-        self.engines.remove(id.index())
+    /// Takes a driver out; of two, the one with the higher number first.
+    fn take(&mut self, id: ReplicaId) -> Driver<R> {
+        self.drivers.remove(id.index())
     }
 
     /// Some of the messages of each kind, from all over the cluster's life.
@@ -153,13 +170,13 @@ fn passes<R: Replica>(bytes: &[u8]) -> bool {
         .is_ok_and(|(message, rest)| rest.is_empty() && R::admissible(&message, REPLICAS))
 }
 
-/// Gives `engine` bytes that are no message.
-fn refuse<R: Replica>(engine: &mut Engine<R>, bytes: &[u8]) {
-    assert_eq!(engine.on_peer_frame(SENDER, bytes), Err(NotAMessage), "{bytes:?}");
+/// Gives `driver` bytes that are no message.
+fn refuse<R: Replica>(driver: &mut Driver<R>, bytes: &[u8]) {
+    assert_eq!(hear(driver, SENDER, bytes), Err(NotAMessage), "{bytes:?}");
 }
 
 /// Gives `refusing` bytes that are no message, and `taking` those that by chance are one.
-fn random_bytes<R: Replica>(net: &mut Net<R>, refusing: &mut Engine<R>, taking: &mut Engine<R>) {
+fn random_bytes<R: Replica>(net: &mut Net<R>, refusing: &mut Driver<R>, taking: &mut Driver<R>) {
     let kinds: Vec<u8> = net.sent.keys().copied().collect();
     let mut taken = 0;
     for case in 0..CASES_MIN {
@@ -170,8 +187,8 @@ fn random_bytes<R: Replica>(net: &mut Net<R>, refusing: &mut Engine<R>, taking: 
             *first = kinds[net.random.random_range(0..kinds.len())];
         }
         if passes::<R>(&bytes) {
-            taking.on_peer_frame(SENDER, &bytes).unwrap();
-            taking.flush(net.now, &mut Sending { from: TAKING, wire: &mut Wire::new() });
+            hear(taking, SENDER, &bytes).unwrap();
+            flush(taking, net.now, TAKING, &mut Wire::new());
             taken += 1;
         } else {
             refuse(refusing, &bytes);
@@ -180,17 +197,17 @@ fn random_bytes<R: Replica>(net: &mut Net<R>, refusing: &mut Engine<R>, taking: 
     assert!(taken < CASES_MIN / 100, "{taken} of {CASES_MIN} decode");
 }
 
-fn cut_short<R: Replica>(engine: &mut Engine<R>, messages: &[&[u8]]) -> usize {
+fn cut_short<R: Replica>(driver: &mut Driver<R>, messages: &[&[u8]]) -> usize {
     for message in messages {
         assert!(passes::<R>(message), "{message:?}");
-        (0..message.len()).for_each(|length| refuse(engine, &message[..length]));
-        refuse(engine, &[message, &[0][..]].concat());
+        (0..message.len()).for_each(|length| refuse(driver, &message[..length]));
+        refuse(driver, &[message, &[0][..]].concat());
     }
     messages.iter().map(|message| message.len() + 1).sum()
 }
 
 fn one_byte_changed<R: Replica>(
-    engine: &mut Engine<R>,
+    driver: &mut Driver<R>,
     messages: &[&[u8]],
     random: &mut SmallRng,
 ) -> usize {
@@ -201,7 +218,7 @@ fn one_byte_changed<R: Replica>(
                 let mut bytes = message.to_vec();
                 bytes[place] = other;
                 if !passes::<R>(&bytes) {
-                    refuse(engine, &bytes);
+                    refuse(driver, &bytes);
                 }
                 cases += 1;
             }
@@ -213,19 +230,19 @@ fn one_byte_changed<R: Replica>(
 fn nothing_mangled_gets_through<R: Replica>(kinds_min: usize) {
     let mut net = experienced::<R>();
     assert!(net.sent.len() >= kinds_min, "kinds of messages: {:?}", net.sent.keys());
-    let (mut taking, mut engine) = (net.take(TAKING), net.take(REFUSING));
-    let before = engine.status();
-    random_bytes(&mut net, &mut engine, &mut taking);
+    let (mut taking, mut driver) = (net.take(TAKING), net.take(REFUSING));
+    let before = driver.status();
+    random_bytes(&mut net, &mut driver, &mut taking);
     let messages = net.chosen();
-    let cut = cut_short(&mut engine, &messages);
-    let changed = one_byte_changed(&mut engine, &messages, &mut SmallRng::seed_from_u64(6));
+    let cut = cut_short(&mut driver, &messages);
+    let changed = one_byte_changed(&mut driver, &messages, &mut SmallRng::seed_from_u64(6));
     assert!(cut + changed >= CASES_MIN, "{cut} cut short, {changed} changed");
 
     // Nothing of all that was refused left a trace.
     let mut wire = Wire::new();
-    engine.flush(net.now, &mut Sending { from: REFUSING, wire: &mut wire });
+    flush(&mut driver, net.now, REFUSING, &mut wire);
     assert_eq!(wire, []);
-    let after = engine.status();
+    let after = driver.status();
     assert_eq!((after.core, after.digest), (before.core, before.digest));
 }
 

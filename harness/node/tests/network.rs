@@ -6,7 +6,12 @@
 mod common;
 
 use common::{Cluster, ask, block_on, get, put};
-use node::{client::{Connector, Session}, emulator::{Layer, LinkChange, NetworkChange, NetworkPlan}, identity::Role, replica_process::Options};
+use node::{
+    client::{Connector, Session},
+    emulator::{Layer, LinkChange, NetworkChange, NetworkPlan},
+    identity::Role,
+    replica_process::Options,
+};
 use protocols::{
     Outcome, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
 };

@@ -7,7 +7,7 @@ mod common;
 use std::{fs, time::Duration};
 
 use common::{Cluster, ask, block_on, get, put};
-use driver::{storage::Durability, ReplicaStatus};
+use driver::{ReplicaStatus, storage::Durability};
 use node::client::Session;
 use protocols::{
     Command, Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos,

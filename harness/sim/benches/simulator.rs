@@ -3,8 +3,8 @@
 
 use std::{hint::black_box, time::Duration};
 
-use driver::Reply;
 use criterion::{Criterion, criterion_group, criterion_main};
+use driver::Reply;
 use nix::time::{ClockId, clock_gettime};
 use protocols::{
     Batch, ClientId, Replica, ReplicaId, Request, RequestNumber, epaxos::EPaxos,

@@ -79,7 +79,8 @@ pub(crate) struct Work {
 
 impl Work {
     /// Nothing.
-    pub(crate) const NONE: Self = Self { wakeups: 0, messages: 0, bytes: 0, commands: 0, ordering_steps: 0 };
+    pub(crate) const NONE: Self =
+        Self { wakeups: 0, messages: 0, bytes: 0, commands: 0, ordering_steps: 0 };
 
     /// What was ready is taken in together, and what it calls for is flushed.
     pub(crate) const WAKEUP: Self = Self { wakeups: 1, ..Self::NONE };

@@ -55,7 +55,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let dead = self.faults.leaves_dead();
         let mut hosts = ReplicaId::all(self.hosts.len()).zip(&self.hosts);
         hosts.all(|(id, host)| {
-            host.driver.is_some() || dead.contains(id) || matches!(host.down, Some(Down::Refused(_)))
+            host.driver.is_some()
+                || dead.contains(id)
+                || matches!(host.down, Some(Down::Refused(_)))
         })
     }
 

@@ -336,8 +336,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 self.note(ReplicaId(0), 5, &(client, number, answer.as_ref().ok()), || {
                     format!("client {} has the answer to {number:?}: {answer:?}", client + 1)
                 });
-                let told =
-                    |source: &mut S, agenda: &mut _| source.on_reply(client, &reply, agenda);
+                let told = |source: &mut S, agenda: &mut _| source.on_reply(client, &reply, agenda);
                 if self.tell_source(told)? {
                     self.progress.last_at = self.now;
                 }

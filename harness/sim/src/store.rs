@@ -75,12 +75,10 @@ impl DiskStore {
         let past = Past::read(self.disk.clone(), self.owner.clone(), seed)?;
         let journal = Journal::new(&past, self.storage.log_bytes_kept);
         let mut driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
-        let durability =
-            if self.storage.synced { Durability::Fsync } else { Durability::Buffered };
+        let durability = if self.storage.synced { Durability::Fsync } else { Durability::Buffered };
         driver.began(durability, std::time::Duration::ZERO);
         let snapshot = past.snapshot.clone();
-        self.writer =
-            Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
+        self.writer = Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
         Ok((driver, snapshot))
     }
 

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
-use nix::unistd::setsid;
 use driver::storage::Durability;
-use node::{emulator::NetworkPlan, failpoint, replica_process::{self, Options}};
+use nix::unistd::setsid;
+use node::{
+    emulator::NetworkPlan,
+    failpoint,
+    replica_process::{self, Options},
+};
 use protocols::{Config, ReplicaId, id::REPLICAS_MAX};
 
 use crate::{cli::NodeArguments, exit::Failure};

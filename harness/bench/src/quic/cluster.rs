@@ -3,7 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use measure::ReplicaReport;
-use node::{NodeError, client::{Connector, Session}, control::{Control, Operator}, emulator::NetworkPlan, identity::{Identity, Role}};
+use node::{
+    NodeError,
+    client::{Connector, Session},
+    control::{Control, Operator},
+    emulator::NetworkPlan,
+    identity::{Identity, Role},
+};
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
 use super::{

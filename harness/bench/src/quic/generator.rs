@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use measure::NetworkReport;
 use driver::Reply;
+use measure::NetworkReport;
 use node::{alarm::Alarm, client::Session, emulator::NetworkChange};
 use protocols::{ReplicaId, ReplicaSet, Request};
 use tokio::sync::watch;

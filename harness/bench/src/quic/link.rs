@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use node::{NodeError, client::{Connector, Session}};
+use node::{
+    NodeError,
+    client::{Connector, Session},
+};
 use protocols::ReplicaId;
 use tokio::sync::watch;
 

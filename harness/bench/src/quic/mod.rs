@@ -27,8 +27,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use measure::{ReplicaReport, RunRecord};
 use driver::storage::Durability;
+use measure::{ReplicaReport, RunRecord};
 use node::control::Control;
 use protocols::{ReplicaId, ReplicaSet};
 use workload::{

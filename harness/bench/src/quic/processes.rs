@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use driver::storage::Durability;
 use nix::{
     sys::{
         resource::{UsageWho, getrusage},
@@ -22,7 +23,6 @@ use nix::{
     },
     unistd::Pid,
 };
-use driver::storage::Durability;
 use node::{control::Control, emulator::NetworkPlan, transport::free_addresses};
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 

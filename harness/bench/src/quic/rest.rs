@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use measure::{Finding, Severity};
 use driver::ReplicaStatus;
+use measure::{Finding, Severity};
 use node::control::Control;
 use protocols::{ReplicaId, ReplicaSet, kv::KeyDigest};
 use serde_json::{Value, json};

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use measure::{
-    Event, Finding, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge,
-};
+use measure::{Event, Finding, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge};
 use protocols::{Protocol, Replica, ReplicaId};
 use sim::{Broken, Simulation, Violation};
 use workload::{Driver, Mode, Run, SimCosts};

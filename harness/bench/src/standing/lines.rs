@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use driver::ReplicaStatus;
-use node::{control::{Control, Operator}, emulator::NetworkChange, identity::Role};
+use node::{
+    control::{Control, Operator},
+    emulator::NetworkChange,
+    identity::Role,
+};
 use protocols::{ReplicaId, ReplicaSet};
 
 use super::{Description, Directory};

@@ -12,9 +12,13 @@ use std::{
 };
 
 use check::{Budget, History, Kind, Operation, Verdict};
+use driver::{ReplicaStatus, failpoint::Failpoint};
 use nix::libc::SIGKILL;
-use driver::{failpoint::Failpoint, ReplicaStatus};
-use node::{client::{Connector, Session}, control::{Control, Operator}, identity::{self, Identity, Role}};
+use node::{
+    client::{Connector, Session},
+    control::{Control, Operator},
+    identity::{self, Identity, Role},
+};
 use protocols::{
     ClientId, Command as Order, Config, Outcome, Protocol, ReplicaId, Request, RequestNumber,
     config::Timeouts,

@@ -1,7 +1,10 @@
 //! What comes over a connection.
 
 use driver::Reply;
-use node::{frame::{FRAME_BYTES_MAX, FrameBuffer, HEADER_BYTES, append_frame}, wire::{ClientHello, ControlReply, ControlRequest, PeerHello}};
+use node::{
+    frame::{FRAME_BYTES_MAX, FrameBuffer, HEADER_BYTES, append_frame},
+    wire::{ClientHello, ControlReply, ControlRequest, PeerHello},
+};
 use protocols::{
     Batch, Replica,
     command::{BATCH_BYTES_MAX, BATCH_COMMANDS_MAX, KEY_BYTES_MAX},

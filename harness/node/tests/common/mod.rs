@@ -7,7 +7,14 @@ pub(crate) mod toy;
 use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
 use driver::storage::Durability;
-use node::{NodeError, client::{Connector, Session}, control::{Control, Operator}, identity::{self, Identity, Role}, replica_process::{self, Options}, transport::free_addresses};
+use node::{
+    NodeError,
+    client::{Connector, Session},
+    control::{Control, Operator},
+    identity::{self, Identity, Role},
+    replica_process::{self, Options},
+    transport::free_addresses,
+};
 use protocols::{ClientId, Command, Config, Outcome, Replica, ReplicaId, Request, RequestNumber};
 use tokio::{
     runtime::{Builder, LocalOptions},

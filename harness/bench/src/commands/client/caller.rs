@@ -15,7 +15,10 @@ use std::{
 };
 
 use driver::{Refusal, Reply};
-use node::{client::{Connector, Session}, identity::Role};
+use node::{
+    client::{Connector, Session},
+    identity::Role,
+};
 use protocols::{
     ClientId, Command, Outcome, ReplicaId, Request, RequestNumber, session::OUTCOMES_MAX,
 };
