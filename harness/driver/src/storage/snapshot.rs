@@ -12,14 +12,13 @@ use super::{
 };
 use crate::disk::Disk;
 
-/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many
-/// bytes it took.
+/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all.
 pub(super) fn write<D: Disk>(
     directory: &mut Directory<D>,
     snapshot: &Snapshot,
     next: u64,
     synced: bool,
-) -> Result<u64, StorageError> {
+) -> Result<(), StorageError> {
     let mut head = directory.header(next).encode(Kind::Snapshot);
     for part in [&snapshot.machine, &snapshot.core] {
         head.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -34,8 +33,7 @@ pub(super) fn write<D: Disk>(
         &snapshot_name(next),
         &[head, machine, core, &checksum],
         synced,
-    )?;
-    Ok((head.len() + machine.len() + core.len() + checksum.len()) as u64)
+    )
 }
 
 /// Reads the snapshot behind which record `next` comes.
