@@ -182,6 +182,23 @@ fn a_segment_that_is_not_the_last_may_not_be_short() {
     }
 }
 
+/// A snapshot that ended with its header made the replica panic.
+#[test]
+fn a_snapshot_of_any_other_length_is_refused() {
+    let (directory, _) = filled();
+    let name = names(directory.path()).into_iter().find(|name| name.starts_with("snapshot-"));
+    let name = name.unwrap();
+    let whole = fs::read(directory.path().join(&name)).unwrap();
+    for length in (0..whole.len()).chain([whole.len() + 1]) {
+        let copy = copy(directory.path());
+        let mut other = whole.clone();
+        other.resize(length, 0);
+        fs::write(copy.path().join(&name), other).unwrap();
+        let error = open(copy.path()).unwrap_err();
+        assert!(error.contains(&name) && error.contains("damage"), "{length}: {error}");
+    }
+}
+
 #[test]
 fn a_missing_file_is_refused_by_name() {
     let (directory, _) = filled();

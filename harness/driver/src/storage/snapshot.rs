@@ -56,7 +56,8 @@ fn decode(bytes: &[u8], start: usize) -> Option<Snapshot> {
     if hash.digest().to_le_bytes() != *checksum {
         return None;
     }
-    let (machine_length, rest) = covered[start..].split_first_chunk::<8>()?;
+    // The header ends with a sum over itself: it is no snapshot on its own.
+    let (machine_length, rest) = covered.get(start..)?.split_first_chunk::<8>()?;
     let (core_length, rest) = rest.split_first_chunk::<8>()?;
     let machine_length = usize::try_from(u64::from_le_bytes(*machine_length)).ok()?;
     let (machine, core) = rest.split_at_checked(machine_length)?;
