@@ -1,10 +1,7 @@
 //! What is read from a disk.
 
-use std::{cell::RefCell, fs, path::PathBuf};
-
 use driver::storage::record::{self, Payloads, Rest, place, unstamped};
 use protocols::{Replica, kv::Kv, multi_paxos::MultiPaxos};
-use tempfile::TempDir;
 
 use super::wire::value;
 use crate::samples::{self, Data};
@@ -47,59 +44,40 @@ pub(super) fn log_records(bytes: &[u8]) -> bool {
 
 /// The only segment of a directory's log.
 pub(super) fn log_segment(bytes: &[u8]) -> bool {
-    file(|data| &data.log, bytes)
+    file(0, bytes)
 }
 
 pub(super) fn snapshot_file(bytes: &[u8]) -> bool {
-    file(|data| &data.snapshot, bytes)
+    file(1, bytes)
 }
 
 pub(super) fn manifest(bytes: &[u8]) -> bool {
-    file(|data| &data.manifest, bytes)
+    file(2, bytes)
 }
 
 pub(super) fn peers(bytes: &[u8]) -> bool {
-    file(|data| &data.peers, bytes)
+    file(3, bytes)
 }
 
 thread_local! {
-    static DATA: RefCell<Option<(TempDir, Data)>> = const { RefCell::new(None) };
+    static DATA: Data = Data::of_corpus();
 }
 
-/// A data directory in which one file holds these bytes; accepted if a replica would start from it. Whatever is applied is
-/// what was recorded, or nothing is.
-fn file(which: fn(&Data) -> &PathBuf, bytes: &[u8]) -> bool {
-    DATA.with_borrow_mut(|made| {
-        let (directory, data) = made.get_or_insert_with(|| {
-            let directory = tempfile::tempdir().expect("the host has a directory for such files");
-            let data = samples::data_directory(directory.path());
-            (directory, data)
-        });
-        let path = which(data);
-        let before = fs::read(path).expect("the file was there");
-        fs::write(path, bytes).expect("it can be written");
-        let accepted = starts(data);
-        if !path.exists() || fs::read(path).is_ok_and(|now| now != before) {
-            // A start may have removed others, too: begin with a new directory.
-            for entry in fs::read_dir(directory.path()).expect("it is there").flatten() {
-                let _ = fs::remove_file(entry.path());
-            }
-            *data = samples::data_directory(directory.path());
+/// A data directory in which one file, one of [`samples::data_names`], holds these bytes; accepted if
+/// a replica would start from it. All that is applied is what was recorded, or nothing is.
+fn file(which: usize, bytes: &[u8]) -> bool {
+    DATA.with(|data| {
+        let disk = data.with(samples::data_names()[which], bytes);
+        let Some(past) = samples::read(disk) else { return false };
+        if let Some(snapshot) = &past.snapshot {
+            assert_eq!(snapshot, &data.kept, "a snapshot that was never taken");
         }
-        accepted
+        let mut records = past.records::<<MultiPaxos as Replica>::Record>();
+        let found: Vec<_> = records.by_ref().collect();
+        if records.finish().is_err() {
+            return false;
+        }
+        assert!(data.records.starts_with(&found), "records that were never written");
+        true
     })
-}
-
-fn starts(data: &Data) -> bool {
-    let Some(past) = samples::read(&data.directory) else { return false };
-    if let Some(snapshot) = &past.snapshot {
-        assert_eq!(snapshot, &data.kept, "a snapshot that was never taken");
-    }
-    let mut records = past.records::<<MultiPaxos as Replica>::Record>();
-    let found: Vec<_> = records.by_ref().collect();
-    if records.finish().is_err() {
-        return false;
-    }
-    assert!(data.records.starts_with(&found), "records that were never written");
-    true
 }
