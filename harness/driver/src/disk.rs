@@ -5,8 +5,8 @@
 
 use std::io;
 
-/// The files of one data directory. Names are plain: there are no directories below it. A clone is another way to the same
-/// files.
+/// The files of one data directory. Names are plain: there are no directories below it. A clone is
+/// another way to the same files.
 ///
 /// Nothing is durable before it was synced: the content and the length of a file with
 /// [`Disk::sync`], that a name exists, means another file, or is gone with [`Disk::sync_names`].

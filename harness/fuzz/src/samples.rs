@@ -1,15 +1,15 @@
 //! Real values for the corpus: what small clusters say and write down in a life with losses and restarts, what travels
 //! beside that, and texts that use every key of their formats.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use driver::{
     Refusal, ReplicaStatus, Reply,
-    storage::{Journal, Owner, Past, Writer, record::Frames},
+    disk::Disk,
+    storage::{
+        Journal, Owner, Past, Writer,
+        record::{Frames, stamped},
+    },
 };
 use measure::{ReplicaReport, SeriesRecorder};
 use node::{
@@ -25,6 +25,7 @@ use protocols::{
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
+use sim::disk::SimDisk;
 
 use crate::corpus;
 
@@ -41,16 +42,41 @@ const INPUT_BYTES_MAX: usize = 600;
 /// A data directory with a snapshot and a log behind it.
 #[derive(Debug)]
 pub struct Data {
-    /// The directory.
-    pub directory: PathBuf,
-    pub(crate) log: PathBuf,
-    pub(crate) snapshot: PathBuf,
-    pub(crate) manifest: PathBuf,
-    pub(crate) peers: PathBuf,
+    /// Its files, by [`data_names`].
+    files: [Vec<u8>; 4],
     /// What the snapshot holds.
     pub(crate) kept: Snapshot,
     /// The records behind it.
     pub(crate) records: Vec<<MultiPaxos as Replica>::Record>,
+}
+
+impl Data {
+    /// That of the corpus.
+    pub(crate) fn of_corpus() -> Self {
+        let files = ["log-segment", "snapshot-file", "data-manifest", "data-peers"];
+        let files =
+            files.map(|name| corpus::read(name).expect("the corpus is there").swap_remove(0));
+        let past = read(disk(&files)).expect("the corpus is as it was written");
+        let kept = past.snapshot.clone().expect("it has a snapshot");
+        let records = past.records().collect();
+        Self { files, kept, records }
+    }
+
+    /// A disk that has it, with `bytes` as the file `name`.
+    pub(crate) fn with(&self, name: &str, bytes: &[u8]) -> SimDisk {
+        let mut disk = disk(&self.files);
+        disk.create(name, &[bytes]).expect("there is room");
+        disk
+    }
+}
+
+/// A disk that has these four files.
+fn disk(files: &[Vec<u8>; 4]) -> SimDisk {
+    let mut disk = SimDisk::default();
+    for (name, bytes) in data_names().iter().zip(files) {
+        disk.create(name, &[bytes]).expect("there is room");
+    }
+    disk
 }
 
 /// Every target's inputs.
@@ -256,12 +282,12 @@ fn machines(life: &Life<MultiPaxos>) -> Vec<Vec<u8>> {
 /// Some records as a log has them, in two writes.
 fn log_records(life: &Life<MultiPaxos>, count: usize) -> Vec<u8> {
     let mut frames = Frames::new(INCARNATION, 0);
-    let mut bytes = Vec::new();
+    let mut stream = Vec::new();
     for records in [&life.records[..count], &life.records[count..2 * count]] {
         records.iter().for_each(|record| frames.push(record));
-        bytes.extend(frames.take().0);
+        stream.extend(frames.take().0);
     }
-    bytes
+    stamped(0, &stream)
 }
 
 /// Whose data it is.
@@ -274,13 +300,17 @@ pub fn owner() -> Owner {
     }
 }
 
-/// The number of the first record behind the snapshot of the data directory: three came before it, from number 1 on.
-const BEHIND: u64 = 4;
+/// What is in a data directory; a new one is of the incarnation of the corpus. None, if it is
+/// refused.
+pub(crate) fn read(disk: SimDisk) -> Option<Past<SimDisk>> {
+    Past::read(disk, owner(), INCARNATION).ok()
+}
 
-/// The log, the snapshot, the manifest and the peers of a data directory with a snapshot and a log of several writes.
+/// The log, the snapshot, the manifest and the peers of a data directory with a snapshot and a log
+/// of several writes.
 fn data_files(life: &Life<MultiPaxos>) -> [Vec<u8>; 4] {
-    let directory = tempfile::tempdir().expect("the host has a directory for such files");
-    let past = Past::read(directory.path(), owner()).expect("a new directory");
+    let disk = SimDisk::default();
+    let past = read(disk.clone()).expect("a new directory");
     let mut journal = Journal::new(&past, None);
     let mut writer = Writer::new(past, false, None).expect("a new log");
     let mut write = |journal: &mut Journal| {
@@ -294,28 +324,14 @@ fn data_files(life: &Life<MultiPaxos>) -> [Vec<u8>; 4] {
         records.iter().for_each(|record| journal.record(record));
         write(&mut journal);
     }
-    drop(writer);
-    data_paths(directory.path()).map(|path| fs::read(path).expect("it was just written"))
+    data_names().map(|name| disk.read(name).expect("it was just written"))
 }
 
-/// Where the four files of the data directory are.
-fn data_paths(directory: &Path) -> [PathBuf; 4] {
-    let (log, snapshot) = (format!("log-{BEHIND:016x}"), format!("snapshot-{BEHIND:016x}"));
-    [log.as_str(), &snapshot, "manifest", "peers"].map(|name| directory.join(name))
-}
-
-/// Lays the data directory of the corpus out at `directory`.
-pub fn data_directory(directory: &Path) -> Data {
-    let [log, snapshot, manifest, peers] = data_paths(directory);
-    let files = ["log-segment", "snapshot-file", "data-manifest", "data-peers"];
-    for (path, name) in [&log, &snapshot, &manifest, &peers].into_iter().zip(files) {
-        let inputs = corpus::read(name).expect("the corpus is there");
-        fs::write(path, &inputs[0]).expect("it can be written");
-    }
-    let past = Past::read(directory, owner()).expect("the corpus is as it was written");
-    let kept = past.snapshot.clone().expect("it has a snapshot");
-    let records = past.records().collect();
-    Data { directory: directory.to_owned(), log, snapshot, manifest, peers, kept, records }
+/// The names of the log, the snapshot, the manifest and the peers of the data directory. The number
+/// is that of the first record behind the snapshot: three came before it, from number 1 on, and a
+/// snapshot leaves one out.
+pub(crate) const fn data_names() -> [&'static str; 4] {
+    ["log-0000000000000005", "snapshot-0000000000000005", "manifest", "peers"]
 }
 
 /// What travels beside the protocols' messages.

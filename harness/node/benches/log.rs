@@ -1,7 +1,8 @@
-//! What the durable log costs: encoding a record, one write of 1, 16 or 256 records with its sync and without, and coming
-//! back from 100,000 records.
+//! What the durable log costs: encoding a record, one write of 1, 16 or 256 records with its sync
+//! and without, and coming back from 100,000 records.
 //!
-//! What a sync takes is the disk's affair: the figures with one say how many groups a second a replica can form here.
+//! What a sync takes is the disk's affair: the figures with one say how many groups a second a
+//! replica can form here.
 
 use std::{hint::black_box, path::Path};
 

@@ -12,10 +12,12 @@ use driver::disk::Disk;
 
 use crate::NodeError;
 
-/// The process that works in a directory keeps this file locked, and the kernel unlocks it with its death.
+/// The process that works in a directory keeps this file locked, and the kernel unlocks it with its
+/// death.
 const LOCK_FILE: &str = "lock";
 
-/// A data directory that this process alone works in. Clones work in the same one, on different files.
+/// A data directory that this process alone works in. Clones work in the same one, on different
+/// files.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
@@ -126,7 +128,8 @@ pub fn new_incarnation() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Makes the directory at `path` and all above it that are missing, and returns when their names are durable.
+/// Makes the directory at `path` and all above it that are missing, and returns when their names
+/// are durable.
 fn make(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|place| !place.exists()).collect();
     fs::create_dir_all(path)?;

@@ -20,15 +20,15 @@ pub(crate) enum ProcessStore {
     Absent,
     /// Durability "buffered": done when begun.
     Buffered { writer: Box<Writer<DataDirectory>>, failure: Option<StorageError> },
-    /// Durability "fsync": done by a thread of its own, so that the replica reads and steps on meanwhile, and what comes in
-    /// during one sync forms the group of the next.
+    /// Durability "fsync": done by a thread of its own, so that the replica reads and steps on
+    /// meanwhile, and what comes in during one sync forms the group of the next.
     Synced(Helper),
 }
 
 impl ProcessStore {
-    /// Wakes `waker` whenever something is done that was begun, until another takes its place. Must be called before
-    /// [`Store::is_idle`] by the task that asks: then nothing is done unnoticed between the two calls, or after
-    /// [`Store::begin`].
+    /// Wakes `waker` whenever something is done that was begun, until another takes its place. Must
+    /// be called before [`Store::is_idle`] by the task that asks: then nothing is done unnoticed
+    /// between the two calls, or after [`Store::begin`].
     pub(crate) fn register(&mut self, waker: &Waker) {
         if let Self::Synced(helper) = self {
             helper.register(waker);
@@ -165,7 +165,8 @@ mod tests {
         }
     }
 
-    /// The task registers itself once, before anything is begun, and sleeps until it is woken, time after time.
+    /// The task registers itself once, before anything is begun, and sleeps until it is woken, time
+    /// after time.
     #[test]
     fn a_task_that_registered_is_woken_by_everything_that_is_done_later() {
         let directory = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A data directory on its own: what comes back of what was written, what is cut, and what is refused.
+//! A data directory on its own: what comes back of what was written, what is cut, and what is
+//! refused.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -59,7 +60,8 @@ fn snapshot() -> Snapshot {
     Snapshot { machine: b"the machine's state".as_slice().into(), core: [1, 2, 3].into() }
 }
 
-/// A directory with a snapshot and three segments behind it, in which ten records stand, the last alone in its write.
+/// A directory with a snapshot and three segments behind it, in which ten records stand, the last
+/// alone in its write.
 fn filled() -> (TempDir, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let all = numbered(0..10);
@@ -136,8 +138,9 @@ fn a_tail_torn_at_any_byte_is_cut_and_the_log_goes_on() {
     }
 }
 
-/// Every byte of every file has one of its bits flipped: heads, lengths, numbers, checksums, payloads and stamps of the first,
-/// the middle and the last segment, the last write of all, the snapshot, and the sheets.
+/// Every byte of every file has one of its bits flipped: heads, lengths, numbers, checksums,
+/// payloads and stamps of the first, the middle and the last segment, the last write of all, the
+/// snapshot, and the sheets.
 #[test]
 fn a_flipped_bit_is_refused_by_file_and_offset_in_the_last_write_too() {
     let (directory, _) = filled();
@@ -176,6 +179,23 @@ fn a_segment_that_is_not_the_last_may_not_be_short() {
             assert!(error.contains(&path.display().to_string()), "{error}");
             assert!(error.contains("is not as it was written"), "{error}");
         }
+    }
+}
+
+/// A snapshot that ended with its header made the replica panic.
+#[test]
+fn a_snapshot_of_any_other_length_is_refused() {
+    let (directory, _) = filled();
+    let name = names(directory.path()).into_iter().find(|name| name.starts_with("snapshot-"));
+    let name = name.unwrap();
+    let whole = fs::read(directory.path().join(&name)).unwrap();
+    for length in (0..whole.len()).chain([whole.len() + 1]) {
+        let copy = copy(directory.path());
+        let mut other = whole.clone();
+        other.resize(length, 0);
+        fs::write(copy.path().join(&name), other).unwrap();
+        let error = open(copy.path()).unwrap_err();
+        assert!(error.contains(&name) && error.contains("damage"), "{length}: {error}");
     }
 }
 
@@ -294,7 +314,8 @@ fn a_first_use_that_was_cut_short_begins_again_and_anything_else_is_left_alone()
     assert_eq!(names(strange.path()), ["lock", "thesis.txt"]);
 }
 
-/// The peers are written by another thread than the log. A snapshot that removed their unfinished file ended the replica.
+/// The peers are written by another thread than the log. A snapshot that removed their unfinished
+/// file ended the replica.
 #[test]
 fn a_snapshot_leaves_alone_what_else_is_being_written() {
     let directory = tempfile::tempdir().unwrap();
@@ -373,7 +394,8 @@ fn after_a_death_at_any_step_of_a_switch_the_old_files_count_or_the_new_ones() {
     assert_eq!(past.remarks.len(), 1, "{:?}", past.remarks);
 }
 
-/// A directory that a replica needs is made with all above it; the files of the one are not those of a clone.
+/// A directory that a replica needs is made with all above it; the files of the one are not those
+/// of a clone.
 #[test]
 fn a_directory_is_made_where_none_is_and_its_clones_write_different_files_of_it() {
     use driver::disk::Disk;

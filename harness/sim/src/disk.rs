@@ -1,8 +1,8 @@
 //! A disk in memory that forgets what was not synced.
 //!
-//! A file is an inode with two contents, one that a reader sees and one that is durable. What was written since the last
-//! sync is kept by sectors, each in every version that it had, and changes of names in their order. A crash draws what of it
-//! survives.
+//! A file is an inode with two contents, one that a reader sees and one that is durable. What was
+//! written since the last sync is kept by sectors, each in every version that it had, and changes
+//! of names in their order. A crash draws what of it survives.
 
 use std::{
     cell::RefCell,
@@ -137,11 +137,12 @@ fn sector_of(content: &[u8], sector: usize) -> Vec<u8> {
 }
 
 impl SimDisk {
-    /// The machine loses its power and is there again: of what was not synced, what `random` draws survives.
+    /// The machine loses its power and is there again: of what was not synced, what `random` draws
+    /// survives.
     ///
-    /// Of each sector that was written since the last sync any version survives, of each file any length between the
-    /// durable one and the last, and of the changes of names any first ones. The faults asked for are over, except that a
-    /// full disk is full.
+    /// Of each sector that was written since the last sync any version survives, of each file any
+    /// length between the durable one and the last, and of the changes of names any first ones. The
+    /// faults asked for are over, except that a full disk is full.
     pub fn crash(&mut self, random: &mut impl Rng) {
         let inner = &mut *self.0.borrow_mut();
         let survived = random.random_range(0..=inner.changes.len());
@@ -157,8 +158,8 @@ impl SimDisk {
         inner.end_faults();
     }
 
-    /// The process dies and the machine lives on: everything written is there, durable or not. The faults asked for are over,
-    /// except that a full disk is full.
+    /// The process dies and the machine lives on: everything written is there, durable or not. The
+    /// faults asked for are over, except that a full disk is full.
     pub fn kill(&mut self) {
         self.0.borrow_mut().end_faults();
     }
@@ -180,8 +181,9 @@ impl SimDisk {
         inner.room = None;
     }
 
-    /// After `operations` more that change something the machine has lost its power. A write that is under way then is done
-    /// by half, and every later operation fails, reading too, until [`SimDisk::crash`] or [`SimDisk::kill`].
+    /// After `operations` more that change something the machine has lost its power. A write that
+    /// is under way then is done by half, and every later operation fails, reading too, until
+    /// [`SimDisk::crash`] or [`SimDisk::kill`].
     pub fn stop_after(&mut self, operations: u64) {
         self.0.borrow_mut().operations_left = Some(operations);
     }
@@ -191,8 +193,8 @@ impl SimDisk {
         self.0.borrow().operations
     }
 
-    /// Flips a bit of what is durable, in a file, at a place and in a bit that are drawn; none, if nothing is durable. A
-    /// reader sees it unless that sector was written and not synced.
+    /// Flips a bit of what is durable, in a file, at a place and in a bit that are drawn; none, if
+    /// nothing is durable. A reader sees it unless that sector was written and not synced.
     pub fn flip_bit(&mut self, random: &mut impl Rng) -> Option<FlippedBit> {
         let inner = &mut *self.0.borrow_mut();
         let names = inner.durable_names.iter();

@@ -40,8 +40,8 @@ pub struct Owner {
 
 impl Owner {
     fn lines(&self) -> [(&'static str, String); 5] {
-        // The published variant's records and fast quorums are its own: what is in the directory of the one is no past of
-        // the other.
+        // The published variant's records and fast quorums are its own: what is in the directory of
+        // the one is no past of the other.
         let fast_quorum = match (self.config.variant, self.config.fast_quorum) {
             (Variant::Star, FastQuorum::Optimized) => "optimized",
             (Variant::Star, FastQuorum::Simple) => "simple",
@@ -134,7 +134,8 @@ impl<D: Disk> Directory<D> {
         Peers::read(self.disk.clone(), self.owner.config.replicas)
     }
 
-    /// Makes what an owner needs who was never here. The manifest comes last: a directory that has one has all that it names.
+    /// Makes what an owner needs who was never here. The manifest comes last: a directory that has
+    /// one has all that it names.
     fn begin(&mut self) -> Result<Files, StorageError> {
         Peers::make(self.disk.clone(), self.owner.config.replicas)?;
         let files = Files { snapshot: None, logs: vec![FIRST_RECORD] };
@@ -143,7 +144,8 @@ impl<D: Disk> Directory<D> {
         Ok(files)
     }
 
-    /// Makes a segment of the log that begins with `frames`, from record `first` on; returns how long its stream is.
+    /// Makes a segment of the log that begins with `frames`, from record `first` on; returns how
+    /// long its stream is.
     pub(super) fn make_log(
         &mut self,
         first: u64,
@@ -157,7 +159,8 @@ impl<D: Disk> Directory<D> {
         Ok(stream.len())
     }
 
-    /// Returns when `files` and all else that counts is durable, whatever an earlier life may have left unsynced.
+    /// Returns when `files` and all else that counts is durable, whatever an earlier life may have
+    /// left unsynced.
     pub(super) fn sync(&mut self, files: &Files) -> Result<(), StorageError> {
         let named = files.logs.iter().map(|first| log_name(*first));
         let named = named.chain(files.snapshot.map(snapshot_name));
@@ -168,21 +171,22 @@ impl<D: Disk> Directory<D> {
         synced.map_err(|error| self.failed("sync", error))
     }
 
-    /// Says from now on that `files` count, and removes the other logs and snapshots. What else is unfinished may be being
-    /// written at this very moment: the peers are another thread's.
+    /// Says from now on that `files` count, and removes the other logs and snapshots. What else is
+    /// unfinished may be being written at this very moment: the peers are another thread's.
     pub(super) fn switch_to(&mut self, files: &Files, synced: bool) -> Result<(), StorageError> {
         self.write_manifest(files, synced)?;
         failpoint::pass(Failpoint::ManifestSwitched);
         self.remove(files, |_| false).map(drop)
     }
 
-    /// At the beginning of a life: removes the logs and snapshots that `files` does not name, and what was never finished;
-    /// returns their names.
+    /// At the beginning of a life: removes the logs and snapshots that `files` does not name, and
+    /// what was never finished; returns their names.
     pub(super) fn remove_others(&mut self, files: &Files) -> Result<Vec<String>, StorageError> {
         self.remove(files, |name| name.ends_with(sheet::UNFINISHED))
     }
 
-    /// Removes the logs and snapshots that `files` does not name, and what is `needless` beside them.
+    /// Removes the logs and snapshots that `files` does not name, and what is `needless` beside
+    /// them.
     fn remove(
         &mut self,
         files: &Files,

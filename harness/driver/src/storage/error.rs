@@ -32,7 +32,8 @@ pub enum StorageError {
         /// The format of this program.
         own: &'static str,
     },
-    /// What was recorded is as it was written, and this program does not understand it. Nothing was applied.
+    /// What was recorded is as it was written, and this program does not understand it. Nothing was
+    /// applied.
     NotUnderstood {
         /// Where the file is, or the directory.
         path: String,
@@ -48,18 +49,21 @@ pub enum StorageError {
         /// What the disk said.
         error: io::Error,
     },
-    /// The disk failed while something was written that had to last: what is on it is not known, and the replica must end.
+    /// The disk failed while something was written that had to last: what is on it is not known,
+    /// and the replica must end.
     NotKept(Box<StorageError>),
 }
 
 impl StorageError {
-    /// Is a file missing, or not as it was written? Then this replica may have promised what it does not know any more.
+    /// Is a file missing, or not as it was written, down to a single bit? Then this replica may have promised what it
+    /// does not know any more.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }
 }
 
-/// What to do without a file, and with it without what this replica promised: the others can do without it.
+/// What to do without a file, and with it without what this replica promised: the others can do
+/// without it.
 const LEAVE_OUT: &str = "nothing was applied: bring the file back from a copy, or leave this replica out, since without the \
     file it could break its promises";
 

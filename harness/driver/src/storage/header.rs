@@ -1,7 +1,7 @@
 //! What stands at the head of logs and snapshots: which format, whose, and from which record on.
 //!
-//! `magic [8] · format u32 · length u32 · body · checksum u64`. Format and magic come first and stay where they are, so that
-//! every later program can say what it has before it.
+//! `magic [8] · format u32 · length u32 · body · checksum u64`. Format and magic come first and
+//! stay where they are, so that every later program can say what it has before it.
 
 use protocols::{Protocol, ReplicaId};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,8 @@ impl Header {
         bytes
     }
 
-    /// Checks that `bytes`, the content of the file `name`, begin with this header; returns its length.
+    /// Checks that `bytes`, the content of the file `name`, begin with this header; returns its
+    /// length.
     ///
     /// # Errors
     /// If they do not.

@@ -9,7 +9,8 @@ use crate::disk::Disk;
 /// Chosen: up to this size a log is replayed in a fraction of a second, and not worth a snapshot.
 const LOG_BYTES_KEPT: u64 = 64 << 20;
 
-/// The records and snapshots of the drain that is being carried out, and how long the log has grown.
+/// The records and snapshots of the drain that is being carried out, and how long the log has
+/// grown.
 #[derive(Debug)]
 pub struct Journal {
     frames: Frames,
@@ -17,15 +18,15 @@ pub struct Journal {
     /// The frames behind the last snapshot, those not taken yet included.
     log_bytes: u64,
     snapshot_bytes: u64,
-    /// Of the log, what the core recorded again beside the snapshot: it can be longer than the snapshot, and a new one would
-    /// not make it shorter.
+    /// Of the log, what the core recorded again beside the snapshot: it can be longer than the
+    /// snapshot, and a new one would not make it shorter.
     again_bytes: u64,
     log_bytes_kept: u64,
 }
 
 impl Journal {
-    /// Goes on where `past` ends. A log longer than `log_bytes_kept`, or the usual length, and twice as long as the
-    /// snapshot before it calls for a new one.
+    /// Goes on where `past` ends. A log longer than `log_bytes_kept`, or the usual length, and
+    /// twice as long as the snapshot before it calls for a new one.
     pub fn new<D: Disk>(past: &Past<D>, log_bytes_kept: Option<u64>) -> Self {
         Self {
             frames: Frames::new(past.directory.incarnation(), past.next),
@@ -42,8 +43,8 @@ impl Journal {
         self.frames.push(record);
     }
 
-    /// Takes a state that everything recorded before is part of, or is recorded again behind it. What the same drain has
-    /// recorded before it stays, which does no harm.
+    /// Takes a state that everything recorded before is part of, or is recorded again behind it.
+    /// What the same drain has recorded before it stays, which does no harm.
     pub fn replace(&mut self, snapshot: Snapshot) {
         self.frames.leave_out_a_number();
         self.snapshot_bytes = (snapshot.machine.len() + snapshot.core.len()) as u64;
@@ -62,8 +63,8 @@ impl Journal {
         (self.log_bytes, self.snapshot_bytes)
     }
 
-    /// Takes out what must be durable before anything that was asked for since the last time may leave; none if there is
-    /// nothing.
+    /// Takes out what must be durable before anything that was asked for since the last time may
+    /// leave; none if there is nothing.
     pub fn take(&mut self) -> Option<Work> {
         if self.frames.is_empty() && self.snapshot.is_none() {
             return None;

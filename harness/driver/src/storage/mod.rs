@@ -11,29 +11,34 @@
 //!
 //! They are files of a [`Disk`](crate::disk::Disk). The real one has a file `lock` beside them.
 //!
-//! The way of a record: the core asks for it with `Effect::Persist`, the engine's [`Journal`] encodes it, and once a drain
-//! has been carried out, everything of it is one [`Work`], which the [`Writer`] writes at once, with one sync. Until that is
-//! done nothing leaves that was asked for behind it. The way back: [`Past`] checks every file, then the core is made from
-//! the snapshot and the records.
+//! The way of a record: the core asks for it with `Effect::Persist`, the engine's [`Journal`]
+//! encodes it, and once a drain has been carried out, everything of it is one [`Work`], which the
+//! [`Writer`] writes at once, with one sync. Until that is done nothing leaves that was asked for
+//! behind it. The way back: [`Past`] checks every file, then the core is made from the snapshot and
+//! the records.
 //!
-//! **What may be wrong, and what comes of it.** The last write of the last segment may be torn, because the process or the
-//! machine died while it was written; nothing relied on it, and it is cut. Anything else that is missing or is not as it was
-//! written ends the start with the file and the offset, and nothing is applied: a replica that has forgotten a promise
-//! is worse than one that is dead. [`record`] says how the two are told apart. A flipped bit in the last write is told
-//! from a torn write, too.
+//! **What may be wrong, and what comes of it.** The last write of the last segment may be torn,
+//! because the process or the machine died while it was written; nothing relied on it, and it is
+//! cut. Anything else that is missing or is not as it was written ends the start with the file
+//! and the offset, and nothing is applied: a replica that has forgotten a promise is worse than
+//! one that is dead. [`record`] says how the two are told apart. A flipped bit in the last write
+//! is told from a torn write, too.
 //!
-//! **What stays uncovered.** A disk that said that it had synced the last write, and then has whole sectors of it as zeros or
-//! the file shorter, has left exactly what a crash during that write leaves. Only a second note of the sync could tell, and
-//! that note would have to be synced in its turn: twice the syncs for each write. The same holds for the machine's life after
-//! a failed sync: the system may hand out bytes that it will never write. A replica ends with a failed sync; an operator
-//! should let the machine begin anew before this replica does.
+//! **What stays uncovered.** A disk may say that it has synced the last write, and then have whole
+//! sectors of it as zeros, or the file shorter. That is exactly what a crash during that write
+//! leaves, and it is cut. A note of the sync could tell the two apart, and it would have to be
+//! synced in its turn: twice the syncs for each write. A note that is not synced would help only
+//! where the system happened to write it out before the machine died. After a sync that failed, the
+//! system may show bytes that it will never write. The replica ends with such a sync; an operator
+//! should start the machine anew before the replica.
 //!
-//! **What switches.** Only the manifest decides which files count, and it is replaced at once, after all that it names has
-//! been written. A snapshot and the records behind it come into force together.
+//! **What switches.** Only the manifest decides which files count, and it is replaced at once,
+//! after all that it names has been written. A snapshot and the records behind it come into force
+//! together.
 //!
-//! An *incarnation* is a number drawn when a directory is first used, or, without a directory, when the process starts.
-//! Replicas greet each other with it and remember it, so that one that came back without what it had promised is noticed:
-//! its votes would count a second time.
+//! An *incarnation* is a number drawn when a directory is first used, or, without a directory, when
+//! the process starts. Replicas greet each other with it and remember it, so that one that came
+//! back without what it had promised is noticed: its votes would count a second time.
 
 mod directory;
 mod error;
@@ -67,8 +72,8 @@ pub enum Durability {
     /// Nothing: no record is kept, and a replica that died may not come back under its identity.
     #[default]
     Memory,
-    /// The process: records are written before anything that relies on them leaves, but the system may hold them back from
-    /// the disk. They survive a killed process, and no power cut.
+    /// The process: records are written before anything that relies on them leaves, but the system
+    /// may hold them back from the disk. They survive a killed process, and no power cut.
     Buffered,
     /// The machine: records have reached the disk before anything that relies on them leaves.
     Fsync,

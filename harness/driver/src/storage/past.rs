@@ -47,11 +47,13 @@ struct Segment {
 }
 
 impl<D: Disk> Past<D> {
-    /// Opens the directory on `disk` and reads everything that its owner recorded there. What was cut short at the very end
-    /// is removed. An empty directory becomes the owner's as `new_incarnation`, which must be drawn for this call.
+    /// Opens the directory on `disk` and reads everything that its owner recorded there. What was
+    /// cut short at the very end is removed. An empty directory becomes the owner's as
+    /// `new_incarnation`, which must be drawn for this call.
     ///
     /// # Errors
-    /// If the directory is another's, or something in it is missing or not as it was written, or the disk fails.
+    /// If the directory is another's, or something in it is missing or not as it was written, or
+    /// the disk fails.
     pub fn read(disk: D, owner: Owner, new_incarnation: u64) -> Result<Self, StorageError> {
         let (mut directory, files) = Directory::open(disk, owner, new_incarnation)?;
         let peers = directory.peers()?;
@@ -119,7 +121,8 @@ impl<D: Disk> Past<D> {
     }
 }
 
-/// Reads the segment that begins with record `first`; returns it with the number of the record behind it.
+/// Reads the segment that begins with record `first`; returns it with the number of the record
+/// behind it.
 fn read_segment<D: Disk>(
     directory: &mut Directory<D>,
     first: u64,
@@ -140,7 +143,8 @@ fn read_segment<D: Disk>(
     match rest {
         Rest::Empty => {}
         Rest::Torn if is_last => {
-            let cut = disk.truncate(&name, file_end as u64).and_then(|()| disk.sync(&name));
+            // The writer makes it durable before anything is written behind it.
+            let cut = disk.truncate(&name, file_end as u64);
             cut.map_err(|error| failed(disk, &name, "cut", error))?;
             stream.truncate(end);
             remarks.push(format!(

@@ -58,8 +58,8 @@ impl<D: Disk> Peers<D> {
         &self.known
     }
 
-    /// Meets `peer` as `incarnation`: the one it is known as, or a first one, which is then remembered, durably before this
-    /// returns.
+    /// Meets `peer` as `incarnation`: the one it is known as, or a first one, which is then
+    /// remembered, durably before this returns.
     ///
     /// # Errors
     /// The one it is known as, if that is another; or the file cannot be written.

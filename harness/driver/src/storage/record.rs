@@ -1,17 +1,23 @@
-//! Records as they stand in a log, and how a write that was cut short is told from one that was damaged.
+//! Records as they stand in a log, and how a write that was cut short is told from one that was
+//! damaged.
 //!
-//! Records that are written together are one *write*. In the stream of a log it stands as `sum of the head u64 · sum of the
-//! body u64 · sequence u32 · length of the body u32 · body · stamp u8`, little endian; the body is `length u32 · payload`
-//! for each record. The sum of the head covers the rest of the head. The sequence is the lower half of the number of the
-//! first record. The seed of both sums is the incarnation and that whole number, so that no write is ever taken for
+//! Records that are written together are one *write*. In the stream of a log it stands as `sum of
+//! the head u64 · sum of the body u64 · sequence u32 · length of the body u32 · body · stamp u8`,
+//! little endian; the body is `length u32 · payload` for each record. The sum of the head covers
+//! the rest of the head. The sequence is the lower half of the number of the first record. The seed
+//! of both sums is the incarnation and that whole number, so that no write is ever taken for
 //! another's or for one of another place.
 //!
-//! A write begins only after the one before has been synced. So all that a crash can leave is a last write of which any
-//! sectors are missing, and whose file may be too short for it. That is *torn*. Everything else that is not whole was whole
-//! once: it is *damaged*. Four things tell the two apart, and a flipped bit turns none of them into another:
+//! A write begins only after the one before has been synced. So all that a crash can leave is a
+//! last write of which any sectors are missing, and whose file may be too short for it; a process
+//! that was killed leaves a first part of it. That is *torn*. Everything else that is not whole was
+//! whole once: it is *damaged*. (A log that is not synced survives no power cut. What one leaves of
+//! it may well be called damaged.) Four things tell the two apart, and a flipped bit turns none of
+//! them into another:
 //!
 //! * A head says how long its write is, and has a sum of its own.
-//! * A file that goes on behind a write, or has the head of a later one, proves that this write had been synced.
+//! * A file that goes on behind a write, or has the head of a later one, proves that this write had
+//!   been synced.
 //! * A file that is too short for its last write proves that this write never came to its end.
 //! * A sector's part that was never written is all zeros, and no other is: it ends with a stamp.
 
@@ -19,7 +25,7 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::sector::{SECTOR_BYTES, STAMP, has_stamps, has_unwritten};
-pub use super::sector::{place, unstamped};
+pub use super::sector::{place, stamped, unstamped};
 use crate::encode::append_value;
 
 /// What precedes the body of a write.
@@ -58,9 +64,10 @@ impl Frames {
         self.records += 1;
     }
 
-    /// Gives every record of this write, and the next one, a number that is higher by one. Files are named by such numbers: a
-    /// snapshot and the log behind it must not take the place of the files that count until both are there, which have the
-    /// same number if nothing was recorded since.
+    /// Gives every record of this write, and the next one, a number that is higher by one. Files
+    /// are named by such numbers: a snapshot and the log behind it must not take the place of the
+    /// files that count until both are there, which have the same number if nothing was recorded
+    /// since.
     pub const fn leave_out_a_number(&mut self) {
         self.next += 1;
     }
@@ -75,8 +82,8 @@ impl Frames {
         self.next
     }
 
-    /// Takes the write out: its bytes and how many records it has, none of both if there are none. The next record begins a
-    /// write of its own.
+    /// Takes the write out: its bytes and how many records it has, none of both if there are none.
+    /// The next record begins a write of its own.
     pub fn take(&mut self) -> (Vec<u8>, u32) {
         if self.records == 0 {
             return (Vec::new(), 0);
@@ -116,7 +123,8 @@ struct Head {
 }
 
 impl Head {
-    /// The head at the start of `bytes`, if it is there as it was written and the first record is number `first`.
+    /// The head at the start of `bytes`, if it is there as it was written and the first record is
+    /// number `first`.
     fn read(bytes: &[u8], incarnation: u64, first: u64) -> Option<Self> {
         let head = bytes.first_chunk::<HEAD_BYTES>()?;
         let (sum, covered) = head.split_first_chunk::<8>()?;
@@ -147,7 +155,8 @@ pub struct Write {
     pub records: u64,
 }
 
-/// The write at the start of `stream` whose first record is number `first`, if it is there whole and as it was written.
+/// The write at the start of `stream` whose first record is number `first`, if it is there whole
+/// and as it was written.
 pub fn read(stream: &[u8], incarnation: u64, first: u64) -> Option<Write> {
     let head = Head::read(stream, incarnation, first)?;
     let (body, end) = stream.get(HEAD_BYTES..head.write_bytes())?.split_at(head.body_bytes);
@@ -222,8 +231,8 @@ pub struct Extent {
     pub rest: Rest,
 }
 
-/// Looks at every write of `file`, whose [`unstamped`] bytes are `stream`. The first is to be at `start` of the stream, and its
-/// first record has the number `first`.
+/// Looks at every write of `file`, whose [`unstamped`] bytes are `stream`. The first is to be at
+/// `start` of the stream, and its first record has the number `first`.
 pub fn extent(file: &[u8], stream: &[u8], start: usize, incarnation: u64, first: u64) -> Extent {
     let (mut end, mut next) = (start, first);
     while let Some(write) = read(&stream[end..], incarnation, next) {
@@ -236,7 +245,8 @@ pub fn extent(file: &[u8], stream: &[u8], start: usize, incarnation: u64, first:
     Extent { end, next, rest: rest_behind(file, stream, end, incarnation, next) }
 }
 
-/// What stands behind `end` of the stream, where the write should be that begins with record `missing`.
+/// What stands behind `end` of the stream, where the write should be that begins with record
+/// `missing`.
 fn rest_behind(file: &[u8], stream: &[u8], end: usize, incarnation: u64, missing: u64) -> Rest {
     let start = place(end);
     if start == file.len() {
@@ -247,8 +257,8 @@ fn rest_behind(file: &[u8], stream: &[u8], end: usize, incarnation: u64, missing
             let write_end = place(end + head.write_bytes());
             (write_end, write_end, write_end < file.len())
         } else {
-            // How long the write is is not known. The parts in which its head stands tell enough, up to the stamp that
-            // ends each of them: there, or before it, the write's own.
+            // How long the write is is not known. The parts in which its head stands tell enough,
+            // up to the stamp that ends each of them: there, or before it, the write's own.
             let head_end = place(end + HEAD_BYTES);
             let looked_at_end = head_end.next_multiple_of(SECTOR_BYTES).min(file.len());
             (head_end, looked_at_end, has_head_behind(stream, end, incarnation, missing))
@@ -257,7 +267,8 @@ fn rest_behind(file: &[u8], stream: &[u8], end: usize, incarnation: u64, missing
     if is_torn && !went_on { Rest::Torn } else { Rest::Damaged }
 }
 
-/// Is there the head of a later write behind `end` of the stream, where the one should be that begins with record `missing`?
+/// Is there the head of a later write behind `end` of the stream, where the one should be that
+/// begins with record `missing`?
 fn has_head_behind(stream: &[u8], end: usize, incarnation: u64, missing: u64) -> bool {
     (end + 1..stream.len().saturating_sub(HEAD_BYTES - 1)).any(|at| {
         let Some(low) = stream.get(at + 16..).and_then(|bytes| bytes.first_chunk()) else {
@@ -273,12 +284,11 @@ fn has_head_behind(stream: &[u8], end: usize, incarnation: u64, missing: u64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::sector::stamped;
 
     const INCARNATION: u64 = 0x1234_5678_9abc_def0;
     const FIRST: u64 = u32::MAX as u64 - 2;
-    /// Four writes, by what is recorded in each: values that are mostly zeros, within a sector, over several, and of one
-    /// bit.
+    /// Four writes, by what is recorded in each: values that are mostly zeros, within a sector,
+    /// over several, and of one bit.
     const WRITES: [&[usize]; 4] = [&[5, 10, 15], &[700, 0, 1_100], &[20], &[430, 1, 505, 40]];
 
     fn value(bytes: usize) -> Vec<u8> {
@@ -346,6 +356,32 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             let hit = ends.iter().filter(|end| place(**end) <= bit / 8).count() - 1;
             assert_eq!(extent_of(&flipped), found(hit, &ends, Rest::Damaged), "bit {bit}");
+        }
+    }
+
+    /// Wherever the last write stands in its sectors, its head over two of them, too.
+    #[test]
+    fn a_short_last_write_is_told_from_a_torn_one_at_every_place() {
+        for before in 400..530 {
+            let mut frames = Frames::new(INCARNATION, FIRST);
+            frames.push(&value(before));
+            let mut stream = frames.take().0;
+            let end = stream.len();
+            frames.push(&value(2));
+            stream.extend(frames.take().0);
+            let file = stamped(0, &stream);
+            let found = |rest| Extent { end, next: FIRST + 1, rest };
+            for bit in place(end) * 8..file.len() * 8 {
+                let mut flipped = file.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(extent_of(&flipped), found(Rest::Damaged), "{before}, bit {bit}");
+            }
+            for sector in place(end) / SECTOR_BYTES..file.len().div_ceil(SECTOR_BYTES) {
+                let mut left = file.clone();
+                let part_end = ((sector + 1) * SECTOR_BYTES).min(file.len());
+                left[(sector * SECTOR_BYTES).max(place(end))..part_end].fill(0);
+                assert_eq!(extent_of(&left), found(Rest::Torn), "{before}, sector {sector}");
+            }
         }
     }
 

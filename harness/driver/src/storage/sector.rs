@@ -1,9 +1,10 @@
 //! Logs as they stand on a disk, which writes sectors: every sector says whether it was written.
 //!
-//! The bytes of a log are a *stream*. In the file the last byte of every sector is a [`STAMP`] that is no part of the
-//! stream. A write of the log ends with a stamp, too. So each part of it that lies in one sector ends with a byte that is
-//! not zero, and a part that was never written, which a file system shows as zeros, is told from any other, whatever was
-//! recorded there. No three flipped bits turn the one into the other.
+//! The bytes of a log are a *stream*. In the file the last byte of every sector is a [`STAMP`] that
+//! is no part of the stream. A write of the log ends with a stamp, too. So each part of it that
+//! lies in one sector ends with a byte that is not zero, and a part that was never written, which a
+//! file system shows as zeros, is told from any other, whatever was recorded there. No three
+//! flipped bits turn the one into the other.
 
 /// Disks write sectors of this size as a whole, or multiples of it.
 pub(super) const SECTOR_BYTES: usize = 512;
@@ -12,13 +13,14 @@ const CONTENT_BYTES: usize = SECTOR_BYTES - 1;
 /// Ends every sector and every write: half of its bits are set.
 pub(super) const STAMP: u8 = 0xa5;
 
-/// Where in the file the byte `at` of the stream stands; also how long the file is once so many bytes were written.
+/// Where in the file the byte `at` of the stream stands; also how long the file is once so many
+/// bytes were written.
 pub const fn place(at: usize) -> usize {
     at + at / CONTENT_BYTES
 }
 
 /// `bytes`, which begin at `at` in the stream, as they stand in the file.
-pub(super) fn stamped(at: usize, bytes: &[u8]) -> Vec<u8> {
+pub fn stamped(at: usize, bytes: &[u8]) -> Vec<u8> {
     let mut written = Vec::with_capacity(place(at + bytes.len()) - place(at));
     let (first, rest) = bytes.split_at(bytes.len().min(CONTENT_BYTES - at % CONTENT_BYTES));
     let mut end = at;

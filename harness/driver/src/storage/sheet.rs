@@ -1,5 +1,5 @@
-//! Small files of lines, `key value`, that are replaced as a whole and end with a checksum over what precedes it: readable
-//! for a person, and refused when a bit of them has changed.
+//! Small files of lines, `key value`, that are replaced as a whole and end with a checksum over
+//! what precedes it: readable for a person, and refused when a bit of them has changed.
 
 use std::io;
 
@@ -17,8 +17,8 @@ const CHECKSUM: &str = "checksum ";
 /// How the name of a file ends that is not finished yet.
 pub(super) const UNFINISHED: &str = ".new";
 
-/// Replaces the file `name` at once: a reader sees the old lines or the new ones. With `synced` it is on disk when this
-/// returns.
+/// Replaces the file `name` at once: a reader sees the old lines or the new ones. With `synced` it
+/// is on disk when this returns.
 pub(super) fn replace(
     disk: &mut impl Disk,
     name: &str,
@@ -68,24 +68,40 @@ impl Sheet {
     /// # Errors
     /// If it is not there, of another format, or not as it was written.
     pub(super) fn read(disk: &impl Disk, name: &str) -> Result<Self, StorageError> {
-        let damaged = |what| Err(damaged(disk, name, what));
-        let Ok(text) = String::from_utf8(read_file(disk, name)?) else {
-            return damaged("is no text");
+        Self::parse(disk.path(name), read_file(disk, name)?)
+    }
+
+    fn parse(path: String, bytes: Vec<u8>) -> Result<Self, StorageError> {
+        let mut sheet = Self { path, lines: Vec::new() };
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(sheet.damaged("is no text".to_owned()));
         };
         let first = text.lines().next().unwrap_or_default();
-        if first != FORMAT && first.starts_with("paxos-lab-data ") {
-            let (path, theirs) = (disk.path(name), first.to_owned());
-            return Err(StorageError::OtherFormat { path, theirs, own: FORMAT });
-        }
+        let is_other = first != FORMAT && first.starts_with("paxos-lab-data ");
         let sum = text.rfind(CHECKSUM).filter(|start| {
             text[*start..] == format!("{CHECKSUM}{:016x}\n", xxh3_64(&text.as_bytes()[..*start]))
         });
-        let Some(sum) = sum else {
-            return damaged("is not as it was written: its checksum does not fit");
-        };
-        let lines = text[..sum].lines().skip(1).filter_map(|line| line.split_once(' '));
-        let lines = lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Ok(Self { path: disk.path(name), lines })
+        match sum {
+            // A flipped bit is no other program.
+            Some(_) if is_other => {
+                let (path, theirs) = (sheet.path, first.to_owned());
+                Err(StorageError::OtherFormat { path, theirs, own: FORMAT })
+            }
+            Some(sum) => {
+                let lines = text[..sum].lines().skip(1).filter_map(|line| line.split_once(' '));
+                sheet.lines =
+                    lines.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                Ok(sheet)
+            }
+            None if is_other => Err(sheet.damaged(format!(
+                "is of the format {first:?}, here it is {FORMAT:?}: use the program that wrote it, \
+                 or it is not as it was written"
+            ))),
+            None => {
+                let what = "is not as it was written: its checksum does not fit";
+                Err(sheet.damaged(what.to_owned()))
+            }
+        }
     }
 
     /// The values of `key`, in order.
@@ -137,4 +153,34 @@ pub(super) fn failed(
     error: io::Error,
 ) -> StorageError {
     StorageError::Disk { path: disk.path(name), tried, error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Sheet, StorageError> {
+        Sheet::parse("manifest".to_owned(), text.as_bytes().to_vec())
+    }
+
+    fn with_checksum(text: &str) -> String {
+        format!("{text}{CHECKSUM}{:016x}\n", xxh3_64(text.as_bytes()))
+    }
+
+    #[test]
+    fn another_format_is_told_from_a_flipped_bit_in_its_name() {
+        let own = with_checksum("paxos-lab-data 2\nreplica 1\n");
+        assert_eq!(parse(&own).unwrap().one("replica").unwrap(), "1");
+        let error = parse(&with_checksum("paxos-lab-data 1\nreplica 1\n")).unwrap_err();
+        let expected = "manifest: is of the format \"paxos-lab-data 1\", here it is \
+            \"paxos-lab-data 2\": use the program that wrote it";
+        assert_eq!(error.to_string(), expected);
+        assert!(!error.is_damage());
+        for bit in 0..own.len() * 8 {
+            let mut flipped = own.clone().into_bytes();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let error = Sheet::parse(String::new(), flipped).unwrap_err();
+            assert!(error.is_damage(), "bit {bit}: {error}");
+        }
+    }
 }

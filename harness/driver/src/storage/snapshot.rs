@@ -1,5 +1,5 @@
-//! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 · both · checksum u64`. The
-//! checksum covers everything before it.
+//! Snapshots as files: `header · length of the machine's part u64 · length of the core's part u64 ·
+//! both · checksum u64`. The checksum covers everything before it.
 
 use protocols::Snapshot;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::disk::Disk;
 
-/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all; returns how many bytes it took.
+/// Writes `snapshot`, behind which record `next` comes, as a whole or not at all.
 pub(super) fn write<D: Disk>(
     directory: &mut Directory<D>,
     snapshot: &Snapshot,
     next: u64,
     synced: bool,
-) -> Result<u64, StorageError> {
+) -> Result<(), StorageError> {
     let mut head = directory.header(next).encode(Kind::Snapshot);
     for part in [&snapshot.machine, &snapshot.core] {
         head.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -33,8 +33,7 @@ pub(super) fn write<D: Disk>(
         &snapshot_name(next),
         &[head, machine, core, &checksum],
         synced,
-    )?;
-    Ok((head.len() + machine.len() + core.len() + checksum.len()) as u64)
+    )
 }
 
 /// Reads the snapshot behind which record `next` comes.
@@ -57,7 +56,8 @@ fn decode(bytes: &[u8], start: usize) -> Option<Snapshot> {
     if hash.digest().to_le_bytes() != *checksum {
         return None;
     }
-    let (machine_length, rest) = covered[start..].split_first_chunk::<8>()?;
+    // The header ends with a sum over itself: it is no snapshot on its own.
+    let (machine_length, rest) = covered.get(start..)?.split_first_chunk::<8>()?;
     let (core_length, rest) = rest.split_first_chunk::<8>()?;
     let machine_length = usize::try_from(u64::from_le_bytes(*machine_length)).ok()?;
     let (machine, core) = rest.split_at_checked(machine_length)?;

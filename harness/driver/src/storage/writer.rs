@@ -1,5 +1,5 @@
-//! Writing what must survive: one write for each drain, into the last segment of the log, or a snapshot with a new log behind
-//! it.
+//! Writing what must survive: one write for each drain, into the last segment of the log, or a
+//! snapshot with a new log behind it.
 
 use protocols::Snapshot;
 
@@ -16,11 +16,12 @@ use crate::{
     failpoint::{self, Failpoint},
 };
 
-/// Chosen: a segment that has grown longer than this gets a successor. It is short enough to be copied or looked at, and long
-/// enough that the three syncs of a change of segments do not matter.
+/// Chosen: a segment that has grown longer than this gets a successor. It is short enough to be
+/// copied or looked at, and long enough that the three syncs of a change of segments do not matter.
 const SEGMENT_BYTES_MAX: u64 = 16 << 20;
 
-/// What one drain makes durable: everything of it, or, if the process dies before, nothing that mattered.
+/// What one drain makes durable: everything of it, or, if the process dies before, nothing that
+/// mattered.
 #[derive(Debug)]
 pub struct Work {
     /// Takes the place of everything before.
@@ -46,8 +47,9 @@ pub struct Writer<D> {
 }
 
 impl<D: Disk> Writer<D> {
-    /// Goes on where `past` ends. With `synced` all that `past` holds is durable when this returns: a process that was killed
-    /// may have left it written and not synced, and the next life relies on it.
+    /// Goes on where `past` ends. With `synced` all that `past` holds is durable when this returns:
+    /// a process that was killed may have left it written and not synced, and the next life relies
+    /// on it.
     ///
     /// # Errors
     /// If it cannot be made durable.
@@ -107,7 +109,8 @@ impl<D: Disk> Writer<D> {
         *self.files.logs.last().expect("there is always a log")
     }
 
-    /// Nothing before the snapshot counts once the manifest says so, and the manifest says so when all is there.
+    /// Nothing before the snapshot counts once the manifest says so, and the manifest says so when
+    /// all is there.
     fn write_snapshot(&mut self, snapshot: &Snapshot, work: &Work) -> Result<(), StorageError> {
         let next = work.first;
         failpoint::pass(Failpoint::SnapshotWrite);

@@ -1,13 +1,7 @@
 //! What is read from a disk.
 
-use std::{cell::RefCell, fs, path::PathBuf};
-
-use driver::storage::{
-    Past,
-    record::{self, Rest},
-};
+use driver::storage::record::{self, Payloads, Rest, place, unstamped};
 use protocols::{Replica, kv::Kv, multi_paxos::MultiPaxos};
-use tempfile::TempDir;
 
 use super::wire::value;
 use crate::samples::{self, Data};
@@ -28,78 +22,62 @@ pub(super) fn record<R: Replica>(bytes: &[u8]) -> bool {
 
 /// Records with what the log puts around them; accepted if at least one is whole.
 pub(super) fn log_records(bytes: &[u8]) -> bool {
-    let extent = record::extent(bytes, 0, samples::INCARNATION, 0);
-    assert!(extent.end <= bytes.len());
-    assert_eq!(extent.rest == Rest::Empty, extent.end == bytes.len());
-    let (mut at, mut sequence) = (0, 0);
+    let stream = unstamped(bytes);
+    let extent = record::extent(bytes, &stream, 0, samples::INCARNATION, 0);
+    assert!(extent.end <= stream.len() && place(extent.end) <= bytes.len());
+    assert_eq!(extent.rest == Rest::Empty, place(extent.end) == bytes.len());
+    let (mut at, mut next) = (0, 0);
     while at < extent.end {
-        let record = record::read(&bytes[at..], samples::INCARNATION, sequence)
+        let write = record::read(&stream[at..], samples::INCARNATION, next)
             .expect("whole, by what was said of the extent");
-        at += record::HEADER_BYTES + record.payload.len();
-        sequence += 1;
+        at += write.bytes;
+        next += write.records;
     }
-    assert_eq!((at, sequence), (extent.end, extent.next));
+    assert_eq!((at, next), (extent.end, extent.next));
+    assert_eq!(Payloads::new(&stream[..at]).count() as u64, next);
     // What is kept is kept, whatever comes behind it, and is all that there is once the rest is cut.
-    let kept = record::extent(&bytes[..extent.end], 0, samples::INCARNATION, 0);
+    let kept = &bytes[..place(extent.end)];
+    let kept = record::extent(kept, &unstamped(kept), 0, samples::INCARNATION, 0);
     assert_eq!((kept.end, kept.next, kept.rest), (extent.end, extent.next, Rest::Empty));
     extent.next > 0
 }
 
 /// The only segment of a directory's log.
 pub(super) fn log_segment(bytes: &[u8]) -> bool {
-    file(|data| &data.log, bytes)
+    file(0, bytes)
 }
 
 pub(super) fn snapshot_file(bytes: &[u8]) -> bool {
-    file(|data| &data.snapshot, bytes)
+    file(1, bytes)
 }
 
 pub(super) fn manifest(bytes: &[u8]) -> bool {
-    file(|data| &data.manifest, bytes)
+    file(2, bytes)
 }
 
 pub(super) fn peers(bytes: &[u8]) -> bool {
-    file(|data| &data.peers, bytes)
+    file(3, bytes)
 }
 
 thread_local! {
-    static DATA: RefCell<Option<(TempDir, Data)>> = const { RefCell::new(None) };
+    static DATA: Data = Data::of_corpus();
 }
 
-/// A data directory in which one file holds these bytes; accepted if a replica would start from it. Whatever is applied is
-/// what was recorded, or nothing is.
-fn file(which: fn(&Data) -> &PathBuf, bytes: &[u8]) -> bool {
-    DATA.with_borrow_mut(|made| {
-        let (directory, data) = made.get_or_insert_with(|| {
-            let directory = tempfile::tempdir().expect("the host has a directory for such files");
-            let data = samples::data_directory(directory.path());
-            (directory, data)
-        });
-        let path = which(data);
-        let before = fs::read(path).expect("the file was there");
-        fs::write(path, bytes).expect("it can be written");
-        let accepted = starts(data);
-        if !path.exists() || fs::read(path).is_ok_and(|now| now != before) {
-            // A start may have removed others, too: begin with a new directory.
-            for entry in fs::read_dir(directory.path()).expect("it is there").flatten() {
-                let _ = fs::remove_file(entry.path());
-            }
-            *data = samples::data_directory(directory.path());
+/// A data directory in which one file, one of [`samples::data_names`], holds these bytes; accepted if
+/// a replica would start from it. All that is applied is what was recorded, or nothing is.
+fn file(which: usize, bytes: &[u8]) -> bool {
+    DATA.with(|data| {
+        let disk = data.with(samples::data_names()[which], bytes);
+        let Some(past) = samples::read(disk) else { return false };
+        if let Some(snapshot) = &past.snapshot {
+            assert_eq!(snapshot, &data.kept, "a snapshot that was never taken");
         }
-        accepted
+        let mut records = past.records::<<MultiPaxos as Replica>::Record>();
+        let found: Vec<_> = records.by_ref().collect();
+        if records.finish().is_err() {
+            return false;
+        }
+        assert!(data.records.starts_with(&found), "records that were never written");
+        true
     })
-}
-
-fn starts(data: &Data) -> bool {
-    let Ok(past) = Past::read(&data.directory, samples::owner()) else { return false };
-    if let Some(snapshot) = &past.snapshot {
-        assert_eq!(snapshot, &data.kept, "a snapshot that was never taken");
-    }
-    let mut records = past.records::<<MultiPaxos as Replica>::Record>();
-    let found: Vec<_> = records.by_ref().collect();
-    if records.finish().is_err() {
-        return false;
-    }
-    assert!(data.records.starts_with(&found), "records that were never written");
-    true
 }
