@@ -162,6 +162,8 @@ pub struct Driver<R: Replica> {
     journal: Option<Journal>,
     /// What is said of it.
     storage: StorageStatus,
+    /// Does the core answer when it is asked for a checkpoint? One that does not is not asked again.
+    core_has_checkpoints: bool,
     /// Is the next flush to take a checkpoint, however short the log is?
     checkpoint_is_asked_for: bool,
     /// Was the core stepped since the last flush?
@@ -236,6 +238,7 @@ impl<R: Replica> Driver<R> {
             captured: Vec::new(),
             journal: None,
             storage: StorageStatus::default(),
+            core_has_checkpoints: true,
             checkpoint_is_asked_for: false,
             stepped: false,
             unreleased: false,
@@ -423,6 +426,8 @@ impl<R: Replica> Driver<R> {
                 failpoint::pass(Failpoint::Checkpoint);
                 let machine = self.capture(around.watch);
                 self.core.step(Input::Checkpoint(machine), &mut effects);
+                let is_checkpoint = |effect: &Effect<R>| matches!(effect, Effect::Checkpoint(_));
+                self.core_has_checkpoints = effects.as_slice().iter().any(is_checkpoint);
             } else {
                 break;
             }
@@ -437,8 +442,9 @@ impl<R: Replica> Driver<R> {
 
     /// Is a checkpoint due, or was one asked for?
     fn needs_checkpoint(&mut self) -> bool {
-        std::mem::take(&mut self.checkpoint_is_asked_for)
-            || self.journal.as_ref().is_some_and(Journal::is_long)
+        let is_asked_for = std::mem::take(&mut self.checkpoint_is_asked_for);
+        let is_long = self.journal.as_ref().is_some_and(Journal::is_long);
+        self.core_has_checkpoints && (is_asked_for || is_long)
     }
 
     /// The machine's state as it is now.

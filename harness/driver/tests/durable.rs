@@ -10,8 +10,8 @@ use driver::{
     storage::{Journal, Owner, Past, StorageError, Work},
 };
 use protocols::{
-    Batch, ClientId, Command, Config, Replica, ReplicaId, ReplicaSet, Request, RequestNumber,
-    paxos::Paxos,
+    Batch, ClientId, Command, Config, Effects, Input, Replica, ReplicaId, ReplicaSet, Request,
+    RequestNumber, Snapshot, Status, paxos::Paxos,
 };
 
 const NOW: Nanos = 1_000_000;
@@ -203,6 +203,66 @@ fn a_reply_waits_for_the_sync_too_and_never_leaves_when_that_fails() {
     let error = bench.turn().unwrap_err().to_string();
     assert!(error.starts_with("log: cannot sync: "), "{error}");
     assert_eq!(bench.output.released, 0);
+}
+
+/// A core that records everything it is told to execute, and has no checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Recorder(u64);
+
+impl Replica for Recorder {
+    type Message = ();
+    type Timer = ();
+    type Record = u64;
+
+    const PROTOCOL: protocols::Protocol = Paxos::PROTOCOL;
+
+    fn recover(
+        _: ReplicaId,
+        _: &Config,
+        _: Option<&Snapshot>,
+        records: impl IntoIterator<Item = u64>,
+    ) -> Self {
+        Self(records.into_iter().last().unwrap_or(0))
+    }
+
+    fn step(&mut self, input: Input<Self>, effects: &mut Effects<Self>) {
+        if matches!(input, Input::Propose(_)) {
+            self.0 += 1;
+            effects.persist(self.0);
+        }
+    }
+
+    fn admissible(_: &(), _: usize) -> bool {
+        true
+    }
+
+    fn status(&self) -> Status {
+        Status::default()
+    }
+}
+
+/// It was asked again and again, without end.
+#[test]
+fn a_core_without_checkpoints_is_asked_once_and_its_log_grows() {
+    let config = Config::new(1);
+    let id = ReplicaId(0);
+    let owner = Owner { cluster: "c".to_owned(), replica: id, protocol: Paxos::PROTOCOL, config };
+    let past = Past::read(Memory::default(), owner, 7).unwrap();
+    let journal = Journal::new(&past, Some(0));
+    let mut driver = Driver::<Recorder>::recover(id, &config, (1, NOW), &past, journal).unwrap();
+    let (mut store, mut output) = (Manual::default(), Counting::default());
+    for index in 1..=3 {
+        let request = Request {
+            client: ClientId(1),
+            number: RequestNumber::write(index),
+            unanswered_from: 1,
+            command: Command::Put { key: b"k", value: b"v" },
+        };
+        driver.on_requests(1, Batch::single(&request).unwrap(), NOW).unwrap();
+        assert!(!driver.turn(NOW, &mut store, &mut output, &mut ()).unwrap());
+        assert!(store.under_way.take().is_some_and(|work| work.snapshot.is_none()));
+    }
+    assert_eq!(driver.rarities().captures, 1);
 }
 
 #[test]
