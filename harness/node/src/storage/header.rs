@@ -13,7 +13,7 @@ use super::sheet::damaged;
 use crate::{NodeError, frame::append_value};
 
 /// Counted up whenever a log or a snapshot changes its form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MAGIC_BYTES: usize = 8;
 /// Everything before the body.
 const FIXED_BYTES: usize = MAGIC_BYTES + 4 + 4;
