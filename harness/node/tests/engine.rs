@@ -196,6 +196,7 @@ struct Puppet;
 enum Order {
     Capture,
     Install(Snapshot),
+    Commit(Batch),
     Execute(Batch),
     Captured(Vec<u8>),
 }
@@ -222,17 +223,12 @@ impl Replica for Puppet {
             Input::Message { message: Order::Install(snapshot), .. } => {
                 effects.push(Effect::Install(snapshot));
             }
+            Input::Message { message: Order::Commit(batch), .. } => {
+                let (instance, dependencies) = (InstanceId::new(LEADER, 1), Dependencies::none(3));
+                effects.push(Effect::Committed { instance, batch, dependencies, path: Path::Fast });
+            }
             Input::Message { message: Order::Execute(batch), .. } => {
-                let instance = InstanceId::new(LEADER, 1);
-                let dependencies = Dependencies::none(3);
-                let path = Path::Fast;
-                effects.push(Effect::Committed {
-                    instance,
-                    batch: batch.clone(),
-                    dependencies,
-                    path,
-                });
-                effects.push(Effect::Execute { instance, batch });
+                effects.push(Effect::Execute { instance: InstanceId::new(LEADER, 1), batch });
             }
             Input::Captured(state) => effects.reply(FOLLOWER, Order::Captured(state.to_vec())),
             _ => {}
@@ -268,6 +264,21 @@ fn a_capture_holds_what_was_executed_before_it_and_nothing_after() {
     };
     assert_eq!(Kv::restore(&state).unwrap().digest().writes, 1);
     assert_eq!(engine.status().digest.writes, 2);
+}
+
+#[test]
+fn what_is_committed_is_answered_when_it_is_executed() {
+    let (mut engine, mut kept, now) =
+        (Engine::<Puppet>::new(LEADER, &Config::new(3), 1), Kept::default(), Instant::now());
+    let request = put(1, 1, b"k", b"v");
+    engine.on_client_frame(7, &wire(&[request]), now).unwrap();
+    let batch = Batch::single(&request).unwrap();
+    engine.on_peer_frame(FOLLOWER, &order(&Order::Commit(batch.clone()))).unwrap();
+    engine.flush(now, &mut kept);
+    assert_eq!((kept.replies.len(), engine.pending()), (0, 1), "committed, and not executed");
+    engine.on_peer_frame(FOLLOWER, &order(&Order::Execute(batch))).unwrap();
+    engine.flush(now, &mut kept);
+    assert_eq!((kept.replies.len(), engine.pending()), (1, 0));
 }
 
 #[test]

@@ -16,7 +16,6 @@ use smallvec::SmallVec;
 use crate::{
     cost::{Work, frame_bytes},
     host::{Arrival, Envelope, Outgoing, Pending},
-    mutant,
     queue::Nanos,
     simulation::Simulation,
     source::{Outcomes, Source},
@@ -38,9 +37,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let installs = effects.iter().any(|effect| matches!(effect, Effect::Install(_)));
         if !installs && self.links.draw(&(0..=1)) == 1 {
             effects.sort_by_key(|effect| !matches!(effect, Effect::Persist(_)));
-        }
-        if mutant::sends_first(&self.cluster.config) {
-            effects.sort_by_key(|effect| matches!(effect, Effect::Persist(_)));
         }
         let all = effects.len();
         let done = self.links.draw(&(0..=all as u64));
@@ -84,9 +80,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                     self.note_decision();
                 }
                 self.count_commit(replica, &batch, path);
-                if mutant::replies_early(&self.cluster.config) {
-                    self.answer_early(replica, &batch);
-                }
             }
             Effect::Execute { instance, batch } => {
                 self.trace.add(self.now, || format!("{replica} executes {instance} = {batch:?}"));
@@ -225,7 +218,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let host = &mut self.hosts[replica.index()];
         host.kv = Kv::restore(untagged(&snapshot.machine))
             .map_err(|error| Breach::new(Broken::ForeignSnapshot, format!("{replica}: {error}")))?;
-        mutant::pass_on(&self.cluster.config, &mut host.kv);
         // A write that the state holds is answered to its client's retry. Whether it holds a read nothing tells: a retry
         // proposes it again.
         let (mut settled, mut dropped, now) = (Vec::new(), Vec::new(), self.now);

@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 use crate::{
     carry::untagged,
     cost::{Costs, Work},
-    mutant,
     outcome::Counters,
     queue::Nanos,
     source::Outcomes,
@@ -133,12 +132,10 @@ pub(crate) struct Host<R: Replica> {
 
 impl<R: Replica> Host<R> {
     pub(crate) fn new(id: ReplicaId, config: &Config) -> Self {
-        let mut kv = Kv::default();
-        mutant::pass_on(config, &mut kv);
         Self {
             core: Some(R::recover(id, config, None, [])),
             life: 0,
-            kv,
+            kv: Kv::default(),
             timers: Timers::new(),
             pending: FxHashMap::default(),
             gathered: Gathered::default(),
@@ -222,7 +219,6 @@ impl<R: Replica> Host<R> {
                 Err(_) => return false,
             }
         }
-        mutant::pass_on(config, &mut self.kv);
         let records = self.records.iter().cloned();
         self.core = Some(R::recover(id, config, self.snapshot.as_ref(), records));
         self.life += 1;

@@ -26,7 +26,6 @@ mod history;
 mod host;
 mod hostile;
 mod linearizability;
-mod mutant;
 mod network;
 mod observe;
 mod outcome;

@@ -5,7 +5,6 @@ use protocols::{Input, Replica, ReplicaId, ReplicaSet};
 use crate::{
     fault::Fault,
     host::{Arrival, Pending},
-    mutant,
     simulation::{Event, Simulation},
     source::Source,
     violation::{Breach, Broken},
@@ -74,7 +73,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     pub(crate) fn crash(&mut self, replica: ReplicaId) {
         self.keep_status(replica);
         let host = &mut self.hosts[replica.index()];
-        mutant::lose_unsynced(&self.cluster.config, &mut host.records);
         let dropped: Vec<Pending> = host.pending.values().copied().collect();
         host.crash();
         self.tell_dropped(replica, &dropped);

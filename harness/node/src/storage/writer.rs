@@ -160,6 +160,39 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_synced_is_told_as_what_cannot_be_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::new(&past(directory.path()), None);
+        for synced in [false, true] {
+            let mut writer = Writer::new(past(directory.path()), synced, None).unwrap();
+            // The device that takes everything and can sync nothing.
+            writer.log = File::options().append(true).open("/dev/null").unwrap();
+            journal.record(&1_u64);
+            let written = writer.write(&journal.take().unwrap());
+            assert_eq!(written.is_err(), synced, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_cannot_be_written_leaves_the_old_files_to_count() {
+        let directory = tempfile::tempdir().unwrap();
+        let before = past(directory.path());
+        let mut journal = Journal::new(&before, None);
+        let mut writer = Writer::new(before, true, None).unwrap();
+        journal.record(&1_u64);
+        writer.write(&journal.take().unwrap()).unwrap();
+        let in_the_way = directory.path().join("snapshot-0000000000000002.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        journal.replace(Snapshot { machine: [7; 9].into(), core: [8; 3].into() });
+        writer.write(&journal.take().unwrap()).unwrap_err();
+        drop(writer);
+        std::fs::remove_dir(in_the_way).unwrap();
+        let after = past(directory.path());
+        assert_eq!(after.snapshot, None);
+        assert_eq!(after.records::<u64>().collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
     fn after_a_death_at_any_step_of_a_switch_the_old_files_count_or_the_new_ones() {
         let directory = tempfile::tempdir().unwrap();
         let before = past(directory.path());
