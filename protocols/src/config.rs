@@ -153,9 +153,6 @@ pub struct Config {
     pub kept_slots_max: u64,
     /// The largest piece of a snapshot or of a promise that is put into one message, in bytes of payload.
     pub piece_bytes_max: usize,
-    /// The mistake that every core makes, for tests of the tests.
-    #[cfg(feature = "mutants")]
-    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 impl Config {
@@ -175,8 +172,6 @@ impl Config {
             kept_slots_max: 1 << 16,
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,
-            #[cfg(feature = "mutants")]
-            mutant: None,
         }
     }
 

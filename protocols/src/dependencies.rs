@@ -5,61 +5,77 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeTuple};
 
 use crate::id::{InstanceId, REPLICAS_MAX, ReplicaId, Slot};
 
 /// Entries held without allocating. Nearly every cluster is this small, and dependencies are copied several times a command.
 const INLINE_ENTRIES: usize = 7;
 
-/// Per row the highest slot that an instance depends on, 0 for none: every conflicting instance of that row up to there.
+/// In the encoded form, beside the number of rows: a sequence number follows the slots.
+const NUMBERED: u8 = 0x80;
+
+/// Per row the highest slot that an instance depends on, 0 for none: every conflicting instance of
+/// that row up to there.
 ///
-/// In the published variant of EPaxos an instance has a sequence number as well, above those of all that it depends on
-/// (S13 §4.2). It is agreed on with the dependencies and travels as one entry more, behind the rows'. The number of rows is
-/// odd, as that of replicas: an even number of entries tells that there is a sequence number.
+/// In the published variant of EPaxos an instance has a sequence number as well, above those of all
+/// that it depends on (S13 §4.2). It is agreed on with the dependencies, and is a part of what is
+/// compared.
+///
+/// Encoded, they are a byte with the number of rows, whose highest bit is set if there is a sequence
+/// number; then the slots; then the sequence number.
 #[derive(Clone)]
 pub struct Dependencies(Entries);
 
+/// The slots by row; if `numbered`, the sequence number behind them. They share one array, which is
+/// copied and merged whole.
 #[derive(Clone)]
 enum Entries {
-    /// What is beyond `len` is 0.
+    /// What is beyond the rows and the sequence number is 0.
     Inline {
-        len: u8,
-        entries: [Slot; INLINE_ENTRIES],
+        rows: u8,
+        numbered: bool,
+        entries: [u64; INLINE_ENTRIES],
     },
-    Boxed(Box<[Slot]>),
+    Boxed {
+        numbered: bool,
+        entries: Box<[u64]>,
+    },
 }
 
 impl Dependencies {
-    /// No dependencies, for a cluster with `rows` rows, an odd number; or none at all where instances are ordered by slot.
+    /// No dependencies, for a cluster with `rows` rows; or none at all where instances are ordered
+    /// by slot.
     pub fn none(rows: usize) -> Self {
-        debug_assert!(
-            rows == 0 || rows % 2 == 1,
-            "{rows} rows: the last would be a sequence number"
-        );
-        Self::zeros(rows)
+        Self::zeros(rows, false)
     }
 
     /// The same with the sequence number 0, for the published variant.
     pub fn none_with_seq(rows: usize) -> Self {
-        debug_assert!(rows % 2 == 1, "{rows} rows: the sequence number would be one more");
-        Self::zeros(rows + 1)
+        Self::zeros(rows, true)
     }
 
-    fn zeros(entries: usize) -> Self {
-        Self(match u8::try_from(entries) {
-            Ok(len) if entries <= INLINE_ENTRIES => {
-                Entries::Inline { len, entries: [0; INLINE_ENTRIES] }
+    fn zeros(rows: usize, numbered: bool) -> Self {
+        let all = rows + usize::from(numbered);
+        Self(match u8::try_from(rows) {
+            Ok(rows) if all <= INLINE_ENTRIES => {
+                Entries::Inline { rows, numbered, entries: [0; INLINE_ENTRIES] }
             }
-            _ => Entries::Boxed(vec![0; entries].into()),
+            _ => Entries::Boxed { numbered, entries: vec![0; all].into() },
         })
     }
 
     /// How many rows there are.
     pub fn rows(&self) -> usize {
-        match self.entries().len() {
-            0 => 0,
-            entries => (entries - 1) | 1,
+        match &self.0 {
+            Entries::Inline { rows, .. } => usize::from(*rows),
+            Entries::Boxed { numbered, entries } => entries.len() - usize::from(*numbered),
+        }
+    }
+
+    const fn is_numbered(&self) -> bool {
+        match self.0 {
+            Entries::Inline { numbered, .. } | Entries::Boxed { numbered, .. } => numbered,
         }
     }
 
@@ -70,13 +86,14 @@ impl Dependencies {
 
     /// The sequence number, where there is one.
     pub fn seq(&self) -> Option<u64> {
-        self.entries().get(self.rows()).copied()
+        self.is_numbered().then(|| self.entries()[self.rows()])
     }
 
     /// Makes the sequence number, where there is one, no lower than `seq`.
     pub fn raise_seq(&mut self, seq: u64) {
-        let rows = self.rows();
-        if let Some(present) = self.entries_mut().get_mut(rows) {
+        if self.is_numbered() {
+            let rows = self.rows();
+            let present = &mut self.entries_mut()[rows];
             *present = seq.max(*present);
         }
     }
@@ -104,9 +121,11 @@ impl Dependencies {
 
     /// Adds all that `other`, of as many rows, has; of the sequence numbers, where both have one, the higher stays.
     pub fn merge(&mut self, other: &Self) {
-        if let (Entries::Inline { len, entries }, Entries::Inline { len: as_many, entries: others }) =
-            (&mut self.0, &other.0)
-            && len == as_many
+        if let (
+            Entries::Inline { rows, numbered, entries },
+            Entries::Inline { rows: as_many, numbered: as_numbered, entries: others },
+        ) = (&mut self.0, &other.0)
+            && (&*rows, &*numbered) == (as_many, as_numbered)
         {
             for (present, entry) in entries.iter_mut().zip(others) {
                 *present = (*present).max(*entry);
@@ -114,6 +133,7 @@ impl Dependencies {
             return;
         }
         assert_eq!(self.rows(), other.rows(), "dependencies of one cluster");
+        // A sequence number that one of them lacks is beyond the end of its entries.
         for (present, entry) in self.entries_mut().iter_mut().zip(other.entries()) {
             *present = (*present).max(*entry);
         }
@@ -128,17 +148,22 @@ impl Dependencies {
             .map(|(row, slot)| InstanceId::new(ReplicaId::from_index(row), *slot))
     }
 
-    fn entries(&self) -> &[Slot] {
+    /// The slots and, behind them, the sequence number if there is one.
+    fn entries(&self) -> &[u64] {
         match &self.0 {
-            Entries::Inline { len, entries } => &entries[..usize::from(*len)],
-            Entries::Boxed(entries) => entries,
+            Entries::Inline { rows, numbered, entries } => {
+                &entries[..usize::from(*rows) + usize::from(*numbered)]
+            }
+            Entries::Boxed { entries, .. } => entries,
         }
     }
 
-    fn entries_mut(&mut self) -> &mut [Slot] {
+    fn entries_mut(&mut self) -> &mut [u64] {
         match &mut self.0 {
-            Entries::Inline { len, entries } => &mut entries[..usize::from(*len)],
-            Entries::Boxed(entries) => entries,
+            Entries::Inline { rows, numbered, entries } => {
+                &mut entries[..usize::from(*rows) + usize::from(*numbered)]
+            }
+            Entries::Boxed { entries, .. } => entries,
         }
     }
 }
@@ -152,7 +177,7 @@ impl Default for Dependencies {
 
 impl PartialEq for Dependencies {
     fn eq(&self, other: &Self) -> bool {
-        self.entries() == other.entries()
+        self.is_numbered() == other.is_numbered() && self.entries() == other.entries()
     }
 }
 
@@ -165,10 +190,11 @@ impl Hash for Dependencies {
 }
 
 impl FromIterator<Slot> for Dependencies {
-    fn from_iter<I: IntoIterator<Item = Slot>>(entries: I) -> Self {
-        let entries: Vec<Slot> = entries.into_iter().collect();
-        let mut dependencies = Self::zeros(entries.len());
-        dependencies.entries_mut().copy_from_slice(&entries);
+    /// The slots by row, without a sequence number.
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        let slots: Vec<Slot> = slots.into_iter().collect();
+        let mut dependencies = Self::none(slots.len());
+        dependencies.entries_mut().copy_from_slice(&slots);
         dependencies
     }
 }
@@ -182,7 +208,15 @@ impl fmt::Debug for Dependencies {
 
 impl Serialize for Dependencies {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.entries().serialize(serializer)
+        let rows = u8::try_from(self.rows()).expect("at most as many rows as replicas");
+        let head = if self.is_numbered() { rows | NUMBERED } else { rows };
+        let entries = self.entries();
+        let mut tuple = serializer.serialize_tuple(1 + entries.len())?;
+        tuple.serialize_element(&head)?;
+        for entry in entries {
+            tuple.serialize_element(entry)?;
+        }
+        tuple.end()
     }
 }
 
@@ -193,30 +227,28 @@ impl<'de> Deserialize<'de> for Dependencies {
             type Value = Dependencies;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "one slot per row, at most {REPLICAS_MAX}")
+                write!(f, "the number of rows, at most {REPLICAS_MAX}, and a slot for each")
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(
                 self,
                 mut seq: A,
             ) -> Result<Dependencies, A::Error> {
-                let entries = seq.size_hint().unwrap_or(0);
-                if entries > REPLICAS_MAX {
-                    return Err(de::Error::invalid_length(entries, &self));
+                let missing = || de::Error::custom("fewer slots than rows");
+                let head: u8 = seq.next_element()?.ok_or_else(missing)?;
+                let (rows, numbered) = (usize::from(head & !NUMBERED), head & NUMBERED != 0);
+                if rows > REPLICAS_MAX || (rows == 0 && numbered) {
+                    return Err(de::Error::invalid_length(rows, &self));
                 }
-                let mut dependencies = Dependencies::zeros(entries);
-                for slot in dependencies.entries_mut() {
-                    *slot = seq
-                        .next_element()?
-                        .ok_or_else(|| de::Error::custom("fewer slots than rows"))?;
-                }
-                if seq.next_element::<Slot>()?.is_some() {
-                    return Err(de::Error::custom("more slots than rows"));
+                let mut dependencies = Dependencies::zeros(rows, numbered);
+                for entry in dependencies.entries_mut() {
+                    *entry = seq.next_element()?.ok_or_else(missing)?;
                 }
                 Ok(dependencies)
             }
         }
-        deserializer.deserialize_seq(Visitor)
+        // The head, the slots of the largest cluster, and a sequence number.
+        deserializer.deserialize_tuple(1 + REPLICAS_MAX + 1, Visitor)
     }
 }
 
@@ -248,10 +280,11 @@ mod tests {
         }
     }
 
-    /// The sequence number is an entry beyond the rows: part of what is agreed on, and no dependency.
+    /// The sequence number is part of what is agreed on, and no dependency; nor does the number of
+    /// rows tell of it.
     #[test]
     fn a_sequence_number_is_hidden_from_the_rows_and_part_of_the_value() {
-        for rows in [3, INLINE_ENTRIES, 51] {
+        for rows in [3, 4, INLINE_ENTRIES - 1, INLINE_ENTRIES, 51] {
             let mut a = Dependencies::none_with_seq(rows);
             assert_eq!((a.rows(), a.slots().len(), a.seq()), (rows, rows, Some(0)));
             a.raise(ReplicaId(1), 4);
@@ -277,9 +310,35 @@ mod tests {
         assert_eq!((Dependencies::default().rows(), Dependencies::default().seq()), (0, None));
     }
 
+    /// As many slots, one of them a sequence number in one of the two: different values.
     #[test]
-    fn more_rows_than_replicas_are_refused() {
-        let wire = postcard::to_stdvec(&vec![0u64; REPLICAS_MAX + 1]).unwrap();
-        assert!(postcard::from_bytes::<Dependencies>(&wire).is_err());
+    fn what_is_numbered_is_a_field_and_no_matter_of_length() {
+        let four: Dependencies = [1, 2, 3, 9].into_iter().collect();
+        let mut three = Dependencies::none_with_seq(3);
+        for (row, slot) in (0..3).zip(1..) {
+            three.set(ReplicaId(row), slot);
+        }
+        three.raise_seq(9);
+        assert_ne!(four, three);
+        assert_eq!((four.rows(), four.seq()), (4, None));
+        assert_eq!((three.rows(), three.seq()), (3, Some(9)));
+        let wire = [&four, &three].map(|on| postcard::to_stdvec(on).unwrap());
+        assert_eq!(wire, [vec![4, 1, 2, 3, 9], vec![3 | NUMBERED, 1, 2, 3, 9]]);
+    }
+
+    /// They are copied several times a command.
+    #[test]
+    fn what_is_held_without_allocating_fits_a_cache_line() {
+        assert_eq!(size_of::<Dependencies>(), 64);
+    }
+
+    #[test]
+    fn more_rows_than_replicas_and_a_sequence_number_of_none_are_refused() {
+        for head in [65, NUMBERED] {
+            let wire = [&[head][..], &[0; REPLICAS_MAX + 2]].concat();
+            assert!(postcard::from_bytes::<Dependencies>(&wire).is_err(), "{head}");
+            assert!(postcard::take_from_bytes::<Dependencies>(&wire).is_err(), "{head}");
+        }
+        assert!(postcard::from_bytes::<Dependencies>(&[3, 1, 1]).is_err(), "a slot is missing");
     }
 }

@@ -13,7 +13,6 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use crate::{
     command::{Command, Outcome, Request, VALUE_BYTES_MAX},
     id::{ClientId, RequestNumber},
-    mutant::mutated,
     session::Sessions,
 };
 
@@ -60,10 +59,6 @@ pub struct Kv {
     entries: HashMap<Box<[u8]>, Entry, FxBuildHasher>,
     sessions: Sessions,
     digest: Digest,
-    /// The mistake that it makes, for tests of the tests.
-    #[cfg(feature = "mutants")]
-    #[serde(skip)]
-    pub mutant: Option<crate::mutant::Mutant>,
 }
 
 /// Bytes that are no snapshot of a [`Kv`].
@@ -86,11 +81,8 @@ impl Kv {
             return self.read(request.command.key(), id);
         }
         let (client, index) = (request.client, request.number.index());
-        if mutated!(self, SessionFloor) && index < self.sessions.unanswered_from(client) {
-            return Outcome::Forgotten;
-        }
         let first = self.sessions.begin(client, index, request.unanswered_from);
-        if !first && !mutated!(self, NoSessionTable) {
+        if !first {
             return self.sessions.outcome(client, index).unwrap_or(Outcome::Forgotten);
         }
         let outcome = self.write(&request.command, id);
@@ -102,7 +94,7 @@ impl Kv {
 
     /// What `request` came to if it is a write that has been applied: the answer to a retry.
     pub fn answered(&self, request: &Request<'_>) -> Option<Outcome> {
-        if request.command.is_read() || mutated!(self, NoSessionTable) {
+        if request.command.is_read() {
             return None;
         }
         self.sessions.outcome(request.client, request.number.index())

@@ -23,7 +23,6 @@ pub mod key_map;
 pub mod kv;
 pub mod log;
 pub mod multi_paxos;
-pub mod mutant;
 pub mod observed;
 pub mod paxos;
 mod protocol;

@@ -114,11 +114,6 @@ impl Sessions {
         Some(kept.map_or(Outcome::Forgotten, |position| session.outcomes[position].1.clone()))
     }
 
-    /// The lowest write that `client` has no answer to, as far as it said; below it no result is kept.
-    pub(crate) fn unanswered_from(&self, client: ClientId) -> u64 {
-        self.0.get(&client).map_or(0, |session| session.unanswered_from)
-    }
-
     /// How many clients have a session.
     pub fn len(&self) -> usize {
         self.0.len()

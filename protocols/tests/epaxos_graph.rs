@@ -63,16 +63,18 @@ fn run(rows: usize, decisions: &[Decision]) -> Vec<Vec<InstanceId>> {
     steps.collect()
 }
 
-/// In the published variant: an entry more, behind the rows', is the sequence number.
+/// In the published variant, whose dependencies have a sequence number.
 #[test]
 fn inside_a_component_sequence_numbers_come_before_instance_order() {
     let cycle = |seqs: [u64; 3]| {
-        let on = |row: usize| {
-            let mut entries = [1; 4];
-            (entries[row], entries[3]) = (0, seqs[row]);
-            entries
-        };
-        let decisions = [0, 1, 2].map(|row: u8| decision(id(row, 1), 0, true, &on(row.into())));
+        let decisions = [0, 1, 2].map(|row: u8| {
+            let mut dependencies = Dependencies::none_with_seq(3);
+            for other in (0..3).filter(|other| *other != row) {
+                dependencies.set(ReplicaId(other), 1);
+            }
+            dependencies.raise_seq(seqs[usize::from(row)]);
+            Decision { dependencies, ..decision(id(row, 1), 0, true, &[]) }
+        });
         run(3, &decisions).pop().unwrap()
     };
     assert_eq!(cycle([3, 2, 1]), [id(2, 1), id(1, 1), id(0, 1)]);

@@ -113,7 +113,7 @@ fn what_is_not_so_is_refused() {
     ] {
         let script =
             if script.ends_with('\n') { script.to_owned() } else { format!("{begin}{script}\n") };
-        let refused = script::run::<EPaxos>(&script, script::Mode::Strict, &|_| ());
+        let refused = script::run::<EPaxos>(&script, script::Mode::Strict);
         let refused = refused.expect_err(&script);
         assert!(refused.contains(error), "{script}\n{refused}");
     }
@@ -122,7 +122,7 @@ fn what_is_not_so_is_refused() {
 /// Following a script as far as it goes passes over what is not there, and still judges.
 #[test]
 fn a_lenient_run_passes_over_what_is_missing_and_judges_the_rest() {
-    let lenient = |script: &str| script::run::<EPaxos>(script, script::Mode::Lenient, &|_| ());
+    let lenient = |script: &str| script::run::<EPaxos>(script, script::Mode::Lenient);
     let script =
         "cluster of 3\nr0 proposes a: put k\ndeliver Accept r0 -> r1\nr1 timer row 2\nrest\n";
     lenient(&format!("{script}expect all: executed a\n")).unwrap();

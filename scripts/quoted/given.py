@@ -65,7 +65,7 @@ WORKLOADS = [
 
 PROGRAM_OUTPUT = [
     Given("results/reference/mutants.md", r"(?s:.*)",
-          "written by the tests of the mutants, which the gate runs"),
+          "written by scripts/mutants, of which the gate runs some"),
     Given("results/reference/*/summary.txt",
           r"Emulated network\n(?:\x20\x20.*\n)+", "of network.csv, which is not committed"),
     Given("results/reference/*/summary.txt", r"restarts; up and replayed [^;]* at most",

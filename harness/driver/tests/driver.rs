@@ -201,6 +201,7 @@ struct Puppet;
 enum Order {
     Capture,
     Install(Snapshot),
+    Commit(Batch),
     Execute(Batch),
     Captured(Vec<u8>),
 }
@@ -227,17 +228,12 @@ impl Replica for Puppet {
             Input::Message { message: Order::Install(snapshot), .. } => {
                 effects.push(Effect::Install(snapshot));
             }
+            Input::Message { message: Order::Commit(batch), .. } => {
+                let (instance, dependencies) = (InstanceId::new(LEADER, 1), Dependencies::none(3));
+                effects.push(Effect::Committed { instance, batch, dependencies, path: Path::Fast });
+            }
             Input::Message { message: Order::Execute(batch), .. } => {
-                let instance = InstanceId::new(LEADER, 1);
-                let dependencies = Dependencies::none(3);
-                let path = Path::Fast;
-                effects.push(Effect::Committed {
-                    instance,
-                    batch: batch.clone(),
-                    dependencies,
-                    path,
-                });
-                effects.push(Effect::Execute { instance, batch });
+                effects.push(Effect::Execute { instance: InstanceId::new(LEADER, 1), batch });
             }
             Input::Captured(state) => effects.reply(FOLLOWER, Order::Captured(state.to_vec())),
             _ => {}
@@ -265,6 +261,20 @@ fn a_capture_holds_what_was_executed_before_it_and_nothing_after() {
     let Order::Captured(state) = &kept.sent[0].1 else { panic!("the state was expected") };
     assert_eq!(Machine::restore(state).unwrap().kv.digest().writes, 1);
     assert_eq!(driver.status().digest.writes, 2);
+}
+
+#[test]
+fn what_is_committed_is_answered_when_it_is_executed() {
+    let (mut driver, mut kept, now) =
+        (Driver::<Puppet>::new(LEADER, &Config::new(3), 1, NOW), Kept::default(), NOW);
+    let batch = batch(&[put(1, 1, b"k", b"v")]);
+    driver.on_requests(7, batch.clone(), now).unwrap();
+    driver.on_message(FOLLOWER, Order::Commit(batch.clone()), 10).unwrap();
+    turn(&mut driver, now, &mut kept);
+    assert_eq!((kept.replies.len(), driver.pending()), (0, 1), "committed, and not executed");
+    driver.on_message(FOLLOWER, Order::Execute(batch), 10).unwrap();
+    turn(&mut driver, now, &mut kept);
+    assert_eq!((kept.replies.len(), driver.pending()), (1, 0));
 }
 
 #[test]

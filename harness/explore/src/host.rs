@@ -80,18 +80,6 @@ pub(crate) struct Driver {
     pub(crate) keep: bool,
 }
 
-impl Driver {
-    /// The mistake that the configuration asks for, if any, is the machine's too.
-    #[cfg(feature = "mutants")]
-    const fn pass_on_mutant(&self, kv: &mut Kv) {
-        kv.mutant = self.config.mutant;
-    }
-
-    /// Without the feature nobody makes mistakes.
-    #[cfg(not(feature = "mutants"))]
-    const fn pass_on_mutant(&self, _: &mut Kv) {}
-}
-
 /// What a step came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Stepped<R: Subject> {
@@ -169,11 +157,11 @@ impl<R: Subject> Host<R> {
         match self.effects(stimulus, driver) {
             Err(breach) => stepped.breach = Some(breach),
             Ok((core, effects)) => {
-                stepped.host.begin(stimulus, driver);
+                stepped.host.begin(stimulus);
                 let acted = !effects.is_empty() || core != self.core;
                 stepped.host.core = core;
                 for effect in effects {
-                    stepped.carry_out(effect, driver);
+                    stepped.carry_out(effect);
                 }
                 let obsolete = std::mem::take(&mut stepped.host.obsolete);
                 stepped.host.records.drain(..obsolete);
@@ -205,9 +193,9 @@ impl<R: Subject> Host<R> {
         for effects in [in_order, durable_first] {
             for done in 1..effects.len() {
                 let mut cut = Stepped::of(Self { core: None, ..self.clone() });
-                cut.host.begin(stimulus, driver);
+                cut.host.begin(stimulus);
                 for effect in &effects[..done] {
-                    cut.carry_out(effect.clone(), driver);
+                    cut.carry_out(effect.clone());
                 }
                 cut.host.crash();
                 cut.marks = cut.marks.with(Mark::Midway).with(Mark::Crashed);
@@ -228,7 +216,7 @@ impl<R: Subject> Host<R> {
     }
 
     /// What changes before any effect does.
-    fn begin(&mut self, stimulus: &Stimulus<R>, driver: &Driver) {
+    fn begin(&mut self, stimulus: &Stimulus<R>) {
         match stimulus {
             Stimulus::Input(Input::Timer(timer)) => self.timers.retain(|other| other != timer),
             Stimulus::Input(Input::Captured(_)) => self.captured = None,
@@ -236,7 +224,6 @@ impl<R: Subject> Host<R> {
                 let machine =
                     self.snapshot.as_ref().map(|snapshot| Machine::decode(&snapshot.machine));
                 self.machine = machine.unwrap_or_default();
-                driver.pass_on_mutant(&mut self.machine.kv);
             }
             Stimulus::Crash => self.crash(),
             Stimulus::Input(_) | Stimulus::Forget => {}
@@ -259,7 +246,7 @@ impl<R: Subject> Stepped<R> {
         self.breach.get_or_insert(Breach::new(rule, detail));
     }
 
-    fn carry_out(&mut self, effect: Effect<R>, driver: &Driver) {
+    fn carry_out(&mut self, effect: Effect<R>) {
         self.marks = self.marks.union(R::marks(&effect));
         match effect {
             Effect::Persist(record) => self.host.records.push(record),
@@ -282,7 +269,6 @@ impl<R: Subject> Stepped<R> {
             Effect::Install(snapshot) => {
                 self.marks = self.marks.with(Mark::Installed);
                 self.host.machine = Machine::decode(&snapshot.machine);
-                driver.pass_on_mutant(&mut self.host.machine.kv);
                 self.host.snapshot = Some(snapshot);
             }
             Effect::Checkpoint(snapshot) => {

@@ -124,13 +124,6 @@ impl Instance {
         true
     }
 
-    /// The mutant [`WidenedCounts`](crate::mutant): as if the row's replica had proposed it here.
-    #[cfg(feature = "mutants")]
-    pub(super) fn count_as_proposed(&mut self, dependencies: &Dependencies) {
-        let (batch, dependencies) = (self.batch.clone(), dependencies.clone());
-        self.initial = Some(Initial { batch, dependencies });
-    }
-
     /// What a promise reports. What the row's replica proposed is part of it as long as this is what was pre-accepted, and
     /// not what a recovery asked about when it began phase 1 again.
     pub(super) fn report(&self) -> Report {

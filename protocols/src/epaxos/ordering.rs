@@ -11,7 +11,6 @@ use crate::{
     config::Variant,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -37,7 +36,7 @@ impl EPaxos {
             self.answer_late_request(from, instance, InstanceBallot::INITIAL, effects);
             return;
         }
-        if entry.phase == Phase::PreAccepted && !mutated!(self.config, RecomputedDependencies) {
+        if entry.phase == Phase::PreAccepted {
             // A duplicate: the stored answer, never one worked out again, since others may rely on the first.
             let held = entry.dependencies.clone();
             let answer = match &entry.initial {
@@ -96,10 +95,6 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let quorums = self.quorums;
-        let twice = mutated!(self.config, VoteCountedTwice);
-        let equal_replies = mutated!(self.config, EqualReplies);
-        let fast =
-            if mutated!(self.config, MajorityIsFast) { quorums.slow() } else { quorums.fast() };
         if instance.row != self.id {
             return;
         }
@@ -111,21 +106,18 @@ impl EPaxos {
         let Some(Leading::PreAccept { acks, equal, union }) = entry.leading.as_deref_mut() else {
             return; // Decided, in phase 2, or taken over at a higher ballot.
         };
-        if !counted(acks, from, twice) {
+        if !acks.insert(from) {
             return;
         }
         match more {
-            Some(more) if equal_replies && (acks.len() == 1 || more == union) => {
-                union.merge(more);
-                *equal += 1;
-            }
             None => *equal += 1,
             Some(more) => union.merge(more),
         }
         let (replies, differing) = (acks.len() + 1, acks.len() - *equal);
-        if replies == fast && differing == 0 {
+        if replies == quorums.fast() && differing == 0 {
             self.commit_fast(instance, effects);
-        } else if replies == fast || (replies >= quorums.slow() && differing > quorums.fast_faults)
+        } else if replies == quorums.fast()
+            || (replies >= quorums.slow() && differing > quorums.fast_faults)
         {
             self.take_slow_path(instance, effects);
         } else if replies == quorums.slow() {
@@ -136,22 +128,9 @@ impl EPaxos {
     /// Every reply of a fast quorum had the proposed dependencies: they are decided.
     fn commit_fast(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let entry = self.entry(instance).expect("led here");
-        if mutated!(self.config, EqualReplies) {
-            self.commit_replies(instance, effects);
-            return;
-        }
         let initial = entry.initial.clone().expect("proposed here");
         self.commit(instance, initial.batch, initial.dependencies, Path::Fast, effects);
         effects.send(self.others, Message::Commit { instance, batch: None, dependencies: None });
-    }
-
-    /// The mutant [`EqualReplies`](crate::mutant): what the replies have in common is decided.
-    fn commit_replies(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
-        let entry = self.entry(instance).expect("led here");
-        let Some(Leading::PreAccept { union, .. }) = entry.leading.as_deref() else { return };
-        let (batch, dependencies) = (entry.batch.clone(), union.clone());
-        self.commit(instance, batch, dependencies, Path::Fast, effects);
-        self.send_decision(self.others, instance, effects);
     }
 
     /// Goes on to phase 2 with the union of the replies.
@@ -206,15 +185,10 @@ impl EPaxos {
             return;
         }
         let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else {
-            if mutated!(self.config, CollectedAsNone) {
-                effects.reply(from, Message::AcceptOk { instance, ballot });
-                return;
-            }
             effects.reply(from, Message::Collected { instance });
             return;
         };
-        let stale = ballot < entry.ballot && !mutated!(self.config, PromiseIgnored);
-        if entry.is_committed() || stale {
+        if entry.is_committed() || ballot < entry.ballot {
             self.answer_late_request(from, instance, ballot, effects);
             return;
         }
@@ -245,13 +219,12 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let slow = self.quorums.slow();
-        let twice = mutated!(self.config, VoteCountedTwice);
         let Some(entry) = self.entry_mut(instance) else { return };
         if entry.ballot != ballot {
             return; // An answer to an earlier ballot.
         }
         let Some(Leading::Accept { acks, path }) = entry.leading.as_deref_mut() else { return };
-        if !counted(acks, from, twice) || acks.len() + 1 != slow {
+        if !acks.insert(from) || acks.len() + 1 != slow {
             return;
         }
         let (path, batch) = (*path, entry.batch.clone());

@@ -41,7 +41,6 @@ use crate::{
     config::Variant,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -78,12 +77,11 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let fast = self.quorums.fast();
-        let twice = mutated!(self.config, VoteCountedTwice);
         let entry = self.entry_mut(instance).expect("led here");
         let Some(Leading::Thrifty { acks, identical, union }) = entry.leading.as_deref_mut() else {
-            unreachable!("looked at by the callers");
+            unreachable!("looked at by the caller");
         };
-        if !counted(acks, from, twice) {
+        if !acks.insert(from) {
             return;
         }
         // Every answer contains the proposal, with which the union begins.
@@ -122,28 +120,17 @@ impl EPaxos {
     /// The fixed fast quorum did not answer in time: from now on a majority will do, and there is no fast path. What has been
     /// answered counts.
     pub(super) fn widen(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
-        let as_published = self.widens_as_published();
         let entry = self.entry_mut(instance).expect("led here");
         let Some(Leading::Thrifty { acks, union, .. }) = entry.leading.as_deref_mut() else {
             return;
         };
-        let acks = *acks;
-        if !as_published {
-            let union = std::mem::take(union);
-            entry.leading = Some(Box::new(Leading::PreAcceptAgain { acks, union }));
-            if acks.len() + 1 >= self.quorums.slow() {
-                self.end_phase_1(instance, effects);
-                return;
-            }
+        let (acks, union) = (*acks, std::mem::take(union));
+        entry.leading = Some(Box::new(Leading::PreAcceptAgain { acks, union }));
+        if acks.len() + 1 >= self.quorums.slow() {
+            self.end_phase_1(instance, effects);
+        } else {
+            self.send_pre_accept_again(instance, self.others.difference(acks), effects);
         }
-        self.send_pre_accept_again(instance, self.others.difference(acks), effects);
-    }
-
-    /// The mutants that go on waiting for a fast path when they have widened.
-    fn widens_as_published(&self) -> bool {
-        let fast = mutated!(self.config, FastAfterWidening);
-        let counts = mutated!(self.config, WidenedCounts);
-        fast || counts
     }
 
     /// Asks `to` about phase 1 of `instance`, without a fast path, at the instance's ballot, which this replica leads.
@@ -209,8 +196,6 @@ impl EPaxos {
         given: &Dependencies,
         effects: &mut Effects<Self>,
     ) {
-        #[cfg(feature = "mutants")]
-        let counts = mutated!(self.config, WidenedCounts);
         self.learn_command(instance, &batch, effects);
         let entry = self.entry(instance).expect("made by the caller");
         let mut dependencies = given.clone();
@@ -223,10 +208,6 @@ impl EPaxos {
         entry.batch = batch.clone();
         entry.dependencies = dependencies.clone();
         entry.leading = None;
-        #[cfg(feature = "mutants")]
-        if counts && ballot == InstanceBallot::INITIAL {
-            entry.count_as_proposed(given);
-        }
         self.note_seq(instance, &dependencies);
         self.mention(&dependencies, effects);
         self.watch_row(instance.row, effects);
@@ -242,17 +223,12 @@ impl EPaxos {
         held: &Dependencies,
         effects: &mut Effects<Self>,
     ) {
-        let as_published = self.widens_as_published();
         let Some(entry) = self.entry(instance) else { return };
         if entry.ballot != ballot {
             return; // An answer to an earlier ballot.
         }
-        match entry.leading.as_deref() {
-            Some(Leading::PreAcceptAgain { .. }) => self.count_again(from, instance, held, effects),
-            Some(Leading::Thrifty { .. }) if as_published => {
-                self.count_thrifty(from, instance, held, effects);
-            }
-            _ => {}
+        if matches!(entry.leading.as_deref(), Some(Leading::PreAcceptAgain { .. })) {
+            self.count_again(from, instance, held, effects);
         }
     }
 
@@ -264,12 +240,11 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let slow = self.quorums.slow();
-        let twice = mutated!(self.config, VoteCountedTwice);
         let entry = self.entry_mut(instance).expect("led here");
         let Some(Leading::PreAcceptAgain { acks, union }) = entry.leading.as_deref_mut() else {
             unreachable!("looked at by the callers");
         };
-        if !counted(acks, from, twice) {
+        if !acks.insert(from) {
             return;
         }
         union.merge(held);
@@ -326,7 +301,6 @@ impl EPaxos {
         &self,
         reports: &'a BTreeMap<ReplicaId, Report>,
     ) -> Option<&'a Report> {
-        let enough = if mutated!(self.config, AnyMatching) { 1 } else { self.quorums.faults };
         let parts = || {
             reports.values().filter(|report| {
                 report.phase == Phase::PreAccepted && report.initial_dependencies.is_some()
@@ -334,7 +308,7 @@ impl EPaxos {
         };
         let identical =
             |to: &Report| parts().filter(|report| report.dependencies == to.dependencies).count();
-        parts().find(|report| identical(report) >= enough)
+        parts().find(|report| identical(report) >= self.quorums.faults)
     }
 
     /// The command that the row's replica proposed, as far as the variant's PreAcceptAgain and Accept tell it.

@@ -13,7 +13,6 @@ use crate::{
     config::{Variant, doubled},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -56,14 +55,10 @@ impl EPaxos {
     /// Step 6: asks everybody for what they hold, at a ballot above any seen.
     fn begin_recovery(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let (id, n) = (self.id, self.config.replicas);
-        let single = mutated!(self.config, SingleBallot);
         let entry = self.entry_mut(instance).expect("made by the caller");
         let ballot = entry.ballot.next_for(id, n);
         entry.ballot = ballot;
         let reports = BTreeMap::from([(id, entry.report())]);
-        if single {
-            entry.accepted_ballot = ballot;
-        }
         entry.leading = Some(Box::new(Leading::Recover { reports }));
         self.waiting.remove(&instance);
         self.count_takeover();
@@ -143,11 +138,6 @@ impl EPaxos {
         let row = &mut self.rows[instance.row.index()];
         row.mention(instance.slot);
         let Some(entry) = row.log.ensure(instance.slot) else {
-            if mutated!(self.config, CollectedAsNone) {
-                let report = Box::new(Instance::default().report());
-                effects.reply(from, Message::RecoverOk { instance, ballot, report });
-                return;
-            }
             // Never "none": the sender would take what is executed here for something that never was.
             effects.reply(from, Message::Collected { instance });
             return;
@@ -169,13 +159,9 @@ impl EPaxos {
         ballot: InstanceBallot,
         effects: &mut Effects<Self>,
     ) {
-        let single = mutated!(self.config, SingleBallot);
         let entry = self.entry_mut(instance).expect("made by the caller");
         if ballot > entry.ballot {
             entry.ballot = ballot;
-            if single {
-                entry.accepted_ballot = ballot;
-            }
             entry.leading = None;
             self.waiting.remove(&instance);
             effects.persist(Record::Promised { instance, ballot });
@@ -201,7 +187,6 @@ impl EPaxos {
         if from == instance.row {
             self.rows[from.index()].timer_was_short();
         }
-        let owner_decides = !mutated!(self.config, NoRowOwnerRule);
         let entry = self.entry_mut(instance).expect("checked above");
         match entry.leading.as_deref_mut() {
             Some(Leading::Recover { reports }) => {
@@ -214,7 +199,7 @@ impl EPaxos {
             Some(Leading::Wait { candidate }) if !candidate.quorum.contains(from) => {
                 if report.phase == Phase::Accepted {
                     self.recover_with(instance, report.batch, report.dependencies, effects);
-                } else if from == instance.row && owner_decides {
+                } else if from == instance.row {
                     self.recover_with_noop(instance, effects);
                 }
             }
@@ -242,7 +227,7 @@ impl EPaxos {
             self.decide_published_recovery(instance, reports, effects);
             return;
         }
-        if reports.contains_key(&instance.row) && !mutated!(self.config, NoRowOwnerRule) {
+        if reports.contains_key(&instance.row) {
             // The row's replica did not commit it, and having promised it never will.
             self.recover_with_noop(instance, effects);
             return;
@@ -254,8 +239,8 @@ impl EPaxos {
                     && report.initial_dependencies.as_ref() == Some(&report.dependencies)
             })
             .collect();
-        let enough = matching.len() >= self.matching_min() || mutated!(self.config, AnyMatching);
-        let Some(first) = matching.first().filter(|_| enough) else {
+        let enough = || matching.len() >= self.matching_min();
+        let Some(first) = matching.first().filter(|_| enough()) else {
             self.recover_with_noop(instance, effects);
             return;
         };
@@ -266,10 +251,6 @@ impl EPaxos {
             matching: matching.len(),
             against: BTreeMap::new(),
         };
-        if mutated!(self.config, NoValidate) {
-            self.recover_with(instance, candidate.batch, candidate.dependencies, effects);
-            return;
-        }
         self.begin_validation(instance, candidate, effects);
     }
 
@@ -319,8 +300,7 @@ impl EPaxos {
             return;
         }
         // Once something is accepted a Validate at the same ballot is a duplicate: taking it would overwrite a no-op.
-        let late = entry.phase > Phase::PreAccepted && !mutated!(self.config, NoPhaseGuard);
-        if ballot > entry.ballot || late {
+        if ballot > entry.ballot || entry.phase > Phase::PreAccepted {
             return;
         }
         self.store_validated(instance, batch, dependencies, effects);
@@ -337,9 +317,8 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         self.learn_command(instance, batch, effects);
-        let overwrites = mutated!(self.config, NoPhaseGuard);
         let entry = self.entry_mut(instance).expect("promised, so held");
-        if entry.initial.is_none() || overwrites {
+        if entry.initial.is_none() {
             entry.batch = batch.clone();
             entry.initial =
                 Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() });
@@ -394,7 +373,6 @@ impl EPaxos {
         effects: &mut Effects<Self>,
     ) {
         let own = ReplicaSet::only(self.id);
-        let twice = mutated!(self.config, VoteCountedTwice);
         let Some(entry) = self.entry_mut(instance) else { return };
         if entry.ballot != ballot {
             return; // An answer to an earlier ballot.
@@ -402,7 +380,7 @@ impl EPaxos {
         let Some(Leading::Validate { candidate, acks }) = entry.leading.as_deref_mut() else {
             return;
         };
-        if !candidate.quorum.contains(from) || !counted(acks, from, twice) {
+        if !candidate.quorum.contains(from) || !acks.insert(from) {
             return;
         }
         for (other, phase) in against {
@@ -431,14 +409,6 @@ impl EPaxos {
         let undecidable = candidate.matching == matching_min
             && candidate.against.keys().any(|other| !candidate.quorum.contains(other.row));
         if refuted || undecidable {
-            self.recover_with_noop(instance, effects);
-            return;
-        }
-        if mutated!(self.config, AcceptInsteadOfWaiting) {
-            self.recover_with(instance, candidate.batch, candidate.dependencies, effects);
-            return;
-        }
-        if mutated!(self.config, NoOpInsteadOfWaiting) {
             self.recover_with_noop(instance, effects);
             return;
         }

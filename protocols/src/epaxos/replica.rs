@@ -16,7 +16,6 @@ use crate::{
     config::{Config, Variant},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
-    mutant::mutated,
     observed::Observed,
     protocol::Protocol,
     quorum::{EpaxosQuorums, fixed_fast_quorum},
@@ -290,13 +289,11 @@ impl EPaxos {
         row.decided(batch.is_noop());
         self.note_seq(instance, &dependencies);
 
-        if path != Path::Fast || !mutated!(self.config, FastCommitUnpersisted) {
-            effects.persist(Record::Committed {
-                instance,
-                batch: batch.clone(),
-                dependencies: dependencies.clone(),
-            });
-        }
+        effects.persist(Record::Committed {
+            instance,
+            batch: batch.clone(),
+            dependencies: dependencies.clone(),
+        });
         effects.push(Effect::Committed {
             instance,
             batch: batch.clone(),
@@ -458,12 +455,8 @@ impl EPaxos {
                 self.note_seq(instance, &dependencies);
             }
             Record::Promised { instance, ballot } => {
-                let single = mutated!(self.config, SingleBallot);
                 let Some(entry) = self.replay_into(instance, &Batch::NOOP) else { return };
                 entry.ballot = entry.ballot.max(ballot);
-                if single {
-                    entry.accepted_ballot = entry.ballot;
-                }
             }
             Record::Validated { instance, batch, initial_dependencies } => {
                 let Some(entry) = self.replay_into(instance, &batch) else { return };

@@ -24,11 +24,9 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
-    config::Config,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId},
     key_map::KeyHash,
-    mutant::mutated,
     replica::{Effect, Effects, Path, Snapshot},
     transfer::{Answer, Assembled, Assembly, Piece, Supply},
 };
@@ -191,11 +189,8 @@ impl EPaxos {
 
     /// A new life may begin with the state as it is now, and with the log as it is now.
     pub(super) fn on_checkpoint(&self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
-        let mut collected = self.collected_to();
-        if mutated!(self.config, CheckpointCollects) {
-            collected = self.executed_to();
-        }
-        let core = postcard::to_stdvec(&self.core_collected(collected)).expect("a vector takes it");
+        let core = self.core_collected(self.collected_to());
+        let core = postcard::to_stdvec(&core).expect("a vector takes it");
         effects.push(Effect::Checkpoint(Snapshot { machine, core: core.into() }));
         self.persist_again(effects);
     }
@@ -334,7 +329,7 @@ impl EPaxos {
     fn persist_again(&self, effects: &mut Effects<Self>) {
         for row in ReplicaId::all(self.config.replicas) {
             for (slot, entry) in self.rows[row.index()].log.iter() {
-                persist_entry(InstanceId::new(row, slot), entry, &self.config, effects);
+                persist_entry(InstanceId::new(row, slot), entry, effects);
             }
         }
     }
@@ -424,18 +419,10 @@ impl EPaxos {
 }
 
 /// The records that bring `entry` back.
-fn persist_entry(
-    instance: InstanceId,
-    entry: &Instance,
-    config: &Config,
-    effects: &mut Effects<EPaxos>,
-) {
+fn persist_entry(instance: InstanceId, entry: &Instance, effects: &mut Effects<EPaxos>) {
     let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
     if entry.is_committed() {
         effects.persist(Record::Committed { instance, batch, dependencies });
-        return;
-    }
-    if mutated!(config, SnapshotWithoutOpen) {
         return;
     }
     let initial = entry.initial.clone();
@@ -467,9 +454,7 @@ fn persist_entry(
         let (batch, dependencies) = (entry.batch.clone(), entry.dependencies.clone());
         effects.persist(Record::Accepted { instance, ballot, batch, dependencies });
     }
-    if entry.ballot > entry.accepted_ballot.max(InstanceBallot::INITIAL)
-        && !mutated!(config, SnapshotWithoutPromises)
-    {
+    if entry.ballot > entry.accepted_ballot.max(InstanceBallot::INITIAL) {
         effects.persist(Record::Promised { instance, ballot: entry.ballot });
     }
 }

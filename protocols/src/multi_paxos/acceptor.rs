@@ -9,7 +9,6 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, Slot},
-    mutant::mutated,
     replica::{Effects, Path},
 };
 
@@ -45,9 +44,6 @@ impl MultiPaxos {
         let discarded = self.log.collected();
         let mut promise =
             Promise { ballot: self.promised, first, entries: Vec::new(), next: None, discarded };
-        if mutated!(self.config, DiscardedUnsaid) {
-            promise.discarded = 0;
-        }
         let mut bytes = 0;
         for slot in first.max(discarded + 1)..=self.log.last() {
             let entry = self.log.get(slot).expect("between the discarded and the last slot");
@@ -78,10 +74,6 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
-            if mutated!(self.config, PromiseIgnored) && slot > self.log.collected() {
-                self.accept(from, (ballot, slot), batch, effects);
-                return;
-            }
             effects.reply(from, Message::Refuse { promised: self.promised });
             return;
         }

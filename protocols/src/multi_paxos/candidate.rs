@@ -11,7 +11,6 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
-    mutant::mutated,
     replica::Effects,
 };
 
@@ -182,9 +181,6 @@ impl MultiPaxos {
                 if entry.ballot > value.0 {
                     value = (entry.ballot, entry.batch.clone());
                 }
-            }
-            if mutated!(self.config, AcceptedIgnored) {
-                value.1 = Batch::NOOP;
             }
             self.propose_at(slot, value.1, effects);
         }

@@ -10,7 +10,6 @@ use crate::{
     catch_up::{Due, Pieced, Request, decided_run},
     command::Batch,
     id::{ReplicaId, Slot},
-    mutant::mutated,
     replica::{Effect, Effects},
     transfer::{Answer, Piece, SUPPLY_PERIODS, snapshot},
 };
@@ -186,14 +185,9 @@ impl MultiPaxos {
     /// Persists the promise and what is accepted above the snapshot again, so that nothing recorded before the snapshot
     /// is needed any more.
     fn persist_again(&self, effects: &mut Effects<Self>) {
-        if !mutated!(self.config, SnapshotWithoutPromises) {
-            effects.persist(Record::Promised(self.promised));
-        }
+        effects.persist(Record::Promised(self.promised));
         let above = self.log.iter().filter(|(slot, _)| *slot > self.executed);
         for (slot, entry) in above.filter(|(_, entry)| entry.is_known()) {
-            if mutated!(self.config, SnapshotWithoutOpen) && !entry.decided {
-                continue;
-            }
             let (ballot, batch) = (entry.ballot, entry.batch.clone());
             effects.persist(if entry.decided {
                 Record::Decided { slot, batch }

@@ -8,7 +8,6 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
-    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -97,11 +96,10 @@ impl MultiPaxos {
     /// Counts that `replica` accepted what this leader proposes at `slot`.
     fn count_vote(&mut self, slot: Slot, replica: ReplicaId, effects: &mut Effects<Self>) {
         let majority = self.majority();
-        let twice = mutated!(self.config, VoteCountedTwice);
         // Discarded: it was chosen long ago.
         let Some(entry) = self.log.get_mut(slot) else { return };
         // Repeated, or after the choice was learnt in another way.
-        if !counted(&mut entry.votes, replica, twice) || entry.decided {
+        if !entry.votes.insert(replica) || entry.decided {
             return;
         }
         if entry.votes.len() == majority {

@@ -8,7 +8,6 @@ use crate::{
     command::Batch,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
-    mutant::mutated,
     replica::{Effect, Effects, Path},
 };
 
@@ -80,9 +79,7 @@ impl MultiPaxos {
         self.commit = self.commit.max(commit);
         for slot in known + 1..=commit.min(self.log.last()) {
             let entry = self.log.get(slot).expect("between the executed and the last slot");
-            let vouched = entry.ballot == self.promised
-                || mutated!(self.config, CommitOverOldBallot) && entry.is_known();
-            if vouched && !entry.decided {
+            if entry.ballot == self.promised && !entry.decided {
                 self.decide(slot, Path::Learned, effects);
             }
         }

@@ -8,7 +8,6 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, Slot},
-    mutant::mutated,
     replica::Effects,
 };
 
@@ -50,7 +49,7 @@ impl Paxos {
         }
         let executed = self.executed;
         let entry = self.log.ensure(slot).expect("a collected slot is settled");
-        if ballot < entry.promised && !mutated!(self.config, PromiseIgnored) {
+        if ballot < entry.promised {
             effects.reply(from, Message::Refuse { slot, ballot, promised: entry.promised });
             return;
         }

@@ -11,7 +11,6 @@ use crate::{
     catch_up::{Due, Pieced, Request, decided_run},
     command::Batch,
     id::{ReplicaId, Slot},
-    mutant::mutated,
     replica::{Effect, Effects},
     transfer::{Answer, Piece, SUPPLY_PERIODS, snapshot},
 };
@@ -165,11 +164,11 @@ impl Paxos {
                 effects.persist(Record::Decided { slot, batch });
                 continue;
             }
-            if ballot != Ballot::ZERO && !mutated!(self.config, SnapshotWithoutOpen) {
+            if ballot != Ballot::ZERO {
                 let executed = self.executed;
                 effects.persist(Record::Accepted { slot, ballot, batch, executed });
             }
-            if entry.promised > ballot && !mutated!(self.config, SnapshotWithoutPromises) {
+            if entry.promised > ballot {
                 effects.persist(Record::Promised { slot, ballot: entry.promised });
             }
         }

@@ -9,7 +9,6 @@ use crate::{
     command::Batch,
     config::doubled,
     id::{ReplicaId, ReplicaSet, Slot},
-    mutant::{counted, mutated},
     replica::{Effects, Path},
 };
 
@@ -154,7 +153,7 @@ impl Paxos {
             self.give_way(slot, promised, effects);
             return;
         }
-        let batch = if accepted == Ballot::ZERO || mutated!(self.config, AcceptedIgnored) {
+        let batch = if accepted == Ballot::ZERO {
             attempt.own.clone().unwrap_or(Batch::NOOP)
         } else {
             adopted
@@ -179,12 +178,11 @@ impl Paxos {
         effects: &mut Effects<Self>,
     ) {
         let majority = self.majority();
-        let twice = mutated!(self.config, VoteCountedTwice);
         // Of an attempt that has ended, or at a ballot that was given up.
         let Some(attempt) = self.attempt_at(slot, ballot) else { return };
         let Phase::Accept { votes, .. } = &mut attempt.phase else { return };
         // A repetition.
-        if !counted(votes, from, twice) {
+        if !votes.insert(from) {
             return;
         }
         if votes.len() == majority {

@@ -23,17 +23,10 @@ impl Crash {
 }
 
 /// Carries `line` out. The first line makes the cluster.
-pub fn carry_out<R: Words>(
-    net: &mut Option<Net<R>>,
-    line: &str,
-    mode: Mode,
-    adjust: &dyn Fn(&mut Config),
-) -> Result<(), String> {
+pub fn carry_out<R: Words>(net: &mut Option<Net<R>>, line: &str, mode: Mode) -> Result<(), String> {
     let words: Vec<_> = line.split_whitespace().collect();
     let Some(net) = net else {
-        let mut config = cluster(&words)?;
-        adjust(&mut config);
-        *net = Some(Net::new(config));
+        *net = Some(Net::new(cluster(&words)?));
         return Ok(());
     };
     let (line, crash) = crash(line)?;

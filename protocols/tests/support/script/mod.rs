@@ -15,8 +15,6 @@ mod net;
 mod pattern;
 mod words;
 
-use protocols::Config;
-
 use net::Net;
 pub use words::Words;
 
@@ -30,13 +28,9 @@ pub enum Mode {
     Lenient,
 }
 
-/// Runs the script `text` with the cores `R`, each configured by the script and then by `adjust`. Returns the script with
-/// what happened in it; fails with the line at which a rule or an expectation is broken.
-pub fn run<R: Words>(
-    text: &str,
-    mode: Mode,
-    adjust: &dyn Fn(&mut Config),
-) -> Result<String, String> {
+/// Runs the script `text` with the cores `R`, each configured by the script. Returns the script
+/// with what happened in it; fails with the line at which a rule or an expectation is broken.
+pub fn run<R: Words>(text: &str, mode: Mode) -> Result<String, String> {
     let mut net: Option<Net<R>> = None;
     let mut rewritten = String::new();
     for (number, line) in (1..).zip(text.lines()) {
@@ -49,7 +43,7 @@ pub fn run<R: Words>(
             continue;
         }
         let at = |error: String| format!("line {number}: {line}: {error}");
-        let done = directive::carry_out(&mut net, line, mode, adjust);
+        let done = directive::carry_out(&mut net, line, mode);
         let done = done.and_then(|()| net.as_mut().expect("the first directive makes it").check());
         done.map_err(at)?;
         for line in net.as_mut().expect("checked above").take_lines() {
@@ -64,8 +58,7 @@ pub fn run<R: Words>(
 /// Runs the script at `path` strictly, and compares or, if the environment says `GOLDEN=rewrite`, rewrites it.
 pub fn check_file<R: Words>(path: &str) {
     let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let happened =
-        run::<R>(&text, Mode::Strict, &|_| ()).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let happened = run::<R>(&text, Mode::Strict).unwrap_or_else(|error| panic!("{path}: {error}"));
     if happened == text {
         return;
     }

@@ -133,10 +133,6 @@ impl<R: Words> Net<R> {
         node.kv = node.snapshot.as_ref().map_or_else(Kv::default, |snapshot| {
             Kv::restore(&snapshot.machine).expect("a snapshot that was captured")
         });
-        #[cfg(feature = "mutants")]
-        {
-            node.kv.mutant = config.mutant;
-        }
         let records = node.records.iter().cloned();
         node.core = Some(R::recover(ReplicaId(replica), &config, node.snapshot.as_ref(), records));
     }
@@ -237,14 +233,8 @@ impl<R: Words> Net<R> {
             Effect::Capture => captured.push(self.node(replica).kv.snapshot().into()),
             Effect::Install(snapshot) => {
                 self.tell(format!("r{replica} installs a snapshot"));
-                #[cfg(feature = "mutants")]
-                let mutant = self.config.mutant;
                 let node = self.node_mut(replica);
                 node.kv = Kv::restore(&snapshot.machine).expect("a snapshot that was captured");
-                #[cfg(feature = "mutants")]
-                {
-                    node.kv.mutant = mutant;
-                }
                 node.snapshot = Some(snapshot);
             }
             Effect::Checkpoint(snapshot) => {
