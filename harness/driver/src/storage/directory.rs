@@ -1,4 +1,4 @@
-//! A replica's data directory: whose it is, who works in it, and which of its files count.
+//! A replica's data directory: its owner, and which of its files count.
 
 use std::io;
 
@@ -134,7 +134,7 @@ impl<D: Disk> Directory<D> {
         Peers::read(self.disk.clone(), self.owner.config.replicas)
     }
 
-    /// Makes what an owner needs who was never here. The manifest comes last: a directory that has
+    /// Makes the files of an owner that is new here. The manifest comes last: a directory that has
     /// one has all that it names.
     fn begin(&mut self) -> Result<Files, StorageError> {
         Peers::make(self.disk.clone(), self.owner.config.replicas)?;
