@@ -144,7 +144,10 @@ impl Mutant {
 
     /// The protocols that can make the mistake, EPaxos as corrected; where one is enough to show that it is noticed, that one.
     pub const fn protocols(self) -> &'static [Protocol] {
-        use Protocol::{EPaxos, MultiPaxos, Paxos};
+        use crate::{
+            epaxos::PROTOCOL as EPAXOS, multi_paxos::PROTOCOL as MULTI_PAXOS,
+            paxos::PROTOCOL as PAXOS,
+        };
         match self {
             Self::SingleBallot
             | Self::NoValidate
@@ -159,17 +162,17 @@ impl Mutant {
             | Self::RecomputedDependencies
             | Self::NoPhaseGuard
             | Self::CheckpointCollects
-            | Self::SessionFloor => &[EPaxos],
+            | Self::SessionFloor => &[EPAXOS],
             Self::FastAfterWidening | Self::WidenedCounts => &[],
-            Self::DiscardedUnsaid | Self::CommitOverOldBallot => &[MultiPaxos],
-            Self::AcceptedIgnored => &[Paxos, MultiPaxos],
+            Self::DiscardedUnsaid | Self::CommitOverOldBallot => &[MULTI_PAXOS],
+            Self::AcceptedIgnored => &[PAXOS, MULTI_PAXOS],
             Self::PromiseIgnored
             | Self::SnapshotWithoutPromises
             | Self::SnapshotWithoutOpen
             | Self::VoteCountedTwice
             | Self::ReplyBeforeExecution
             | Self::SendBeforePersist
-            | Self::NoSessionTable => &[Paxos, MultiPaxos, EPaxos],
+            | Self::NoSessionTable => &[PAXOS, MULTI_PAXOS, EPAXOS],
         }
     }
 }

@@ -5,7 +5,7 @@ pub(crate) mod epaxos_sosp13;
 pub(crate) mod multi_paxos;
 pub(crate) mod paxos;
 
-use protocols::{Batch, ClientId, Command, Config, Protocol, ReplicaId, Request, RequestNumber};
+use protocols::{Batch, ClientId, Command, Config, Order, ReplicaId, Request, RequestNumber};
 
 use crate::{
     breach::Rule,
@@ -140,7 +140,7 @@ impl<R: Subject> Setup<R> {
 
     /// Does `rule` say anything about this protocol?
     pub(crate) fn applies(&self, rule: Rule) -> bool {
-        rule != Rule::Visibility || R::PROTOCOL == Protocol::EPaxos
+        rule != Rule::Visibility || R::PROTOCOL.order == Order::Dependencies
     }
 
     /// The commands, each by a client of its own.

@@ -10,7 +10,10 @@ use std::sync::Once;
 
 use explore::{Counterexample, Limits, Rule, Setup, Subject, explore};
 use protocols::{
-    config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos,
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    mutant::Mutant,
+    paxos::Paxos,
 };
 
 /// Cores that are made to fail their assertions need not say so.
@@ -37,7 +40,11 @@ fn found_in_variant<R: Subject>(
     name: &str,
     states_max: usize,
 ) -> Counterexample {
-    let named = |setup: &Setup<R>| setup.name == name && setup.config.variant == variant;
+    let of_variant = |setup: &Setup<R>| {
+        let named = R::PROTOCOL.variant_of(&setup.config.options);
+        named.is_none_or(|named| named == variant.name())
+    };
+    let named = |setup: &Setup<R>| setup.name == name && of_variant(setup);
     let setup = R::setups().into_iter().find(named);
     let mut setup = setup.unwrap_or_else(|| panic!("{} has no configuration {name}", R::PROTOCOL));
     setup.config.mutant = Some(mutant);

@@ -7,7 +7,7 @@ use std::{hint::black_box, path::Path};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use node::storage::{Journal, Owner, Past, Writer};
-use protocols::{Config, Protocol, ReplicaId};
+use protocols::{Config, ReplicaId};
 
 /// About what an accepted command of a short key and a short value takes.
 const RECORD_BYTES: usize = 100;
@@ -21,7 +21,7 @@ fn past(directory: &Path) -> Past {
     let owner = Owner {
         cluster: "cluster-0".to_owned(),
         replica: ReplicaId(0),
-        protocol: Protocol::MultiPaxos,
+        protocol: protocols::multi_paxos::PROTOCOL,
         config: Config::new(3),
     };
     Past::read(directory, owner).expect("a directory of its own")

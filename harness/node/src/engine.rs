@@ -17,8 +17,8 @@ use std::{
 
 use measure::{ReplicaReport, Role, StateDigest};
 use protocols::{
-    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica,
-    ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot,
+    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
+    ReplicaSet, Request, RequestNumber, Snapshot,
     command::BatchError,
     config::Batching,
     dependencies::Dependencies,
@@ -340,7 +340,7 @@ impl<R: Replica> Engine<R> {
         report.replica = u32::from(self.id.0);
         report.role = match status.leader {
             Some(leader) if leader == self.id => Role::Leader,
-            None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+            None if !R::PROTOCOL.has_stable_leader => Role::Peer,
             _ => Role::Follower,
         };
         report.counters.component_commands_max = status.longest_component;

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use protocols::{
-    Config, ReplicaId,
-    config::{Timeouts, Variant},
-    quorum::fixed_fast_quorum,
-};
+use protocols::{Config, Protocol, ReplicaId, config::Timeouts, quorum::nearest};
 
 use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network};
 
@@ -21,6 +17,9 @@ pub struct Scenario {
     pub costs: Costs,
     /// What the clients do.
     pub load: Load,
+    /// Which of its values each option has that hostile schedules draw and the configuration does not give, counted from 0; none
+    /// leaves those options at their defaults.
+    pub option_draw: Option<usize>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// Decides everything that is drawn.
@@ -52,14 +51,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What `replica` is told: the same as all, and in EPaxos' published variant whom it sends its proposals to, the nearest
-    /// by their round trips.
-    pub(crate) fn config_of(&self, replica: ReplicaId) -> Config {
+    /// What `replica` of `protocol` is told: the same as all, and where the protocol asks the nearest first, which those are by
+    /// their round trips.
+    pub(crate) fn config_of(&self, protocol: Protocol, replica: ReplicaId) -> Config {
         let mut config = self.config;
-        if config.variant == Variant::Sosp13 && config.thrifty.is_none() {
+        let count = protocol.nearest.and_then(|nearest| nearest(&config));
+        if let Some(count) = count.filter(|_| config.nearest.is_none()) {
             let (way, here) = (&self.network.one_way_ns, replica.index());
             let round_trip = |other: ReplicaId| way[here][other.index()] + way[other.index()][here];
-            config.thrifty = Some(fixed_fast_quorum(replica, config.replicas, round_trip));
+            config.nearest = Some(nearest(replica, config.replicas, count, round_trip));
         }
         config
     }
@@ -76,6 +76,7 @@ impl Scenario {
             network,
             costs: Costs::NONE,
             load,
+            option_draw: None,
             faults: FaultPlan::none(),
             seed,
             settle_ns_max: 120_000_000_000,
@@ -83,10 +84,18 @@ impl Scenario {
         }
     }
 
-    /// The cluster of this scenario.
-    pub(crate) fn cluster(&self, trace_lines_max: usize) -> Cluster {
+    /// The cluster of this scenario when `protocol` is run.
+    pub(crate) fn cluster(&self, protocol: Protocol, trace_lines_max: usize) -> Cluster {
+        let mut config = self.config;
+        for (place, option) in protocol.options.iter().enumerate() {
+            let drawn = self.option_draw.filter(|_| config.options.get(place).is_none());
+            let drawn = drawn.and_then(|draw| option.hostile.iter().cycle().nth(draw));
+            if let Some(value) = drawn {
+                config.options.set(protocol, place, *value);
+            }
+        }
         Cluster {
-            config: self.config,
+            config,
             network: self.network.clone(),
             costs: self.costs,
             seed: self.seed,

@@ -101,7 +101,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         let mut simulation = Self {
             now: 0,
             queue: Queue::new(),
-            hosts: ReplicaId::all(n).map(|id| Host::new(id, &cluster.config_of(id))).collect(),
+            hosts: ReplicaId::all(n)
+                .map(|id| Host::new(id, &cluster.config_of(R::PROTOCOL, id)))
+                .collect(),
             links: Links::new(&cluster.network, rng(cluster.seed, 0)),
             source,
             agenda: Agenda::new(),

@@ -6,7 +6,7 @@ use measure::{
     Event, Finding, Limits, ReplicaCounters, ReplicaReport, Role, RunFacts, RunRecord, Severity,
     StateDigest, judge,
 };
-use protocols::{Protocol, Replica, ReplicaId};
+use protocols::{Replica, ReplicaId};
 use sim::{Broken, Counters, Simulation, Violation};
 use workload::{Driver, Mode, Run, SimCosts};
 
@@ -48,7 +48,7 @@ pub(super) fn record(
         elapsed: seen.elapsed,
         offered_ops_per_s,
         generator_lag: open.then_some(load.tally.lag),
-        has_fast_path: run.protocol == Protocol::EPaxos,
+        has_fast_path: run.protocol.has_fast_path,
         sites: load.tally.sites,
         replies: load.tally.replies,
         server_cpu_s: cpu_s(&seen.replicas),
@@ -155,7 +155,7 @@ pub(super) fn complete<R: Replica>(
 fn role<R: Replica>(simulation: &Simulation<R, Load>, replica: ReplicaId) -> Role {
     match simulation.status(replica).and_then(|status| status.leader) {
         Some(leader) if leader == replica => Role::Leader,
-        None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+        None if !R::PROTOCOL.has_stable_leader => Role::Peer,
         _ => Role::Follower,
     }
 }

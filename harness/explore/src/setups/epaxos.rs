@@ -2,8 +2,7 @@
 
 use protocols::{
     ReplicaId,
-    config::FastQuorum,
-    epaxos::{EPaxos, Message, Timer},
+    epaxos::{EPaxos, FastQuorum, Message, Timer},
 };
 
 use super::{Bounds, Setup, repeated};
@@ -207,7 +206,7 @@ fn fast_commit_alone(name: &'static str, quorum: FastQuorum) -> Setup<EPaxos> {
         Marks::only(Mark::Recovered).with(Mark::Validated),
     );
     setup.proposals[1].replica = ReplicaId(3);
-    setup.config.fast_quorum = quorum;
+    setup.config.options.put(quorum);
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)
 }

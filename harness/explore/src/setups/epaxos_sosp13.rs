@@ -3,8 +3,7 @@
 
 use protocols::{
     ReplicaId,
-    config::Variant,
-    epaxos::{EPaxos, Message, Timer},
+    epaxos::{EPaxos, Message, Timer, Variant},
 };
 
 use super::{Bounds, Setup, repeated};
@@ -118,7 +117,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
         one_match(),
     ];
     for setup in &mut all {
-        setup.config.variant = Variant::Sosp13;
+        setup.config.options.put(Variant::Sosp13);
     }
     all
 }

@@ -2,7 +2,7 @@
 
 use protocols::{
     ReplicaId,
-    paxos::{Message, Paxos},
+    paxos::{Message, Paxos, Window},
 };
 
 use super::{Bounds, Proposal, Setup, repeated};
@@ -87,7 +87,7 @@ fn repeated_in_a_window(bounds: Bounds, reach: Marks) -> Setup<Paxos> {
     let mut setup = repeated(bounds, reach);
     setup.keys.push("k");
     setup.proposals.push(Proposal { command: 1, replica: ReplicaId(0) });
-    setup.config.paxos_window = 2;
+    setup.config.options.put(Window(2));
     setup.at_most(8_000_000)
 }
 

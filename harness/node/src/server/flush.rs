@@ -220,12 +220,12 @@ mod tests {
     impl Bench {
         fn new(replicas: usize) -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let config = Config { paxos_window: 8, ..Config::new(replicas) };
+            let config = Config::new(replicas).with(protocols::paxos::Window(8));
             let id = ReplicaId(0);
             let owner = Owner {
                 cluster: "c".to_owned(),
                 replica: id,
-                protocol: protocols::Protocol::Paxos,
+                protocol: protocols::paxos::PROTOCOL,
                 config,
             };
             let past = Past::read(directory.path(), owner).unwrap();

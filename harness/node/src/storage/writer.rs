@@ -122,7 +122,7 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use protocols::{Config, Protocol, ReplicaId};
+    use protocols::{Config, ReplicaId};
 
     use super::*;
     use crate::storage::{Journal, Owner};
@@ -131,7 +131,7 @@ mod tests {
         let owner = Owner {
             cluster: "c".to_owned(),
             replica: ReplicaId(1),
-            protocol: Protocol::Paxos,
+            protocol: protocols::paxos::PROTOCOL,
             config: Config::new(3),
         };
         Past::read(directory, owner).unwrap()

@@ -20,7 +20,7 @@ use std::{
     thread,
 };
 
-use protocols::{Protocol, config::Variant, mutant::Mutant};
+use protocols::{Protocol, epaxos::Variant, mutant::Mutant};
 
 use table::Row;
 
@@ -35,15 +35,15 @@ const SEEDS_MAX: u64 = 2_000;
 /// forgets matters if its replica restarts between the promise and the acceptance that follows it within a round trip; logs that
 /// a checkpoint collects, if two replicas have each dropped what the other lacks and those that lack nothing stay down.
 const BEYOND_THE_SOAK: [(Mutant, Protocol); 9] = [
-    (Mutant::SnapshotWithoutPromises, Protocol::Paxos),
-    (Mutant::SnapshotWithoutPromises, Protocol::MultiPaxos),
-    (Mutant::SnapshotWithoutPromises, Protocol::EPaxos),
-    (Mutant::CheckpointCollects, Protocol::EPaxos),
-    (Mutant::AnyMatching, Protocol::EPaxos),
-    (Mutant::NoRowOwnerRule, Protocol::EPaxos),
-    (Mutant::NoPhaseGuard, Protocol::EPaxos),
-    (Mutant::PromiseIgnored, Protocol::EPaxos),
-    (Mutant::MajorityIsFast, Protocol::EPaxos),
+    (Mutant::SnapshotWithoutPromises, protocols::paxos::PROTOCOL),
+    (Mutant::SnapshotWithoutPromises, protocols::multi_paxos::PROTOCOL),
+    (Mutant::SnapshotWithoutPromises, protocols::epaxos::PROTOCOL),
+    (Mutant::CheckpointCollects, protocols::epaxos::PROTOCOL),
+    (Mutant::AnyMatching, protocols::epaxos::PROTOCOL),
+    (Mutant::NoRowOwnerRule, protocols::epaxos::PROTOCOL),
+    (Mutant::NoPhaseGuard, protocols::epaxos::PROTOCOL),
+    (Mutant::PromiseIgnored, protocols::epaxos::PROTOCOL),
+    (Mutant::MajorityIsFast, protocols::epaxos::PROTOCOL),
 ];
 
 /// Cores that are made to fail their assertions need not say so.
@@ -75,7 +75,12 @@ struct Subject {
 impl Subject {
     /// All that can be wrong.
     fn all() -> impl Iterator<Item = Self> {
-        let corrected = Protocol::ALL.map(|protocol| Self { protocol, variant: Variant::Star });
+        let corrected = [
+            protocols::paxos::PROTOCOL,
+            protocols::multi_paxos::PROTOCOL,
+            protocols::epaxos::PROTOCOL,
+        ]
+        .map(|protocol| Self { protocol, variant: Variant::Star });
         corrected.into_iter().chain([PUBLISHED])
     }
 
@@ -88,7 +93,8 @@ impl Subject {
     }
 }
 
-const PUBLISHED: Subject = Subject { protocol: Protocol::EPaxos, variant: Variant::Sosp13 };
+const PUBLISHED: Subject =
+    Subject { protocol: protocols::epaxos::PROTOCOL, variant: Variant::Sosp13 };
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

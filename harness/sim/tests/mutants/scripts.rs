@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use protocols::{
-    Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant,
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    mutant::Mutant,
     paxos::Paxos,
 };
 
@@ -22,11 +24,11 @@ pub(crate) struct Kill {
 
 /// The scripts of `subject` that the mutant fails.
 pub(crate) fn kills(mutant: Option<Mutant>, subject: Subject) -> Vec<Kill> {
-    match (subject.protocol, subject.variant) {
-        (Protocol::Paxos, _) => failed::<Paxos>(mutant, "paxos"),
-        (Protocol::MultiPaxos, _) => failed::<MultiPaxos>(mutant, "multi_paxos"),
-        (Protocol::EPaxos, Variant::Star) => failed::<EPaxos>(mutant, "epaxos"),
-        (Protocol::EPaxos, Variant::Sosp13) => failed::<EPaxos>(mutant, "epaxos_sosp13"),
+    match (subject.protocol.name(), subject.variant) {
+        ("paxos", _) => failed::<Paxos>(mutant, "paxos"),
+        ("multi-paxos", _) => failed::<MultiPaxos>(mutant, "multi_paxos"),
+        (_, Variant::Star) => failed::<EPaxos>(mutant, "epaxos"),
+        (_, Variant::Sosp13) => failed::<EPaxos>(mutant, "epaxos_sosp13"),
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::ops::Range;
 
-use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, mutant::Mutant, paxos::Paxos};
+use protocols::{
+    Protocol,
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    mutant::Mutant,
+    paxos::Paxos,
+};
 use sim::{Hostility, Scenario, hostile, run};
 
 use crate::Subject;
@@ -24,7 +30,9 @@ pub(crate) fn kill(mutant: Option<Mutant>, subject: Subject, seeds: Range<u64>) 
     seeds.into_iter().find_map(|seed| {
         let mut scenario = hostile(seed, &HOSTILITY);
         scenario.config.mutant = mutant;
-        scenario.config.variant = subject.variant;
+        if subject.variant != Variant::Star {
+            scenario.config.options.put(subject.variant);
+        }
         scenario.trace_lines_max = 0;
         let rule = broken(subject.protocol, &scenario)?;
         Some(Kill { seeds: seed - first + 1, rule })
@@ -33,10 +41,10 @@ pub(crate) fn kill(mutant: Option<Mutant>, subject: Subject, seeds: Range<u64>) 
 
 /// The rule that a run of `scenario` breaks, if it breaks one.
 fn broken(protocol: Protocol, scenario: &Scenario) -> Option<String> {
-    let ended = match protocol {
-        Protocol::Paxos => run::<Paxos>(scenario),
-        Protocol::MultiPaxos => run::<MultiPaxos>(scenario),
-        Protocol::EPaxos => run::<EPaxos>(scenario),
+    let ended = match protocol.name() {
+        "paxos" => run::<Paxos>(scenario),
+        "multi-paxos" => run::<MultiPaxos>(scenario),
+        _ => run::<EPaxos>(scenario),
     };
     ended.err().map(|violation| format!("{:?}", violation.breach.broken))
 }

@@ -44,7 +44,7 @@ impl<const BUG: u8> Replica for Toy<BUG> {
     type Message = Message;
     type Timer = ();
     type Record = (Slot, Batch);
-    const PROTOCOL: Protocol = Protocol::Paxos;
+    const PROTOCOL: Protocol = protocols::paxos::PROTOCOL;
 
     fn recover(
         id: ReplicaId,
