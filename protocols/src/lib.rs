@@ -17,6 +17,7 @@ pub mod command;
 pub mod config;
 pub mod dependencies;
 pub mod epaxos;
+pub mod explored;
 pub mod facts;
 pub mod formula;
 pub mod gather;

@@ -58,6 +58,7 @@
 //!   commits on the fast path once phase 1 has gone beyond the fixed fast quorum (`published` says why).
 
 mod conflicts;
+mod explored;
 mod facts;
 pub mod formula;
 pub mod graph;

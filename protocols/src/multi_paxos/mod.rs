@@ -42,6 +42,7 @@
 mod acceptor;
 mod candidate;
 mod catch_up;
+mod explored;
 mod facts;
 pub mod formula;
 mod leader;

@@ -41,6 +41,7 @@
 
 mod acceptor;
 mod catch_up;
+mod explored;
 mod facts;
 pub mod formula;
 mod learner;

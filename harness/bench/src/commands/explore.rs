@@ -77,7 +77,10 @@ pub(crate) fn run_protocol<R: Subject>(
         let (started, cpu_before_s) = (Instant::now(), cpu_s());
         let report = explore::explore(setup, &limits);
         let cpu_s = cpu_s().zip(cpu_before_s).map(|(after, before)| after - before);
-        let each = Explored { report, wall_s: started.elapsed().as_secs_f64(), cpu_s };
+        let wall_s = started.elapsed().as_secs_f64();
+        let reached = report.reached.iter().map(Mark::name::<R>).collect();
+        let missing = report.missing.iter().map(|mark| mark.name::<R>()).collect();
+        let each = Explored { report, reached, missing, wall_s, cpu_s };
         progress.end();
         if text {
             progress.clear();
@@ -126,6 +129,9 @@ fn chosen<R: Subject>(
 /// A configuration that was explored, and what it took.
 struct Explored {
     report: Report,
+    /// The names of the marks that were reached, and of those that should have been.
+    reached: Vec<&'static str>,
+    missing: Vec<&'static str>,
     wall_s: f64,
     cpu_s: Option<f64>,
 }
@@ -153,10 +159,10 @@ impl Explored {
             rules,
             self.wall_s,
             rate,
-            names(report.reached.iter()),
+            self.reached.join(", "),
         );
-        if !report.missing.is_empty() {
-            let missing = names(report.missing.iter().copied());
+        if !self.missing.is_empty() {
+            let missing = self.missing.join(", ");
             let _ = writeln!(text, "  NOT REACHED: {missing}");
         }
         if let Some(counterexample) = &report.counterexample {
@@ -180,8 +186,8 @@ impl Explored {
             "messages": report.messages,
             "ended": ended(report.ended),
             "rules": report.rules.iter().map(|rule| rule.name()).collect::<Vec<_>>(),
-            "reached": report.reached.iter().map(Mark::name).collect::<Vec<_>>(),
-            "not_reached": report.missing.iter().map(|mark| mark.name()).collect::<Vec<_>>(),
+            "reached": self.reached,
+            "not_reached": self.missing,
             "wall_s": self.wall_s,
             "cpu_s": self.cpu_s,
             "states_per_cpu_s": self.states_per_cpu_s(),
@@ -216,10 +222,6 @@ const fn ended(ended: Ended) -> &'static str {
         Ended::StatesMax | Ended::DepthMax => "bounded",
         Ended::Broken => "stopped",
     }
-}
-
-fn names(marks: impl Iterator<Item = Mark>) -> String {
-    marks.map(Mark::name).collect::<Vec<_>>().join(", ")
 }
 
 fn conclusion(explored: &[Explored]) -> String {

@@ -1,21 +1,16 @@
 //! Paxos' configurations.
 
-use protocols::{
+use super::{BACK_OFF, PREEMPTED, RETRANSMIT};
+use crate::{
     ReplicaId,
+    explored::{Bounds, Director, Mark, Marks, Proposal, Setup, repeated},
     paxos::{Message, Paxos, Window},
 };
 
-use super::{Bounds, Proposal, Setup, repeated};
-use crate::{
-    director::Director,
-    mark::{Mark, Marks},
-    subject::paxos::{BACK_OFF, RETRANSMIT},
-};
-
-pub(crate) fn all() -> Vec<Setup<Paxos>> {
+pub(super) fn all() -> Vec<Setup<Paxos>> {
     let decided = Marks::only(Mark::Slow).with(Mark::Everywhere);
     // All that is reached before the bound where that comes long before everything is executed everywhere.
-    let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(Mark::Preempted);
+    let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(PREEMPTED);
     let duelled = preempted.with(Mark::Everywhere);
     let ordered = Bounds { overtakings: Some(0), ..Bounds::NONE };
     let overtaken = Bounds { overtakings: Some(1), ..Bounds::NONE };
