@@ -112,3 +112,47 @@ fn timeouts(round_trip_ns_max: u64) -> Timeouts {
     let round_trip = Duration::from_nanos(round_trip_ns_max.max(1_000_000));
     Timeouts { retransmit: 2 * round_trip, election: 5 * round_trip, recovery: 5 * round_trip }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use protocols::{
+        epaxos::{self, FastQuorum, Variant},
+        paxos::{self, Window},
+    };
+
+    use super::*;
+    use crate::{Hostility, hostile};
+
+    const HOSTILITY: Hostility = Hostility { replicas: Some(5), faults: 6, crashes: true };
+
+    #[test]
+    fn a_hostile_schedule_draws_the_options_that_say_so_and_no_other() {
+        let window_of = |scenario: &Scenario| {
+            let Window(window) = scenario.cluster(paxos::PROTOCOL, 0).config.options.of();
+            window
+        };
+        let drawn: BTreeSet<u32> =
+            (0..30).map(|seed| window_of(&hostile(seed, &HOSTILITY))).collect();
+        assert_eq!(drawn, BTreeSet::from([1, 2, 3]));
+        let mut given = hostile(0, &HOSTILITY);
+        given.config.options.put(Window(8));
+        assert_eq!(window_of(&given), 8, "what is given stays");
+        let options = hostile(0, &HOSTILITY).cluster(epaxos::PROTOCOL, 0).config.options;
+        assert_eq!((options.of(), options.of()), (Variant::Star, FastQuorum::Optimized));
+    }
+
+    #[test]
+    fn the_nearest_are_told_to_those_that_ask_them_first() {
+        let mut scenario = hostile(0, &HOSTILITY);
+        let cluster = scenario.cluster(epaxos::PROTOCOL, 0);
+        assert_eq!(cluster.config_of(epaxos::PROTOCOL, ReplicaId(1)).nearest, None);
+        scenario.config.options.put(Variant::Sosp13);
+        let mut cluster = scenario.cluster(epaxos::PROTOCOL, 0);
+        cluster.network.one_way_ns = vec![vec![7; 5]; 5];
+        cluster.network.one_way_ns[1][2] = 9;
+        let nearest = cluster.config_of(epaxos::PROTOCOL, ReplicaId(1)).nearest.unwrap();
+        assert_eq!(nearest, [0, 3, 4].map(ReplicaId).into_iter().collect());
+    }
+}

@@ -1,4 +1,11 @@
 //! EPaxos' own options.
+//!
+//! | key | default | values |
+//! |---|---|---|
+//! | `epaxos.variant` | `"star"` | `"star"`, `"sosp13"` |
+//! | `epaxos.fast_quorum` ⇄ | `"optimized"`; `"simple"` with `"sosp13"` | `"optimized"`, `"simple"`; only the latter with `"sosp13"` |
+//!
+//! ⇄ may be an array and is then swept.
 
 use std::{fmt, str::FromStr};
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
+use protocols::Order;
 use serde_json::{Value, json};
 use sim::{Broken, Outcome, Scenario, Violation};
 
@@ -131,6 +132,8 @@ impl Soaked {
                     "{fast} fast, {slow} slow, {recovered} recovered, as their leaders report"
                 ),
             );
+        }
+        if self.subject.protocol.order == Order::Dependencies {
             row("Longest component", &format!("{} instances", tally.longest_component));
         }
         row("Snapshots", &format!("{} installed", tally.snapshots));
