@@ -1,8 +1,7 @@
-//! What the rest of the program must know of a protocol, stated by the protocol itself beside its core.
+//! The facts that a protocol states of itself, beside its core, for the rest of the program.
 //!
-//! Nothing outside a protocol's own folder and [`crate::registry`] names a protocol. Whatever depends on which one runs asks its
-//! [`Facts`]: an observer whether commands have dependencies, a table whether there is a leader, a plot what the protocol is
-//! called.
+//! Nothing outside a protocol's own folder, [`crate::registry`] and tests names a protocol. Code that depends on the protocol
+//! asks its [`Facts`]: an observer asks whether commands have dependencies, a table asks for a leader, a plot for the title.
 
 use std::fmt;
 
@@ -13,7 +12,7 @@ use crate::{
     options::OptionFacts,
 };
 
-/// By what commands are put in order.
+/// The way in which a protocol orders commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Each command has a slot, and slots are executed one after the other.
@@ -22,49 +21,48 @@ pub enum Order {
     Dependencies,
 }
 
-/// What a protocol states of itself. One that is brought from outside is a `static` of its crate, begun with
-/// [`Facts::plain`], and given to [`crate::registry::register`].
+/// The facts of a protocol. Another crate keeps those of its protocol in a `static`, begins them with [`Facts::plain`], and gives
+/// them to [`crate::registry::register`].
 #[derive(Clone, Copy)]
 pub struct Facts {
-    /// What users type: lower-case letters, digits and hyphens, such as `multi-paxos`.
+    /// The name that users type. It has lower-case letters, digits and hyphens, such as `multi-paxos`.
     pub name: &'static str,
-    /// How it is written in prose, such as `Multi-Paxos`.
+    /// The name in prose, such as `Multi-Paxos`.
     pub title: &'static str,
-    /// What it does, in a line without a full stop.
+    /// A line that describes it, without a full stop.
     pub description: &'static str,
-    /// By what its commands are ordered. Only dependencies are checked for visibility.
+    /// The way in which it orders commands. Observers check visibility where dependencies are the order, and nowhere else.
     pub order: Order,
     /// Does one replica lead until it fails? Then clients can ask it, [`crate::Config::first_leader`] says which one begins,
     /// and a replica that does not lead follows.
     pub has_stable_leader: bool,
     /// Does an undisturbed command commit after one round trip to a fast quorum ([`crate::Path::Fast`])?
     pub has_fast_path: bool,
-    /// The kinds of its timers, by name.
+    /// The names of the kinds of its timers.
     pub timers: &'static [&'static str],
-    /// Its own options, in the order of their places. Its variants are the choices of the one whose key is
-    /// [`VARIANT`](crate::options::VARIANT).
+    /// Its own options, in the order of their places. The choices of the option [`VARIANT`](crate::options::VARIANT) are its
+    /// variants.
     pub options: &'static [OptionFacts],
-    /// The place of its colour, marker and dashes among those that plots have, so that it looks the same in every plot; none
-    /// takes one that is free.
+    /// The place of its colour, marker and dashes among those that plots have. With one it looks the same in every plot; without
+    /// one it takes the next that is free.
     pub look: Option<usize>,
-    /// How many others a replica of this configuration asks first, the nearest ones: [`Config::nearest`] has them. None, here
-    /// or of the function, if it asks all alike.
+    /// The number of other replicas that a replica of this configuration asks first. A driver puts so many, the nearest, into
+    /// [`Config::nearest`]. None, here or from the function, means that it asks all alike.
     pub nearest: Option<fn(&Config) -> Option<usize>>,
-    /// What of a configuration decides which sets of votes are enough, in a word: it may not change over a cluster's life, and
-    /// data directories hold it. None if nothing but N does.
+    /// A word for those options that decide which sets of votes are enough. It must not change over a cluster's life, and data
+    /// directories hold it. None means that N alone decides.
     pub votes: Option<fn(&Config) -> &'static str>,
     /// The sizes of its fast quorums.
     pub fast_quorums: &'static [FastQuorumSize],
     /// The latencies that round trips alone promise, [`Undisturbed`](crate::formula::When::Undisturbed) before the slow path's.
     pub promises: &'static [Promised],
-    /// The latency of a commit that a matrix of sites lets expect; none if no formula is known.
+    /// The latency of a commit that a matrix of sites lets expect. None means that no formula is known.
     pub latency: Option<fn(&LatencyQuestion<'_>) -> Prediction>,
-    /// What a replica exchanges with its peers per command, requests and replies left out, or why that is not known; none if no
-    /// model is known.
+    /// The work of a replica per command, without requests and replies. None means that no model is known.
     pub load_model: Option<LoadModel>,
 }
 
-/// What a replica does per command, or why there is no model of it.
+/// The work of a replica per command, or the reason why there is no model of it.
 pub type LoadModel = fn(&LoadQuestion<'_>) -> Result<ReplicaLoad, &'static str>;
 
 impl Facts {

@@ -1,4 +1,4 @@
-//! What latency the matrix of sites alone lets expect: the words in which a protocol states its formulas.
+//! The words in which a protocol states its latency formulas, which need the matrix of sites alone.
 //!
 //! q(s, k) is the round trip from site s to its k-th nearest replica, itself the first. Near is whose answer comes first:
 //! where the two directions of a pair differ, a round trip is both delays together. Each protocol has its formulas in its own
@@ -59,9 +59,9 @@ pub enum Prediction {
 pub struct LatencyQuestion<'a> {
     /// The matrix.
     pub round_trips: &'a RoundTrips,
-    /// Where.
+    /// The site at which the command comes in.
     pub site: usize,
-    /// Who leads, where there is a stable leader.
+    /// The leader, where there is a stable one.
     pub leader: ReplicaId,
     /// The protocol's own options.
     pub options: &'a Options,
@@ -96,7 +96,7 @@ pub struct Promised {
 /// A size of a fast quorum.
 #[derive(Clone, Copy, Debug)]
 pub struct FastQuorumSize {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
     /// How many replicas it has in a cluster of so many, the one that collects it included.
     pub of: fn(usize) -> usize,

@@ -1,11 +1,11 @@
-//! What one replica does per command: the words in which a protocol counts its own message pattern.
+//! The words in which a protocol counts the messages of a replica per command.
 //!
-//! Each protocol has its counts in its own folder: nothing is lost, nothing is joined into batches, and announcements travel
-//! with other messages as they do under load.
+//! Each protocol has its counts in its own folder. They hold where nothing is lost and nothing is joined into batches, and where
+//! announcements travel with other messages, as they do under load.
 
 use crate::options::Options;
 
-/// What one replica does per command of the cluster.
+/// The work of one replica per command of the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ReplicaLoad {
     /// Messages from and to its peers.

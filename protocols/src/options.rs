@@ -1,24 +1,24 @@
-//! The settings that are a protocol's own: which there are is stated in its [`Facts`](crate::Facts), their values are in
-//! [`Config::options`](crate::Config::options).
+//! The options that are a protocol's own. Its [`Facts`](crate::Facts) declare them, and
+//! [`Config::options`](crate::Config::options) has their values.
 //!
-//! A file gives an option under the protocol's name, such as `[mine] window = 4`, and whatever reads files knows the keys,
-//! the ranges and the defaults from the facts alone. The core reads its options as types of its own, by [`Setting`].
+//! A workload file gives an option under the protocol's name, such as `[mine] depth = 4`. The reader of files takes the keys, the
+//! ranges and the defaults from the facts. The core reads each option as a type of its own, a [`Setting`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::Protocol;
 
-/// How many options a protocol may have.
+/// The most options that a protocol may have.
 pub const OPTIONS_MAX: usize = 8;
 
-/// The key of the option whose choices are a protocol's variants, which command lines give with `--variant`.
+/// The key of the option whose choices are a protocol's variants. Command lines give it with `--variant`.
 pub const VARIANT: &str = "variant";
 
-/// The values of a protocol's own options, by the places at which its facts declare them. A choice is the place of its name.
-/// They know whose they are: a core that was given another protocol's would take one setting for another.
+/// The values of a protocol's own options, at the places at which its facts declare them. A choice is the place of its name.
+/// The values belong to one protocol: a core that read another protocol's would take one setting for another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
-    /// None while none is given.
+    /// The protocol that they belong to; none while no value is given.
     protocol: Option<Protocol>,
     values: [Option<u32>; OPTIONS_MAX],
 }
@@ -32,7 +32,7 @@ impl Options {
     /// Gives a value to an option of `protocol`.
     ///
     /// # Panics
-    /// If these are another protocol's.
+    /// If the options belong to another protocol.
     pub fn set(&mut self, protocol: Protocol, place: usize, value: u32) {
         self.assert_of(protocol);
         self.protocol = Some(protocol);
@@ -42,7 +42,7 @@ impl Options {
     /// The value of an option, as its protocol's core reads it.
     ///
     /// # Panics
-    /// If these are another protocol's.
+    /// If the options belong to another protocol.
     pub fn of<S: Setting>(&self) -> S {
         self.assert_of(S::PROTOCOL);
         S::from_number(self.get(S::PLACE))
@@ -51,7 +51,7 @@ impl Options {
     /// These, with another value of one option.
     ///
     /// # Panics
-    /// If these are another protocol's.
+    /// If the options belong to another protocol.
     #[must_use]
     pub fn with(mut self, setting: impl Setting) -> Self {
         self.put(setting);
@@ -61,7 +61,7 @@ impl Options {
     /// Gives the value of an option, as its protocol's core reads it.
     ///
     /// # Panics
-    /// If these are another protocol's.
+    /// If the options belong to another protocol.
     pub fn put<S: Setting>(&mut self, setting: S) {
         self.set(S::PROTOCOL, S::PLACE, setting.to_number());
     }
@@ -75,7 +75,7 @@ impl Options {
 
 /// The value of one option as a type of the core that has it.
 pub trait Setting: Copy {
-    /// Whose option it is.
+    /// The protocol that has this option.
     const PROTOCOL: Protocol;
     /// Its place among those that the protocol's facts declare.
     const PLACE: usize;
@@ -87,7 +87,7 @@ pub trait Setting: Copy {
     fn to_number(self) -> u32;
 }
 
-/// What an option may be.
+/// The values that an option may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionKind {
     /// A whole number, both bounds included.
@@ -106,7 +106,7 @@ pub enum OptionKind {
 pub struct Choice {
     /// The name in files, on command lines and in results.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A few words that describe it.
     pub about: &'static str,
 }
 
@@ -126,20 +126,20 @@ pub enum InFiles {
 pub struct Fixed {
     /// The value.
     pub value: u32,
-    /// What to say to a file that gives another one: why, and the remedy.
+    /// The message for a file that gives another one: the reason, and the remedy.
     pub remedy: &'static str,
 }
 
-/// What a protocol states of one of its options.
+/// The facts of one option.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionFacts {
     /// The key in files. One that is swept must not have the name of another key that is swept.
     pub key: &'static str,
-    /// What it decides, in a line without a full stop.
+    /// A line about its effect, without a full stop.
     pub about: &'static str,
-    /// What it may be.
+    /// The values that it may have.
     pub kind: OptionKind,
-    /// What it is if nobody gives it.
+    /// The value that it has unless one is given.
     pub default: u32,
     /// How a workload file gives it.
     pub files: InFiles,
@@ -192,7 +192,7 @@ impl Protocol {
     /// Makes `options` name the variant `name`.
     ///
     /// # Panics
-    /// If there is no such variant, or these are another protocol's.
+    /// If there is no such variant, or the options belong to another protocol.
     pub fn choose_variant(self, options: &mut Options, name: &str) {
         let number = self.variants().iter().zip(0..).find(|(choice, _)| choice.name == name);
         let (place, _) = self.option(VARIANT).expect("a protocol with variants");
@@ -206,8 +206,6 @@ mod tests {
     use super::*;
     use crate::registry;
 
-    /// What the facts say of options, and what the cores make of them, is one thing: a core finds in the options every value
-    /// that the facts allow.
     #[test]
     fn what_is_declared_fits_and_has_its_default_among_its_values() {
         for protocol in registry::all() {

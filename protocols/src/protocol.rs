@@ -15,8 +15,7 @@ use serde::{
 
 use crate::{Facts, registry};
 
-/// A protocol, which is what its [`Facts`] say. Two are the same if they have one name; they are ordered as
-/// [`registry::all`] lists them.
+/// A protocol: a handle to its [`Facts`]. Two handles are equal if they have one name. [`registry::all`] gives their order.
 #[derive(Clone, Copy)]
 pub struct Protocol(&'static Facts);
 
@@ -26,7 +25,7 @@ impl Protocol {
         Self(facts)
     }
 
-    /// What it states of itself.
+    /// Its facts.
     pub const fn facts(self) -> &'static Facts {
         self.0
     }
@@ -41,7 +40,7 @@ impl Protocol {
         registry::all().iter().position(|known| *known == self)
     }
 
-    /// What it is ordered by: whatever is not registered comes last.
+    /// Its rank in the order: a protocol that is not registered comes last.
     fn rank(self) -> (usize, &'static str) {
         (self.place().unwrap_or(usize::MAX), self.name())
     }
@@ -128,8 +127,8 @@ impl FromStr for Protocol {
 const NAMED: u32 = 127;
 
 impl Serialize for Protocol {
-    /// The name. A format that is not for people has the place of a protocol of this crate, as one byte, so that logs stay as
-    /// they are; of another crate's protocol [`NAMED`] and the name.
+    /// Writes the name. A format that is not for people has the place of a protocol of this crate, in one byte, so that logs stay
+    /// readable; of another crate's protocol it has the number 127 and the name.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return serializer.serialize_str(self.name());
@@ -151,7 +150,7 @@ impl<'de> Deserialize<'de> for Protocol {
     }
 }
 
-/// Reads what stands for a protocol in a format that writes numbers.
+/// Reads a protocol in a format that writes numbers.
 struct Numbered;
 
 impl<'de> Visitor<'de> for Numbered {

@@ -14,13 +14,13 @@ use crate::{Facts, Protocol, epaxos, multi_paxos, paxos};
 /// lines go to the end.
 const BUILT_IN: [Protocol; 3] = [paxos::PROTOCOL, multi_paxos::PROTOCOL, epaxos::PROTOCOL];
 
-/// What runs where nobody says which.
+/// The protocol that runs where a command names none.
 pub const USUAL: Protocol = epaxos::PROTOCOL;
 
 /// The protocols of other crates, in the order in which they were registered.
 static REGISTERED: RwLock<Vec<Protocol>> = RwLock::new(Vec::new());
 
-/// How many protocols there may be, so that what is kept by protocol has a size. chosen: more than anybody compares at once.
+/// The most protocols that may be known, so that tables by protocol have a size. chosen: more than one comparison shows.
 pub const PROTOCOLS_MAX: usize = 32;
 
 /// Why a protocol was not registered.
@@ -49,8 +49,7 @@ impl fmt::Display for NotRegistered {
 
 impl std::error::Error for NotRegistered {}
 
-/// Makes a protocol of another crate known, behind those that are. The same facts, which are one `static`, may be registered
-/// again.
+/// Makes a protocol of another crate known, behind those that are known already. The same `static` may be registered again.
 ///
 /// # Errors
 /// If another protocol has this name, the name is not proper, or there are too many.

@@ -1,7 +1,7 @@
-//! What this program can do with each protocol: from a protocol's name to its type.
+//! From a protocol's name to its type: a table with a line per protocol.
 //!
-//! Everything that is generic over a core has a pointer here, so that nothing else in this program looks at which protocol it
-//! is given. A protocol is a line of [`TABLE`].
+//! An [`Entry`] has a pointer to every function of this program that is generic over a core. Nothing else here branches on the
+//! protocol.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ use crate::{
 /// Every protocol of this program.
 static TABLE: [Entry; 3] = [Entry::of::<Paxos>(), Entry::of::<MultiPaxos>(), Entry::of::<EPaxos>()];
 
-/// What can be done with one protocol.
+/// The functions of this program for one protocol.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     protocol: Protocol,
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Everything that can be done with the cores `R`.
+    /// The functions for the cores `R`.
     pub(crate) const fn of<R: Subject>() -> Self {
         Self {
             protocol: R::PROTOCOL,
@@ -57,7 +57,7 @@ impl Entry {
     }
 }
 
-/// Tells what draws results how protocols are written and drawn.
+/// Tells the reports how protocols are written and drawn.
 pub(crate) fn tell_report() {
     let known = |protocol: Protocol| report::Known {
         name: protocol.name(),
@@ -68,10 +68,10 @@ pub(crate) fn tell_report() {
     report::know(protocols::registry::all().into_iter().map(known).collect());
 }
 
-/// What can be done with `protocol`.
+/// The functions for `protocol`.
 ///
 /// # Panics
-/// If it is none of this program's.
+/// If the table has no line for it.
 pub(crate) fn of(protocol: Protocol) -> &'static Entry {
     TABLE
         .iter()

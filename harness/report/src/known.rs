@@ -1,15 +1,15 @@
-//! What a program that runs protocols tells of them beside their results: how a name is written in prose, and how it looks.
+//! The titles and looks of protocols, as the program that draws results tells them ([`know`]).
 //!
-//! Results hold names alone. One of which nothing is told is written as it is, and has the next look that is free.
+//! Results hold names alone. A name that is not known is written as it is, and takes the next look that is free.
 
 use std::sync::{PoisonError, RwLock};
 
-/// What is told of one protocol.
+/// The title and the look of one protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Its name in results.
     pub name: &'static str,
-    /// How it is written in prose.
+    /// Its name in prose.
     pub title: &'static str,
     /// The place of its look in every plot; none takes one that is free.
     pub look: Option<usize>,
@@ -19,7 +19,7 @@ pub struct Known {
 
 static KNOWN: RwLock<Vec<Known>> = RwLock::new(Vec::new());
 
-/// Tells of protocols, in place of what was told before.
+/// Makes these protocols known, and forgets those that were known before.
 pub fn know(protocols: Vec<Known>) {
     *KNOWN.write().unwrap_or_else(PoisonError::into_inner) = protocols;
 }

@@ -1,5 +1,4 @@
-//! The options that are a protocol's own, `[epaxos]` and the like: which there are, and what they may be, is stated in the
-//! protocols' facts.
+//! The tables of a workload file with the options of one protocol, such as `[epaxos]`. The protocols' facts declare the options.
 
 use protocols::{
     Protocol,
@@ -23,7 +22,7 @@ use crate::{
 /// One option of one protocol.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnOption {
-    /// Whose.
+    /// The protocol that has it.
     pub protocol: Protocol,
     /// Its place among those that the protocol declares.
     pub place: usize,
@@ -32,7 +31,7 @@ pub struct OwnOption {
 }
 
 impl OwnOption {
-    /// What is stated of it.
+    /// Its facts.
     pub fn facts(&self) -> &'static OptionFacts {
         &self.protocol.facts().options[self.place]
     }
@@ -43,14 +42,14 @@ impl OwnOption {
 pub struct OwnOptions(pub Vec<OwnOption>);
 
 impl OwnOptions {
-    /// What a document gives, and defaults for the rest.
+    /// Reads the options that a document gives, and takes defaults for the rest.
     ///
     /// # Errors
     /// If a value is not what the facts allow.
     pub(crate) fn read(document: &Document) -> Result<Self, LoadError> {
         let mut own = Vec::new();
         for protocol in registry::all() {
-            // What is swept fixes no other option.
+            // A swept option fixes no other.
             let mut decided = Options::default();
             for (place, option) in protocol.facts().options.iter().enumerate() {
                 if option.files == InFiles::Absent {

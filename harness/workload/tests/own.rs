@@ -49,7 +49,7 @@ static ONE: Facts = Facts {
 static OTHER: Facts = Facts { options: &[NUMBER], ..Facts::plain("other") };
 
 fn registered() -> [Protocol; 2] {
-    [&ONE, &OTHER].map(|facts| registry::register(facts).unwrap())
+    [&ONE, &OTHER].map(|facts| registry::register(facts).expect("its name is free"))
 }
 
 fn parse(more: &str) -> Result<Workload, String> {
@@ -60,7 +60,9 @@ fn parse(more: &str) -> Result<Workload, String> {
 
 /// Every run, and the values of its protocol's options.
 fn runs(more: &str) -> Vec<String> {
-    let plan = Plan::new(&parse(&format!("protocols = [\"one\", \"other\"]\n{more}")).unwrap());
+    let plan = Plan::new(
+        &parse(&format!("protocols = [\"one\", \"other\"]\n{more}")).expect("it is a workload"),
+    );
     let told = plan.runs.iter().map(|run| {
         let values = (0..4).map(|place| run.point.options.get(place));
         let values: Vec<String> =

@@ -25,11 +25,11 @@ fn promises(name: &str, replicas: usize) -> Promises {
 /// What is promised under this key.
 fn of<'p>(promises: &'p Promises, key: &str) -> &'p Promise {
     let promising = promises.all.iter().find(|promising| promising.facts.key == key);
-    &promising.unwrap().by_leader[0]
+    &promising.expect("a promise has this key").by_leader[0]
 }
 
 fn led(promises: &Promises) -> &Promising {
-    promises.of(protocols::multi_paxos::PROTOCOL, Undisturbed).unwrap()
+    promises.of(protocols::multi_paxos::PROTOCOL, Undisturbed).expect("it promises")
 }
 
 fn in_ms(promise: &Promise) -> Vec<u64> {
