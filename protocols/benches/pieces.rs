@@ -6,11 +6,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, ReplicaSet, Request, RequestNumber,
     command::encode_into,
-    config::FastQuorum,
     dependencies::Dependencies,
-    epaxos::{ConflictIndex, Message},
+    epaxos::{ConflictIndex, EpaxosQuorums, FastQuorum, Message},
     kv::Kv,
-    quorum::EpaxosQuorums,
 };
 
 fn put<'a>(key: &'a [u8], number: u64, value: &'a [u8]) -> Request<'a> {

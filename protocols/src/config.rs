@@ -1,75 +1,14 @@
-//! What a core must be told before it starts. Everything here but [`Config::thrifty`] is the same on all replicas of a
+//! What a core must be told before it starts. Everything here but [`Config::nearest`] is the same on all replicas of a
 //! cluster.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{ReplicaId, ReplicaSet},
-    quorum::EpaxosQuorums,
+    options::{Options, Setting},
 };
-
-/// Which EPaxos is run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variant {
-    /// The corrected protocol with validated recovery (STAR).
-    #[default]
-    Star,
-    /// The published protocol with its basic recovery and two ballots (S13).
-    Sosp13,
-}
-
-impl Variant {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Star, Self::Sosp13];
-
-    /// The name in files, options and results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Star => "star",
-            Self::Sosp13 => "sosp13",
-        }
-    }
-}
-
-impl fmt::Display for Variant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Variant {
-    type Err = UnknownVariant;
-
-    fn from_str(text: &str) -> Result<Self, UnknownVariant> {
-        Self::ALL.into_iter().find(|variant| variant.name() == text).ok_or(UnknownVariant)
-    }
-}
-
-/// No variant of EPaxos has this name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownVariant;
-
-impl fmt::Display for UnknownVariant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown variant: use star or sosp13")
-    }
-}
-
-impl std::error::Error for UnknownVariant {}
-
-/// How many matching replies an EPaxos fast path needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FastQuorum {
-    /// F+⌊(F+1)/2⌋, the smallest that recovery allows.
-    #[default]
-    Optimized,
-    /// 2F.
-    Simple,
-}
 
 /// Whether a driver joins clients' commands before it proposes them ([`crate::gather`]); a core does not look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,9 +37,9 @@ impl Batching {
 pub struct Timeouts {
     /// Before an unanswered message is sent again. Above the largest round trip, or every message is sent twice.
     pub retransmit: Duration,
-    /// Before a silent Multi-Paxos leader is replaced; followers draw from one to two times this.
+    /// Before a silent leader is replaced; followers draw from one to two times this.
     pub election: Duration,
-    /// Before an EPaxos instance that stays uncommitted is recovered by a replica other than its own.
+    /// Before an instance that stays uncommitted is recovered by a replica other than its own.
     pub recovery: Duration,
 }
 
@@ -130,24 +69,21 @@ impl Default for Timeouts {
 pub struct Config {
     /// N, odd.
     pub replicas: usize,
-    /// The replica that takes Multi-Paxos' leadership when the cluster starts.
+    /// The replica that leads when the cluster starts, where there is a stable leader.
     pub first_leader: ReplicaId,
     /// Timer ranges are derived from these.
     pub timeouts: Timeouts,
     /// What the driver proposes at once.
     #[serde(default)]
     pub batching: Batching,
-    /// Paxos: how many slots a proposer works on at once.
-    pub paxos_window: usize,
-    /// EPaxos: which variant.
-    pub variant: Variant,
-    /// EPaxos: which fast quorum; the published variant has the simple one, whatever is said here.
-    pub fast_quorum: FastQuorum,
-    /// EPaxos, published variant: whom this replica sends its PreAccepts to, 2F−1 others, which are its fixed fast quorum with
-    /// itself. It is the replica's own and may change from one life to the next: nobody else needs to know it. None: those
-    /// whose numbers come next ([`fixed_fast_quorum`](crate::quorum::fixed_fast_quorum)).
+    /// The protocol's own options.
     #[serde(default)]
-    pub thrifty: Option<ReplicaSet>,
+    pub options: Options,
+    /// The others whom this replica asks first, where its protocol asks the nearest ones first
+    /// ([`Facts::nearest`](crate::Facts::nearest) says how many). The set is the replica's own and may change from one life to
+    /// the next: nobody else needs to know it. None: those whose numbers come next.
+    #[serde(default)]
+    pub nearest: Option<ReplicaSet>,
     /// How many executed instances (per row) are kept for a replica that has not executed them; beyond it they are
     /// collected all the same once a majority has executed that many more, and that replica catches up by snapshot.
     pub kept_slots_max: u64,
@@ -163,25 +99,21 @@ impl Config {
             first_leader: ReplicaId(0),
             timeouts: Timeouts::default(),
             batching: Batching::default(),
-            paxos_window: 1,
-            variant: Variant::default(),
-            fast_quorum: FastQuorum::default(),
-            thrifty: None,
-            // chosen: over half a second of silence at 100,000 commands per second and row; at about 500 bytes an EPaxos
-            // instance (log and graph; the other protocols' are smaller) it is 32 MiB a row.
+            options: Options::default(),
+            nearest: None,
+            // chosen: over half a second of silence at 100,000 commands per second and row; at about 500 bytes, which is what
+            // the largest instances of any protocol here take (log and graph), it is 32 MiB a row.
             kept_slots_max: 1 << 16,
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,
         }
     }
 
-    /// EPaxos' quorums.
-    pub fn epaxos_quorums(&self) -> EpaxosQuorums {
-        let kind = match self.variant {
-            Variant::Star => self.fast_quorum,
-            Variant::Sosp13 => FastQuorum::Simple,
-        };
-        EpaxosQuorums::new(self.replicas, kind)
+    /// The same with one of the protocol's own options.
+    #[must_use]
+    pub fn with(mut self, setting: impl Setting) -> Self {
+        self.options.put(setting);
+        self
     }
 }
 

@@ -7,8 +7,7 @@ mod support;
 use protocols::{
     Batch, Config, Dependencies, Input, InstanceId, Replica, Slot,
     ballot::{BALLOTS_AHEAD_MAX, Ballot, InstanceBallot},
-    config::Variant,
-    epaxos::{self, EPaxos, Phase},
+    epaxos::{self, EPaxos, Phase, Variant},
     multi_paxos::{self, MultiPaxos, Promise, PromisedEntry},
     paxos::{self, Paxos},
 };
@@ -190,7 +189,7 @@ fn epaxos_ignores_far_slots_and_far_ballots() {
         batch: batch(),
         dependencies: with_seq(1),
     };
-    let published = Config { variant: Variant::Sosp13, ..Config::new(3) };
+    let published = Config::new(3).with(Variant::Sosp13);
     let near = InstanceId::new(r(1), 1);
     for message in [again(far, 0), again(near, 2 + 3 * BALLOTS_AHEAD_MAX), again(near, 1)] {
         let mut core = EPaxos::recover(r(0), &published, None, []);

@@ -6,7 +6,7 @@ mod support;
 use protocols::{
     Batch, Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet, Slot,
     ballot::Ballot,
-    paxos::{Message, Paxos, Record, Timer},
+    paxos::{Message, Paxos, Record, Timer, Window},
 };
 use support::{
     Cluster,
@@ -351,7 +351,7 @@ fn prepares_and_accepts_are_sent_again_after_a_full_period_to_the_silent() {
 
 #[test]
 fn a_window_works_on_several_slots() {
-    let config = Config { paxos_window: 2, ..Config::new(3) };
+    let config = Config::new(3).with(Window(2));
     let mut core = Paxos::recover(r(0), &config, None, []);
     let mut sent = Vec::new();
     for index in 1..=3 {

@@ -2,14 +2,17 @@
 
 mod support;
 
-use protocols::{Config, paxos::Paxos};
+use protocols::{
+    Config,
+    paxos::{Paxos, Window},
+};
 use support::random::random_run;
 
 #[test]
 fn agreement_and_completion_over_random_schedules() {
-    for (seed, paxos_window) in (0..120).zip([1, 2, 3].into_iter().cycle()) {
+    for (seed, window) in (0..120).zip([1, 2, 3].into_iter().cycle()) {
         for replicas in [3, 5, 7] {
-            let config = Config { paxos_window, ..Config::new(replicas) };
+            let config = Config::new(replicas).with(Window(window));
             random_run::<Paxos>(config, seed);
         }
     }

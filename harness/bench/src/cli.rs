@@ -9,11 +9,11 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use clap_complete::Shell;
 use driver::storage::Durability;
-use protocols::{Protocol, config::Variant};
+use protocols::{Protocol, either, registry};
 
 pub(crate) use self::agreement::AgreementArguments;
 use self::{client::ClientArguments, cluster::ClusterArguments};
-use crate::exit;
+use crate::{commands::seeded::Subject, exit, registry as table};
 
 /// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
 #[derive(Debug, Parser)]
@@ -214,12 +214,10 @@ pub(crate) enum TableFormat {
 #[derive(Args, Debug)]
 #[command(after_help = SOAK_EXIT_CODES)]
 pub(crate) struct SoakArguments {
-    /// What to run: paxos, multi-paxos or epaxos.
-    #[arg(long)]
+    #[arg(long, help = protocols_to("run"))]
     pub(crate) protocol: Protocol,
-    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) variant: Option<Variant>,
+    #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
+    pub(crate) variant: Option<String>,
     /// How many seeds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seeds: u32,
@@ -237,12 +235,10 @@ const SOAK_EXIT_CODES: &str = "Exit codes: 0 every seed is clean; 1 interrupted,
 #[derive(Args, Debug)]
 #[command(after_help = REPLAY_EXIT_CODES)]
 pub(crate) struct ReplayArguments {
-    /// What to run: paxos, multi-paxos or epaxos.
-    #[arg(long)]
+    #[arg(long, help = protocols_to("run"))]
     pub(crate) protocol: Protocol,
-    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) variant: Option<Variant>,
+    #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
+    pub(crate) variant: Option<String>,
     /// Which seed.
     #[arg(long, value_name = "S")]
     pub(crate) seed: u64,
@@ -260,12 +256,10 @@ const REPLAY_EXIT_CODES: &str =
 #[derive(Args, Debug)]
 #[command(after_help = explore_help())]
 pub(crate) struct ExploreArguments {
-    /// What to explore: paxos, multi-paxos or epaxos.
-    #[arg(long)]
+    #[arg(long, help = protocols_to("explore"))]
     pub(crate) protocol: Protocol,
-    /// Which EPaxos: star, the corrected protocol, or sosp13, the published one; absent, star.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) variant: Option<Variant>,
+    #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
+    pub(crate) variant: Option<String>,
     /// Only the configuration of this name.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["replicas", "commands"])]
     pub(crate) config: Option<String>,
@@ -298,17 +292,49 @@ fn explored_replicas(text: &str) -> Result<usize, String> {
     }
 }
 
+/// What `--protocol` says of itself.
+fn protocols_to(verb: &str) -> String {
+    let names: Vec<&str> = registry::all().into_iter().map(Protocol::name).collect();
+    format!("What to {verb}: {}", either(&names))
+}
+
+/// What `--variant` says of itself.
+fn variants() -> String {
+    let of_one = |protocol: Protocol| {
+        let usual = protocol.usual_variant()?;
+        let choices: Vec<String> = protocol
+            .variants()
+            .iter()
+            .map(|choice| format!("{}, {}", choice.name, choice.about))
+            .collect();
+        let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+        let choices = choices.join(", or ");
+        Some(format!("Which {}: {choices}; absent, {usual}", protocol.title))
+    };
+    registry::all().into_iter().filter_map(of_one).collect::<Vec<_>>().join(". ")
+}
+
+/// The name of a variant of some protocol.
+fn variant(text: &str) -> Result<String, String> {
+    let all = registry::all();
+    let names: Vec<&str> =
+        all.iter().flat_map(|protocol| protocol.variants()).map(|choice| choice.name).collect();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("unknown variant: use {}", either(&names)))
+}
+
 /// The names that `--config` takes, with what they are about.
 fn explore_help() -> String {
-    let published = (Protocol::EPaxos, Variant::Sosp13, " --variant sosp13");
-    let lists: Vec<String> = Protocol::ALL
+    let lists: Vec<String> = Subject::all()
         .into_iter()
-        .map(|protocol| (protocol, Variant::Star, ""))
-        .chain([published])
-        .map(|(protocol, variant, option)| {
-            let list = crate::commands::explore::configurations(protocol, variant).into_iter();
+        .map(|subject| {
+            let list = (table::of(subject.protocol).configurations)(subject).into_iter();
             let list = list.map(|(name, about)| format!("\n  {name:<20} {about}"));
-            format!("{protocol}{option}:{}\n\n", list.collect::<String>())
+            let options = subject.options();
+            let options = options.strip_prefix("--protocol ").unwrap_or(&options);
+            format!("{options}:{}\n\n", list.collect::<String>())
         })
         .collect();
     format!(
@@ -417,8 +443,7 @@ pub(crate) struct NodeArguments {
     /// Which replica to be, counted from 0.
     #[arg(long, value_name = "N")]
     pub(crate) id: u8,
-    /// What to run: paxos, multi-paxos or epaxos.
-    #[arg(long)]
+    #[arg(long, help = protocols_to("run"))]
     pub(crate) protocol: Protocol,
     /// The UDP address to listen on.
     #[arg(long, value_name = "ADDRESS")]

@@ -1,7 +1,7 @@
 //! The `bench` command: runs protocols side by side on a cluster of real processes and reports what was measured,
 //! together with whether it was correct.
 //!
-//! [`cli`] is what users type, [`commands`] has a module per command. [`quic`] carries out one run on a cluster of
+//! [`cli`] is what users type, [`commands`] has a module per command, [`registry`] a line per protocol. [`quic`] carries out one run on a cluster of
 //! replica processes and [`sim`] on a simulated one, both with the clients of [`load`]; [`history`] records what these saw
 //! and judges it. [`standing`] is a cluster in the background, for the commands that start it and that talk to it.
 //!
@@ -19,6 +19,7 @@ mod load;
 mod output;
 mod progress;
 mod quic;
+mod registry;
 mod sim;
 mod standing;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         let text = panic.to_string().replace('\n', " ");
         eprintln!("bench: this is a bug: {text}");
     }));
+    registry::tell_report();
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(code) => return code,

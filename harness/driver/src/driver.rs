@@ -18,8 +18,8 @@ use std::{sync::Arc, time::Duration};
 
 use measure::{ReplicaReport, Role, StateDigest};
 use protocols::{
-    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica,
-    ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot,
+    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
+    ReplicaSet, Request, RequestNumber, Snapshot,
     command::BatchError,
     config::Batching,
     dependencies::Dependencies,
@@ -539,7 +539,7 @@ impl<R: Replica> Driver<R> {
         report.replica = u32::from(self.id.0);
         report.role = match status.leader {
             Some(leader) if leader == self.id => Role::Leader,
-            None if R::PROTOCOL != Protocol::MultiPaxos => Role::Peer,
+            None if !R::PROTOCOL.has_stable_leader => Role::Peer,
             _ => Role::Follower,
         };
         let counters = &mut report.counters;

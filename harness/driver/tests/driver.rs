@@ -211,7 +211,7 @@ impl Replica for Puppet {
     type Timer = ();
     type Record = ();
 
-    const PROTOCOL: Protocol = Protocol::EPaxos;
+    const PROTOCOL: Protocol = epaxos::PROTOCOL;
 
     fn recover(
         _: ReplicaId,

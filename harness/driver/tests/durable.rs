@@ -136,7 +136,7 @@ struct Bench {
 
 impl Bench {
     fn new(replicas: usize) -> Self {
-        let config = Config { paxos_window: 8, ..Config::new(replicas) };
+        let config = Config::new(replicas).with(protocols::paxos::Window(8));
         let id = ReplicaId(0);
         let protocol = Paxos::PROTOCOL;
         let owner = Owner { cluster: "c".to_owned(), replica: id, protocol, config };

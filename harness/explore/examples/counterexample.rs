@@ -9,7 +9,7 @@
 use std::process::ExitCode;
 
 use explore::{Limits, Setup, Subject, explore};
-use protocols::{Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{Protocol, Replica, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -27,13 +27,13 @@ fn main() -> ExitCode {
 }
 
 fn looked_for(options: &[String]) -> Result<Option<String>, String> {
-    let (mut protocol, mut variant) = (None, Variant::Star);
+    let (mut protocol, mut variant) = (None, None);
     let (mut configuration, mut states) = (None, None);
     for option in options {
         let bad = || format!("{option}: use protocol=P, variant=V, configuration=C or states=N");
         match option.split_once('=').ok_or_else(bad)? {
             ("protocol", name) => protocol = Some(name.parse::<Protocol>().map_err(|_| bad())?),
-            ("variant", name) => variant = name.parse().map_err(|_| bad())?,
+            ("variant", name) => variant = Some(name),
             ("configuration", name) => configuration = Some(name),
             ("states", number) => states = Some(number.parse::<usize>().map_err(|_| bad())?),
             _ => return Err(bad()),
@@ -49,19 +49,26 @@ fn looked_for(options: &[String]) -> Result<Option<String>, String> {
             usual(panic);
         }
     }));
-    match protocol {
-        Protocol::Paxos => explored::<Paxos>(variant, name, states),
-        Protocol::MultiPaxos => explored::<MultiPaxos>(variant, name, states),
-        Protocol::EPaxos => explored::<EPaxos>(variant, name, states),
-    }
+    let cores: [(Protocol, Explored); 3] = [
+        (Paxos::PROTOCOL, explored::<Paxos>),
+        (MultiPaxos::PROTOCOL, explored::<MultiPaxos>),
+        (EPaxos::PROTOCOL, explored::<EPaxos>),
+    ];
+    let core = cores.into_iter().find(|(other, _)| *other == protocol);
+    let (_, explored) = core.ok_or_else(|| format!("{protocol} has no mutants"))?;
+    explored(variant.or(protocol.usual_variant()), name, states)
 }
 
+type Explored = fn(Option<&str>, &str, usize) -> Result<Option<String>, String>;
+
 fn explored<R: Subject>(
-    variant: Variant,
+    variant: Option<&str>,
     name: &str,
     states: usize,
 ) -> Result<Option<String>, String> {
-    let named = |setup: &Setup<R>| setup.name == name && setup.config.variant == variant;
+    let named = |setup: &Setup<R>| {
+        setup.name == name && R::PROTOCOL.variant_of(&setup.config.options) == variant
+    };
     let setup = R::setups().into_iter().find(named);
     let setup = setup.ok_or_else(|| format!("{} has no configuration {name}", R::PROTOCOL))?;
     let limits = Limits { states_max: Some(states), ..Limits::default() };

@@ -2,13 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 
-use protocols::{InstanceId, ReplicaId};
+use protocols::{
+    InstanceId, ReplicaId,
+    explored::{Marks, Subject},
+};
 use smallvec::SmallVec;
 
-use crate::{
-    breach::Breach, flight::Number, host::Host, ledger::Ledger, mark::Marks, subject::Subject,
-    table::Memo,
-};
+use crate::{breach::Breach, flight::Number, host::Host, ledger::Ledger, table::Memo};
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,14 +1,12 @@
 //! Running an exploration and reporting it.
 
+use protocols::explored::{Mark, Marks, Setup, Subject};
 use stateright::{Checker, HasDiscoveries, Model as _};
 
 use crate::{
     breach::{Breach, Rule},
-    mark::{Mark, Marks},
     model::Model,
-    setups::Setup,
-    subject::Subject,
-    tell,
+    properties, tell,
 };
 
 /// How far and how an exploration goes.
@@ -108,7 +106,8 @@ fn explore_once<R: Subject>(setup: &Setup<R>, limits: &Limits) -> Report {
     }
     let checker = checker.spawn_bfs().join();
     let model = checker.model();
-    let rules: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| setup.applies(*rule)).collect();
+    let rules: Vec<Rule> =
+        Rule::ALL.into_iter().filter(|rule| properties::applies(setup, *rule)).collect();
     let broken = rules.iter().find_map(|rule| checker.discovery(rule.name()));
     let counterexample = broken.map(|path| tell::counterexample(model, path));
     let (generated, depth) = (checker.state_count(), checker.max_depth().saturating_sub(1));

@@ -9,15 +9,15 @@ use std::{
 };
 
 use protocols::{
-    Batch, Config, Effect, Effects, Input, InstanceId, Path, ReplicaId, Snapshot, key_map::KeyHash,
+    Batch, Config, Effect, Effects, Input, InstanceId, Path, ReplicaId, Snapshot,
+    explored::{Mark, Marks, Subject},
+    key_map::KeyHash,
     kv::Kv,
 };
 
 use crate::{
     breach::{Breach, Rule},
     ledger::{Observation, Place},
-    mark::{Mark, Marks},
-    subject::Subject,
 };
 
 /// A replica.

@@ -6,7 +6,7 @@
 //! waits …): an exploration that does not get there has shown nothing, and fails.
 //!
 //! Start with [`model`], which says what a state is and what is left out of the space without losing anything; then
-//! [`setups`], which has the configurations of each protocol.
+//! [`protocols::explored`], in whose words each protocol states its configurations in its own folder.
 //!
 //! **Invariants.** Nothing here draws a random number, reads a clock or touches a file. One thread comes to the same numbers
 //! of states every time. The cores are stepped through [`protocols::Replica`] alone.
@@ -21,20 +21,18 @@ mod ledger;
 mod mark;
 pub mod model;
 mod properties;
-pub mod setups;
 mod state;
-mod subject;
 mod table;
 mod tell;
 #[cfg(test)]
 mod twin;
 
+pub use protocols::explored::{
+    Bounds, Director, Mark, Marks, Proposal, Setup, Subject, TIMER_KINDS_MAX,
+};
+
 pub use breach::{Breach, Rule};
-pub use director::Director;
 pub use explore::{Counterexample, Ended, Limits, Report, explore};
 pub use host::is_stepping;
-pub use mark::{Mark, Marks};
 pub use model::Model;
-pub use setups::{Bounds, Proposal, Setup};
 pub use state::{Action, State};
-pub use subject::{Subject, TIMER_KINDS_MAX};

@@ -20,21 +20,23 @@
 
 use std::sync::atomic::AtomicBool;
 
-use protocols::{Batch, Input, ReplicaId};
+use protocols::{
+    Batch, Input, ReplicaId,
+    explored::{Director, Mark, Marks, Setup, Subject},
+};
 use smallvec::SmallVec;
 use stateright::Property;
 
 use crate::{
     breach::Breach,
+    director::Scene,
     entries::{Entered, Envelope, Node, Outcome, Page, Step},
     flight::{Flight, Lane, Number, Packet},
     host::{Driver, Host, Stepped, Stimulus},
     ledger::{Ledger, Observation},
-    mark::{Mark, Marks, Reached},
+    mark::Reached,
     properties,
-    setups::Setup,
     state::{Action, Event, Left, State},
-    subject::Subject,
     table::{Memo, Table},
 };
 
@@ -106,9 +108,9 @@ impl<R: Subject> Model<R> {
             state = self.next(&state, self.act(&state, Event::Restart(replica)));
         }
         if let Some(prefix) = self.setup.prefix {
-            let mut director = crate::director::Director::new(self, state);
-            prefix(&mut director);
-            state = director.into_state();
+            let mut scene = Scene::new(self, state);
+            prefix(&mut Director::new(&mut scene));
+            state = scene.into_state();
         }
         state.left = self.init.left;
         if state.left.crashes == 0 {

@@ -1,18 +1,27 @@
 //! What is checked in every state, and what must be reached in some, as properties of the checker.
 
+use protocols::{
+    Order,
+    explored::{Mark, OWN_MARKS_MAX, Setup, Subject},
+};
 use std::sync::atomic::Ordering;
 
 use stateright::Property;
 
-use crate::{breach::Rule, mark::Mark, model::Model, state::State, subject::Subject};
+use crate::{breach::Rule, model::Model, state::State};
 
 /// The properties of a model: a rule is `always`, a mark is `sometimes`.
 pub(crate) fn all<R: Subject>(model: &Model<R>) -> Vec<Property<Model<R>>> {
-    let rules = Rule::ALL.into_iter().filter(|rule| model.setup.applies(*rule));
+    let rules = Rule::ALL.into_iter().filter(|rule| applies(&model.setup, *rule));
     let rules = rules.map(|rule| Property::always(rule.name(), holds::<R>(rule)));
     let marks = model.setup.reach.iter();
-    let marks = marks.map(|mark| Property::sometimes(mark.name(), happened::<R>(mark)));
+    let marks = marks.map(|mark| Property::sometimes(mark.name::<R>(), happened::<R>(mark)));
     rules.chain(marks).collect()
+}
+
+/// Does `rule` say anything about the protocol of a setup?
+pub(crate) fn applies<R: Subject>(_: &Setup<R>, rule: Rule) -> bool {
+    rule != Rule::Visibility || R::PROTOCOL.order == Order::Dependencies
 }
 
 /// A property of a model.
@@ -52,10 +61,14 @@ fn happened<R: Subject>(mark: Mark) -> Condition<R> {
         Mark::Duplicated => |model, _| model.reached.is_news(Mark::Duplicated),
         Mark::Installed => |model, _| model.reached.is_news(Mark::Installed),
         Mark::Checkpointed => |model, _| model.reached.is_news(Mark::Checkpointed),
-        Mark::Preempted => |model, _| model.reached.is_news(Mark::Preempted),
-        Mark::LeaderChanged => |model, _| model.reached.is_news(Mark::LeaderChanged),
-        Mark::Validated => |model, _| model.reached.is_news(Mark::Validated),
-        Mark::PhaseOneAgain => |model, _| model.reached.is_news(Mark::PhaseOneAgain),
-        Mark::Waited => |model, _| model.reached.is_news(Mark::Waited),
+        Mark::Own(0) => |model, _| model.reached.is_news(Mark::Own(0)),
+        Mark::Own(1) => |model, _| model.reached.is_news(Mark::Own(1)),
+        Mark::Own(2) => |model, _| model.reached.is_news(Mark::Own(2)),
+        Mark::Own(3) => |model, _| model.reached.is_news(Mark::Own(3)),
+        Mark::Own(4) => |model, _| model.reached.is_news(Mark::Own(4)),
+        Mark::Own(5) => |model, _| model.reached.is_news(Mark::Own(5)),
+        Mark::Own(6) => |model, _| model.reached.is_news(Mark::Own(6)),
+        Mark::Own(7) => |model, _| model.reached.is_news(Mark::Own(7)),
+        Mark::Own(OWN_MARKS_MAX..) => unreachable!("a protocol has no such mark"),
     }
 }

@@ -1,14 +1,13 @@
 //! States and what leads from one to the next, in numbers: what they stand for is in the tables of the
 //! [model](crate::model).
 
-use protocols::ReplicaId;
+use protocols::{
+    ReplicaId,
+    explored::{Bounds, TIMER_KINDS_MAX},
+};
 use smallvec::SmallVec;
 
-use crate::{
-    flight::{Flight, Number, Packet},
-    setups::Bounds,
-    subject::TIMER_KINDS_MAX,
-};
+use crate::flight::{Flight, Number, Packet};
 
 /// All replicas, all that is under way, and what may still go wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,13 +1,12 @@
 //! A path through the state space as something to read.
 
-use protocols::{Effect, ReplicaId};
+use protocols::{Effect, ReplicaId, explored::Subject};
 use stateright::Path;
 
 use crate::{
     explore::Counterexample,
     model::Model,
     state::{Action, Event, State},
-    subject::Subject,
 };
 
 /// What leads to a broken rule, told event by event.

@@ -2,10 +2,12 @@
 //! cores that are never exchanged for equal ones. A counter that a core holds for an observation, and that decides
 //! something after all, would show here.
 
-use protocols::{ReplicaId, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{
+    ReplicaId, epaxos::EPaxos, explored::Subject, multi_paxos::MultiPaxos, paxos::Paxos,
+};
 use stateright::Model as _;
 
-use crate::{host::Host, model::Model, state::Event, subject::Subject};
+use crate::{host::Host, model::Model, state::Event};
 
 const WALKS: u64 = 150;
 const STEPS_MAX: usize = 60;

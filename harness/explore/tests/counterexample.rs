@@ -5,39 +5,22 @@
 #[path = "../../sim/tests/toy/mod.rs"]
 mod toy;
 
-use explore::{Bounds, Limits, Mark, Marks, Rule, Setup, Subject, explore};
-use protocols::{Effect, InstanceId, Replica};
+use explore::{Bounds, Limits, Mark, Marks, Rule, Setup, explore};
 use toy::Toy;
 
-impl<const BUG: u8> Subject for Toy<BUG> {
-    const TIMER_KINDS: &'static [&'static str] = &["ask"];
-
-    fn timer_kind((): &<Self as Replica>::Timer) -> usize {
-        0
-    }
-
-    fn marks(_: &Effect<Self>) -> Marks {
-        Marks::NONE
-    }
-
-    fn meaningless_after(_: &toy::Message) -> Option<InstanceId> {
-        None
-    }
-
-    fn setups() -> Vec<Setup<Self>> {
-        let (about, reach) = ("three commands at the leader", Marks::only(Mark::Everywhere));
-        let mut setup = Setup::plain("three", about, 3, 3, Bounds::NONE, reach);
-        setup.propose_all_at(0);
-        let (about, reach) = ("a leader that starts again", Marks::NONE);
-        let bounds = Bounds { crashes: 1, restarts: 1, ..Bounds::NONE }.with_timers(0, 1);
-        let mut crash = Setup::plain("crash", about, 3, 2, bounds, reach);
-        crash.propose_all_at(0);
-        vec![setup, crash]
-    }
+fn setups<const BUG: u8>() -> [Setup<Toy<BUG>>; 2] {
+    let (about, reach) = ("three commands at the leader", Marks::only(Mark::Everywhere));
+    let mut setup = Setup::plain("three", about, 3, 3, Bounds::NONE, reach);
+    setup.propose_all_at(0);
+    let (about, reach) = ("a leader that starts again", Marks::NONE);
+    let bounds = Bounds { crashes: 1, restarts: 1, ..Bounds::NONE }.with_timers(0, 1);
+    let mut crash = Setup::plain("crash", about, 3, 2, bounds, reach);
+    crash.propose_all_at(0);
+    [setup, crash]
 }
 
 fn named<const BUG: u8>(name: &str) -> Setup<Toy<BUG>> {
-    let setup = Toy::setups().into_iter().find(|setup| setup.name == name);
+    let setup = setups().into_iter().find(|setup| setup.name == name);
     setup.unwrap_or_else(|| panic!("the toy has no configuration {name}"))
 }
 

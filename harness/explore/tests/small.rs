@@ -1,14 +1,22 @@
 //! Small configurations, explored whole.
 
 use explore::{Ended, Limits, Report, Setup, Subject, explore};
-use protocols::{config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    paxos::Paxos,
+};
 
 fn named<R: Subject>(name: &str) -> Setup<R> {
     of_variant(Variant::Star, name)
 }
 
 fn of_variant<R: Subject>(variant: Variant, name: &str) -> Setup<R> {
-    let named = |setup: &Setup<R>| setup.name == name && setup.config.variant == variant;
+    let of_variant = |setup: &Setup<R>| {
+        let named = R::PROTOCOL.variant_of(&setup.config.options);
+        named.is_none_or(|named| named == variant.name())
+    };
+    let named = |setup: &Setup<R>| setup.name == name && of_variant(setup);
     let setup = R::setups().into_iter().find(named);
     setup.unwrap_or_else(|| panic!("{} has no configuration {name}", R::PROTOCOL))
 }

@@ -18,9 +18,9 @@ use node::{
     wire::{ClientHello, ControlReply, ControlRequest, PeerHello},
 };
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Protocol, Replica,
-    ReplicaId, Request, RequestNumber, Snapshot, epaxos::EPaxos, kv::Kv, multi_paxos::MultiPaxos,
-    paxos::Paxos, transfer::Piece,
+    Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Replica, ReplicaId, Request,
+    RequestNumber, Snapshot, epaxos::EPaxos, kv::Kv, multi_paxos::MultiPaxos, paxos::Paxos,
+    transfer::Piece,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -295,7 +295,7 @@ pub fn owner() -> Owner {
     Owner {
         cluster: "cluster-fuzz".to_owned(),
         replica: ReplicaId(0),
-        protocol: Protocol::MultiPaxos,
+        protocol: protocols::multi_paxos::PROTOCOL,
         config: Config::new(REPLICAS),
     }
 }
@@ -345,7 +345,7 @@ fn beside() -> Vec<(&'static str, Vec<Vec<u8>>)> {
     }
     let peer = PeerHello {
         from: ReplicaId(1),
-        protocol: Protocol::EPaxos,
+        protocol: protocols::epaxos::PROTOCOL,
         replicas: 3,
         incarnation: INCARNATION,
         known: vec![Some(INCARNATION), None, Some(7)],

@@ -9,7 +9,7 @@ use std::{hint::black_box, path::Path};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use driver::storage::{Journal, Owner, Past, Writer};
 use node::disk::DataDirectory;
-use protocols::{Config, Protocol, ReplicaId};
+use protocols::{Config, ReplicaId};
 
 /// About what an accepted command of a short key and a short value takes.
 const RECORD_BYTES: usize = 100;
@@ -23,7 +23,7 @@ fn past(directory: &Path) -> Past<DataDirectory> {
     let owner = Owner {
         cluster: "cluster-0".to_owned(),
         replica: ReplicaId(0),
-        protocol: Protocol::MultiPaxos,
+        protocol: protocols::multi_paxos::PROTOCOL,
         config: Config::new(3),
     };
     let disk = DataDirectory::open(directory).expect("a directory of its own");

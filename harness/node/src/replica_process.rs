@@ -11,9 +11,7 @@ use nix::{
     sys::{prctl::set_pdeathsig, signal::Signal},
     unistd::getppid,
 };
-use protocols::{
-    Config, Protocol, Replica, ReplicaId, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
-};
+use protocols::{Config, Replica, ReplicaId};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -24,8 +22,6 @@ use crate::{NodeError, emulator::NetworkPlan, failpoint, server};
 pub struct Options {
     /// Which replica to be.
     pub id: ReplicaId,
-    /// What to run.
-    pub protocol: Protocol,
     /// The core's configuration, the same at all replicas.
     pub config: Config,
     /// The UDP address to listen on.
@@ -49,13 +45,13 @@ pub struct Options {
     pub network: Option<NetworkPlan>,
 }
 
-/// Is a replica until an operator stops it: the whole life of its process, on this thread. Logs to standard error.
+/// Is a replica of core `R` until an operator stops it: the whole life of its process, on this thread. Logs to standard error.
 ///
 /// A panic anywhere ends the process with exit code 101, its message in the log.
 ///
 /// # Errors
 /// If the options do not fit together, the parent is gone already, or the replica cannot be set up.
-pub fn run(options: &Options) -> Result<(), NodeError> {
+pub fn run<R: Replica>(options: &Options) -> Result<(), NodeError> {
     failpoint::install();
     die_with(options.parent)?;
     let last_words = std::panic::take_hook();
@@ -67,7 +63,7 @@ pub fn run(options: &Options) -> Result<(), NodeError> {
         .enable_all()
         .build_local(LocalOptions::default())
         .map_err(|error| NodeError::new(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve_protocol(options))
+    runtime.block_on(serve::<R>(options))
 }
 
 /// Runs a replica of core `R` until an operator stops it. Must be called on a `LocalRuntime`; tests run several at once.
@@ -77,14 +73,6 @@ pub fn run(options: &Options) -> Result<(), NodeError> {
 pub async fn serve<R: Replica>(options: &Options) -> Result<(), NodeError> {
     check(options)?;
     server::serve::<R>(options, RandomState::new().build_hasher().finish()).await
-}
-
-async fn serve_protocol(options: &Options) -> Result<(), NodeError> {
-    match options.protocol {
-        Protocol::Paxos => serve::<Paxos>(options).await,
-        Protocol::MultiPaxos => serve::<MultiPaxos>(options).await,
-        Protocol::EPaxos => serve::<EPaxos>(options).await,
-    }
 }
 
 fn check(options: &Options) -> Result<(), NodeError> {
@@ -117,6 +105,8 @@ fn die_with(parent: Option<i32>) -> Result<(), NodeError> {
 
 #[cfg(test)]
 mod tests {
+    use protocols::multi_paxos::MultiPaxos;
+
     use super::*;
 
     fn refused(change: impl FnOnce(&mut Options)) -> String {
@@ -124,7 +114,6 @@ mod tests {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut options = Options {
             id: ReplicaId(0),
-            protocol: Protocol::MultiPaxos,
             config: Config::new(3),
             listen: any,
             peers: vec![any; 3],
@@ -136,7 +125,7 @@ mod tests {
             network: None,
         };
         change(&mut options);
-        run(&options).unwrap_err().to_string()
+        run::<MultiPaxos>(&options).unwrap_err().to_string()
     }
 
     #[test]

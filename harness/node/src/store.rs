@@ -152,7 +152,7 @@ mod tests {
     };
 
     use driver::storage::{Journal, Owner, Past};
-    use protocols::{Config, Protocol, ReplicaId};
+    use protocols::{Config, ReplicaId};
 
     use super::*;
 
@@ -173,7 +173,7 @@ mod tests {
         let owner = Owner {
             cluster: "c".to_owned(),
             replica: ReplicaId(1),
-            protocol: Protocol::Paxos,
+            protocol: protocols::paxos::PROTOCOL,
             config: Config::new(3),
         };
         let past = Past::read(DataDirectory::open(directory.path()).unwrap(), owner, 1).unwrap();

@@ -146,14 +146,14 @@ fn a_data_directory_is_its_replicas_and_of_one_process_at_a_time() {
         cluster.start_one::<Toy>(R0);
         cluster.connected(R0, 0).await;
         let incarnation = cluster.control(R0).await.status().await.unwrap().incarnation;
-        let mut options = cluster.options::<Toy>(R0);
+        let mut options = cluster.options(R0);
         options.listen.set_port(0);
         let error = replica_process::serve::<Toy>(&options).await.unwrap_err().to_string();
         let holder = format!("process {} works in this directory", std::process::id());
         assert!(error.contains(&holder), "{error}");
 
         cluster.kill(R0).await;
-        let other = Options { data: options.data.clone(), ..cluster.options::<Toy>(R1) };
+        let other = Options { data: options.data.clone(), ..cluster.options(R1) };
         let error = replica_process::serve::<Toy>(&other).await.unwrap_err().to_string();
         assert!(error.contains("holds the data of replica 0, not of replica 1"), "{error}");
         let error = replica_process::serve::<Paxos>(&options).await.unwrap_err().to_string();

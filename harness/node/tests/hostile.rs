@@ -22,7 +22,7 @@ use node::{
     wire::{ClientHello, ControlRequest, PeerHello},
 };
 use protocols::{
-    Batch, Config, Outcome, Protocol, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
+    Batch, Config, Outcome, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
 };
 use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::{
@@ -91,7 +91,13 @@ fn framed<T: serde::Serialize>(value: &T) -> Vec<u8> {
 
 /// What `from` would say first if it were a beginning of its own.
 fn hello(from: ReplicaId) -> PeerHello {
-    PeerHello { from, protocol: Protocol::MultiPaxos, replicas: 3, incarnation: 1, known: vec![] }
+    PeerHello {
+        from,
+        protocol: protocols::multi_paxos::PROTOCOL,
+        replicas: 3,
+        incarnation: 1,
+        known: vec![],
+    }
 }
 
 /// What the true `from` says first.
@@ -186,7 +192,7 @@ fn a_certificate_is_good_for_its_own_role_alone() {
         assert!(reason.contains("the lower dials"), "{reason}");
         // Both must run the same.
         let (_endpoint, replica) = to_r2("replica-1").await;
-        let other = PeerHello { protocol: Protocol::EPaxos, ..hello(R1) };
+        let other = PeerHello { protocol: protocols::epaxos::PROTOCOL, ..hello(R1) };
         let reason = closed_after(&replica, &framed(&other)).await;
         assert!(reason.contains("it runs epaxos with 3 replicas"), "{reason}");
         still_serves(&cluster, &mut session, 1).await;
@@ -200,7 +206,7 @@ fn a_role_that_the_cluster_does_not_have_is_refused() {
         let directory = cluster.credentials().join("five");
         identity::create(&directory, 5).unwrap();
         for id in [R0, R1, R2] {
-            let options = cluster.options::<Toy>(id);
+            let options = cluster.options(id);
             cluster.start_with::<Toy>(Options { credentials: Some(directory.clone()), ..options });
         }
         let address = cluster.addresses[0];
@@ -472,7 +478,7 @@ fn an_insecure_cluster_serves_its_like_and_no_other() {
     block_on(async {
         let mut cluster = Cluster::new(3);
         for id in [R0, R1, R2] {
-            let options = cluster.options::<Toy>(id);
+            let options = cluster.options(id);
             cluster.start_with::<Toy>(Options { credentials: None, ..options });
         }
         let address = cluster.addresses[0];

@@ -32,7 +32,7 @@ fn plan(one_way_ns: u64) -> NetworkPlan {
 fn start<R: Replica>(plan: &NetworkPlan) -> Cluster {
     let mut cluster = Cluster::new(3);
     for id in ALL {
-        let options = cluster.options::<R>(id);
+        let options = cluster.options(id);
         cluster.start_with::<R>(Options { network: Some(plan.clone()), ..options });
     }
     cluster

@@ -10,7 +10,7 @@ use std::{
 
 use driver::storage::{Journal, Owner, Past, StorageError, Writer};
 use node::disk::{DataDirectory, new_incarnation};
-use protocols::{Config, Protocol, ReplicaId, Snapshot};
+use protocols::{Config, ReplicaId, Snapshot};
 use tempfile::TempDir;
 
 /// Small enough that a few writes fill a segment.
@@ -23,7 +23,7 @@ fn owner() -> Owner {
     Owner {
         cluster: "cluster-1".to_owned(),
         replica: ReplicaId(1),
-        protocol: Protocol::Paxos,
+        protocol: protocols::epaxos::PROTOCOL,
         config: Config::new(3),
     }
 }
@@ -243,14 +243,17 @@ fn whose_it_is_and_in_which_format_must_fit() {
             "cluster cluster-1, not of cluster cluster-2",
         ),
         (|owner| owner.replica = ReplicaId(2), "replica 1, not of replica 2"),
-        (|owner| owner.protocol = Protocol::EPaxos, "protocol paxos, not of protocol epaxos"),
+        (
+            |owner| owner.protocol = protocols::paxos::PROTOCOL,
+            "protocol epaxos, not of protocol paxos",
+        ),
         (|owner| owner.config.replicas = 5, "replicas 3, not of replicas 5"),
         (
-            |owner| owner.config.fast_quorum = protocols::config::FastQuorum::Simple,
+            |owner| owner.config.options.put(protocols::epaxos::FastQuorum::Simple),
             "fast-quorum optimized, not of fast-quorum simple",
         ),
         (
-            |owner| owner.config.variant = protocols::config::Variant::Sosp13,
+            |owner| owner.config.options.put(protocols::epaxos::Variant::Sosp13),
             "fast-quorum optimized, not of fast-quorum fixed-by-sosp13",
         ),
     ];

@@ -7,8 +7,8 @@ use measure::{LoadModelRow, ReplicaRow, SummaryRow};
 
 use crate::cell::{Cell, peer_messages};
 use crate::figure;
+use crate::known::display_name;
 use crate::numbers::{NONE, Spread, digits3, human, percent};
-use crate::plot::display_name;
 use crate::results::{Point, Results};
 use crate::table::{Painted, Table};
 

@@ -2,8 +2,8 @@
 
 use measure::{ALL, COMMITS, EXECUTIONS, GapRow, REPLIES, WAITS};
 
+use crate::known::display_name;
 use crate::numbers::digits3;
-use crate::plot::display_name;
 use crate::results::{Point, Results};
 
 /// Chosen: of a run with more faults than this only those with the longest silences are told.

@@ -101,7 +101,7 @@ impl Results {
                     |row: &&RecoveryRow| row.point == point.text && row.protocol == *protocol;
                 let recoveries = Recoveries::of(self.recoveries.iter().filter(is_of));
                 if recoveries.restarts > 0 {
-                    let name = crate::plot::display_name(protocol);
+                    let name = crate::known::display_name(protocol);
                     let at = match self.label(point, None) {
                         label if label.is_empty() => String::new(),
                         label => format!(", {label}"),

@@ -8,7 +8,7 @@
 //! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
 //! ones, and marked where there are not. A latency that is a lower bound is shown as one (`≥`), and nothing is concluded
 //! from it but what the bound decides. This crate imports no protocol and no workload: to it a protocol is a name, so
-//! that a new one is drawn without a change here.
+//! that a new one is drawn without a change here. How a name is written and drawn it is told ([`know`]).
 
 mod bottleneck;
 mod cell;
@@ -21,6 +21,7 @@ mod gaps;
 mod html;
 mod json;
 mod kept;
+mod known;
 mod markdown;
 mod numbers;
 mod plot;
@@ -36,7 +37,8 @@ pub use compare::{Compared, Outcome, compare, differing_keys};
 pub use error::ReportError;
 pub use html::{FILE as HTML_FILE, html};
 pub use json::json;
+pub use known::{Known, display_name, know};
 pub use markdown::markdown;
-pub use plot::{Drawn, display_name, draw_all};
+pub use plot::{Drawn, draw_all};
 pub use published::{Markup, published};
 pub use terminal::{Style, terminal};

@@ -18,8 +18,8 @@ use crate::cell::Cell;
 use crate::error::ReportError;
 use crate::figure::{self, Column, of_replica};
 use crate::formula::Formula;
+use crate::known::display_name;
 use crate::numbers::{BOUND_KEY, NONE, Observed, bounded, percent};
-use crate::plot::display_name;
 use crate::results::Results;
 use crate::table::{Painted, Table, fold};
 

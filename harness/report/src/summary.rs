@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use measure::{HOST_BOUND, Severity, SummaryRow};
 
 use crate::figure::{self, Column};
+use crate::known::display_name;
 use crate::numbers::{Ratio, Spread, bounded, digits3};
-use crate::plot::display_name;
 use crate::results::{Point, Results};
 
 /// What protocols are compared by.

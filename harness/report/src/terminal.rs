@@ -9,11 +9,11 @@ use measure::{LayerReport, Role, Severity, SummaryRow};
 use crate::cell::{Busiest, Cell};
 use crate::error::ReportError;
 use crate::figure::{self, Column};
+use crate::known::{display_name, usual_variant};
 use crate::numbers::{
     BOUND_KEY, NONE, Spread, SpreadName, bounded, digits3, human, human_beside, human_half,
     percent, spread_names,
 };
-use crate::plot::display_name;
 use crate::results::{Point, Results};
 use crate::summary::{Comparison, Warning};
 use crate::table::{Painted, Table, fold};
@@ -96,11 +96,11 @@ pub(crate) fn setting_text(results: &Results) -> String {
         say("rate_ops_per_s", format!("{} ops/s offered", human(rate)));
     }
     // What a reader takes for granted goes without saying.
-    let variant = &results.manifest.workload["epaxos"]["variant"];
-    if let Some(variant) = variant.as_str().filter(|variant| *variant != "star")
-        && results.protocols.iter().any(|protocol| protocol == "epaxos")
-    {
-        parts.push(format!("{} variant {variant}", display_name("epaxos")));
+    for protocol in &results.protocols {
+        let variant = results.manifest.workload[protocol]["variant"].as_str();
+        if let Some(variant) = variant.filter(|variant| usual_variant(protocol) != Some(*variant)) {
+            parts.push(format!("{} variant {variant}", display_name(protocol)));
+        }
     }
     parts.push(format!("{} s per run", results.manifest.duration_s));
     parts.join(" · ")

@@ -25,9 +25,9 @@ use std::{
     thread,
 };
 
-use protocols::{Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{Protocol, Replica, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use script::{Mode, Words};
-use sim::{Hostility, Scenario, hostile, run};
+use sim::{Hostility, Outcome, Scenario, Violation, hostile, run};
 
 /// As hostile as `bench soak`.
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
@@ -55,12 +55,12 @@ fn main() -> ExitCode {
 
 /// The lowest of the seeds that breaks a rule, and the rule.
 fn soak(options: &[&str]) -> Result<Option<String>, String> {
-    let (mut protocol, mut variant, mut seeds) = (None, Variant::Star, None);
+    let (mut protocol, mut variant, mut seeds) = (None, None, None);
     for option in options {
         let bad = || format!("{option}: use protocol=P, variant=V or seeds=N");
         match option.split_once('=').ok_or_else(bad)? {
             ("protocol", name) => protocol = Some(name.parse::<Protocol>().map_err(|_| bad())?),
-            ("variant", name) => variant = name.parse().map_err(|_| bad())?,
+            ("variant", name) => variant = Some(name),
             ("seeds", number) => seeds = Some(number.parse::<u64>().map_err(|_| bad())?),
             _ => return Err(bad()),
         }
@@ -68,6 +68,18 @@ fn soak(options: &[&str]) -> Result<Option<String>, String> {
     let (Some(protocol), Some(seeds)) = (protocol, seeds) else {
         return Err("a soak needs protocol=P and seeds=N".into());
     };
+    if let Some(name) = variant
+        && !protocol.variants().iter().any(|choice| choice.name == name)
+    {
+        return Err(format!("{protocol} has no variant {name}"));
+    }
+    let cores: [(Protocol, Run); 3] = [
+        (Paxos::PROTOCOL, run::<Paxos>),
+        (MultiPaxos::PROTOCOL, run::<MultiPaxos>),
+        (EPaxos::PROTOCOL, run::<EPaxos>),
+    ];
+    let core = cores.into_iter().find(|(other, _)| *other == protocol);
+    let (_, run) = core.ok_or_else(|| format!("{protocol} has no mutants"))?;
     silence_panics();
     let (next, found) = (AtomicU64::new(0), Mutex::new(None));
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -80,8 +92,11 @@ fn soak(options: &[&str]) -> Result<Option<String>, String> {
                         return;
                     }
                     let mut scenario = Scenario { trace_lines_max: 0, ..hostile(seed, &HOSTILITY) };
-                    scenario.config.variant = variant;
-                    let Some(rule) = broken(protocol, &scenario) else { continue };
+                    if let Some(name) = variant {
+                        protocol.choose_variant(&mut scenario.config.options, name);
+                    }
+                    let Err(violation) = run(&scenario) else { continue };
+                    let rule = format!("{:?}", violation.breach.broken);
                     // No thread takes another; those that are under way may be lower.
                     next.fetch_max(seeds, Ordering::Relaxed);
                     let mut lowest = found.lock().unwrap_or_else(|_| std::process::abort());
@@ -96,15 +111,7 @@ fn soak(options: &[&str]) -> Result<Option<String>, String> {
     Ok(lowest.map(|(seed, rule)| format!("seed {seed}: {rule}")))
 }
 
-/// The rule that a run of `scenario` breaks, if it breaks one.
-fn broken(protocol: Protocol, scenario: &Scenario) -> Option<String> {
-    let ended = match protocol {
-        Protocol::Paxos => run::<Paxos>(scenario),
-        Protocol::MultiPaxos => run::<MultiPaxos>(scenario),
-        Protocol::EPaxos => run::<EPaxos>(scenario),
-    };
-    ended.err().map(|violation| format!("{:?}", violation.breach.broken))
-}
+type Run = fn(&Scenario) -> Result<Outcome, Violation>;
 
 /// The rule or expectation of a golden script that the cores break.
 fn golden(name: &str) -> Result<Option<String>, String> {

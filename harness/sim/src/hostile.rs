@@ -40,7 +40,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     let load = draw_load(n, faults.end_ns(), &mut rng);
     let mut scenario = Scenario::new(draw_network(n, &mut rng), load, seed);
     scenario.config.first_leader = any_replica(n, &mut rng);
-    scenario.config.paxos_window = rng.random_range(1..=3);
+    scenario.option_draw = Some(rng.random_range(1..=3) - 1);
     scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
     scenario.storage = draw_storage(seed);

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use driver::storage::Owner;
-use protocols::{
-    Config, Replica, ReplicaId,
-    config::{Timeouts, Variant},
-    quorum::fixed_fast_quorum,
-};
+use protocols::{Config, Protocol, Replica, ReplicaId, config::Timeouts, quorum::nearest};
 
 use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network, store::Storage};
 
@@ -22,6 +18,9 @@ pub struct Scenario {
     pub costs: Costs,
     /// What the clients do.
     pub load: Load,
+    /// Which of its values each option has that hostile schedules draw and the configuration does not give, counted from 0; none
+    /// leaves those options at their defaults.
+    pub option_draw: Option<usize>,
     /// What goes wrong.
     pub faults: FaultPlan,
     /// How replicas keep what must last. Nothing is kept where no replica restarts.
@@ -55,14 +54,15 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What `replica` is told: the same as all, and in EPaxos' published variant whom it sends its proposals to, the nearest
-    /// by their round trips.
-    pub(crate) fn config_of(&self, replica: ReplicaId) -> Config {
+    /// What `replica` of `protocol` is told: the same as all, and where the protocol asks the nearest first, which those are by
+    /// their round trips.
+    pub(crate) fn config_of(&self, protocol: Protocol, replica: ReplicaId) -> Config {
         let mut config = self.config;
-        if config.variant == Variant::Sosp13 && config.thrifty.is_none() {
+        let count = protocol.nearest.and_then(|nearest| nearest(&config));
+        if let Some(count) = count.filter(|_| config.nearest.is_none()) {
             let (way, here) = (&self.network.one_way_ns, replica.index());
             let round_trip = |other: ReplicaId| way[here][other.index()] + way[other.index()][here];
-            config.thrifty = Some(fixed_fast_quorum(replica, config.replicas, round_trip));
+            config.nearest = Some(nearest(replica, config.replicas, count, round_trip));
         }
         config
     }
@@ -97,6 +97,7 @@ impl Scenario {
             network,
             costs: Costs::NONE,
             load,
+            option_draw: None,
             faults: FaultPlan::none(),
             storage: Storage { synced: true, group_ns: 0..=0, log_bytes_kept: None },
             seed,
@@ -105,10 +106,18 @@ impl Scenario {
         }
     }
 
-    /// The cluster of this scenario.
-    pub(crate) fn cluster(&self, trace_lines_max: usize) -> Cluster {
+    /// The cluster of this scenario when `protocol` is run.
+    pub(crate) fn cluster(&self, protocol: Protocol, trace_lines_max: usize) -> Cluster {
+        let mut config = self.config;
+        for (place, option) in protocol.options.iter().enumerate() {
+            let drawn = self.option_draw.filter(|_| config.options.get(place).is_none());
+            let drawn = drawn.and_then(|draw| option.hostile.iter().cycle().nth(draw));
+            if let Some(value) = drawn {
+                config.options.set(protocol, place, *value);
+            }
+        }
         Cluster {
-            config: self.config,
+            config,
             network: self.network.clone(),
             costs: self.costs,
             seed: self.seed,
@@ -124,4 +133,48 @@ impl Scenario {
 fn timeouts(round_trip_ns_max: u64) -> Timeouts {
     let round_trip = Duration::from_nanos(round_trip_ns_max.max(1_000_000));
     Timeouts { retransmit: 2 * round_trip, election: 5 * round_trip, recovery: 5 * round_trip }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use protocols::{
+        epaxos::{self, FastQuorum, Variant},
+        paxos::{self, Window},
+    };
+
+    use super::*;
+    use crate::{Hostility, hostile};
+
+    const HOSTILITY: Hostility = Hostility { replicas: Some(5), faults: 6, crashes: true };
+
+    #[test]
+    fn a_hostile_schedule_draws_the_options_that_say_so_and_no_other() {
+        let window_of = |scenario: &Scenario| {
+            let Window(window) = scenario.cluster(paxos::PROTOCOL, 0).config.options.of();
+            window
+        };
+        let drawn: BTreeSet<u32> =
+            (0..30).map(|seed| window_of(&hostile(seed, &HOSTILITY))).collect();
+        assert_eq!(drawn, BTreeSet::from([1, 2, 3]));
+        let mut given = hostile(0, &HOSTILITY);
+        given.config.options.put(Window(8));
+        assert_eq!(window_of(&given), 8, "what is given stays");
+        let options = hostile(0, &HOSTILITY).cluster(epaxos::PROTOCOL, 0).config.options;
+        assert_eq!((options.of(), options.of()), (Variant::Star, FastQuorum::Optimized));
+    }
+
+    #[test]
+    fn the_nearest_are_told_to_those_that_ask_them_first() {
+        let mut scenario = hostile(0, &HOSTILITY);
+        let cluster = scenario.cluster(epaxos::PROTOCOL, 0);
+        assert_eq!(cluster.config_of(epaxos::PROTOCOL, ReplicaId(1)).nearest, None);
+        scenario.config.options.put(Variant::Sosp13);
+        let mut cluster = scenario.cluster(epaxos::PROTOCOL, 0);
+        cluster.network.one_way_ns = vec![vec![7; 5]; 5];
+        cluster.network.one_way_ns[1][2] = 9;
+        let nearest = cluster.config_of(epaxos::PROTOCOL, ReplicaId(1)).nearest.unwrap();
+        assert_eq!(nearest, [0, 3, 4].map(ReplicaId).into_iter().collect());
+    }
 }

@@ -94,7 +94,7 @@ pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
 
 /// A replica that has never been before.
 fn first_life<R: Replica>(cluster: &Cluster, id: ReplicaId) -> Host<R> {
-    let (config, seed) = (cluster.config_of(id), cluster.seed_of(id, 0));
+    let (config, seed) = (cluster.config_of(R::PROTOCOL, id), cluster.seed_of(id, 0));
     let Some(storage) = &cluster.storage else {
         return Host::new(Driver::new(id, &config, seed, 0), SimStore::Memory);
     };

@@ -37,7 +37,7 @@ pub fn replay<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
 }
 
 fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome, Violation> {
-    let cluster = scenario.cluster(lines_max);
+    let cluster = scenario.cluster(R::PROTOCOL, lines_max);
     let clients = SoakClients::new(&scenario.load, scenario.config.replicas, scenario.seed);
     let mut simulation = Simulation::<R, _>::new(&cluster, &scenario.faults, clients);
     let ended = simulation.watched(|simulation| {

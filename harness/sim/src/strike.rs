@@ -188,7 +188,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     }
 
     fn restart(&mut self, replica: ReplicaId) -> Result<(), Breach> {
-        let config = self.cluster.config_of(replica);
+        let config = self.cluster.config_of(R::PROTOCOL, replica);
         let host = &mut self.hosts[replica.index()];
         host.crash_midway = false;
         if let SimStore::Disk(disk) = &mut host.store {

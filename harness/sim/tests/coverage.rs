@@ -1,17 +1,19 @@
 //! A soak tries what it says that it tries: every rare thing happens in a batch of seeds, for every protocol.
 
-use protocols::{Replica, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{Replica, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use sim::{Coverage, Hostility, Rare, hostile, run};
 
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
 const SEEDS: u64 = 120;
 
 /// What a batch of seeds covers.
-fn covered<R: Replica>(variant: Variant) -> Coverage {
+fn covered<R: Replica>(variant: Option<&str>) -> Coverage {
     let mut coverage = Coverage::default();
     for seed in 0..SEEDS {
         let mut scenario = hostile(seed, &HOSTILITY);
-        scenario.config.variant = variant;
+        if let Some(variant) = variant {
+            R::PROTOCOL.choose_variant(&mut scenario.config.options, variant);
+        }
         let outcome = run::<R>(&scenario).unwrap_or_else(|violation| panic!("{violation}"));
         coverage += outcome.coverage;
     }
@@ -55,25 +57,25 @@ fn check(name: &str, coverage: &Coverage, own: &[(Rare, u64)], has_fast_path: bo
 #[test]
 fn a_soak_of_paxos_tries_everything() {
     let own = [(Rare::RecoveredCommit, 3_000), (Rare::SnapshotInstalled, 200)];
-    check("Paxos", &covered::<Paxos>(Variant::Star), &own, false);
+    check("Paxos", &covered::<Paxos>(None), &own, false);
 }
 
 #[test]
 fn a_soak_of_multi_paxos_tries_everything() {
     let own = [(Rare::Takeover, 190), (Rare::SnapshotInstalled, 400)];
-    check("Multi-Paxos", &covered::<MultiPaxos>(Variant::Star), &own, false);
+    check("Multi-Paxos", &covered::<MultiPaxos>(None), &own, false);
 }
 
 #[test]
 fn a_soak_of_epaxos_tries_everything() {
     let own =
         [(Rare::FastCommit, 6_000), (Rare::RecoveredCommit, 900), (Rare::SnapshotInstalled, 90)];
-    check("EPaxos", &covered::<EPaxos>(Variant::Star), &own, true);
+    check("EPaxos", &covered::<EPaxos>(None), &own, true);
 }
 
 #[test]
 fn a_soak_of_the_published_epaxos_tries_everything() {
     let own =
         [(Rare::FastCommit, 2_800), (Rare::RecoveredCommit, 1_200), (Rare::SnapshotInstalled, 80)];
-    check("EPaxos, published", &covered::<EPaxos>(Variant::Sosp13), &own, true);
+    check("EPaxos, published", &covered::<EPaxos>(Some("sosp13")), &own, true);
 }

@@ -4,11 +4,11 @@ mod sites;
 
 use protocols::{
     Replica, ReplicaId, ReplicaSet,
-    config::{FastQuorum, Variant},
     epaxos::EPaxos,
+    epaxos::{EpaxosQuorums, FastQuorum, Variant, fixed_fast_quorum},
     multi_paxos::MultiPaxos,
     paxos::Paxos,
-    quorum::{EpaxosQuorums, fixed_fast_quorum, majority},
+    quorum::majority,
 };
 use sim::{Load, Outcome, Scenario, run};
 use sites::Sites;
@@ -81,7 +81,7 @@ fn epaxos_takes_one_round_to_a_fast_quorum_without_conflicts() {
         for kind in [FastQuorum::Optimized, FastQuorum::Simple] {
             let mut scenario =
                 scenario(&sites, Load::private(ReplicaSet::all(n), SUBMISSIONS as u64));
-            scenario.config.fast_quorum = kind;
+            scenario.config.options.put(kind);
             let fast = EpaxosQuorums::new(n, kind).fast();
             check_private::<EPaxos>(&scenario, &sites, 0..n, |site| sites.q(site, fast));
         }
@@ -137,7 +137,7 @@ fn epaxos_takes_a_second_round_after_a_conflict() {
 
 fn as_published(sites: &Sites, load: Load) -> Scenario {
     let mut scenario = scenario(sites, load);
-    scenario.config.variant = Variant::Sosp13;
+    scenario.config.options.put(Variant::Sosp13);
     scenario
 }
 

@@ -1,7 +1,12 @@
 //! Every protocol under hostile schedules: each seed draws a cluster, a network, clients and faults, and every invariant
 //! is watched throughout. A failure prints the seed and the last events. `bench soak` runs more of them.
 
-use protocols::{Replica, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use protocols::{
+    Replica,
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    paxos::Paxos,
+};
 use sim::{Hostility, Outcome, hostile, run};
 
 /// Loss, duplication, delay, partitions, pauses, and crashes with restarts.
@@ -9,7 +14,9 @@ const HOSTILE: Hostility = Hostility { replicas: None, faults: 20, crashes: true
 
 fn outcome<R: Replica>(seed: u64, hostility: &Hostility, variant: Variant) -> Outcome {
     let mut scenario = hostile(seed, hostility);
-    scenario.config.variant = variant;
+    if variant != Variant::Star {
+        scenario.config.options.put(variant);
+    }
     run::<R>(&scenario).unwrap_or_else(|violation| panic!("{violation}"))
 }
 

@@ -13,7 +13,10 @@
 //!
 //! What is there was run on real replicas and simulated with these costs, and both agreed.
 
-use protocols::Protocol;
+use protocols::{
+    Protocol,
+    registry::{self, PROTOCOLS_MAX},
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// The loads of one protocol.
@@ -45,10 +48,10 @@ pub struct Load {
     pub operations_per_cpu_s: f64,
 }
 
-/// The loads by protocol, in the order of [`Protocol::ALL`]; none of a protocol that was not
+/// The loads by protocol, at its place in the registry; none of a protocol that was not
 /// calibrated.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Calibrated([Option<Loads>; Protocol::ALL.len()]);
+pub struct Calibrated([Option<Loads>; PROTOCOLS_MAX]);
 
 impl Loads {
     /// Nothing but `load`.
@@ -112,16 +115,19 @@ impl Loads {
 
 impl Calibrated {
     /// No protocol was.
-    pub const NONE: Self = Self([None; Protocol::ALL.len()]);
+    pub const NONE: Self = Self([None; PROTOCOLS_MAX]);
 
     /// The loads of `protocol`; none if it was not calibrated.
     pub fn of(&self, protocol: Protocol) -> Option<Loads> {
-        self.0[place(protocol)]
+        protocol.place().and_then(|place| self.0[place])
     }
 
     /// Adds loads of `protocol` to what is there of it.
+    ///
+    /// # Panics
+    /// If the protocol is not registered.
     pub fn add(&mut self, protocol: Protocol, loads: &Loads) {
-        let of = &mut self.0[place(protocol)];
+        let of = &mut self.0[protocol.place().expect("it is registered")];
         *of = Some(of.map_or(*loads, |of| of.with(loads)));
     }
 
@@ -134,17 +140,13 @@ impl Calibrated {
 impl Serialize for Calibrated {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for protocol in Protocol::ALL {
+        for protocol in registry::all() {
             if let Some(loads) = self.of(protocol) {
                 map.serialize_entry(protocol.name(), &loads)?;
             }
         }
         map.end()
     }
-}
-
-fn place(protocol: Protocol) -> usize {
-    Protocol::ALL.iter().position(|other| *other == protocol).expect("it is one of them")
 }
 
 /// To the nearest whole number.
@@ -204,10 +206,13 @@ mod tests {
     #[test]
     fn protocols_have_loads_of_their_own() {
         let mut calibrated = Calibrated::NONE;
-        calibrated.add(Protocol::EPaxos, &Loads::only(&load(3, 16, 3.0)));
-        calibrated.add(Protocol::EPaxos, &Loads::only(&load(5, 16, 5.0)));
-        assert_eq!(calibrated.of(Protocol::EPaxos).map(|loads| loads.replicas), Some([3, 5]));
-        assert_eq!(calibrated.of(Protocol::Paxos), None);
+        calibrated.add(protocols::epaxos::PROTOCOL, &Loads::only(&load(3, 16, 3.0)));
+        calibrated.add(protocols::epaxos::PROTOCOL, &Loads::only(&load(5, 16, 5.0)));
+        assert_eq!(
+            calibrated.of(protocols::epaxos::PROTOCOL).map(|loads| loads.replicas),
+            Some([3, 5])
+        );
+        assert_eq!(calibrated.of(protocols::paxos::PROTOCOL), None);
         assert!(!calibrated.is_none() && Calibrated::default().is_none());
         let text = toml::to_string(&calibrated).unwrap();
         assert!(

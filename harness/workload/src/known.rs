@@ -1,5 +1,8 @@
 //! The keys that a workload file may hold, and what to say about any other.
 
+use std::borrow::Cow;
+
+use protocols::{options::InFiles, registry};
 use toml::{Table, Value};
 
 use crate::{
@@ -7,8 +10,8 @@ use crate::{
     error::LoadError,
 };
 
-/// Every key outside `[[faults]]`, dotted, in the order of the format's description.
-pub(crate) const KEYS: &[&str] = &[
+/// Every key outside `[[faults]]` that is no protocol's own, dotted, in the order of the format's description.
+const SHARED: &[&str] = &[
     "name",
     "protocols",
     "repetitions",
@@ -19,8 +22,6 @@ pub(crate) const KEYS: &[&str] = &[
     "cluster.leader",
     "cluster.batch_commands",
     "cluster.batch_delay_us",
-    "epaxos.variant",
-    "epaxos.fast_quorum",
     "load.mode",
     "load.clients",
     "load.clients_per_site",
@@ -55,6 +56,27 @@ pub(crate) const KEYS: &[&str] = &[
     "faults",
 ];
 
+/// The protocols' own options come behind this section.
+const BEFORE_OWN: &str = "cluster.";
+
+/// Every key outside `[[faults]]`, dotted, in the order of the format's description.
+pub(crate) fn keys() -> Vec<Cow<'static, str>> {
+    let shared = |keys: &'static [&'static str]| keys.iter().map(|key| Cow::Borrowed(*key));
+    let own = registry::all().into_iter().flat_map(|protocol| {
+        let options = protocol.facts().options.iter();
+        let given = options.filter(|option| option.files != InFiles::Absent);
+        given.map(move |option| Cow::Owned(format!("{protocol}.{}", option.key)))
+    });
+    let split = SHARED.iter().rposition(|key| key.starts_with(BEFORE_OWN)).map_or(0, |at| at + 1);
+    let (before, after) = SHARED.split_at(split);
+    shared(before).chain(own).chain(shared(after)).collect()
+}
+
+/// Is it a key outside `[[faults]]`?
+pub(crate) fn is_known(key: &str) -> bool {
+    keys().iter().any(|known| known == key)
+}
+
 /// Every key of a `[[faults]]` entry.
 pub(crate) const FAULT_KEYS: &[&str] = &[
     "at_s",
@@ -80,7 +102,7 @@ pub(crate) const FAULT_KEYS: &[&str] = &[
 /// Refuses the first key of `document` that is not known, and a section that is no table.
 pub(crate) fn refuse_unknown(document: &Document) -> Result<(), LoadError> {
     for (key, value) in &document.table {
-        if KEYS.contains(&key.as_str()) {
+        if is_known(key) {
             continue;
         }
         if !is_section(key) {
@@ -91,7 +113,7 @@ pub(crate) fn refuse_unknown(document: &Document) -> Result<(), LoadError> {
         };
         for (inner, value) in section {
             let dotted = format!("{key}.{inner}");
-            if !KEYS.contains(&dotted.as_str()) {
+            if !is_known(&dotted) {
                 return Err(unknown(&document.origin, &dotted, value));
             }
         }
@@ -126,44 +148,45 @@ pub(crate) fn unknown(origin: &Origin, key: &str, value: &Value) -> LoadError {
 }
 
 fn advice(key: &str, is_table: bool) -> String {
-    let candidates: Vec<&'static str> = if is_table { sections().collect() } else { KEYS.to_vec() };
-    if let Some(known) = nearest(key, candidates.into_iter()) {
+    let (keys, sections) = (keys(), sections());
+    let candidates = if is_table {
+        nearest(key, sections.iter().map(String::as_str))
+    } else {
+        nearest(key, keys.iter().map(AsRef::as_ref))
+    };
+    if let Some(known) = candidates {
         return format!("did you mean {known}?");
     }
     match key.split_once('.') {
         Some((section, _)) if is_section(section) => {
-            let inside =
-                |known: &&'static str| known.split_once('.').map(|(s, _)| s) == Some(section);
-            let last = |known: &&'static str| known.split_once('.').map_or(*known, |(_, k)| k);
-            let keys: Vec<_> = KEYS.iter().filter(|k| inside(k)).map(last).collect();
-            format!("[{section}] takes {}", keys.join(", "))
+            let inside = keys.iter().filter_map(|known| known.split_once('.'));
+            let inside = inside.filter(|(of, _)| *of == section).map(|(_, last)| last);
+            format!("[{section}] takes {}", inside.collect::<Vec<_>>().join(", "))
         }
         _ => {
-            let tops: Vec<_> = KEYS.iter().copied().filter(|k| !k.contains('.')).collect();
-            let sections: Vec<_> = sections().map(|section| format!("[{section}]")).collect();
+            let tops = keys.iter().map(AsRef::as_ref).filter(|key: &&str| !key.contains('.'));
+            let tops: Vec<&str> = tops.collect();
+            let sections: Vec<_> = sections.iter().map(|of| format!("[{of}]")).collect();
             format!("a workload takes {} and {}", tops.join(", "), sections.join(", "))
         }
     }
 }
 
-fn sections() -> impl Iterator<Item = &'static str> {
-    let mut last = "";
-    KEYS.iter().filter_map(|key| key.split_once('.').map(|(section, _)| section)).filter(
-        move |section| {
-            let new = *section != last;
-            last = section;
-            new
-        },
-    )
+fn sections() -> Vec<String> {
+    let keys = keys();
+    let of_keys = keys.iter().filter_map(|key| key.split_once('.').map(|(section, _)| section));
+    let mut sections: Vec<String> = of_keys.map(str::to_owned).collect();
+    sections.dedup();
+    sections
 }
 
 fn is_section(key: &str) -> bool {
-    sections().any(|section| section == key)
+    sections().iter().any(|section| section == key)
 }
 
 /// The candidate that `key` was probably meant to be: its last part spelt almost the same, preferably in the same
 /// section.
-fn nearest(key: &str, candidates: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+fn nearest<'a>(key: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let parts = |dotted: &str| -> (String, String) {
         let (section, last) = dotted.rsplit_once('.').unwrap_or(("", dotted));
         (section.to_owned(), last.to_owned())
@@ -211,17 +234,19 @@ mod tests {
 
     #[test]
     fn a_key_in_the_wrong_section_is_found() {
-        assert_eq!(nearest("window", KEYS.iter().copied()), Some("load.window"));
-        assert_eq!(nearest("commands.replica", KEYS.iter().copied()), Some("cluster.replicas"));
-        assert_eq!(nearest("colour", KEYS.iter().copied()), None);
+        let keys = keys();
+        let nearest = |key: &str| nearest(key, keys.iter().map(AsRef::as_ref));
+        assert_eq!(nearest("window"), Some("load.window"));
+        assert_eq!(nearest("commands.replica"), Some("cluster.replicas"));
+        assert_eq!(nearest("colour"), None);
     }
 
     /// Every key refuses a date, naming itself: none is known and then not read.
     #[test]
     fn every_known_key_is_looked_at() {
-        for key in KEYS {
+        for key in keys() {
             let given = Override::parse(&format!("{key}=2013-11-03")).unwrap();
-            let error = Workload::parse("x.toml", "name = \"x\"", &[given]).expect_err(key);
+            let error = Workload::parse("x.toml", "name = \"x\"", &[given]).expect_err(&key);
             let expected = format!("--set: {key} = 2013-11-03: must be ");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }

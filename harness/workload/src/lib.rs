@@ -11,7 +11,7 @@
 //! | key | default | values |
 //! |---|---|---|
 //! | `name` | – (required) | `[a-z0-9.-]+` |
-//! | `protocols` | all three | `"paxos"`, `"multi-paxos"`, `"epaxos"` |
+//! | `protocols` | all | the names of registered protocols, as `bench list` has them |
 //! | `repetitions` | 3 | 1..=1000 |
 //! | `seed` | 42 | from 0 |
 //! | `cluster.driver` | `"quic"` | `"quic"`, `"sim"` |
@@ -20,8 +20,7 @@
 //! | `cluster.leader` ⇄ | 0 | below every `replicas` |
 //! | `cluster.batch_commands` ⇄ | 1: none is joined | 1..=65536 |
 //! | `cluster.batch_delay_us` ⇄ | 0: what is there at the same time | 0..=1000000; 0 unless some `batch_commands` is above 1 |
-//! | `epaxos.variant` | `"star"` | `"star"`, `"sosp13"` |
-//! | `epaxos.fast_quorum` ⇄ | `"optimized"`; `"simple"` with `"sosp13"` | `"optimized"`, `"simple"`; only the latter with `"sosp13"` |
+//! | `<protocol>.<option>` | [`protocols::options::OptionFacts::default`] | as the protocol's facts state; ⇄ if they say so |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
 //! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |
 //! | `load.clients` ⇄ | none | 1..=100000, in all: only without `load.clients_per_site` |
@@ -59,13 +58,14 @@ pub mod calibrated;
 mod document;
 mod error;
 pub mod fault;
-pub mod formula;
+mod formula;
 mod kind;
 mod known;
 mod load;
 mod load_model;
 mod model;
 mod overrides;
+mod own;
 mod placement;
 mod plan;
 mod promises;
@@ -77,22 +77,24 @@ mod stream;
 mod sweep;
 pub mod topology;
 
+pub use protocols::{formula::Prediction, load_model::ReplicaLoad};
+
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
-pub use formula::Prediction;
 pub use load::{SiteFile, TopologyFile};
-pub use load_model::{Capacity, ReplicaLoad, Saturates};
+pub use load_model::{Capacity, Saturates};
 pub use model::{
-    Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
-    Mode, Network, RUN_OVERHEAD_S, Rate, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts, Workload,
+    Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
+    Network, RUN_OVERHEAD_S, Rate, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts, Workload,
 };
 pub use overrides::Override;
+pub use own::{OwnOption, OwnOptions};
 pub use placement::Placement;
 pub use plan::{Plan, Point, Run};
-pub use promises::{Promise, Promises};
+pub use promises::{Promise, Promises, Promising};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;
 pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
-pub use sweep::{Sweep, fast_quorum_name};
+pub use sweep::Sweep;
 pub use topology::Topology;

@@ -2,49 +2,26 @@
 //!
 //! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of
 //! Strongly-Consistent Replication Protocols", SIGMOD 2019: a cluster's capacity is what its
-//! busiest replica can bear. Their counts are of thrifty protocols, which ask a quorum alone; ours
-//! tell everybody (but for the published EPaxos), so that the counts are other ones. Per command,
-//! with N replicas, every client asking equally often (in the table as many of them at every site),
-//! nothing lost, nothing joined into batches, and announcements that travel with other messages as
-//! they do under load (a Multi-Paxos leader's commit index with its next Accept):
-//!
-//! | replica | messages in | messages out | values in | values out |
-//! |---|---|---|---|---|
-//! | Multi-Paxos, leader | N−1 Accepted, (N−1)/N Forward | N−1 Accept | (N−1)/N | N−1 |
-//! | Multi-Paxos, follower | 1 Accept | 1 Accepted, 1/N Forward | 1 | 1/N |
-//! | EPaxos, each | 3 (N−1)/N: PreAccept, PreAcceptOk, Commit | as many | (N−1)/N | (N−1)/N |
-//! | the published variant, each | (3 − 1/(N−1)) (N−1)/N: one replica is left out of phase 1 | as many | (N−1)/N | (N−1)/N |
-//! | EPaxos, and by the share s of slow paths | 2 s (N−1)/N: Accept, AcceptOk | as many | s (N−1)/N | s (N−1)/N |
-//! | Paxos, each, uncontended | 5 (N−1)/N: Prepare, Promise, Accept, Accepted, Commit | as many | (N−1)/N | (N−1)/N |
+//! busiest replica can bear. Their counts are of thrifty protocols, which ask a quorum alone. Ours are stated by the protocols
+//! ([`protocols::load_model`]): per command, with N replicas, nothing lost, nothing joined into batches, and announcements that
+//! travel with other messages as they do under load.
 //!
 //! Beside these a request comes in from a client and a reply goes out, at the site that asks, and
-//! each replica executes each command, in EPaxos after putting it in order by the N rows that its
-//! dependencies name. What is left out: heartbeats and progress reports, whose number depends on
+//! each replica executes each command, where dependencies are the order after putting it in order by the rows that they
+//! name. What is left out: heartbeats and progress reports, whose number depends on
 //! time and not on commands; announcements of their own where nothing is there to carry them; the
 //! bytes around a value; proposers that compete.
 
-use protocols::{Protocol, ReplicaId, config::Variant};
+use protocols::{
+    Protocol, ReplicaId,
+    load_model::{LoadQuestion, ReplicaLoad},
+};
 
 use crate::{
     model::{Driver, Routing, Workload},
     plan::Point,
     sim_costs::SimCosts,
 };
-
-/// What one replica does per command of the cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct ReplicaLoad {
-    /// Messages from and to its peers.
-    pub messages: f64,
-    /// Requests and replies.
-    pub client_messages: f64,
-    /// Messages of its peers, and requests, that have a command's value in them.
-    pub values_in: f64,
-    /// Messages to its peers that have, one count per receiver.
-    pub values_out: f64,
-    /// Rows by which the command is put in order of execution: N, or 0 where slots are the order.
-    pub ordering_steps: f64,
-}
 
 /// What gives way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,27 +51,27 @@ pub struct Capacity {
     pub saturates: Saturates,
 }
 
-impl ReplicaLoad {
-    /// The capacity at these costs with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
+impl SimCosts {
+    /// The capacity of a cluster whose busiest replica has this `load`, with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
     /// nothing. Counted as the simulator charges them: a message and its bytes cost when they come in, and per receiver
     /// when they go out; a command costs when it is executed, and by the rows that it is put in
     /// order by. Wakeups cost next to nothing where the CPU is in use all the time, since so much
     /// is ready at each.
     pub fn capacity(
         &self,
-        costs: &SimCosts,
+        load: &ReplicaLoad,
         write_ratio: f64,
         value_bytes: usize,
     ) -> Option<Capacity> {
         let value_bytes = value_bytes as f64 * write_ratio;
-        let bytes = (self.values_in + self.values_out) * value_bytes;
-        let cpu_s = (self.messages + self.client_messages) * costs.cpu_us_per_message / 1e6
-            + bytes * costs.cpu_ns_per_byte / 1e9
-            + costs.cpu_us_per_command / 1e6
-            + self.ordering_steps * costs.cpu_us_per_ordering_step / 1e6;
-        let nic_s = match costs.nic_mbit_per_s {
+        let bytes = (load.values_in + load.values_out) * value_bytes;
+        let cpu_s = (load.messages + load.client_messages) * self.cpu_us_per_message / 1e6
+            + bytes * self.cpu_ns_per_byte / 1e9
+            + self.cpu_us_per_command / 1e6
+            + load.ordering_steps * self.cpu_us_per_ordering_step / 1e6;
+        let nic_s = match self.nic_mbit_per_s {
             0.0 => 0.0,
-            rate => self.values_out * value_bytes * 8.0 / (rate * 1e6),
+            rate => load.values_out * value_bytes * 8.0 / (rate * 1e6),
         };
         let saturates = if nic_s > cpu_s { Saturates::Nic } else { Saturates::Cpu };
         let busy_s = cpu_s.max(nic_s);
@@ -120,12 +97,26 @@ impl Workload {
         if !self.faults.is_empty() {
             return Err("there are faults");
         }
-        let thrifty = protocol == Protocol::EPaxos && self.epaxos.variant == Variant::Sosp13;
-        if thrifty && self.network.is_some() {
-            return Err("the fixed fast quorums follow the sites, so that replicas are not alike");
-        }
-        let load = |replica| of_replica(protocol, thrifty, point, replica, slow);
-        Ok(ReplicaId::all(point.replicas).map(load).collect())
+        let Some(of_peers) = protocol.load_model else {
+            return Err("the protocol states no model");
+        };
+        let load = |replica: ReplicaId| {
+            let asked = asked(point, replica);
+            let load = of_peers(&LoadQuestion {
+                replicas: point.replicas,
+                is_leader: protocol.has_stable_leader && replica == point.leader,
+                asked,
+                slow,
+                has_sites: self.network.is_some(),
+                options: &point.options,
+            })?;
+            Ok(ReplicaLoad {
+                client_messages: 2.0 * asked,
+                values_in: load.values_in + asked,
+                ..load
+            })
+        };
+        ReplicaId::all(point.replicas).map(load).collect()
     }
 
     /// The costs of work, if it is simulated.
@@ -134,57 +125,13 @@ impl Workload {
     }
 }
 
-fn of_replica(
-    protocol: Protocol,
-    thrifty: bool,
-    point: &Point,
-    replica: ReplicaId,
-    slow: f64,
-) -> ReplicaLoad {
-    let n = point.replicas as f64;
-    let others = n - 1.0;
-    let is_leader = protocol == Protocol::MultiPaxos && replica == point.leader;
-    // The share of the commands that clients ask of this replica.
-    let asked = match (point.routing, replica == point.leader) {
+/// The share of the commands that clients ask of this replica.
+fn asked(point: &Point, replica: ReplicaId) -> f64 {
+    match (point.routing, replica == point.leader) {
         (Routing::Leader, true) => 1.0,
         (Routing::Leader, false) => 0.0,
         (Routing::Local, _) => point.clients.share(replica.index()),
-        (Routing::Random, _) => 1.0 / n,
-    };
-    let load = match protocol {
-        Protocol::MultiPaxos if is_leader => ReplicaLoad {
-            messages: 2.0 * others + (1.0 - asked),
-            values_in: 1.0 - asked,
-            values_out: others,
-            ..ReplicaLoad::default()
-        },
-        Protocol::MultiPaxos => ReplicaLoad {
-            messages: 2.0 + asked,
-            values_in: 1.0,
-            values_out: asked,
-            ..ReplicaLoad::default()
-        },
-        Protocol::EPaxos => {
-            // Of a command: what its leader exchanges with each of the others.
-            // A thrifty phase 1 leaves one of them out, who gets the value with the Commit.
-            let asked_first = if thrifty { (others - 1.0) / others } else { 1.0 };
-            let (exchanged, values) = (1.0 + 2.0 * asked_first + 2.0 * slow, 1.0 + slow);
-            let load = of_leaderless(others, asked, exchanged, values);
-            ReplicaLoad { ordering_steps: n, ..load }
-        }
-        Protocol::Paxos => of_leaderless(others, asked, 5.0, 1.0),
-    };
-    ReplicaLoad { client_messages: 2.0 * asked, values_in: load.values_in + asked, ..load }
-}
-
-/// A replica that leads the share `asked` of the commands and follows the others, where a command's leader exchanges so
-/// many messages, and sends so many values, with each other replica.
-fn of_leaderless(others: f64, asked: f64, exchanged: f64, values: f64) -> ReplicaLoad {
-    ReplicaLoad {
-        messages: exchanged * (asked * others + (1.0 - asked)),
-        values_in: values * (1.0 - asked),
-        values_out: values * asked * others,
-        ..ReplicaLoad::default()
+        (Routing::Random, _) => 1.0 / point.replicas as f64,
     }
 }
 
@@ -209,10 +156,10 @@ mod tests {
         for n in [3, 5, 7, 51] {
             let others = n as f64 - 1.0;
             let expected = [
-                (Protocol::MultiPaxos, 0.0, 2.0 * others + others / n as f64),
-                (Protocol::EPaxos, 0.0, 3.0 * others),
-                (Protocol::EPaxos, 0.25, 3.5 * others),
-                (Protocol::Paxos, 0.0, 5.0 * others),
+                (protocols::multi_paxos::PROTOCOL, 0.0, 2.0 * others + others / n as f64),
+                (protocols::epaxos::PROTOCOL, 0.0, 3.0 * others),
+                (protocols::epaxos::PROTOCOL, 0.25, 3.5 * others),
+                (protocols::paxos::PROTOCOL, 0.0, 5.0 * others),
             ];
             for (protocol, slow, sent) in expected {
                 let loads = loads(protocol, n, slow);
@@ -233,11 +180,11 @@ mod tests {
 
     #[test]
     fn a_leader_carries_what_grows_and_the_leaderless_carry_alike() {
-        let leader = loads(Protocol::MultiPaxos, 5, 0.0)[0];
+        let leader = loads(protocols::multi_paxos::PROTOCOL, 5, 0.0)[0];
         assert!(close(leader.messages, 8.8) && close(leader.values_out, 4.0), "{leader:?}");
-        let follower = loads(Protocol::MultiPaxos, 5, 0.0)[4];
+        let follower = loads(protocols::multi_paxos::PROTOCOL, 5, 0.0)[4];
         assert!(close(follower.messages, 2.2) && close(follower.values_in, 1.2), "{follower:?}");
-        let each = loads(Protocol::EPaxos, 5, 0.0);
+        let each = loads(protocols::epaxos::PROTOCOL, 5, 0.0);
         assert!(each.iter().all(|load| close(load.messages, 4.8) && *load == each[0]), "{each:?}");
         assert!(close(each[0].ordering_steps, 5.0) && leader.ordering_steps == 0.0, "{each:?}");
     }
@@ -250,13 +197,13 @@ mod tests {
         let workload = Workload::parse("x.toml", text, &[]).unwrap();
         let point = &Plan::new(&workload).runs[0].point;
         let of = |protocol| workload.load_model(protocol, point, 0.0).unwrap();
-        let multi_paxos = of(Protocol::MultiPaxos);
+        let multi_paxos = of(protocols::multi_paxos::PROTOCOL);
         let messages: Vec<f64> = multi_paxos.iter().map(|load| load.messages).collect();
         assert_eq!(messages, [8.5, 2.5, 2.0, 2.0, 2.0]);
-        let epaxos = of(Protocol::EPaxos);
+        let epaxos = of(protocols::epaxos::PROTOCOL);
         let messages: Vec<f64> = epaxos.iter().map(|load| load.messages).collect();
         assert_eq!(messages, [7.5, 7.5, 3.0, 3.0, 3.0]);
-        for loads in [multi_paxos, epaxos, of(Protocol::Paxos)] {
+        for loads in [multi_paxos, epaxos, of(protocols::paxos::PROTOCOL)] {
             let sum = |of: fn(&ReplicaLoad) -> f64| loads.iter().map(of).sum::<f64>();
             assert!(close(sum(|load| load.client_messages), 2.0));
             assert!(close(sum(|load| load.values_in), sum(|load| load.values_out) + 1.0));
@@ -274,17 +221,17 @@ mod tests {
             ordering_steps: 5.0,
         };
         let costs = SimCosts { cpu_us_per_message: 1.0, ..SimCosts::NONE };
-        let cpu = load.capacity(&costs, 1.0, 1000).unwrap();
+        let cpu = costs.capacity(&load, 1.0, 1000).unwrap();
         assert!(close(cpu.ops_per_s, 100_000.0) && cpu.saturates == Saturates::Cpu, "{cpu:?}");
         // 4 × 1000 × 8 bits at 1 Gbit/s take 32 µs; half of the commands being reads, 16.
         let costs = SimCosts { nic_mbit_per_s: 1000.0, ..costs };
-        let nic = load.capacity(&costs, 1.0, 1000).unwrap();
+        let nic = costs.capacity(&load, 1.0, 1000).unwrap();
         assert!(close(nic.ops_per_s, 31_250.0) && nic.saturates == Saturates::Nic, "{nic:?}");
-        assert!(close(load.capacity(&costs, 0.5, 1000).unwrap().ops_per_s, 62_500.0));
-        assert_eq!(load.capacity(&SimCosts::NONE, 1.0, 1000), None);
+        assert!(close(costs.capacity(&load, 0.5, 1000).unwrap().ops_per_s, 62_500.0));
+        assert_eq!(SimCosts::NONE.capacity(&load, 1.0, 1000), None);
         let costs =
             SimCosts { cpu_us_per_command: 4.0, cpu_us_per_ordering_step: 0.2, ..SimCosts::NONE };
-        let executed = load.capacity(&costs, 1.0, 1000).unwrap();
+        let executed = costs.capacity(&load, 1.0, 1000).unwrap();
         assert!(close(executed.ops_per_s, 200_000.0), "4 and 5 × 0.2 µs: {executed:?}");
     }
 
@@ -294,7 +241,7 @@ mod tests {
             let workload =
                 Workload::parse("x.toml", &format!("name = \"x\"\n{more}"), &[]).unwrap();
             let point = Plan::new(&workload).runs[0].point.clone();
-            workload.load_model(Protocol::EPaxos, &point, 0.0)
+            workload.load_model(protocols::epaxos::PROTOCOL, &point, 0.0)
         };
         assert!(model("cluster.batch_commands = 8").is_err());
         assert!(model("[[faults]]\nat_s = 1\nkill = 0").is_err());

@@ -5,15 +5,12 @@
 
 use std::{fmt, time::Duration};
 
-use protocols::{
-    Protocol, ReplicaId,
-    config::{FastQuorum, Variant},
-};
+use protocols::{Protocol, ReplicaId};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    document::Origin, fault::Fault, sim_costs::SimCosts, sites::Sites, sweep::Sweep,
-    topology::Topology,
+    document::Origin, fault::Fault, own::OwnOptions, sim_costs::SimCosts, sites::Sites,
+    sweep::Sweep, topology::Topology,
 };
 
 /// A validated workload file, overrides applied. Units are last in names: `_s`, `_ms`, `_ops_per_s`, `_bytes`.
@@ -34,8 +31,9 @@ pub struct Workload {
     pub seed: u64,
     /// `[cluster]`
     pub cluster: Cluster,
-    /// `[epaxos]`
-    pub epaxos: Epaxos,
+    /// A table for every protocol that has options of its own.
+    #[serde(flatten)]
+    pub own: OwnOptions,
     /// `[load]`
     pub load: Load,
     /// `[commands]`
@@ -105,21 +103,12 @@ pub struct Cluster {
     pub replicas: Sweep<usize>,
     /// What records survive.
     pub durability: Sweep<Durability>,
-    /// Multi-Paxos' first leader; swept for Multi-Paxos alone, unless clients ask the leader.
+    /// The first leader, where there is a stable one; swept for protocols that have one alone, unless clients ask the leader.
     pub leader: Sweep<ReplicaId>,
     /// How many commands a replica proposes as one at most; 1 joins none.
     pub batch_commands: Sweep<usize>,
     /// How long a command waits for others at most, in microseconds.
     pub batch_delay_us: Sweep<usize>,
-}
-
-/// What only EPaxos has.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Epaxos {
-    /// Which EPaxos.
-    pub variant: Variant,
-    /// Which fast quorum; swept for EPaxos alone.
-    pub fast_quorum: Sweep<FastQuorum>,
 }
 
 /// When a client sends.
@@ -205,7 +194,7 @@ pub struct Search {
 pub enum Routing {
     /// The one at its own site.
     Local,
-    /// Multi-Paxos' leader.
+    /// The first leader, [`Cluster::leader`].
     Leader,
     /// One drawn per request.
     Random,

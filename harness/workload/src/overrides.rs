@@ -45,7 +45,7 @@ impl Override {
     /// Writes the value into `document`, over what is there.
     pub(crate) fn apply(&self, document: &mut Document) -> Result<(), LoadError> {
         let origin = Origin { file: self.flag.to_owned(), flags: Vec::new() };
-        if !known::KEYS.contains(&self.key.as_str()) {
+        if !known::is_known(&self.key) {
             return Err(known::unknown(&origin, &self.key, &self.value));
         }
         let (section, last) = match self.key.split_once('.') {

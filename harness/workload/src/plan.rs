@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use protocols::{
-    Config, Protocol, ReplicaId,
-    config::{Batching, FastQuorum, Variant},
-    quorum::fixed_fast_quorum,
-};
+use protocols::{Config, Protocol, ReplicaId, config::Batching, options::Options, quorum::nearest};
 
 use crate::{
     model::{Arrival, Clients, Durability, Keys, Mode, Rate, Routing, Workload},
@@ -27,10 +23,10 @@ pub struct Point {
     pub replicas: usize,
     /// What records survive.
     pub durability: Durability,
-    /// Multi-Paxos' first leader.
+    /// The first leader, where there is a stable one.
     pub leader: ReplicaId,
-    /// EPaxos' fast quorum.
-    pub fast_quorum: FastQuorum,
+    /// The protocol's own options.
+    pub options: Options,
     /// What a replica proposes at once.
     pub batching: Batching,
     /// When clients send.
@@ -52,6 +48,8 @@ pub struct Point {
     /// Size of a put's value.
     pub value_bytes: usize,
     swept: Vec<(&'static str, String)>,
+    /// What is offered, in a text: the swept keys that do not say how a protocol is set up, nor what its records survive.
+    offered: String,
 }
 
 impl Point {
@@ -63,7 +61,7 @@ impl Point {
     /// The point's name: `conflict_rate=0.02 replicas=3`, the swept keys in the order of their names; `default` if
     /// nothing is swept. Two files that sweep the same keys give the same names, in whatever order they list them.
     pub fn canonical(&self) -> String {
-        self.text(|_| true)
+        text(&self.swept)
     }
 
     /// The share of commands on the shared key; none with other key choices.
@@ -82,23 +80,12 @@ impl Point {
             _ => None,
         }
     }
+}
 
-    /// What is offered, which does not depend on how a protocol is set up, nor on what its records survive.
-    fn offered(&self) -> String {
-        let of_the_cluster =
-            ["batch_commands", "batch_delay_us", "fast_quorum", "durability", "leader"];
-        self.text(|key| !of_the_cluster.contains(&key))
-    }
-
-    fn text(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let parts: Vec<String> = self
-            .swept
-            .iter()
-            .filter(|(key, _)| wanted(key))
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect();
-        if parts.is_empty() { "default".to_owned() } else { parts.join(" ") }
-    }
+/// `conflict_rate=0.02 replicas=3`; `default` if nothing is swept.
+fn text(swept: &[(&'static str, String)]) -> String {
+    let parts: Vec<String> = swept.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if parts.is_empty() { "default".to_owned() } else { parts.join(" ") }
 }
 
 /// One run: a protocol at a point, once.
@@ -111,7 +98,7 @@ pub struct Run {
     /// Which repetition, from 1.
     pub repetition: u32,
     /// Decides what is drawn: a function of the workload's seed, the offered load and the repetition, so that every
-    /// protocol (and every fast quorum) is offered the same.
+    /// protocol (with every option of its own) is offered the same.
     pub seed: u64,
     /// Which step of a search it is, from 1; none but of those.
     pub step: Option<u32>,
@@ -140,8 +127,8 @@ impl Plan {
     /// Multiplies the sweeps out.
     ///
     /// The first key in the order of names varies slowest; within a key the file's order holds. A protocol has no
-    /// points of its own for what it does not have: `epaxos.fast_quorum` multiplies EPaxos' runs alone, and `cluster.leader`
-    /// those of Multi-Paxos, unless clients ask the leader.
+    /// points of its own for what it does not have: a protocol's own option multiplies its runs alone, and `cluster.leader`
+    /// those of protocols with a stable leader, unless clients ask the leader.
     pub fn new(workload: &Workload) -> Self {
         let mut order = workload.protocols.clone();
         let mut runs = Vec::new();
@@ -151,7 +138,7 @@ impl Plan {
                     .iter()
                     .filter_map(|protocol| Some((*protocol, workload.resolve(index, *protocol)?)));
                 runs.extend(resolved.map(|(protocol, point)| Run {
-                    seed: seed::run_seed(workload.seed, &point.offered(), repetition),
+                    seed: seed::run_seed(workload.seed, &point.offered, repetition),
                     protocol,
                     point,
                     repetition,
@@ -180,16 +167,16 @@ impl Workload {
         (0..self.point_count()).filter_map(|index| self.resolve(index, protocol)).collect()
     }
 
-    /// What `replica` is told of a cluster at `point`: the same as all, and in EPaxos' published variant whom it sends its
-    /// proposals to, the nearest by their round trips.
-    pub fn config_of(&self, point: &Point, replica: ReplicaId) -> Config {
+    /// What `replica` is told of a cluster of `protocol` at `point`: the same as all, and where the protocol asks the nearest
+    /// first, which those are by their round trips.
+    pub fn config_of(&self, protocol: Protocol, point: &Point, replica: ReplicaId) -> Config {
         let mut config = self.config(point);
-        if config.variant == Variant::Sosp13 {
+        if let Some(count) = protocol.nearest.and_then(|nearest| nearest(&config)) {
             let sites = self.sites(point.replicas);
             let round_trip_ns = |other: ReplicaId| {
                 sites.as_ref().map_or(0, |s| s.round_trip_ns(replica.index(), other.index()))
             };
-            config.thrifty = Some(fixed_fast_quorum(replica, point.replicas, round_trip_ns));
+            config.nearest = Some(nearest(replica, point.replicas, count, round_trip_ns));
         }
         config
     }
@@ -199,53 +186,57 @@ impl Workload {
         Config {
             first_leader: point.leader,
             timeouts: self.timeouts().replica,
-            variant: self.epaxos.variant,
-            fast_quorum: point.fast_quorum,
+            options: point.options,
             batching: point.batching,
             ..Config::new(point.replicas)
         }
     }
 
     /// Every sweepable key with how many values it has, in the order of the names.
-    pub(crate) fn sweeps(&self) -> [(&'static str, usize); 12] {
+    pub(crate) fn sweeps(&self) -> Vec<Swept> {
         let rates = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => conflict_rate.values().len(),
             Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
         };
-        [
+        let shared = [
             ("batch_commands", self.cluster.batch_commands.values().len()),
             ("batch_delay_us", self.cluster.batch_delay_us.values().len()),
             (self.load.clients.key(), self.load.clients.given().values().len()),
             ("conflict_rate", rates),
             ("durability", self.cluster.durability.values().len()),
-            ("fast_quorum", self.epaxos.fast_quorum.values().len()),
             ("leader", self.cluster.leader.values().len()),
             ("rate_ops_per_s", self.load.rate_ops_per_s.values().len()),
             ("replicas", self.cluster.replicas.values().len()),
             ("value_bytes", self.commands.value_bytes.values().len()),
             ("window", self.load.window.values().len()),
             ("write_ratio", self.commands.write_ratio.values().len()),
-        ]
+        ];
+        let shared = shared.map(|(key, values)| Swept { key, values, own: None });
+        let own = self.own.0.iter().map(|own| Swept {
+            key: own.facts().key,
+            values: own.values.values().len(),
+            own: Some((own.protocol, own.place)),
+        });
+        let mut sweeps: Vec<Swept> = shared.into_iter().chain(own).collect();
+        sweeps.sort_by_key(|swept| swept.key);
+        sweeps
     }
 
     /// How many combinations of swept values there are.
     pub(crate) fn point_count(&self) -> usize {
-        self.sweeps().iter().fold(1, |product, (_, values)| product.saturating_mul(*values))
+        self.sweeps().iter().fold(1, |product, swept| product.saturating_mul(swept.values))
     }
 
     /// The point with this number for `protocol`; none if it differs from an earlier one only in what that protocol
     /// does not have.
     fn resolve(&self, index: usize, protocol: Protocol) -> Option<Point> {
-        // From the key that varies fastest to the one that varies slowest.
-        let mut digits = Digits { rest: index, swept: Vec::new() };
-        let write_ratio = digits.next("write_ratio", &self.commands.write_ratio);
-        let window = digits.next("window", &self.load.window);
-        let value_bytes = digits.next("value_bytes", &self.commands.value_bytes);
-        let replicas = digits.next("replicas", &self.cluster.replicas);
-        let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
-        let leader = digits.next("leader", &self.cluster.leader);
-        let fast_quorum = digits.next("fast_quorum", &self.epaxos.fast_quorum);
+        let mut digits = Digits::new(index, self.sweeps());
+        let batch_commands = digits.next("batch_commands", &self.cluster.batch_commands);
+        let batch_delay_us = digits.next("batch_delay_us", &self.cluster.batch_delay_us);
         let durability = digits.next("durability", &self.cluster.durability);
+        let leader = digits.next("leader", &self.cluster.leader);
+        let of_the_cluster = std::mem::take(&mut digits.swept);
+        let clients = digits.next(self.load.clients.key(), self.load.clients.given());
         let keys = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => {
                 Keys::Conflict { conflict_rate: digits.next("conflict_rate", conflict_rate) }
@@ -253,27 +244,26 @@ impl Workload {
             Keys::Uniform { key_count } => Keys::Uniform { key_count: *key_count },
             Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
         };
-        let clients = digits.next(self.load.clients.key(), self.load.clients.given());
-        let batch_delay_us = digits.next("batch_delay_us", &self.cluster.batch_delay_us);
-        let batch_commands = digits.next("batch_commands", &self.cluster.batch_commands);
+        let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
+        let replicas = digits.next("replicas", &self.cluster.replicas);
+        let value_bytes = digits.next("value_bytes", &self.commands.value_bytes);
+        let window = digits.next("window", &self.load.window);
+        let write_ratio = digits.next("write_ratio", &self.commands.write_ratio);
+        let offered = text(&digits.swept);
+        digits.swept.extend(of_the_cluster);
+        if !protocol.has_stable_leader && self.load.routing != Routing::Leader {
+            if leader != self.cluster.leader.values()[0] {
+                return None;
+            }
+            digits.swept.retain(|(key, _)| *key != "leader");
+        }
+        let options = self.own_options(&mut digits, protocol)?;
+        let mut swept = digits.swept;
+        swept.sort_by_key(|(key, _)| *key);
         let batching = Batching {
             commands_max: batch_commands,
             delay: Duration::from_micros(batch_delay_us as u64),
         };
-        let mut swept = digits.swept;
-        swept.reverse();
-        if protocol != Protocol::EPaxos {
-            if fast_quorum != self.epaxos.fast_quorum.values()[0] {
-                return None;
-            }
-            swept.retain(|(key, _)| *key != "fast_quorum");
-        }
-        if protocol != Protocol::MultiPaxos && self.load.routing != Routing::Leader {
-            if leader != self.cluster.leader.values()[0] {
-                return None;
-            }
-            swept.retain(|(key, _)| *key != "leader");
-        }
         let in_all = match self.load.clients {
             Clients::PerSite(_) => clients * replicas,
             Clients::PerCluster(_) => clients,
@@ -282,7 +272,7 @@ impl Workload {
             replicas,
             durability,
             leader,
-            fast_quorum,
+            options,
             batching,
             mode: self.load.mode,
             clients: Placement::new(in_all, replicas),
@@ -294,24 +284,89 @@ impl Workload {
             write_ratio,
             value_bytes,
             swept,
+            offered,
         })
+    }
+
+    /// The own options of `protocol`; none at a point that differs from an earlier one only in another protocol's.
+    fn own_options(&self, digits: &mut Digits, protocol: Protocol) -> Option<Options> {
+        let mut options = Options::default();
+        for own in &self.own.0 {
+            let value = own.values.values()[digits.own(own.protocol, own.place)];
+            if own.protocol == protocol {
+                options.set(protocol, own.place, value);
+                if own.values.is_swept() {
+                    digits.swept.push((own.facts().key, own.facts().text(value)));
+                }
+            } else if value != own.values.values()[0] {
+                return None;
+            }
+        }
+        Some(options)
     }
 }
 
-/// A point's number, read as one digit per sweepable key.
+/// The keys that may be swept whatever the protocol, without their sections.
+pub(crate) const SHARED_SWEEPS: [&str; 12] = [
+    "batch_commands",
+    "batch_delay_us",
+    "clients",
+    "clients_per_site",
+    "conflict_rate",
+    "durability",
+    "leader",
+    "rate_ops_per_s",
+    "replicas",
+    "value_bytes",
+    "window",
+    "write_ratio",
+];
+
+/// A sweepable key.
+#[derive(Debug)]
+pub(crate) struct Swept {
+    /// Its name, without its section.
+    pub(crate) key: &'static str,
+    /// How many values it has.
+    pub(crate) values: usize,
+    /// Whose option it is, and at which place; none if it is no protocol's own.
+    own: Option<(Protocol, usize)>,
+}
+
+/// A point's number, read as one digit per sweepable key: the first key in the order of names varies slowest.
 struct Digits {
-    rest: usize,
+    keys: Vec<Swept>,
+    digits: Vec<usize>,
     swept: Vec<(&'static str, String)>,
 }
 
 impl Digits {
+    fn new(index: usize, keys: Vec<Swept>) -> Self {
+        let mut rest = index;
+        let mut digits = vec![0; keys.len()];
+        for (digit, key) in digits.iter_mut().zip(&keys).rev() {
+            *digit = rest % key.values;
+            rest /= key.values;
+        }
+        Self { keys, digits, swept: Vec::new() }
+    }
+
+    /// The value of a key that is no protocol's own.
     fn next<T: Copy + Canonical>(&mut self, key: &'static str, sweep: &Sweep<T>) -> T {
-        let values = sweep.values();
-        let value = values[self.rest % values.len()];
-        self.rest /= values.len();
+        let value = sweep.values()[self.digit(|known| known.own.is_none() && known.key == key)];
         if sweep.is_swept() {
             self.swept.push((key, value.canonical()));
         }
         value
+    }
+
+    /// Which of its values an option of `protocol` has.
+    fn own(&self, protocol: Protocol, place: usize) -> usize {
+        self.digit(|known| known.own == Some((protocol, place)))
+    }
+
+    fn digit(&self, is_it: impl Fn(&Swept) -> bool) -> usize {
+        let place = self.keys.iter().position(is_it).expect("every sweepable key has a digit");
+        self.digits[place]
     }
 }

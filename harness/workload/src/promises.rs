@@ -1,19 +1,20 @@
-//! What round trips alone promise a cluster, protocol by protocol: [`crate::formula`] for every site and every leader.
+//! What round trips alone promise a cluster, protocol by protocol: the protocols' own promises for every site and every leader.
 
-use protocols::{ReplicaId, config::FastQuorum};
-
-use crate::{
-    formula::{epaxos_fast_ns, epaxos_slow_ns, multi_paxos_ns, paxos_ns},
-    sites::Sites,
+use protocols::{
+    Protocol, ReplicaId,
+    formula::{Promised, When},
+    registry,
 };
+
+use crate::sites::Sites;
 
 /// Commit latencies by site, in nanoseconds, of commands that come in there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Promise(Vec<u64>);
 
 impl Promise {
-    fn new(sites: &Sites, formula: impl Fn(usize) -> u64) -> Self {
-        Self((0..sites.count()).map(formula).collect())
+    fn new(sites: usize, formula: impl Fn(usize) -> u64) -> Self {
+        Self((0..sites).map(formula).collect())
     }
 
     /// That at each site.
@@ -41,43 +42,54 @@ impl Promise {
     }
 }
 
+/// What one protocol promises in one case.
+#[derive(Clone, Debug)]
+pub struct Promising {
+    /// Who.
+    pub protocol: Protocol,
+    /// In which case, and what that is called.
+    pub facts: &'static Promised,
+    /// Under each leader where there is a stable one, replica 0 first; else there is one promise.
+    pub by_leader: Vec<Promise>,
+}
+
 /// What a matrix promises a cluster in which nothing takes time but the network, nothing fails and there is no jitter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Promises {
     /// The sites' names, replica 0's first.
     pub sites: Vec<String>,
-    /// EPaxos without conflicts, with the optimized fast quorum.
-    pub epaxos_fast: Promise,
-    /// EPaxos where a conflict was met, with the optimized fast quorum, at most.
-    pub epaxos_slow: Promise,
-    /// EPaxos without conflicts, with the simple fast quorum.
-    pub epaxos_simple_fast: Promise,
-    /// EPaxos where a conflict was met, with the simple fast quorum, at most.
-    pub epaxos_simple_slow: Promise,
-    /// Paxos where nobody else proposes.
-    pub paxos: Promise,
-    /// Multi-Paxos under each leader, replica 0 first.
-    pub multi_paxos: Vec<Promise>,
+    /// Of every protocol that promises something: those with a fast path first, those with a stable leader last.
+    pub all: Vec<Promising>,
 }
 
 impl Promises {
     /// What `sites` promise.
     pub fn new(sites: &Sites) -> Self {
-        let fast = |kind| Promise::new(sites, |site| epaxos_fast_ns(sites, site, kind));
-        let slow = |kind| Promise::new(sites, |site| epaxos_slow_ns(sites, site, kind));
-        let under = |leader| Promise::new(sites, |site| multi_paxos_ns(sites, site, leader));
-        Self {
-            sites: sites.names.clone(),
-            epaxos_fast: fast(FastQuorum::Optimized),
-            epaxos_slow: slow(FastQuorum::Optimized),
-            epaxos_simple_fast: fast(FastQuorum::Simple),
-            epaxos_simple_slow: slow(FastQuorum::Simple),
-            paxos: Promise::new(sites, |site| paxos_ns(sites, site)),
-            multi_paxos: ReplicaId::all(sites.count()).map(under).collect(),
-        }
+        let round_trips = sites.round_trips();
+        let mut protocols = registry::all();
+        protocols.sort_by_key(|protocol| (protocol.has_stable_leader, !protocol.has_fast_path));
+        let leaders =
+            |protocol: Protocol| if protocol.has_stable_leader { sites.count() } else { 1 };
+        let promising = |(protocol, facts): (Protocol, &'static Promised)| {
+            let under =
+                |leader| Promise::new(sites.count(), |site| (facts.ns)(&round_trips, site, leader));
+            let by_leader = ReplicaId::all(leaders(protocol)).map(under).collect();
+            Promising { protocol, facts, by_leader }
+        };
+        let promised = protocols
+            .into_iter()
+            .flat_map(|protocol| protocol.facts().promises.iter().map(move |of| (protocol, of)));
+        Self { sites: sites.names.clone(), all: promised.map(promising).collect() }
     }
 
-    /// The leader under which Multi-Paxos takes least on average, the first of several.
+    /// The first promise of a protocol for such commands; none if it makes none.
+    pub fn of(&self, protocol: Protocol, when: When) -> Option<&Promising> {
+        self.all.iter().find(|of| of.protocol == protocol && of.facts.when == when)
+    }
+}
+
+impl Promising {
+    /// The leader under which it takes least on average, the first of several.
     ///
     /// # Panics
     /// If there are no sites.
@@ -93,8 +105,16 @@ impl Promises {
         self.best_leader(|promise| (promise.worst().1, promise.sum_ns()))
     }
 
+    /// The promise under the leader of [`Promising::best_leader_by_mean`], or the only one.
+    ///
+    /// # Panics
+    /// If there are no sites.
+    pub fn best(&self) -> &Promise {
+        &self.by_leader[self.best_leader_by_mean()]
+    }
+
     fn best_leader<K: Ord>(&self, key: impl Fn(&Promise) -> K) -> usize {
-        let leaders = 0..self.multi_paxos.len();
-        leaders.min_by_key(|leader| key(&self.multi_paxos[*leader])).expect("a cluster has sites")
+        let leaders = 0..self.by_leader.len();
+        leaders.min_by_key(|leader| key(&self.by_leader[*leader])).expect("a cluster has sites")
     }
 }

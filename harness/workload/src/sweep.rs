@@ -1,6 +1,6 @@
 //! A key that may hold one value or a list to be swept.
 
-use protocols::{ReplicaId, config::FastQuorum};
+use protocols::ReplicaId;
 use serde::Serialize;
 
 use crate::model::{Durability, Rate};
@@ -53,22 +53,8 @@ impl Canonical for ReplicaId {
     }
 }
 
-impl Canonical for FastQuorum {
-    fn canonical(&self) -> String {
-        fast_quorum_name(*self).to_owned()
-    }
-}
-
 impl Canonical for Durability {
     fn canonical(&self) -> String {
         self.name().to_owned()
-    }
-}
-
-/// The name in workload files and results.
-pub const fn fast_quorum_name(kind: FastQuorum) -> &'static str {
-    match kind {
-        FastQuorum::Optimized => "optimized",
-        FastQuorum::Simple => "simple",
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
-use protocols::{Protocol, ReplicaId};
+use protocols::{ReplicaId, epaxos::FastQuorum};
 use workload::{
     Clients, Override, Plan, Rate, SEARCH_STEPS_ABOUT, SimCosts, Timeouts, Workload,
     calibrated::{Calibrated, Loads},
@@ -229,7 +229,10 @@ fn overrides_win_over_the_file_and_later_ones_over_earlier_ones() {
     .chain([Override::by_flag("--seed", "seed", 8)])
     .collect();
     let workload = Workload::parse(FILE, "name = \"x\"\nseed = 1", &set).unwrap();
-    assert_eq!((workload.seed, workload.protocols.as_slice()), (8, [Protocol::EPaxos].as_slice()));
+    assert_eq!(
+        (workload.seed, workload.protocols.as_slice()),
+        (8, [protocols::epaxos::PROTOCOL].as_slice())
+    );
     assert_eq!(
         workload.load.rate_ops_per_s.values(),
         [Rate::OpsPerS(1000.0), Rate::OpsPerS(2000.0)]
@@ -268,10 +271,10 @@ fn a_points_config_is_what_the_file_says() {
         "name = \"x\"\ncluster = { replicas = 5, leader = 4, batch_commands = 100, batch_delay_us = 2500 }\nepaxos.fast_quorum = \"simple\"\n\
          network.topology = \"ec2-2013\"",
     );
-    let point = &workload.points(Protocol::EPaxos)[0];
+    let point = &workload.points(protocols::epaxos::PROTOCOL)[0];
     let config = workload.config(point);
     assert_eq!((config.replicas, config.first_leader), (5, ReplicaId(4)));
-    assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
+    assert_eq!(config.options.of::<FastQuorum>(), FastQuorum::Simple);
     let batching = config.batching;
     assert_eq!((batching.commands_max, batching.delay), (100, Duration::from_micros(2500)));
     assert_eq!(config.timeouts, workload.timeouts().replica);
@@ -283,18 +286,18 @@ fn a_points_config_is_what_the_file_says() {
 fn the_published_variant_proposes_to_the_nearest() {
     let config_of = |text: &str, replica| {
         let workload = parse(&format!("name = \"x\"\ncluster.replicas = 5\n{text}"));
-        let point = &workload.points(Protocol::EPaxos)[0];
-        assert_eq!(workload.config(point).thrifty, None);
-        workload.config_of(point, ReplicaId(replica))
+        let point = &workload.points(protocols::epaxos::PROTOCOL)[0];
+        assert_eq!(workload.config(point).nearest, None);
+        workload.config_of(protocols::epaxos::PROTOCOL, point, ReplicaId(replica))
     };
     let set = |replicas: [u8; 3]| Some(replicas.into_iter().map(ReplicaId).collect());
     let published = "epaxos.variant = \"sosp13\"\n";
     let far = "network.topology = \"ec2-2013\"";
     let config = config_of(&format!("{published}{far}"), 1);
-    assert_eq!(config.fast_quorum, protocols::config::FastQuorum::Simple);
-    assert_eq!(config.thrifty, set([0, 3, 4]));
-    assert_eq!(config_of(published, 1).thrifty, set([2, 3, 4]), "all are equally far");
-    assert_eq!(config_of(far, 1).thrifty, None);
+    assert_eq!(config.options.of::<FastQuorum>(), FastQuorum::Simple);
+    assert_eq!(config.nearest, set([0, 3, 4]));
+    assert_eq!(config_of(published, 1).nearest, set([2, 3, 4]), "all are equally far");
+    assert_eq!(config_of(far, 1).nearest, None);
 }
 
 #[test]
@@ -344,7 +347,7 @@ fn measured_costs_are_the_defaults_of_whoever_names_their_file() {
         bytes_under_way_max: 400_000,
         operations_per_cpu_s_max: 1.5e6,
     };
-    calibrated.add(Protocol::EPaxos, &loads);
+    calibrated.add(protocols::epaxos::PROTOCOL, &loads);
     let costs = SimCosts {
         cpu_us_per_wakeup: 9.0,
         cpu_us_per_message: 0.5,

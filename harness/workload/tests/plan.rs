@@ -75,7 +75,7 @@ fn every_sweepable_key_gets_its_value() {
              window={} write_ratio={}",
             point.clients.per_site().unwrap(),
             point.conflict_rate().unwrap(),
-            workload::fast_quorum_name(point.fast_quorum),
+            point.options.of::<protocols::epaxos::FastQuorum>().name(),
             point.rate_ops_per_s,
             point.replicas,
             point.value_bytes,
@@ -123,9 +123,9 @@ fn protocols_share_a_seed_points_and_repetitions_do_not() {
     let mut distinct = BTreeSet::new();
     for replicas in [3, 5] {
         for repetition in 1..=3 {
-            let shared = seed(Protocol::Paxos, replicas, repetition);
-            assert_eq!(shared, seed(Protocol::MultiPaxos, replicas, repetition));
-            assert_eq!(shared, seed(Protocol::EPaxos, replicas, repetition));
+            let shared = seed(protocols::paxos::PROTOCOL, replicas, repetition);
+            assert_eq!(shared, seed(protocols::multi_paxos::PROTOCOL, replicas, repetition));
+            assert_eq!(shared, seed(protocols::epaxos::PROTOCOL, replicas, repetition));
             distinct.insert(shared);
         }
     }

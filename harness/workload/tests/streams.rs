@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocols::{Command, Protocol, ReplicaId};
+use protocols::{Command, ReplicaId};
 use workload::{Arrivals, ClientStream, KEY_BYTES, Kind, Point, Workload, fill_value};
 
 const SEED: u64 = 42;
 
 fn point(text: &str) -> Point {
     let workload = Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).expect(text);
-    workload.points(Protocol::Paxos)[0].clone()
+    workload.points(protocols::paxos::PROTOCOL)[0].clone()
 }
 
 fn keys(point: &Point, site: usize, client: usize, count: usize) -> Vec<String> {

@@ -6,8 +6,8 @@ use super::message::{Phase, Report};
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
-    config::Variant,
     dependencies::Dependencies,
+    epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
     log::SlotLog,
     replica::Path,

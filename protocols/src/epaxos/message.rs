@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
-    config::Variant,
     dependencies::Dependencies,
+    epaxos::Variant,
     id::{InstanceId, ReplicaId},
     transfer::Piece,
 };

@@ -58,16 +58,25 @@
 //!   commits on the fast path once phase 1 has gone beyond the fixed fast quorum (`published` says why).
 
 mod conflicts;
+mod explored;
+mod facts;
+pub mod formula;
 pub mod graph;
 mod instance;
+mod load_model;
 mod message;
+mod options;
 mod ordering;
 mod progress;
 mod published;
+mod quorums;
 mod recovery;
 mod replica;
 mod snapshot;
 
 pub use conflicts::ConflictIndex;
+pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Phase, Record, Report, Timer};
+pub use options::{FastQuorum, UnknownVariant, Variant, fast_quorum_of, quorums_of};
+pub use quorums::{EpaxosQuorums, fixed_fast_quorum};
 pub use replica::EPaxos;

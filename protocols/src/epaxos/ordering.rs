@@ -8,8 +8,8 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
-    config::Variant,
     dependencies::Dependencies,
+    epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
     replica::{Effects, Path},
 };
@@ -98,7 +98,7 @@ impl EPaxos {
         if instance.row != self.id {
             return;
         }
-        if self.config.variant == Variant::Sosp13 {
+        if self.variant() == Variant::Sosp13 {
             self.on_thrifty_ok(from, instance, more, effects);
             return;
         }
@@ -340,7 +340,7 @@ impl EPaxos {
         for instance in late {
             if instance.slot > marked_to {
                 self.arm_fast_quorum_timer(effects);
-            } else if self.config.variant == Variant::Sosp13 {
+            } else if self.variant() == Variant::Sosp13 {
                 self.widen(instance, effects);
             } else {
                 self.take_slow_path(instance, effects);
@@ -362,7 +362,7 @@ impl EPaxos {
         if self.retransmission.fast_quorum_marked_to.is_none() {
             self.retransmission.fast_quorum_marked_to = Some(self.own_row().log.last());
             let period = self.config.timeouts.retransmit;
-            let after = match self.config.variant {
+            let after = match self.variant() {
                 Variant::Star => period / 2..=period,
                 // Nothing may have been answered yet: as long as before anything is sent again.
                 Variant::Sosp13 => period..=period + period / 4,

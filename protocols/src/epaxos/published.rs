@@ -38,8 +38,8 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::Batch,
-    config::Variant,
     dependencies::Dependencies,
+    epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
     replica::{Effects, Path},
 };
@@ -313,7 +313,7 @@ impl EPaxos {
 
     /// The command that the row's replica proposed, as far as the variant's PreAcceptAgain and Accept tell it.
     pub(super) fn proposed_batch(&self, entry: &Instance) -> Option<Batch> {
-        let published = self.config.variant == Variant::Sosp13;
+        let published = self.variant() == Variant::Sosp13;
         (published && !entry.batch.is_noop()).then(|| entry.batch.clone())
     }
 }

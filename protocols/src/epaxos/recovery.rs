@@ -10,8 +10,9 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
-    config::{Variant, doubled},
+    config::doubled,
     dependencies::Dependencies,
+    epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
     replica::{Effects, Path},
 };
@@ -223,7 +224,7 @@ impl EPaxos {
             self.recover_with(instance, batch, dependencies, effects);
             return;
         }
-        if self.config.variant == Variant::Sosp13 {
+        if self.variant() == Variant::Sosp13 {
             self.decide_published_recovery(instance, reports, effects);
             return;
         }

@@ -13,12 +13,12 @@ use super::{
 use crate::{
     ballot::InstanceBallot,
     command::{Batch, Footprint},
-    config::{Config, Variant},
+    config::Config,
     dependencies::Dependencies,
+    epaxos::{EpaxosQuorums, Variant, fixed_fast_quorum, quorums_of},
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     observed::Observed,
     protocol::Protocol,
-    quorum::{EpaxosQuorums, fixed_fast_quorum},
     replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status},
 };
 
@@ -58,7 +58,7 @@ impl Replica for EPaxos {
     type Timer = Timer;
     type Record = Record;
 
-    const PROTOCOL: Protocol = Protocol::EPaxos;
+    const PROTOCOL: Protocol = super::PROTOCOL;
 
     fn recover(
         id: ReplicaId,
@@ -68,12 +68,12 @@ impl Replica for EPaxos {
     ) -> Self {
         let n = config.replicas;
         assert!(n >= 3 && n % 2 == 1, "{n} replicas: EPaxos needs an odd number, at least 3");
-        let quorums = config.epaxos_quorums();
+        let quorums = quorums_of(config);
         let others = ReplicaSet::others(id, n);
-        let (pre_accepting, conflicts) = match config.variant {
+        let (pre_accepting, conflicts) = match config.options.of::<Variant>() {
             Variant::Star => (others, ConflictIndex::new(n)),
             Variant::Sosp13 => {
-                let fixed = config.thrifty.unwrap_or_else(|| fixed_fast_quorum(id, n, |_| 0));
+                let fixed = config.nearest.unwrap_or_else(|| fixed_fast_quorum(id, n, |_| 0));
                 let proper =
                     fixed.len() + 1 == quorums.fast() && fixed.difference(others).is_empty();
                 assert!(proper, "{fixed:?} and {id} are no fast quorum of {n} replicas");
@@ -144,12 +144,17 @@ impl Replica for EPaxos {
 }
 
 impl EPaxos {
+    /// Which EPaxos this is.
+    pub(super) fn variant(&self) -> Variant {
+        self.config.options.of()
+    }
+
     fn on_message(&mut self, from: ReplicaId, message: Message, effects: &mut Effects<Self>) {
         assert!(from != self.id, "a replica never sends to itself");
         // As good as lost: nobody is so far ahead, or this replica must catch up first.
         if message.instance().is_some_and(|instance| !self.is_in_reach(instance))
             || !self.is_near(&message)
-            || !message.is_of(self.config.variant)
+            || !message.is_of(self.variant())
         {
             return;
         }
@@ -237,6 +242,7 @@ impl EPaxos {
     /// Leads a new instance with `batch`. (S13 §4.3.1 phase 1)
     pub(super) fn propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         assert!(!batch.is_noop(), "nobody asks for a no-op");
+        let variant = self.variant();
         let row = &mut self.rows[self.id.index()];
         let instance = InstanceId::new(self.id, row.log.last() + 1);
         let footprint = batch.footprint();
@@ -251,7 +257,7 @@ impl EPaxos {
             dependencies: dependencies.clone(),
             initial: Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() }),
             footprint,
-            leading: Some(Box::new(Leading::proposal(self.config.variant, &dependencies))),
+            leading: Some(Box::new(Leading::proposal(variant, &dependencies))),
             ..Instance::default()
         };
         effects.persist(Record::PreAccepted {
@@ -262,7 +268,7 @@ impl EPaxos {
         });
         effects.send(self.pre_accepting, Message::PreAccept { instance, batch, dependencies });
         self.arm_retransmission(effects);
-        if self.config.variant == Variant::Sosp13 {
+        if self.variant() == Variant::Sosp13 {
             self.arm_fast_quorum_timer(effects);
         }
         self.watch_row(self.id, effects);
@@ -353,7 +359,7 @@ impl EPaxos {
 
     /// The dependencies of a no-op.
     pub(super) fn no_dependencies(&self) -> Dependencies {
-        match self.config.variant {
+        match self.variant() {
             Variant::Star => Dependencies::none(self.config.replicas),
             Variant::Sosp13 => Dependencies::none_with_seq(self.config.replicas),
         }

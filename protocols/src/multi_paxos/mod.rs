@@ -42,12 +42,17 @@
 mod acceptor;
 mod candidate;
 mod catch_up;
+mod explored;
+mod facts;
+pub mod formula;
 mod leader;
 mod learner;
+mod load_model;
 mod message;
 mod outbox;
 mod patience;
 mod replica;
 
+pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Promise, PromisedEntry, Record, Timer};
 pub use replica::MultiPaxos;

@@ -95,7 +95,7 @@ impl Replica for MultiPaxos {
     type Record = Record;
     type Timer = Timer;
 
-    const PROTOCOL: Protocol = Protocol::MultiPaxos;
+    const PROTOCOL: Protocol = super::PROTOCOL;
 
     fn recover(
         id: ReplicaId,

@@ -41,10 +41,17 @@
 
 mod acceptor;
 mod catch_up;
+mod explored;
+mod facts;
+pub mod formula;
 mod learner;
+mod load_model;
 mod message;
+mod options;
 mod proposer;
 mod replica;
 
+pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Record, Timer};
+pub use options::Window;
 pub use replica::Paxos;

@@ -51,7 +51,7 @@ impl Paxos {
     /// Begins with waiting batches while the window has room, each at the lowest slot that is open.
     pub(super) fn fill_window(&mut self, effects: &mut Effects<Self>) {
         let own = |attempt: &&Attempt| attempt.own.is_some();
-        while self.attempts.iter().filter(own).count() < self.config.paxos_window
+        while self.attempts.iter().filter(own).count() < self.window()
             && let Some(batch) = self.queue.pop_front()
         {
             let slot = self.lowest_open_slot();

@@ -2,6 +2,7 @@
 
 use super::{
     message::{Message, Record, Timer},
+    options::Window,
     proposer::Attempt,
 };
 use crate::{
@@ -88,7 +89,7 @@ impl Replica for Paxos {
     type Record = Record;
     type Timer = Timer;
 
-    const PROTOCOL: Protocol = Protocol::Paxos;
+    const PROTOCOL: Protocol = super::PROTOCOL;
 
     fn recover(
         id: ReplicaId,
@@ -283,6 +284,11 @@ impl Paxos {
 
     pub(super) fn majority(&self) -> usize {
         majority(self.config.replicas)
+    }
+
+    /// How many slots a proposer works on at once.
+    pub(super) fn window(&self) -> usize {
+        self.config.options.of::<Window>().0 as usize
     }
 
     /// The highest slot that is kept in memory: a replica further behind catches up first.

@@ -3,15 +3,14 @@
 use protocols::{
     Config, Path, Replica, ReplicaId,
     ballot::InstanceBallot,
-    config::Variant,
-    epaxos::{Message, Phase, Timer},
+    epaxos::{Message, Phase, Timer, Variant},
 };
 
 use crate::net::{Envelope, Net, and, id, is, link, to};
 
 /// The fixed fast quorums are those of the next numbers: of r0 with three replicas {r0, r1}, with five {r0, r1, r2, r3}.
 fn published(replicas: usize) -> Net {
-    Net::with(Config { variant: Variant::Sosp13, ..Config::new(replicas) })
+    Net::with(Config::new(replicas).with(Variant::Sosp13))
 }
 
 fn row(replica: u8) -> Timer {
@@ -507,7 +506,7 @@ fn sequence_numbers_outlive_what_is_collected() {
 #[test]
 fn messages_of_the_other_variant_are_ignored() {
     for (own, theirs) in [(Variant::Sosp13, Variant::Star), (Variant::Star, Variant::Sosp13)] {
-        let with = |variant| Net::with(Config { variant, ..Config::new(3) });
+        let with = |variant: Variant| Net::with(Config::new(3).with(variant));
         let mut other = with(theirs);
         other.put(0, "k");
         if theirs == Variant::Sosp13 {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use driver::storage::Durability;
-use protocols::Protocol;
+use protocols::{Protocol, registry};
 
 /// Where a cluster lives unless another directory is named.
 pub(crate) const DATA: &str = "./.bench-cluster";
@@ -40,14 +40,19 @@ pub(crate) enum ClusterCommand {
     Down(DownArguments),
 }
 
+/// What `--protocol` says of itself.
+fn protocols() -> String {
+    let run = super::protocols_to("run");
+    format!("{run}; absent, {}, or what the cluster in the directory runs", registry::USUAL)
+}
+
 #[derive(Args, Debug)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct UpArguments {
     /// How many replicas, an odd number; absent, 3, or as many as the cluster in the directory has.
     #[arg(short = 'n', long = "replicas", value_name = "N", value_parser = odd)]
     pub(crate) replicas: Option<usize>,
-    /// What to run: paxos, multi-paxos or epaxos; absent, epaxos, or what the cluster in the directory runs.
-    #[arg(long)]
+    #[arg(long, help = protocols())]
     pub(crate) protocol: Option<Protocol>,
     /// What a replica's records outlive: memory (nothing), buffered (a killed process), fsync (a power cut); absent,
     /// buffered, or what the cluster in the directory has.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use measure::{Host, Versions, read_rows, read_summary, utc_text};
-use protocols::Protocol;
+use protocols::registry;
 use workload::{Override, Plan, SimCosts, Workload, calibrated::Calibrated};
 
 use self::costs::{Load, Measured};
@@ -264,7 +264,7 @@ fn document(found: &Found) -> String {
         let _ = writeln!(text, "{key} = {cost:?}");
     }
     let calibrated = found.calibrated();
-    for protocol in Protocol::ALL {
+    for protocol in registry::all() {
         let Some(loads) = calibrated.of(protocol) else { continue };
         let _ = write!(
             text,

@@ -13,7 +13,6 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::{Protocol, config::Variant, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,38 +21,27 @@ use crate::{
     exit::{self, Failure},
     output,
     progress::Progress,
+    registry,
 };
 
 /// Planned until the first configuration has been explored.
 const CONFIGURATION_ESTIMATE: Duration = Duration::from_secs(10);
 
-/// The names of a protocol's configurations, of EPaxos those of a variant, with what they are about.
-pub(crate) fn configurations(
-    protocol: Protocol,
-    variant: Variant,
+/// The names of a protocol's configurations, those of one variant, with what they are about.
+pub(crate) fn configurations<R: Subject>(
+    subject: seeded::Subject,
 ) -> Vec<(&'static str, &'static str)> {
-    fn list<R: Subject>(variant: Variant) -> Vec<(&'static str, &'static str)> {
-        setups_of::<R>(variant).map(|setup| (setup.name, setup.about)).collect()
-    }
-    match protocol {
-        Protocol::Paxos => list::<Paxos>(variant),
-        Protocol::MultiPaxos => list::<MultiPaxos>(variant),
-        Protocol::EPaxos => list::<EPaxos>(variant),
-    }
+    setups_of::<R>(subject).map(|setup| (setup.name, setup.about)).collect()
 }
 
-fn setups_of<R: Subject>(variant: Variant) -> impl Iterator<Item = Setup<R>> {
-    R::setups().into_iter().filter(move |setup| setup.config.variant == variant)
+fn setups_of<R: Subject>(subject: seeded::Subject) -> impl Iterator<Item = Setup<R>> {
+    R::setups().into_iter().filter(move |setup| subject.is_of(&setup.config))
 }
 
 pub(crate) fn run(arguments: &ExploreArguments) -> Result<ExitCode, Failure> {
-    let subject = seeded::Subject::new(arguments.protocol, arguments.variant)?;
+    let subject = seeded::Subject::new(arguments.protocol, arguments.variant.as_deref())?;
     silence_caught_panics();
-    match arguments.protocol {
-        Protocol::Paxos => run_protocol::<Paxos>(subject, arguments),
-        Protocol::MultiPaxos => run_protocol::<MultiPaxos>(subject, arguments),
-        Protocol::EPaxos => run_protocol::<EPaxos>(subject, arguments),
-    }
+    (registry::of(arguments.protocol).explore)(subject, arguments)
 }
 
 /// A core's panic is reported as a broken rule, and prints nothing of its own.
@@ -66,11 +54,12 @@ fn silence_caught_panics() {
     }));
 }
 
-fn run_protocol<R: Subject>(
+/// Explores configurations of the cores `R`.
+pub(crate) fn run_protocol<R: Subject>(
     subject: seeded::Subject,
     arguments: &ExploreArguments,
 ) -> Result<ExitCode, Failure> {
-    let setups = chosen::<R>(subject.variant, arguments)?;
+    let setups = chosen::<R>(subject, arguments)?;
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let limits = Limits {
         states_max: arguments.states_max.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
@@ -88,7 +77,10 @@ fn run_protocol<R: Subject>(
         let (started, cpu_before_s) = (Instant::now(), cpu_s());
         let report = explore::explore(setup, &limits);
         let cpu_s = cpu_s().zip(cpu_before_s).map(|(after, before)| after - before);
-        let each = Explored { report, wall_s: started.elapsed().as_secs_f64(), cpu_s };
+        let wall_s = started.elapsed().as_secs_f64();
+        let reached = report.reached.iter().map(Mark::name::<R>).collect();
+        let missing = report.missing.iter().map(|mark| mark.name::<R>()).collect();
+        let each = Explored { report, reached, missing, wall_s, cpu_s };
         progress.end();
         if text {
             progress.clear();
@@ -108,7 +100,7 @@ fn run_protocol<R: Subject>(
 
 /// The configurations asked for.
 fn chosen<R: Subject>(
-    variant: Variant,
+    subject: seeded::Subject,
     arguments: &ExploreArguments,
 ) -> Result<Vec<Setup<R>>, Failure> {
     if arguments.replicas.is_some() || arguments.commands.is_some() {
@@ -117,16 +109,16 @@ fn chosen<R: Subject>(
         let about = "as the command line says";
         let reach = Marks::only(Mark::Everywhere);
         let mut setup = Setup::plain("custom", about, replicas, commands, Bounds::NONE, reach);
-        setup.config.variant = variant;
+        subject.configure(&mut setup.config);
         return Ok(vec![setup]);
     }
-    let all: Vec<_> = setups_of::<R>(variant).collect();
+    let all: Vec<_> = setups_of::<R>(subject).collect();
     let Some(name) = &arguments.config else { return Ok(all) };
     let names: Vec<_> = all.iter().map(|setup| setup.name).collect();
     let names = names.join(", ");
     let named: Vec<_> = all.into_iter().filter(|setup| setup.name == name).collect();
     if named.is_empty() {
-        let subject = seeded::Subject { protocol: R::PROTOCOL, variant }.name();
+        let subject = subject.name();
         return Err(Failure::usage(format!(
             "--config {name}: {subject} has no such configuration: use one of {names}"
         )));
@@ -137,6 +129,9 @@ fn chosen<R: Subject>(
 /// A configuration that was explored, and what it took.
 struct Explored {
     report: Report,
+    /// The names of the marks that were reached, and of those that should have been.
+    reached: Vec<&'static str>,
+    missing: Vec<&'static str>,
     wall_s: f64,
     cpu_s: Option<f64>,
 }
@@ -164,10 +159,10 @@ impl Explored {
             rules,
             self.wall_s,
             rate,
-            names(report.reached.iter()),
+            self.reached.join(", "),
         );
-        if !report.missing.is_empty() {
-            let missing = names(report.missing.iter().copied());
+        if !self.missing.is_empty() {
+            let missing = self.missing.join(", ");
             let _ = writeln!(text, "  NOT REACHED: {missing}");
         }
         if let Some(counterexample) = &report.counterexample {
@@ -191,8 +186,8 @@ impl Explored {
             "messages": report.messages,
             "ended": ended(report.ended),
             "rules": report.rules.iter().map(|rule| rule.name()).collect::<Vec<_>>(),
-            "reached": report.reached.iter().map(Mark::name).collect::<Vec<_>>(),
-            "not_reached": report.missing.iter().map(|mark| mark.name()).collect::<Vec<_>>(),
+            "reached": self.reached,
+            "not_reached": self.missing,
             "wall_s": self.wall_s,
             "cpu_s": self.cpu_s,
             "states_per_cpu_s": self.states_per_cpu_s(),
@@ -229,10 +224,6 @@ const fn ended(ended: Ended) -> &'static str {
     }
 }
 
-fn names(marks: impl Iterator<Item = Mark>) -> String {
-    marks.map(Mark::name).collect::<Vec<_>>().join(", ")
-}
-
 fn conclusion(explored: &[Explored]) -> String {
     let count = explored.len();
     let bad = explored.iter().filter(|each| !each.report.is_clean()).count();
@@ -259,7 +250,7 @@ fn conclusion(explored: &[Explored]) -> String {
 fn json_of(subject: seeded::Subject, limits: &Limits, explored: &[Explored]) -> Value {
     json!({
         "protocol": subject.protocol.name(),
-        "variant": subject.variant_name(),
+        "variant": subject.variant,
         "threads": limits.threads,
         "clean": explored.iter().all(|each| each.report.is_clean()),
         "configurations": explored.iter().map(Explored::json).collect::<Vec<_>>(),

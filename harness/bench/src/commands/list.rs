@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use protocols::Protocol;
+use protocols::registry;
 use workload::{Plan, Topology, Workload};
 
 use crate::{
@@ -23,8 +23,8 @@ const TOPOLOGIES: &str = "topologies";
 
 pub(crate) fn run() -> Result<ExitCode, Failure> {
     let mut text = "Protocols\n".to_owned();
-    for protocol in Protocol::ALL {
-        let _ = writeln!(text, "  {:<12} {}", protocol.name(), meaning(protocol));
+    for protocol in registry::all() {
+        let _ = writeln!(text, "  {:<12} {}", protocol.name, protocol.description);
     }
     let files = toml_files(Path::new(FOLDER));
     if files.is_empty() {
@@ -44,18 +44,6 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-const fn meaning(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Paxos => "no leader: both phases of the synod for every command",
-        Protocol::MultiPaxos => {
-            "one stable leader orders all commands: phase 1 once per leadership"
-        }
-        Protocol::EPaxos => {
-            "no leader: one round trip from any replica unless commands conflict, ordered by dependencies"
-        }
-    }
 }
 
 fn toml_files(folder: &Path) -> Vec<PathBuf> {

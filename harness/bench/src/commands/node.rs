@@ -4,14 +4,10 @@ use std::process::ExitCode;
 
 use driver::storage::Durability;
 use nix::unistd::setsid;
-use node::{
-    emulator::NetworkPlan,
-    failpoint,
-    replica_process::{self, Options},
-};
+use node::{emulator::NetworkPlan, failpoint, replica_process::Options};
 use protocols::{Config, ReplicaId, id::REPLICAS_MAX};
 
-use crate::{cli::NodeArguments, exit::Failure};
+use crate::{cli::NodeArguments, exit::Failure, registry};
 
 pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
     let replicas = arguments.peers.len();
@@ -51,7 +47,6 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
     failpoint::asked_for().map_err(Failure::usage)?;
     let options = Options {
         id: ReplicaId(arguments.id),
-        protocol: arguments.protocol,
         config,
         listen: arguments.listen,
         peers: arguments.peers,
@@ -66,6 +61,6 @@ pub(crate) fn run(arguments: NodeArguments) -> Result<ExitCode, Failure> {
         // A session of its own has no terminal, and whatever ends that one's processes passes by.
         setsid().map_err(|error| Failure::failed(format!("--detach: {error}")))?;
     }
-    replica_process::run(&options).map_err(Failure::failed)?;
+    (registry::of(arguments.protocol).serve)(&options).map_err(Failure::failed)?;
     Ok(ExitCode::SUCCESS)
 }

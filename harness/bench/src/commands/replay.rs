@@ -15,7 +15,7 @@ use crate::{
 const SHRINK_RUNS_MAX: usize = 500;
 
 pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
-    let subject = Subject::new(arguments.protocol, arguments.variant)?;
+    let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
     seeded::silence_simulated_panics();
     let lines_max = if arguments.trace_lines == 0 { usize::MAX } else { arguments.trace_lines };
     let scenario = seeded::scenario(subject, arguments.seed, lines_max);
@@ -117,7 +117,7 @@ fn fewer_faults(text: &mut String, subject: Subject, scenario: &Scenario, shrunk
 
 #[cfg(test)]
 mod tests {
-    use protocols::{Protocol, ReplicaId, config::Variant};
+    use protocols::ReplicaId;
     use sim::{Breach, Broken, Fault, FaultPlan};
 
     use super::*;
@@ -136,13 +136,13 @@ mod tests {
 
     #[test]
     fn a_shrunk_violation_shows_its_faults_its_trace_and_its_hash() {
-        let subject = Subject { protocol: Protocol::EPaxos, variant: Variant::Sosp13 };
+        let subject = Subject { protocol: protocols::epaxos::PROTOCOL, variant: Some("sosp13") };
         let scenario = seeded::scenario(subject, 1, 1);
         let crash = (2_000_000, Fault::Crash(ReplicaId(1)));
         let shrunk = Shrunk {
             scenario: Scenario { faults: FaultPlan(vec![crash]), ..scenario.clone() },
             violation: Violation {
-                protocol: Protocol::EPaxos,
+                protocol: protocols::epaxos::PROTOCOL,
                 seed: 1,
                 at_ns: 3_000_000,
                 breach: Breach { broken: Broken::Agreement, detail: "who and where".to_owned() },

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
             arguments.seeds
         )));
     };
-    let subject = Subject::new(arguments.protocol, arguments.variant)?;
+    let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
     seeded::silence_simulated_panics();
     let started = Instant::now();
     let seeds_max = usize::try_from(arguments.seeds).unwrap_or(usize::MAX);

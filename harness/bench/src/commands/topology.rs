@@ -3,11 +3,13 @@
 use std::{fmt::Write, process::ExitCode};
 
 use protocols::{
-    config::FastQuorum,
-    quorum::{EpaxosQuorums, majority},
+    either,
+    formula::When::{SlowPath, Undisturbed},
+    quorum::majority,
+    registry,
 };
 use serde_json::{Map, Value, json};
-use workload::{Promise, Promises, SiteFile};
+use workload::{Promise, Promises, Promising, SiteFile};
 
 use crate::{
     cli::{Format, TopologyArguments},
@@ -75,46 +77,63 @@ fn text(file: &SiteFile, clusters: &[(Promises, bool)]) -> String {
 
 fn cluster_text(promises: &Promises, file: &SiteFile) -> String {
     let replicas = promises.sites.len();
-    let quorum = |kind| EpaxosQuorums::new(replicas, kind).fast();
-    let best = &promises.multi_paxos[promises.best_leader_by_mean()];
-    let best_name = &promises.sites[promises.best_leader_by_mean()];
-    let mut text = format!(
-        "\n{replicas} replicas; a majority is {}, EPaxos' fast quorum {} (optimized) or {} (simple)\n\n",
-        majority(replicas),
-        quorum(FastQuorum::Optimized),
-        quorum(FastQuorum::Simple),
-    );
-    text.push_str(&columns(
-        promises,
-        &[
-            (["EPaxos fast", "optimized"].map(str::to_owned), &promises.epaxos_fast),
-            (["slow at most", "optimized"].map(str::to_owned), &promises.epaxos_slow),
-            (["fast", "simple"].map(str::to_owned), &promises.epaxos_simple_fast),
-            (["slow at most", "simple"].map(str::to_owned), &promises.epaxos_simple_slow),
-            (["Paxos", "uncontended"].map(str::to_owned), &promises.paxos),
-            (["Multi-Paxos".to_owned(), format!("leader {best_name}")], best),
-        ],
-    ));
-    text.push_str("\nMulti-Paxos, by leader (m: best by mean; w: best by its worst site");
-    text.push_str(if !file.leaders.is_empty() { "; l: the workload's)\n" } else { ")\n" });
-    let leaders: Vec<usize> = (0..replicas).collect();
-    for shown in leaders.chunks(LEADERS_SHOWN) {
-        let heading =
-            |leader: &usize| [marks(promises, file, *leader), promises.sites[*leader].clone()];
-        let under: Vec<([String; 2], &Promise)> =
-            shown.iter().map(|leader| (heading(leader), &promises.multi_paxos[*leader])).collect();
-        text.push('\n');
-        text.push_str(&columns(promises, &under));
+    let mut text = format!("\n{replicas} replicas; a majority is {}", majority(replicas));
+    for protocol in registry::all() {
+        let sizes = protocol.fast_quorums.iter();
+        let sizes = sizes.map(|size| format!("{} ({})", (size.of)(replicas), size.name));
+        let sizes: Vec<String> = sizes.collect();
+        if !sizes.is_empty() {
+            let sizes: Vec<&str> = sizes.iter().map(String::as_str).collect();
+            let _ = write!(text, ", {} fast quorum {}", possessive(protocol.title), either(&sizes));
+        }
     }
-    let _ = writeln!(text, "\n{}", conclusion(promises));
+    text.push_str("\n\n");
+    let headed: Vec<([String; 2], &Promise)> = promises
+        .all
+        .iter()
+        .map(|promising| (heading(promises, promising), promising.best()))
+        .collect();
+    text.push_str(&columns(promises, &headed));
+    for led in promises.all.iter().filter(|promising| promising.protocol.has_stable_leader) {
+        let title = led.protocol.title;
+        let _ = write!(text, "\n{title}, by leader (m: best by mean; w: best by its worst site");
+        text.push_str(if !file.leaders.is_empty() { "; l: the workload's)\n" } else { ")\n" });
+        let leaders: Vec<usize> = (0..replicas).collect();
+        for shown in leaders.chunks(LEADERS_SHOWN) {
+            let heading =
+                |leader: &usize| [marks(led, file, *leader), promises.sites[*leader].clone()];
+            let under: Vec<([String; 2], &Promise)> =
+                shown.iter().map(|leader| (heading(leader), &led.by_leader[*leader])).collect();
+            text.push('\n');
+            text.push_str(&columns(promises, &under));
+        }
+    }
+    if let Some(conclusion) = conclusion(promises) {
+        let _ = writeln!(text, "\n{conclusion}");
+    }
     text
 }
 
+/// The two lines above a protocol's column.
+fn heading(promises: &Promises, promising: &Promising) -> [String; 2] {
+    let [first, second] = promising.facts.heading.map(str::to_owned);
+    if !promising.protocol.has_stable_leader {
+        return [first, second];
+    }
+    let leader = &promises.sites[promising.best_leader_by_mean()];
+    [first, format!("{second} {leader}")]
+}
+
+/// "Mencius'", "Multi-Paxos'", "Raft's".
+fn possessive(title: &str) -> String {
+    if title.ends_with('s') { format!("{title}'") } else { format!("{title}'s") }
+}
+
 /// What a leader's column is marked with.
-fn marks(promises: &Promises, file: &SiteFile, leader: usize) -> String {
+fn marks(led: &Promising, file: &SiteFile, leader: usize) -> String {
     let marks = [
-        ('m', leader == promises.best_leader_by_mean()),
-        ('w', leader == promises.best_leader_by_worst()),
+        ('m', leader == led.best_leader_by_mean()),
+        ('w', leader == led.best_leader_by_worst()),
         ('l', file.leaders.iter().any(|own| own.index() == leader)),
     ];
     marks.into_iter().filter_map(|(mark, holds)| holds.then_some(mark)).collect()
@@ -146,32 +165,44 @@ fn columns(promises: &Promises, columns: &[([String; 2], &Promise)]) -> String {
     text
 }
 
-/// Where EPaxos is faster than Multi-Paxos under its best leader, and by how much.
-fn conclusion(promises: &Promises) -> String {
-    let leader = promises.best_leader_by_mean();
-    let best = &promises.multi_paxos[leader];
-    let fast = &promises.epaxos_fast;
+/// The first promise of a protocol with a stable leader.
+fn led(promises: &Promises) -> Option<&Promising> {
+    promises.all.iter().find(|promising| promising.protocol.has_stable_leader)
+}
+
+/// Where the first protocol with a fast path is faster than the first one with a leader, the best, and by how much; none if
+/// either promises nothing.
+fn conclusion(promises: &Promises) -> Option<String> {
+    let led = led(promises)?;
+    let quick = promises.all.iter().map(|promising| promising.protocol);
+    let quick = quick.into_iter().find(|protocol| protocol.has_fast_path)?;
+    let fast = promises.of(quick, Undisturbed)?.best();
+    let slow = promises.of(quick, SlowPath)?.best();
+    let leader = led.best_leader_by_mean();
+    let best = led.best();
     let where_it_is = |holds: fn(u64, u64) -> bool| {
         let pairs = fast.by_site_ns().iter().zip(best.by_site_ns()).zip(&promises.sites);
         let names: Vec<&str> = pairs
-            .filter(|((epaxos, multi_paxos), _)| holds(**epaxos, **multi_paxos))
+            .filter(|((quick, led), _)| holds(**quick, **led))
             .map(|(_, name)| name.as_str())
             .collect();
         if names.is_empty() { "nowhere".to_owned() } else { format!("at {}", names.join(", ")) }
     };
     let sentences = format!(
-        "Without conflicts EPaxos takes {} ms on average where Multi-Paxos under its best leader, {}, takes {}: {}; it is \
+        "Without conflicts {} takes {} ms on average where {} under its best leader, {}, takes {}: {}; it is \
          faster {}, slower {}. Where every command takes the slow path it takes {} ms at most: {}.",
+        quick.title,
         ms(fast.mean_ns()),
+        led.protocol.title,
         promises.sites[leader],
         ms(best.mean_ns()),
         difference(fast.mean_ns(), best.mean_ns()),
-        where_it_is(|epaxos, multi_paxos| epaxos < multi_paxos),
-        where_it_is(|epaxos, multi_paxos| epaxos > multi_paxos),
-        ms(promises.epaxos_slow.mean_ns()),
-        difference(promises.epaxos_slow.mean_ns(), best.mean_ns()),
+        where_it_is(|quick, led| quick < led),
+        where_it_is(|quick, led| quick > led),
+        ms(slow.mean_ns()),
+        difference(slow.mean_ns(), best.mean_ns()),
     );
-    folded(&sentences).join("\n")
+    Some(folded(&sentences).join("\n"))
 }
 
 /// How much `one` is more or less than `other`, in ms and per cent of the latter.
@@ -189,30 +220,7 @@ fn ms(ns: f64) -> String {
 fn document(file: &SiteFile, clusters: &[(Promises, bool)]) -> Value {
     let clusters: Vec<Value> = clusters
         .iter()
-        .map(|(promises, is_steady)| {
-            let replicas = promises.sites.len();
-            let name = |leader: usize| &promises.sites[leader];
-            let by_leader: Map<String, Value> = (promises.sites.iter().cloned())
-                .zip(promises.multi_paxos.iter().map(|promise| value(promises, promise)))
-                .collect();
-            json!({
-                "replicas": replicas,
-                "sites": promises.sites,
-                "jitter_left_out": !is_steady,
-                "majority": majority(replicas),
-                "fast_quorum_optimized": EpaxosQuorums::new(replicas, FastQuorum::Optimized).fast(),
-                "fast_quorum_simple": EpaxosQuorums::new(replicas, FastQuorum::Simple).fast(),
-                "epaxos_fast_optimized_ms": value(promises, &promises.epaxos_fast),
-                "epaxos_slow_optimized_ms_max": value(promises, &promises.epaxos_slow),
-                "epaxos_fast_simple_ms": value(promises, &promises.epaxos_simple_fast),
-                "epaxos_slow_simple_ms_max": value(promises, &promises.epaxos_simple_slow),
-                "paxos_uncontended_ms": value(promises, &promises.paxos),
-                "multi_paxos_ms_by_leader": by_leader,
-                "best_leader_by_mean": name(promises.best_leader_by_mean()),
-                "best_leader_by_worst_site": name(promises.best_leader_by_worst()),
-                "conclusion": conclusion(promises).replace('\n', " "),
-            })
-        })
+        .map(|(promises, is_steady)| cluster_document(promises, *is_steady))
         .collect();
     json!({
         "topology": file.topology.name,
@@ -221,6 +229,38 @@ fn document(file: &SiteFile, clusters: &[(Promises, bool)]) -> Value {
         "workload_leaders": file.leaders.iter().map(|leader| leader.index()).collect::<Vec<_>>(),
         "clusters": clusters,
     })
+}
+
+fn cluster_document(promises: &Promises, is_steady: bool) -> Value {
+    let replicas = promises.sites.len();
+    let mut document = Map::new();
+    let mut put = |key: &str, value: Value| {
+        document.insert(key.to_owned(), value);
+    };
+    put("replicas", json!(replicas));
+    put("sites", json!(promises.sites));
+    put("jitter_left_out", json!(!is_steady));
+    put("majority", json!(majority(replicas)));
+    for size in registry::all().into_iter().flat_map(|protocol| protocol.facts().fast_quorums) {
+        put(&format!("fast_quorum_{}", size.name), json!((size.of)(replicas)));
+    }
+    for promising in &promises.all {
+        let value = if promising.protocol.has_stable_leader {
+            let values = promising.by_leader.iter().map(|promise| value(promises, promise));
+            Value::Object(promises.sites.iter().cloned().zip(values).collect())
+        } else {
+            value(promises, promising.best())
+        };
+        put(promising.facts.key, value);
+    }
+    if let Some(led) = led(promises) {
+        put("best_leader_by_mean", json!(promises.sites[led.best_leader_by_mean()]));
+        put("best_leader_by_worst_site", json!(promises.sites[led.best_leader_by_worst()]));
+    }
+    if let Some(conclusion) = conclusion(promises) {
+        put("conclusion", json!(conclusion.replace('\n', " ")));
+    }
+    Value::Object(document)
 }
 
 fn value(promises: &Promises, promise: &Promise) -> Value {

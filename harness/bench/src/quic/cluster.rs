@@ -281,7 +281,7 @@ async fn are_connected(protocol: Protocol, lines: &mut [Control]) -> Result<bool
     let peers = lines.len() as u64 - 1;
     let statuses = collected(join_all(lines.iter_mut().map(Control::status)).await)?;
     Ok(statuses.iter().all(|status| {
-        let led = protocol != Protocol::MultiPaxos || status.core.leader.is_some();
+        let led = !protocol.has_stable_leader || status.core.leader.is_some();
         led && status.peers_connected == peers
     }))
 }

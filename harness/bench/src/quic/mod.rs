@@ -120,7 +120,7 @@ async fn once(
     let spec = Spec {
         protocol: run.protocol,
         configs: ReplicaId::all(run.point.replicas)
-            .map(|replica| setting.workload.config_of(&run.point, replica))
+            .map(|replica| setting.workload.config_of(run.protocol, &run.point, replica))
             .collect(),
         credentials: setting.credentials,
         logs: setting.logs,

@@ -10,7 +10,7 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
-use protocols::{Protocol, ReplicaId, ReplicaSet};
+use protocols::{ReplicaId, ReplicaSet};
 use workload::{Driver, Durability, Mode, Run};
 
 use super::{generator::Load, network, rest::Agreement, watch::Stop};
@@ -98,7 +98,7 @@ pub(super) fn record(run: &Run, mut load: Load, judged: &Judged, seen: Seen) -> 
         elapsed: seen.elapsed,
         offered_ops_per_s,
         generator_lag: (run.point.mode == Mode::Open).then(|| load.tally.lag.clone()),
-        has_fast_path: run.protocol == Protocol::EPaxos,
+        has_fast_path: run.protocol.has_fast_path,
         sites,
         replies: std::mem::take(&mut load.tally.replies),
         replicas: seen.replicas,

@@ -345,7 +345,10 @@ paxos        C     7 %       –             10                     –         
         let mut formulas = formulas(&workload, 40_000_000, 10_000_000);
         let plan = Plan::new(&workload);
         let (epaxos, paxos) = (&plan.runs[1], &plan.runs[2]);
-        assert_eq!((epaxos.protocol, paxos.protocol), (Protocol::EPaxos, Protocol::Paxos));
+        assert_eq!(
+            (epaxos.protocol, paxos.protocol),
+            (protocols::epaxos::PROTOCOL, protocols::paxos::PROTOCOL)
+        );
         formulas.distrust(epaxos);
         formulas.distrust(paxos);
         let rows = formulas.rows();

@@ -22,9 +22,7 @@ use std::{
 };
 
 use measure::{Finding, Severity};
-use protocols::{
-    Protocol, Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
-};
+use protocols::{Replica, ReplicaId, ReplicaSet};
 use sim::{Broken, Cluster, Costs, FaultPlan, Network, Simulation, Source, Storage, Violation};
 use workload::{Run, Sites, Workload, fault::Action};
 
@@ -39,6 +37,7 @@ use crate::{
         knee::{Climb, Made},
     },
     quic::{Ended, Stop},
+    registry,
 };
 
 /// The delay between two replicas where no topology is given, as on the bare loopback of the real driver.
@@ -100,14 +99,11 @@ pub(crate) fn run(setting: Setting<'_>, run: &Run) -> Simulated {
 }
 
 fn once(setting: Setting<'_>, run: &Run) -> Simulated {
-    match run.protocol {
-        Protocol::Paxos => simulate::<Paxos>(setting, run),
-        Protocol::MultiPaxos => simulate::<MultiPaxos>(setting, run),
-        Protocol::EPaxos => simulate::<EPaxos>(setting, run),
-    }
+    (registry::of(run.protocol).simulate)(setting, run)
 }
 
-fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
+/// Carries out one run at one rate with the cores `R`.
+pub(crate) fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
     let phases = Phases { setting, run, sites: sites(setting.workload, run.point.replicas) };
     let mut simulation = phases.simulation::<R>(0);
     let mut seen = Seen::default();

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{Event, Finding, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge};
-use protocols::{Protocol, Replica, ReplicaId};
+use protocols::{Replica, ReplicaId};
 use sim::{Broken, Simulation, Violation};
 use workload::{Driver, Mode, Run, SimCosts};
 
@@ -45,7 +45,7 @@ pub(super) fn record(
         elapsed: seen.elapsed,
         offered_ops_per_s,
         generator_lag: open.then_some(load.tally.lag),
-        has_fast_path: run.protocol == Protocol::EPaxos,
+        has_fast_path: run.protocol.has_fast_path,
         sites: load.tally.sites,
         replies: load.tally.replies,
         server_cpu_s: cpu_s(&seen.replicas),

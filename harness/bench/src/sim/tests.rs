@@ -4,7 +4,7 @@ use std::fs;
 
 use measure::{Linearizable, Severity};
 use protocols::{
-    Config, Effect, Effects, Input, Protocol, Replica, ReplicaId, Snapshot, Status,
+    Config, Effect, Effects, Input, Protocol, Replica, ReplicaId, Snapshot, Status, epaxos::EPaxos,
     multi_paxos::MultiPaxos,
 };
 use workload::Plan;
@@ -26,7 +26,7 @@ impl Replica for Negligent {
     type Timer = <MultiPaxos as Replica>::Timer;
     type Record = <MultiPaxos as Replica>::Record;
 
-    const PROTOCOL: Protocol = Protocol::MultiPaxos;
+    const PROTOCOL: Protocol = protocols::multi_paxos::PROTOCOL;
 
     fn recover(
         id: ReplicaId,
@@ -174,8 +174,8 @@ fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
             halt: &halt,
         };
         for run in &Plan::new(&workload).runs {
-            let simulated = match run.protocol {
-                Protocol::MultiPaxos => simulate::<MultiPaxos>(setting, run),
+            let simulated = match run.protocol.name() {
+                "multi-paxos" => simulate::<MultiPaxos>(setting, run),
                 _ => simulate::<EPaxos>(setting, run),
             };
             let record = simulated.ended.record.unwrap();
@@ -184,7 +184,7 @@ fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
                 record.replicas.iter().map(|replica| of(&replica.counters)).sum()
             };
             let (fast, slow) = (count(|of| of.commits_fast), count(|of| of.commits_slow));
-            let slow = if run.protocol == Protocol::EPaxos {
+            let slow = if run.protocol == protocols::epaxos::PROTOCOL {
                 slow as f64 / (fast + slow) as f64
             } else {
                 0.0

@@ -145,7 +145,13 @@ mod tests {
     fn description() -> Description {
         let address = SocketAddr::from(([127, 0, 0, 1], 7_000));
         let config = Config::new(3);
-        Description::new(Protocol::EPaxos, Durability::Fsync, false, config, vec![address; 3])
+        Description::new(
+            protocols::epaxos::PROTOCOL,
+            Durability::Fsync,
+            false,
+            config,
+            vec![address; 3],
+        )
     }
 
     #[test]

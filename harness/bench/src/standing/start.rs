@@ -12,7 +12,7 @@ use std::{
 
 use driver::storage::Durability;
 use node::emulator::NetworkPlan;
-use protocols::{Protocol, ReplicaId, ReplicaSet};
+use protocols::{ReplicaId, ReplicaSet};
 
 use super::{Description, Directory, Lock, Process, lines::Lines};
 use crate::{
@@ -118,7 +118,7 @@ impl Starting {
             for id in started {
                 let reachable = |peer: &ReplicaId| *peer != id && !description.is_cut(*peer, id);
                 let peers: ReplicaSet = all.iter().filter(reachable).collect();
-                let led = description.protocol == Protocol::MultiPaxos
+                let led = description.protocol.has_stable_leader
                     && description.is_majority(peers.union(ReplicaSet::only(id)));
                 while !is_up(lines, id, peers.len() as u64, led).await {
                     tokio::time::sleep(UP_POLL).await;

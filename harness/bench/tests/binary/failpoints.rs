@@ -51,15 +51,15 @@ fn dies_everywhere(protocol: Protocol) {
 
 #[test]
 fn paxos_comes_back_from_every_failpoint() {
-    dies_everywhere(Protocol::Paxos);
+    dies_everywhere(protocols::paxos::PROTOCOL);
 }
 
 #[test]
 fn multi_paxos_comes_back_from_every_failpoint() {
-    dies_everywhere(Protocol::MultiPaxos);
+    dies_everywhere(protocols::multi_paxos::PROTOCOL);
 }
 
 #[test]
 fn epaxos_comes_back_from_every_failpoint() {
-    dies_everywhere(Protocol::EPaxos);
+    dies_everywhere(protocols::epaxos::PROTOCOL);
 }

@@ -2,10 +2,7 @@
 
 use std::io;
 
-use protocols::{
-    Config, Protocol, ReplicaId,
-    config::{FastQuorum, Variant},
-};
+use protocols::{Config, Protocol, ReplicaId};
 
 use super::{
     StorageError,
@@ -22,6 +19,11 @@ use crate::{
 const MANIFEST_FILE: &str = "manifest";
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
+/// What of the protocol's options decides which votes are enough stands under this key: that of the first protocol that had such
+/// an option, since directories are there that have it.
+const VOTES: &str = "fast-quorum";
+/// What stands there if nothing but N decides it.
+const VOTES_USUAL: &str = "optimized";
 /// The number of a replica's first record.
 const FIRST_RECORD: u64 = 1;
 
@@ -40,19 +42,13 @@ pub struct Owner {
 
 impl Owner {
     fn lines(&self) -> [(&'static str, String); 5] {
-        // The published variant's records and fast quorums are its own: what is in the directory of
-        // the one is no past of the other.
-        let fast_quorum = match (self.config.variant, self.config.fast_quorum) {
-            (Variant::Star, FastQuorum::Optimized) => "optimized",
-            (Variant::Star, FastQuorum::Simple) => "simple",
-            (Variant::Sosp13, _) => "fixed-by-sosp13",
-        };
+        let votes = self.protocol.votes.map_or(VOTES_USUAL, |votes| votes(&self.config));
         [
             ("cluster", self.cluster.clone()),
             ("replica", self.replica.0.to_string()),
             ("protocol", self.protocol.name().to_owned()),
             ("replicas", self.config.replicas.to_string()),
-            ("fast-quorum", fast_quorum.to_owned()),
+            (VOTES, votes.to_owned()),
         ]
     }
 }

@@ -64,10 +64,9 @@ impl Cluster {
         cluster
     }
 
-    pub(crate) fn options<R: Replica>(&self, id: ReplicaId) -> Options {
+    pub(crate) fn options(&self, id: ReplicaId) -> Options {
         Options {
             id,
-            protocol: R::PROTOCOL,
             config: self.config,
             listen: self.addresses[id.index()],
             peers: self.addresses.clone(),
@@ -81,7 +80,7 @@ impl Cluster {
     }
 
     pub(crate) fn start_one<R: Replica>(&mut self, id: ReplicaId) {
-        let options = self.options::<R>(id);
+        let options = self.options(id);
         self.start_with::<R>(options);
     }
 

@@ -126,7 +126,7 @@ impl Replica for Toy {
     type Timer = Tick;
     type Record = ();
 
-    const PROTOCOL: Protocol = Protocol::MultiPaxos;
+    const PROTOCOL: Protocol = protocols::multi_paxos::PROTOCOL;
 
     fn recover(
         id: ReplicaId,

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use super::{Compared, Judgement, noise};
+use crate::known::display_name;
 use crate::markdown::escape;
 use crate::numbers::NONE;
-use crate::plot::display_name;
 
 impl Compared {
     /// The comparison as GitHub's Markdown.

@@ -439,7 +439,7 @@ impl Compared {
                     findings.push(format!(
                         "{}: {}{at}, {}: {} → {} ({})",
                         judgement.words(),
-                        crate::plot::display_name(&case.protocol),
+                        crate::known::display_name(&case.protocol),
                         line.figure.name,
                         line.shown(line.a),
                         line.shown(line.b),

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style as Paint};
 
 use super::{Case, Compared, Judgement, Line, Side, noise};
+use crate::known::display_name;
 use crate::numbers::NONE;
-use crate::plot::display_name;
 use crate::table::{Painted, Table, fold};
 use crate::terminal::Style;
 

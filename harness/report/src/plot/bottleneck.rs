@@ -1,11 +1,12 @@
 //! What the busiest replica does as the cluster grows, measured and by the model.
 
 use super::axis::Axis;
-use super::look::{Look, Marker, display_name, look};
+use super::look::{Look, Marker, look};
 use super::model::{Entry, Figure, Line, Mark, Panel, Sample};
 use super::sweep::{dimension_axis, entries, facets, paged};
 use crate::bottleneck::Bottleneck;
 use crate::figure;
+use crate::known::display_name;
 use crate::numbers::Spread;
 use crate::results::{Point, Results};
 

@@ -4,9 +4,10 @@
 use measure::CdfRow;
 
 use super::axis::{Axis, Reading, Scale, Tick, quantile_text};
-use super::look::{display_name, look};
+use super::look::look;
 use super::model::{Figure, Line, Mark, Panel};
 use super::sweep::{entries, paged};
+use crate::known::display_name;
 use crate::numbers::{Observed, Spread};
 use crate::results::{Point, Results};
 

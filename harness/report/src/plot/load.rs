@@ -3,10 +3,11 @@
 use measure::{ReplicaRow, Role};
 
 use super::axis::{Axis, Reading, Scale, Tick};
-use super::look::{INK, display_name, look};
+use super::look::{INK, look};
 use super::model::{Bar, Entry, Figure, Mark, Panel, Sample};
 use super::sweep::paged;
 use crate::cell::{Cell, peer_messages};
+use crate::known::display_name;
 use crate::numbers::Spread;
 use crate::results::{Point, Results};
 

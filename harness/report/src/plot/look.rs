@@ -3,6 +3,8 @@
 
 use plotters::style::RGBColor;
 
+use crate::known::{look_of, looks_taken};
+
 /// The shape of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
@@ -57,23 +59,11 @@ pub(crate) const INK: Look = Look { colour: RGBColor(0, 0, 0), marker: Marker::N
 pub(crate) const OF_NOBODY: Look =
     Look { colour: RGBColor(95, 95, 95), marker: Marker::Circle, dashes: &[] };
 
-/// Names that are written otherwise than they are typed, and that keep their look in every plot. A protocol that is
-/// not here is drawn under its own name, with the next look.
-const NAMES: [(&str, &str); 3] =
-    [("epaxos", "EPaxos"), ("multi-paxos", "Multi-Paxos"), ("paxos", "Paxos")];
-
-/// A protocol's name as it is written in prose.
-pub fn display_name(protocol: &str) -> String {
-    let known = NAMES.iter().find(|(name, _)| *name == protocol);
-    known.map_or(protocol, |(_, display)| display).to_owned()
-}
-
-/// The look of `protocol` among `protocols`.
+/// The look of `protocol` among `protocols`: its own if it has one, else the next that is no protocol's own.
 pub(crate) fn look(protocols: &[String], protocol: &str) -> Look {
-    let known = |name: &str| NAMES.iter().position(|(known, _)| *known == name);
-    let index = known(protocol).unwrap_or_else(|| {
-        let others = protocols.iter().filter(|name| known(name).is_none());
-        NAMES.len() + others.take_while(|name| *name != protocol).count()
+    let index = look_of(protocol).unwrap_or_else(|| {
+        let others = protocols.iter().filter(|name| look_of(name).is_none());
+        looks_taken() + others.take_while(|name| *name != protocol).count()
     });
     LOOKS[index % LOOKS.len()]
 }
@@ -86,9 +76,17 @@ pub(crate) fn look_of_site(place: usize) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::known::{Known, display_name, know};
 
     #[test]
     fn a_protocol_looks_the_same_whatever_runs_beside_it() {
+        let told = |name, title, look| Known { name, title, look, usual_variant: None };
+        know(vec![
+            told("epaxos", "EPaxos", Some(0)),
+            told("multi-paxos", "Multi-Paxos", Some(1)),
+            told("paxos", "Paxos", Some(2)),
+            told("yours", "Yours", None),
+        ]);
         let all = ["paxos", "mine", "epaxos", "yours"].map(str::to_owned);
         let one = ["epaxos".to_owned()];
         assert_eq!(look(&all, "epaxos"), look(&one, "epaxos"));
@@ -97,8 +95,8 @@ mod tests {
             assert!(!looks[index + 1..].contains(look));
         }
         assert_eq!(
-            (display_name("epaxos"), display_name("mine")),
-            ("EPaxos".into(), "mine".into())
+            [display_name("epaxos"), display_name("yours"), display_name("mine")],
+            ["EPaxos", "Yours", "mine"]
         );
     }
 }

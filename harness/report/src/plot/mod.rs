@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
 use self::canvas::Lift;
-pub use self::look::display_name;
 use self::model::Figure;
 use crate::error::ReportError;
 use crate::results::Results;

@@ -4,9 +4,10 @@
 use measure::SummaryRow;
 
 use super::axis::{Axis, Reading};
-use super::look::{display_name, look};
+use super::look::look;
 use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample};
 use crate::figure::{self, Column};
+use crate::known::display_name;
 use crate::results::{Dimension, Point, Results};
 
 /// Keys that change how hard the cluster is pushed.

@@ -5,11 +5,12 @@
 use measure::{ALL, SummaryRow, TimeseriesRow};
 
 use super::axis::{Axis, Reading, Scale, Tick, nice_step, steps};
-use super::look::{Look, display_name, look, look_of_site};
+use super::look::{Look, look, look_of_site};
 use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade};
 use super::sweep::{entries, paged};
 use crate::cell::Cell;
 use crate::figure::{Column, over_time};
+use crate::known::display_name;
 use crate::numbers::{Observed, Spread, short};
 use crate::results::{Point, Results};
 use crate::windows::makes_windows;

@@ -68,6 +68,21 @@ pub(crate) struct Pretence {
     pub(crate) workload: serde_json::Value,
 }
 
+/// Tells what `bench` would.
+fn know_protocols() {
+    let known = |name, title, look, usual_variant| report::Known {
+        name,
+        title,
+        look: Some(look),
+        usual_variant,
+    };
+    report::know(vec![
+        known("paxos", "Paxos", 2, None),
+        known("multi-paxos", "Multi-Paxos", 1, None),
+        known("epaxos", "EPaxos", 0, Some("star")),
+    ]);
+}
+
 impl Default for Pretence {
     fn default() -> Self {
         Self {
@@ -95,6 +110,7 @@ impl Default for Pretence {
 impl Pretence {
     /// Writes the results below `root` and returns their directory.
     pub(crate) fn write(&self, root: &Path) -> PathBuf {
+        know_protocols();
         let swept: Vec<String> =
             ["replicas", "conflict_rate", "rate_ops_per_s"].map(String::from).into();
         let mut manifest = self.manifest();

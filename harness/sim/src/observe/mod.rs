@@ -48,7 +48,8 @@ impl Observer {
     pub(crate) fn new(protocol: Protocol, replicas: usize, restarts: bool) -> Self {
         Self {
             decisions: Decisions::default(),
-            visibility: (protocol == Protocol::EPaxos).then(Visibility::default),
+            visibility: (protocol.order == protocols::Order::Dependencies)
+                .then(Visibility::default),
             order: Order::new(replicas),
             committed: vec![InstanceSet::default(); replicas],
             effects: FxHashMap::default(),

@@ -1,5 +1,5 @@
 use protocols::{
-    Batch, ClientId, Command, InstanceId, Protocol, ReplicaId, Request, RequestNumber,
+    Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber,
     dependencies::Dependencies,
 };
 
@@ -26,7 +26,7 @@ fn at(row: u8, slot: u64) -> InstanceId {
 }
 
 fn observer() -> Observer {
-    Observer::new(Protocol::EPaxos, REPLICAS, true)
+    Observer::new(protocols::epaxos::PROTOCOL, REPLICAS, true)
 }
 
 /// Replica 0 learns of decisions, one after the other.
@@ -161,7 +161,7 @@ fn a_life_begins_without_what_the_last_one_executed() {
 #[test]
 fn a_settled_decision_is_still_one() {
     let settled = || {
-        let mut observer = Observer::new(Protocol::EPaxos, REPLICAS, false);
+        let mut observer = Observer::new(protocols::epaxos::PROTOCOL, REPLICAS, false);
         let write = batch(1, b"k", true);
         let none: Dependencies = [0; REPLICAS].into_iter().collect();
         for replica in ReplicaId::all(2) {
@@ -190,7 +190,7 @@ fn a_settled_decision_is_still_one() {
 /// A conflicting command that all have executed is no excuse for one that does not know it.
 #[test]
 fn a_settled_command_must_be_known() {
-    let mut observer = Observer::new(Protocol::EPaxos, 1, false);
+    let mut observer = Observer::new(protocols::epaxos::PROTOCOL, 1, false);
     let (first, second) = (batch(1, b"k", true), batch(2, b"k", true));
     let none: Dependencies = [0; 1].into_iter().collect();
     observer.committed(ReplicaId(0), at(0, 1), &first, none.clone()).unwrap();

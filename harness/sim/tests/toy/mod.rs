@@ -4,8 +4,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use protocols::{
-    Batch, Config, Effect, Effects, Input, InstanceId, Path, Protocol, Replica, ReplicaId,
-    ReplicaSet, Slot, Snapshot, Status, dependencies::Dependencies,
+    Batch, Config, Effect, Effects, Facts, Input, InstanceId, Path, Protocol, Replica, ReplicaId,
+    ReplicaSet, Slot, Snapshot, Status,
+    dependencies::Dependencies,
+    explored::Subject,
+    options::{InFiles, OptionFacts, OptionKind, Setting},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +23,43 @@ pub(crate) const DOES_NOT_SAY: u8 = 7;
 pub(crate) const PANICS: u8 = 8;
 pub(crate) const SKIPS_LAST: u8 = 9;
 
+/// What the toy states of itself, as a crate of one's own would.
+pub(crate) static FACTS: Facts = Facts {
+    title: "Toy",
+    description: "replica 0 decides alone",
+    has_stable_leader: true,
+    timers: &["again"],
+    options: &[OptionFacts {
+        key: "fetch",
+        about: "how many decisions one answer to a replica that lags has at most",
+        kind: OptionKind::Number { least: 1, most: 50 },
+        default: 50,
+        files: InFiles::Swept,
+        fixed: None,
+        hostile: &[],
+    }],
+    ..Facts::plain("toy")
+};
+
+pub(crate) const PROTOCOL: Protocol = Protocol::new(&FACTS);
+
+/// How many decisions one answer to a replica that lags has at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fetch(pub(crate) u32);
+
+impl Setting for Fetch {
+    const PROTOCOL: Protocol = PROTOCOL;
+    const PLACE: usize = 0;
+
+    fn from_number(number: Option<u32>) -> Self {
+        Self(number.unwrap_or(50))
+    }
+
+    fn to_number(self) -> u32 {
+        self.0
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Message {
     Forward(Batch),
@@ -33,6 +73,7 @@ pub(crate) struct Toy<const BUG: u8> {
     id: ReplicaId,
     replicas: usize,
     period: Duration,
+    fetch: usize,
     decided: BTreeMap<Slot, Batch>,
     executed: Slot,
     forwarded: Vec<Batch>,
@@ -44,7 +85,7 @@ impl<const BUG: u8> Replica for Toy<BUG> {
     type Message = Message;
     type Timer = ();
     type Record = (Slot, Batch);
-    const PROTOCOL: Protocol = Protocol::Paxos;
+    const PROTOCOL: Protocol = PROTOCOL;
 
     fn recover(
         id: ReplicaId,
@@ -56,6 +97,7 @@ impl<const BUG: u8> Replica for Toy<BUG> {
             id,
             replicas: config.replicas,
             period: config.timeouts.retransmit,
+            fetch: config.options.of::<Fetch>().0 as usize,
             decided: records.into_iter().collect(),
             executed: 0,
             forwarded: Vec::new(),
@@ -135,7 +177,7 @@ impl<const BUG: u8> Toy<BUG> {
                 self.learn(slot, batch, Path::Learned, effects);
             }
             Message::Ask(slot) => {
-                for (slot, batch) in self.decided.range(slot..).take(50) {
+                for (slot, batch) in self.decided.range(slot..).take(self.fetch) {
                     effects.reply(from, Message::Decided(*slot, batch.clone()));
                 }
             }
@@ -181,3 +223,5 @@ impl<const BUG: u8> Toy<BUG> {
         }
     }
 }
+
+impl<const BUG: u8> Subject for Toy<BUG> {}

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocols::Protocol;
+use protocols::{Protocol, registry};
 use toml::{Table, Value};
 
 use super::{not_toml, sections::COST_MAX};
@@ -83,9 +83,14 @@ pub(super) fn calibrated(origin: &Origin, value: &Value) -> Result<Calibrated, L
     let Value::Table(protocols) = value else {
         return Err(origin.error(&path, Some(value), mismatch("a table of protocols", value)));
     };
-    refuse_unknown_in(origin, &path, protocols, &Protocol::ALL.map(Protocol::name))?;
+    refuse_unknown_in(
+        origin,
+        &path,
+        protocols,
+        &registry::all().into_iter().map(Protocol::name).collect::<Vec<_>>(),
+    )?;
     let mut calibrated = Calibrated::NONE;
-    for protocol in Protocol::ALL {
+    for protocol in registry::all() {
         let Some(value) = protocols.get(protocol.name()) else { continue };
         let path = format!("{path}.{protocol}");
         let Value::Table(table) = value else {

@@ -100,8 +100,9 @@ fn leader(document: &Document, workload: &Workload) -> Result<(), LoadError> {
 
 fn size(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     if workload.point_count() > POINTS_MAX {
-        let swept = workload.sweeps().into_iter().filter(|(_, values)| *values > 1);
-        let keys: Vec<&str> = swept.map(|(key, _)| key).collect();
+        let sweeps = workload.sweeps();
+        let swept = sweeps.iter().filter(|swept| swept.values > 1);
+        let keys: Vec<&str> = swept.map(|swept| swept.key).collect();
         let remedy = format!(
             "{} swept together make {} points: must be at most {POINTS_MAX}, shorten a list",
             keys.join(", "),

@@ -3,7 +3,7 @@
 use protocols::{
     Protocol, ReplicaId,
     command::{BATCH_COMMANDS_MAX, VALUE_BYTES_MAX},
-    config::{FastQuorum, Variant},
+    registry,
 };
 use toml::Value;
 
@@ -14,9 +14,10 @@ use crate::{
     error::LoadError,
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
     model::{
-        Arrival, Clients, Cluster, Commands, Driver, Durability, Epaxos, GivenTimeouts, Keys, Load,
-        Mode, Network, Rate, Routing, Search, Workload,
+        Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
+        Network, Rate, Routing, Search, Workload,
     },
+    own::OwnOptions,
     sim_costs::SimCosts,
     sweep::Sweep,
     topology::Topology,
@@ -53,7 +54,7 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
         repetitions: document.one("repetitions", count(1..=1000))?.unwrap_or(3),
         seed: document.one("seed", whole(0..=i64::MAX.unsigned_abs()))?.unwrap_or(42),
         cluster: cluster.clone(),
-        epaxos: epaxos(document)?,
+        own: OwnOptions::read(document)?,
         load: load(document)?,
         commands: commands(document)?,
         timeouts: timeouts(document)?,
@@ -66,10 +67,13 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
 fn protocols(document: &Document) -> Loaded<Vec<Protocol>> {
     const KEY: &str = "protocols";
     let Some(value) = document.value(KEY) else {
-        return Ok(Protocol::ALL.to_vec());
+        return Ok(registry::all());
     };
     let Value::Array(list) = value else {
-        return Err(document.error(KEY, "must be an array: write it as [\"paxos\", \"epaxos\"]"));
+        let names: Vec<_> =
+            registry::all().into_iter().map(|of| format!("{:?}", of.name)).collect();
+        let [first, .., last] = names.as_slice() else { unreachable!("there are several") };
+        return Err(document.error(KEY, format!("must be an array: write it as [{first}, {last}]")));
     };
     if list.is_empty() {
         return Err(document.error(KEY, "must name at least one protocol"));
@@ -79,7 +83,7 @@ fn protocols(document: &Document) -> Loaded<Vec<Protocol>> {
         let error = |remedy: String| document.origin.error(KEY, Some(item), remedy);
         let text = item.as_str().ok_or_else(|| error(mismatch("a string", item)))?;
         let protocol: Protocol = text.parse().map_err(|_| {
-            let names = alternatives(Protocol::ALL.iter().map(|protocol| protocol.name()));
+            let names = alternatives(registry::all().into_iter().map(Protocol::name));
             error(format!("unknown protocol: use {names}"))
         })?;
         if protocols.contains(&protocol) {
@@ -132,26 +136,6 @@ fn replicas(value: &Value) -> Result<usize, String> {
         Ok(replicas) if replicas % 2 == 1 && (3..=51).contains(&replicas) => Ok(replicas),
         _ => Err(REMEDY.to_owned()),
     }
-}
-
-fn epaxos(document: &Document) -> Loaded<Epaxos> {
-    const QUORUM: &str = "epaxos.fast_quorum";
-    let variants = Variant::ALL.map(|variant| (variant.name(), variant));
-    let variant = document.one("epaxos.variant", choice(&variants))?.unwrap_or_default();
-    let fast_quorum =
-        choice(&[("optimized", FastQuorum::Optimized), ("simple", FastQuorum::Simple)]);
-    let fast_quorum = document.sweep(QUORUM, fast_quorum)?;
-    let its_own = match variant {
-        Variant::Star => FastQuorum::default(),
-        Variant::Sosp13 => FastQuorum::Simple,
-    };
-    if variant == Variant::Sosp13
-        && fast_quorum.as_ref().is_some_and(|kinds| kinds.values() != [its_own])
-    {
-        let remedy = "goes with variant = \"star\" only: \"sosp13\" has the simple one: remove it";
-        return Err(document.error(QUORUM, remedy));
-    }
-    Ok(Epaxos { variant, fast_quorum: fast_quorum.unwrap_or(Sweep::One(its_own)) })
 }
 
 fn load(document: &Document) -> Loaded<Load> {

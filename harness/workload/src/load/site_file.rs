@@ -21,7 +21,7 @@ pub struct SiteFile {
     pub topology: Topology,
     /// The sizes of a workload's clusters, in its order; none if the matrix stands alone.
     pub replicas: Vec<usize>,
-    /// Multi-Paxos' first leaders in a workload, in its order; none if the matrix stands alone.
+    /// The first leaders in a workload, in its order; none if the matrix stands alone.
     pub leaders: Vec<ReplicaId>,
 }
 

@@ -2,7 +2,7 @@
 
 use protocols::{
     Batch, ClientId, Command, Config, ReplicaId, Request, RequestNumber,
-    config::{FastQuorum, UnknownVariant},
+    epaxos::{FastQuorum, UnknownVariant, Variant},
 };
 
 use super::{
@@ -111,10 +111,11 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
     for part in parts {
         let words: Vec<_> = part.split(' ').collect();
         match words[..] {
-            ["simple", "fast", "quorum"] => config.fast_quorum = FastQuorum::Simple,
+            ["simple", "fast", "quorum"] => config.options.put(FastQuorum::Simple),
             ["variant", variant] => {
-                config.variant =
+                let variant: Variant =
                     variant.parse().map_err(|error: UnknownVariant| error.to_string())?;
+                config.options.put(variant);
             }
             ["led", "by", leader] => config.first_leader = ReplicaId(parse_replica(leader)?),
             ["keeping", slots, "slot" | "slots"] => {

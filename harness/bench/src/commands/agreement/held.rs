@@ -180,7 +180,7 @@ pub(super) mod tests {
             ..real.clone()
         };
         let simulated: Vec<Load> = real.iter().zip(took_s).map(of).collect();
-        let loads = calibrated(&held(&real, &simulated)).of(Protocol::EPaxos).unwrap();
+        let loads = calibrated(&held(&real, &simulated)).of(protocols::epaxos::PROTOCOL).unwrap();
         assert_eq!((loads.replicas, loads.value_bytes), ([3, 3], [16, 1_024]));
         assert_eq!(loads.requests_under_way, [1_536; 2]);
         assert_eq!(loads.bytes_under_way_max, 1_536 * 1_024);

@@ -281,6 +281,7 @@ mod tests {
 
     #[test]
     fn the_table_has_both_figures_both_ratios_and_the_verdict() {
+        crate::registry::tell_report();
         let expected = "\
 `saturated`, 2026-11-30, 2 cores of Some CPU. Thousands of operations per CPU-second of the replica that takes \
 most CPU time:

@@ -162,14 +162,20 @@ fn groups(description: &Description, arguments: &[String]) -> Result<Vec<Replica
 #[cfg(test)]
 mod tests {
     use driver::storage::Durability;
-    use protocols::{Config, Protocol};
+    use protocols::Config;
 
     use super::*;
 
     fn description() -> Description {
         let address = ([127, 0, 0, 1], 7_000).into();
         let addresses = vec![address; 5];
-        Description::new(Protocol::EPaxos, Durability::Memory, false, Config::new(5), addresses)
+        Description::new(
+            protocols::epaxos::PROTOCOL,
+            Durability::Memory,
+            false,
+            Config::new(5),
+            addresses,
+        )
     }
 
     fn asked(groups: &[&str], from: &[u8], to: &[u8]) -> Result<(Vec<(u8, u8)>, String), String> {

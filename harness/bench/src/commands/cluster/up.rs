@@ -3,7 +3,7 @@
 use std::{fmt::Write, process::ExitCode};
 
 use driver::storage::Durability;
-use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
+use protocols::{Config, ReplicaId, ReplicaSet, registry};
 
 use super::{block_on, list, typed, warn};
 use crate::{
@@ -20,7 +20,6 @@ use crate::{
 };
 
 const REPLICAS: usize = 3;
-const PROTOCOL: Protocol = Protocol::EPaxos;
 /// What the killing of processes does not harm, at next to no cost.
 const DURABILITY: Durability = Durability::Buffered;
 /// Between looking for a port and binding it another process may take it.
@@ -55,7 +54,7 @@ fn make(
     let replicas = arguments.replicas.unwrap_or(REPLICAS);
     let addresses = start::addresses(replicas, arguments.base_port)?;
     directory.furnish(replicas, arguments.insecure)?;
-    let protocol = arguments.protocol.unwrap_or(PROTOCOL);
+    let protocol = arguments.protocol.unwrap_or(registry::USUAL);
     let durability = arguments.durability.unwrap_or(DURABILITY);
     let config = Config::new(replicas);
     let mut description =

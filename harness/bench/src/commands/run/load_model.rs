@@ -50,7 +50,7 @@ fn of_point(
     let costs = workload.modelled_costs();
     let row = |(replica, load): (u32, &workload::ReplicaLoad)| {
         let capacity =
-            costs.and_then(|costs| load.capacity(&costs, point.write_ratio, point.value_bytes));
+            costs.and_then(|costs| costs.capacity(load, point.write_ratio, point.value_bytes));
         LoadModelRow {
             replica,
             messages_per_op: Some(load.messages),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use protocols::Protocol;
+use protocols::Order;
 use serde_json::{Value, json};
 use sim::{Broken, Outcome, Scenario, Violation};
 
@@ -124,7 +124,7 @@ impl Soaked {
         );
         row("Crashes", &format!("{}, each with a restart", tally.crashes));
         row("Operations", &format!("{}, {} of them retried", tally.operations, tally.retried));
-        if self.subject.protocol == Protocol::EPaxos {
+        if self.subject.protocol.has_fast_path {
             let (fast, slow, recovered) = (tally.fast, tally.slow, tally.recovered);
             row(
                 "Committed",
@@ -132,6 +132,8 @@ impl Soaked {
                     "{fast} fast, {slow} slow, {recovered} recovered, as their leaders report"
                 ),
             );
+        }
+        if self.subject.protocol.order == Order::Dependencies {
             row("Longest component", &format!("{} instances", tally.longest_component));
         }
         row("Snapshots", &format!("{} installed", tally.snapshots));
@@ -213,7 +215,7 @@ impl Soaked {
             tally.violations.iter().map(|each| self.violation_json(each)).collect();
         json!({
             "protocol": self.subject.protocol.name(),
-            "variant": self.subject.variant_name(),
+            "variant": self.subject.variant,
             "first_seed": self.first_seed,
             "seeds_asked": self.seeds,
             "seeds": tally.seeds(),
@@ -253,7 +255,6 @@ impl Soaked {
 
 #[cfg(test)]
 mod tests {
-    use protocols::config::Variant;
     use sim::Breach;
 
     use super::*;
@@ -261,14 +262,14 @@ mod tests {
     fn violation(seed: u64, broken: Broken) -> Violation {
         let detail = format!("r1\n  {}", "x".repeat(200));
         let breach = Breach { broken, detail };
-        let protocol = Protocol::EPaxos;
+        let protocol = protocols::epaxos::PROTOCOL;
         Violation { protocol, seed, at_ns: 1, breach, trace_hash: 7, trace: Vec::new() }
     }
 
     fn soaked(clean: u64, violations: Vec<Violation>) -> Soaked {
         let seeds_by_replicas = [(3, clean), (5, violations.len() as u64)].into();
         Soaked {
-            subject: Subject { protocol: Protocol::EPaxos, variant: Variant::Star },
+            subject: Subject::usual(protocols::epaxos::PROTOCOL),
             first_seed: 0,
             seeds: 300,
             tally: Tally { clean, violations, seeds_by_replicas, ..Tally::default() },
@@ -308,7 +309,7 @@ mod tests {
     #[test]
     fn a_violation_of_the_published_variant_names_it() {
         let mut soaked = soaked(1, vec![violation(7, Broken::Agreement)]);
-        soaked.subject.variant = Variant::Sosp13;
+        soaked.subject.variant = Some("sosp13");
         let text = soaked.text();
         assert!(text.starts_with("Protocol           epaxos, variant sosp13\n"), "{text}");
         let command = "\nbench replay --protocol epaxos --variant sosp13 --seed 7  # agreement: ";

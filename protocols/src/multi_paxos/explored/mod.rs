@@ -1,23 +1,23 @@
-//! Multi-Paxos as a subject.
+//! What a model checker must know of Multi-Paxos.
 
-use protocols::{
-    Effect, InstanceId, ReplicaId,
-    multi_paxos::{Message, MultiPaxos, Timer},
-};
+mod setups;
 
-use super::Subject;
+use super::{Message, MultiPaxos, Timer};
 use crate::{
-    mark::{Mark, Marks},
-    setups::{self, Setup},
+    Effect, InstanceId, ReplicaId,
+    explored::{Mark, Marks, Setup, Subject},
 };
 
 /// Indices into the kinds of timers.
-pub(crate) const ELECTION: usize = 0;
-pub(crate) const HEARTBEAT: usize = 1;
-pub(crate) const RETRANSMIT: usize = 2;
+pub(super) const ELECTION: usize = 0;
+pub(super) const HEARTBEAT: usize = 1;
+pub(super) const RETRANSMIT: usize = 2;
+
+/// A replica other than the first leader led.
+pub(super) const LEADER_CHANGED: Mark = Mark::Own(0);
 
 impl Subject for MultiPaxos {
-    const TIMER_KINDS: &'static [&'static str] = &["election", "heartbeat", "retransmit", "supply"];
+    const MARKS: &'static [&'static str] = &["leader changed"];
 
     fn timer_kind(timer: &Timer) -> usize {
         match timer {
@@ -34,7 +34,7 @@ impl Subject for MultiPaxos {
             Effect::Send { message: Message::Heartbeat { ballot, .. }, .. }
                 if ballot.leader != ReplicaId(0) =>
             {
-                Marks::only(Mark::LeaderChanged)
+                Marks::only(LEADER_CHANGED)
             }
             _ => Marks::NONE,
         }
@@ -46,6 +46,6 @@ impl Subject for MultiPaxos {
     }
 
     fn setups() -> Vec<Setup<Self>> {
-        setups::multi_paxos::all()
+        setups::all()
     }
 }

@@ -1,26 +1,20 @@
 //! Configurations of EPaxos' published variant. Fixed fast quorums are those of the next numbers: with three replicas that of
 //! r0 is {r0, r1}, with five {r0, r1, r2, r3}.
 
-use protocols::{
-    ReplicaId,
-    config::Variant,
-    epaxos::{EPaxos, Message, Timer},
-};
-
-use super::{Bounds, Setup, repeated};
+use super::{FAST_QUORUM, INSTANCE, PHASE_ONE_AGAIN, PROGRESS, RETRANSMIT, ROW};
 use crate::{
-    director::Director,
-    mark::{Mark, Marks},
-    subject::epaxos::{FAST_QUORUM, INSTANCE, PROGRESS, RETRANSMIT, ROW},
+    ReplicaId,
+    epaxos::{EPaxos, Message, Timer, Variant},
+    explored::{Bounds, Director, Mark, Marks, Setup, repeated},
 };
 
 const FAST: Marks = Marks::only(Mark::Fast).with(Mark::Everywhere);
-const WIDENED: Marks = FAST.with(Mark::Slow).with(Mark::PhaseOneAgain);
-const RECOVERED: Marks = FAST.with(Mark::Recovered).with(Mark::PhaseOneAgain);
+const WIDENED: Marks = FAST.with(Mark::Slow).with(PHASE_ONE_AGAIN);
+const RECOVERED: Marks = FAST.with(Mark::Recovered).with(PHASE_ONE_AGAIN);
 const ORDERED: Bounds = Bounds { overtakings: Some(0), ..Bounds::NONE };
 const OVERTAKEN: Bounds = Bounds { overtakings: Some(1), ..Bounds::NONE };
 
-pub(crate) fn all() -> Vec<Setup<EPaxos>> {
+pub(super) fn all() -> Vec<Setup<EPaxos>> {
     let mut all = vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, FAST),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, FAST),
@@ -87,7 +81,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             Bounds { crashes: 1, midway: true, restarts: 1, checkpoints: 1, ..ORDERED }
                 .with_timers(ROW, 1),
             Marks::only(Mark::Recovered)
-                .with(Mark::PhaseOneAgain)
+                .with(PHASE_ONE_AGAIN)
                 .with(Mark::Checkpointed)
                 .with(Mark::Midway)
                 .with(Mark::Restarted),
@@ -118,7 +112,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
         one_match(),
     ];
     for setup in &mut all {
-        setup.config.variant = Variant::Sosp13;
+        setup.config.options.put(Variant::Sosp13);
     }
     all
 }
@@ -172,7 +166,7 @@ fn short_form() -> Setup<EPaxos> {
         3,
         2,
         Bounds::NONE.with_timers(ROW, 2).with_timers(INSTANCE, 1),
-        Marks::only(Mark::Recovered).with(Mark::PhaseOneAgain),
+        Marks::only(Mark::Recovered).with(PHASE_ONE_AGAIN),
     );
     setup.proposals[1].replica = ReplicaId(2);
     setup.prefix = Some(prefix);
@@ -230,7 +224,7 @@ fn one_match() -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(ROW, 1),
-        Marks::only(Mark::Slow).with(Mark::Recovered).with(Mark::PhaseOneAgain),
+        Marks::only(Mark::Slow).with(Mark::Recovered).with(PHASE_ONE_AGAIN),
     );
     setup.proposals[1].replica = ReplicaId(4);
     setup.prefix = Some(prefix);

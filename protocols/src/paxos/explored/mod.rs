@@ -1,22 +1,22 @@
-//! Paxos as a subject.
+//! What a model checker must know of Paxos.
 
-use protocols::{
-    Effect, InstanceId,
-    paxos::{Message, Paxos, Timer},
-};
+mod setups;
 
-use super::Subject;
+use super::{Message, Paxos, Timer};
 use crate::{
-    mark::{Mark, Marks},
-    setups::{self, Setup},
+    Effect, InstanceId,
+    explored::{Mark, Marks, Setup, Subject},
 };
 
 /// Indices into the kinds of timers.
-pub(crate) const BACK_OFF: usize = 0;
-pub(crate) const RETRANSMIT: usize = 1;
+pub(super) const BACK_OFF: usize = 0;
+pub(super) const RETRANSMIT: usize = 1;
+
+/// A proposer met a higher ballot and gave way.
+pub(super) const PREEMPTED: Mark = Mark::Own(0);
 
 impl Subject for Paxos {
-    const TIMER_KINDS: &'static [&'static str] = &["back-off", "retransmit", "supply"];
+    const MARKS: &'static [&'static str] = &["preempted"];
 
     fn timer_kind(timer: &Timer) -> usize {
         match timer {
@@ -28,7 +28,7 @@ impl Subject for Paxos {
 
     fn marks(effect: &Effect<Self>) -> Marks {
         match effect {
-            Effect::SetTimer { timer: Timer::BackOff, .. } => Marks::only(Mark::Preempted),
+            Effect::SetTimer { timer: Timer::BackOff, .. } => Marks::only(PREEMPTED),
             _ => Marks::NONE,
         }
     }
@@ -43,6 +43,6 @@ impl Subject for Paxos {
     }
 
     fn setups() -> Vec<Setup<Self>> {
-        setups::paxos::all()
+        setups::all()
     }
 }

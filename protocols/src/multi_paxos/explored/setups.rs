@@ -1,20 +1,15 @@
 //! Multi-Paxos' configurations. Replica 0 leads first.
 
-use protocols::{
+use super::{ELECTION, HEARTBEAT, LEADER_CHANGED, RETRANSMIT};
+use crate::{
     ReplicaId,
+    explored::{Bounds, Director, Mark, Marks, Setup, repeated},
     multi_paxos::{Message, MultiPaxos},
 };
 
-use super::{Bounds, Setup, repeated};
-use crate::{
-    director::Director,
-    mark::{Mark, Marks},
-    subject::multi_paxos::{ELECTION, HEARTBEAT, RETRANSMIT},
-};
-
-pub(crate) fn all() -> Vec<Setup<MultiPaxos>> {
+pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
     let decided = Marks::only(Mark::Slow).with(Mark::Everywhere);
-    let changed = decided.with(Mark::LeaderChanged);
+    let changed = decided.with(LEADER_CHANGED);
     let ordered = Bounds { overtakings: Some(0), ..Bounds::NONE };
     let overtaken = Bounds { overtakings: Some(1), ..Bounds::NONE };
     let mut late = Setup::plain(
@@ -97,7 +92,7 @@ fn gap(bounds: Bounds) -> Setup<MultiPaxos> {
         }
         director.lose(|_, to, message| to == 2 && matches!(message, Message::Accept { .. }));
     };
-    let reach = [Mark::NoOp, Mark::LeaderChanged, Mark::Recovered, Mark::Everywhere];
+    let reach = [Mark::NoOp, LEADER_CHANGED, Mark::Recovered, Mark::Everywhere];
     let mut setup = Setup::plain(
         "gap",
         "a new leader finds slots proposed with gaps between them",
@@ -124,7 +119,7 @@ fn snapshot() -> Setup<MultiPaxos> {
         }
         director.lose(|_, _, _| true);
     };
-    let reach = [Mark::Installed, Mark::LeaderChanged];
+    let reach = [Mark::Installed, LEADER_CHANGED];
     let bounds = Bounds { overtakings: Some(1), duplicates: Some(1), ..Bounds::NONE };
     let mut setup = Setup::plain(
         "snapshot",

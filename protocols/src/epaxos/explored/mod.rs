@@ -1,26 +1,31 @@
-//! EPaxos as a subject.
+//! What a model checker must know of EPaxos.
 
-use protocols::{
-    Effect, InstanceId,
-    epaxos::{EPaxos, Message, Timer},
-};
+mod sosp13;
+mod star;
 
-use super::Subject;
+use super::{EPaxos, Message, Timer};
 use crate::{
-    mark::{Mark, Marks},
-    setups::{self, Setup},
+    Effect, InstanceId,
+    explored::{Mark, Marks, Setup, Subject},
 };
 
 /// Indices into the kinds of timers.
-pub(crate) const ROW: usize = 0;
-pub(crate) const INSTANCE: usize = 1;
-pub(crate) const RETRANSMIT: usize = 2;
-pub(crate) const PROGRESS: usize = 3;
-pub(crate) const FAST_QUORUM: usize = 4;
+pub(super) const ROW: usize = 0;
+pub(super) const INSTANCE: usize = 1;
+pub(super) const RETRANSMIT: usize = 2;
+pub(super) const PROGRESS: usize = 3;
+pub(super) const FAST_QUORUM: usize = 4;
+
+/// A recovery asked its quorum whether a fast commit can have been.
+pub(super) const VALIDATED: Mark = Mark::Own(0);
+/// A recovery waited for others to be decided.
+pub(super) const WAITED: Mark = Mark::Own(1);
+/// Phase 1 was begun without a fast path, in the published variant.
+pub(super) const PHASE_ONE_AGAIN: Mark = Mark::Own(2);
 
 impl Subject for EPaxos {
-    const TIMER_KINDS: &'static [&'static str] =
-        &["row", "instance", "retransmit", "progress", "fast quorum"];
+    const MARKS: &'static [&'static str] =
+        &["recovery validated", "recovery waited", "phase 1 begun again"];
 
     fn timer_kind(timer: &Timer) -> usize {
         match timer {
@@ -34,10 +39,10 @@ impl Subject for EPaxos {
 
     fn marks(effect: &Effect<Self>) -> Marks {
         match effect {
-            Effect::Send { message: Message::Validate { .. }, .. } => Marks::only(Mark::Validated),
-            Effect::Send { message: Message::Waiting { .. }, .. } => Marks::only(Mark::Waited),
+            Effect::Send { message: Message::Validate { .. }, .. } => Marks::only(VALIDATED),
+            Effect::Send { message: Message::Waiting { .. }, .. } => Marks::only(WAITED),
             Effect::Send { message: Message::PreAcceptAgain { .. }, .. } => {
-                Marks::only(Mark::PhaseOneAgain)
+                Marks::only(PHASE_ONE_AGAIN)
             }
             _ => Marks::NONE,
         }
@@ -56,8 +61,8 @@ impl Subject for EPaxos {
     }
 
     fn setups() -> Vec<Setup<Self>> {
-        let mut all = setups::epaxos::all();
-        all.extend(setups::epaxos_sosp13::all());
+        let mut all = star::all();
+        all.extend(sosp13::all());
         all
     }
 }

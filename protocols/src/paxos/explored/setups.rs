@@ -1,21 +1,16 @@
 //! Paxos' configurations.
 
-use protocols::{
-    ReplicaId,
-    paxos::{Message, Paxos},
-};
-
-use super::{Bounds, Proposal, Setup, repeated};
+use super::{BACK_OFF, PREEMPTED, RETRANSMIT};
 use crate::{
-    director::Director,
-    mark::{Mark, Marks},
-    subject::paxos::{BACK_OFF, RETRANSMIT},
+    ReplicaId,
+    explored::{Bounds, Director, Mark, Marks, Proposal, Setup, repeated},
+    paxos::{Message, Paxos, Window},
 };
 
-pub(crate) fn all() -> Vec<Setup<Paxos>> {
+pub(super) fn all() -> Vec<Setup<Paxos>> {
     let decided = Marks::only(Mark::Slow).with(Mark::Everywhere);
     // All that is reached before the bound where that comes long before everything is executed everywhere.
-    let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(Mark::Preempted);
+    let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(PREEMPTED);
     let duelled = preempted.with(Mark::Everywhere);
     let ordered = Bounds { overtakings: Some(0), ..Bounds::NONE };
     let overtaken = Bounds { overtakings: Some(1), ..Bounds::NONE };
@@ -87,7 +82,7 @@ fn repeated_in_a_window(bounds: Bounds, reach: Marks) -> Setup<Paxos> {
     let mut setup = repeated(bounds, reach);
     setup.keys.push("k");
     setup.proposals.push(Proposal { command: 1, replica: ReplicaId(0) });
-    setup.config.paxos_window = 2;
+    setup.config.options.put(Window(2));
     setup.at_most(8_000_000)
 }
 

@@ -1,24 +1,18 @@
 //! EPaxos' configurations.
 
-use protocols::{
-    ReplicaId,
-    config::FastQuorum,
-    epaxos::{EPaxos, Message, Timer},
-};
-
-use super::{Bounds, Setup, repeated};
+use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED};
 use crate::{
-    director::Director,
-    mark::{Mark, Marks},
-    subject::epaxos::{INSTANCE, PROGRESS, RETRANSMIT, ROW},
+    ReplicaId,
+    epaxos::{EPaxos, FastQuorum, Message, Timer},
+    explored::{Bounds, Director, Mark, Marks, Setup, repeated},
 };
 
 const DECIDED: Marks = Marks::only(Mark::Fast).with(Mark::Slow).with(Mark::Everywhere);
-const RECOVERED: Marks = DECIDED.with(Mark::Recovered).with(Mark::NoOp).with(Mark::Validated);
+const RECOVERED: Marks = DECIDED.with(Mark::Recovered).with(Mark::NoOp).with(VALIDATED);
 const ORDERED: Bounds = Bounds { overtakings: Some(0), ..Bounds::NONE };
 const OVERTAKEN: Bounds = Bounds { overtakings: Some(1), ..Bounds::NONE };
 
-pub(crate) fn all() -> Vec<Setup<EPaxos>> {
+pub(super) fn all() -> Vec<Setup<EPaxos>> {
     vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, DECIDED),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, DECIDED),
@@ -51,7 +45,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             3,
             2,
             OVERTAKEN.with_timers(ROW, 1),
-            RECOVERED.with(Mark::Waited),
+            RECOVERED.with(WAITED),
         )
         .at_most(10_000_000),
         Setup::plain(
@@ -60,7 +54,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             3,
             2,
             ORDERED.with_timers(ROW, 2).with_timers(INSTANCE, 1),
-            RECOVERED.with(Mark::Waited),
+            RECOVERED.with(WAITED),
         )
         .at_most(6_000_000),
         Setup::plain(
@@ -82,7 +76,7 @@ pub(crate) fn all() -> Vec<Setup<EPaxos>> {
             // That every command is executed everywhere lies behind the bound as often as before it.
             Marks::only(Mark::Recovered)
                 .with(Mark::NoOp)
-                .with(Mark::Validated)
+                .with(VALIDATED)
                 .with(Mark::Checkpointed)
                 .with(Mark::Midway)
                 .with(Mark::Restarted),
@@ -204,10 +198,10 @@ fn fast_commit_alone(name: &'static str, quorum: FastQuorum) -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(ROW, 2).with_timers(INSTANCE, 1),
-        Marks::only(Mark::Recovered).with(Mark::Validated),
+        Marks::only(Mark::Recovered).with(VALIDATED),
     );
     setup.proposals[1].replica = ReplicaId(3);
-    setup.config.fast_quorum = quorum;
+    setup.config.options.put(quorum);
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)
 }
@@ -267,7 +261,7 @@ fn conflicting_fast() -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(ROW, 1),
-        [Mark::Recovered, Mark::NoOp, Mark::Validated].into_iter().collect(),
+        [Mark::Recovered, Mark::NoOp, VALIDATED].into_iter().collect(),
     );
     setup.prefix = Some(one_pre_accepted_one_fast);
     setup.at_most(4_000_000)

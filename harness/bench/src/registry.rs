@@ -1,0 +1,94 @@
+//! From a protocol's name to its type: a table with a line per protocol.
+//!
+//! An [`Entry`] has a pointer to every function of this program that is generic over a core. Nothing else here branches on the
+//! protocol.
+
+use std::process::ExitCode;
+
+use explore::Subject;
+use node::{
+    NodeError,
+    replica_process::{self, Options},
+};
+use protocols::{Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
+use sim::{Outcome, Scenario, Shrunk, Violation};
+use workload::Run;
+
+use crate::{
+    cli::ExploreArguments,
+    commands::{explore as exploring, seeded},
+    exit::Failure,
+    sim::{self as simulated, Setting, Simulated},
+};
+
+/// Every protocol of this program.
+static TABLE: [Entry; 3] = [Entry::of::<Paxos>(), Entry::of::<MultiPaxos>(), Entry::of::<EPaxos>()];
+
+/// The functions of this program for one protocol.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    protocol: Protocol,
+    /// Is a replica until an operator stops it.
+    pub(crate) serve: fn(&Options) -> Result<(), NodeError>,
+    /// Carries out one run of a workload on a simulated cluster.
+    pub(crate) simulate: fn(Setting<'_>, &Run) -> Simulated,
+    /// Runs a hostile scenario, its last events written down if it asks for some.
+    pub(crate) replay: fn(&Scenario) -> Result<Outcome, Violation>,
+    /// Leaves out faults that a scenario's violation does not need, in so many runs at most.
+    pub(crate) shrink: fn(&Scenario, usize) -> Option<Shrunk>,
+    /// Explores small configurations.
+    pub(crate) explore: fn(seeded::Subject, &ExploreArguments) -> Result<ExitCode, Failure>,
+    /// The names of those configurations, with what they are about.
+    pub(crate) configurations: fn(seeded::Subject) -> Vec<(&'static str, &'static str)>,
+}
+
+impl Entry {
+    /// The functions for the cores `R`.
+    pub(crate) const fn of<R: Subject>() -> Self {
+        Self {
+            protocol: R::PROTOCOL,
+            serve: replica_process::run::<R>,
+            simulate: simulated::simulate::<R>,
+            replay: sim::replay::<R>,
+            shrink: sim::shrink::<R>,
+            explore: exploring::run_protocol::<R>,
+            configurations: exploring::configurations::<R>,
+        }
+    }
+}
+
+/// Tells the reports how protocols are written and drawn.
+pub(crate) fn tell_report() {
+    let known = |protocol: Protocol| report::Known {
+        name: protocol.name(),
+        title: protocol.title,
+        look: protocol.look,
+        usual_variant: protocol.usual_variant(),
+    };
+    report::know(protocols::registry::all().into_iter().map(known).collect());
+}
+
+/// The functions for `protocol`.
+///
+/// # Panics
+/// If the table has no line for it.
+pub(crate) fn of(protocol: Protocol) -> &'static Entry {
+    TABLE
+        .iter()
+        .find(|entry| entry.protocol == protocol)
+        .unwrap_or_else(|| panic!("{protocol} has no line in this program's table"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_protocol_that_a_file_can_name_has_a_line() {
+        let all: Vec<Protocol> = TABLE.iter().map(|entry| entry.protocol).collect();
+        assert_eq!(all, protocols::registry::all());
+        for protocol in all {
+            assert_eq!(of(protocol).protocol, protocol);
+        }
+    }
+}
