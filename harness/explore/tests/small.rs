@@ -104,3 +104,22 @@ fn a_bound_on_states_or_depth_ends_an_exploration_early() {
     assert_eq!((depth.ended, depth.depth), (Ended::DepthMax, 5));
     assert!(!depth.missing.is_empty() && !depth.is_clean(), "nothing is decided after 5 events");
 }
+
+/// Configurations bound kinds of timers that the protocol has, and ask for marks that it has.
+#[test]
+fn configurations_name_only_what_their_protocol_states() {
+    fn named<R: Subject>() {
+        let kinds = R::PROTOCOL.timers.len();
+        assert!(kinds <= explore::TIMER_KINDS_MAX, "{}", R::PROTOCOL);
+        for setup in R::setups() {
+            let (name, timers) = (setup.name, &setup.bounds.timers[kinds..]);
+            assert!(timers.iter().all(|most| *most == 0), "{} {name}", R::PROTOCOL);
+            for mark in setup.reach.iter() {
+                assert!(!mark.name::<R>().is_empty(), "{} {name}", R::PROTOCOL);
+            }
+        }
+    }
+    named::<Paxos>();
+    named::<MultiPaxos>();
+    named::<EPaxos>();
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use measure::{Linearizable, Severity};
+use measure::{Linearizable, Role, Severity};
 use protocols::{
     Config, Effect, Effects, Input, Protocol, Replica, ReplicaId, Snapshot, Status, epaxos::EPaxos,
     multi_paxos::MultiPaxos,
@@ -180,6 +180,14 @@ fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
             };
             let record = simulated.ended.record.unwrap();
             assert!(record.verdict.valid, "{:?}", record.verdict);
+            let (first, rest) = if run.protocol == protocols::multi_paxos::PROTOCOL {
+                (Role::Leader, Role::Follower)
+            } else {
+                (Role::Peer, Role::Peer)
+            };
+            let roles: Vec<Role> = record.replicas.iter().map(|replica| replica.role).collect();
+            assert_eq!(roles[0], first, "{}", run.protocol);
+            assert_eq!(roles[1..], vec![rest; replicas - 1], "{}", run.protocol);
             let count = |of: fn(&measure::ReplicaCounters) -> u64| -> u64 {
                 record.replicas.iter().map(|replica| of(&replica.counters)).sum()
             };
