@@ -7,7 +7,7 @@ use driver::{
     disk::Disk,
     storage::{Journal, Owner, Past, StorageError, Strange, Writer},
 };
-use protocols::{Config, Protocol, ReplicaId, Snapshot};
+use protocols::{Config, ReplicaId, Snapshot};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sim::disk::{DiskCounts, SimDisk};
@@ -20,7 +20,7 @@ fn owner() -> Owner {
     Owner {
         cluster: "cluster-1".to_owned(),
         replica: ReplicaId(1),
-        protocol: Protocol::Paxos,
+        protocol: protocols::paxos::PROTOCOL,
         config: Config::new(REPLICAS),
     }
 }
