@@ -27,6 +27,9 @@ fn a_few_seeds_of_each_protocol_are_clean() {
             "agreement: ",
             "completion: ",
             "linearizability: ",
+            "Covered ",
+            " submissions given up\n",
+            " torn tails\n",
             "No violation, no seed unfinished. 4 clean seeds",
             "fewer than 75.00 %",
         ] {
@@ -70,6 +73,9 @@ fn the_summary_is_json_on_request() {
     assert_eq!(sizes.values().map(|seeds| seeds.as_u64().unwrap()).sum::<u64>(), 6);
     for counter in ["operations", "crashes", "committed_fast", "committed_slow"] {
         assert!(json[counter].as_u64().unwrap() > 0, "{counter}: {json}");
+    }
+    for covered in ["fast commits", "checkpoints", "crashes while writing", "lives from a snapshot"] {
+        assert!(json["covered"][covered].as_u64().unwrap() > 0, "{covered}: {json}");
     }
 }
 

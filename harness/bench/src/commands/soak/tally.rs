@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use protocols::Order;
 use serde_json::{Value, json};
-use sim::{Broken, Outcome, Scenario, Violation};
+use sim::{Broken, Coverage, Outcome, Scenario, Violation};
 
 use crate::commands::seeded::{Subject, checked, replay_command, rule, seconds};
 
@@ -27,6 +27,7 @@ pub(crate) struct Tally {
     snapshots: u64,
     longest_component: u64,
     simulated_ns: u64,
+    coverage: Coverage,
     pub(crate) violations: Vec<Violation>,
 }
 
@@ -55,6 +56,7 @@ impl Tally {
         }
         self.longest_component = self.longest_component.max(outcome.longest_component);
         self.simulated_ns += outcome.simulated_ns;
+        self.coverage += outcome.coverage;
     }
 
     /// How many seeds were run.
@@ -118,11 +120,12 @@ impl Soaked {
         row(
             "Faults",
             &format!(
-                "{} drawn (loss, duplicates, delay, partitions, pauses, crashes), all mended at the end",
+                "{} drawn (loss, duplicates, delay, partitions, pauses, crashes, disks that fail, fill up and \
+                 rot), all mended at the end but for what has rotted",
                 tally.faults
             ),
         );
-        row("Crashes", &format!("{}, each with a restart", tally.crashes));
+        row("Crashes", &tally.crashes.to_string());
         row("Operations", &format!("{}, {} of them retried", tally.operations, tally.retried));
         if self.subject.protocol.has_fast_path {
             let (fast, slow, recovered) = (tally.fast, tally.slow, tally.recovered);
@@ -139,6 +142,10 @@ impl Soaked {
         row("Snapshots", &format!("{} installed", tally.snapshots));
         row("Simulated time", &format!("{:.0} s", seconds(tally.simulated_ns)));
         row("Wall, CPU time", &self.cost_text());
+        for (index, (rare, count)) in tally.coverage.iter().enumerate() {
+            let name = if index == 0 { "Covered" } else { "" };
+            row(name, &format!("{count:>8} {}", rare.name()));
+        }
         for (index, (name, what)) in checked(self.subject.protocol).enumerate() {
             row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
         }
@@ -235,6 +242,7 @@ impl Soaked {
             "wall_s": self.cost.wall_s,
             "cpu_s": self.cost.cpu_s,
             "checked": checked(self.subject.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
+            "covered": tally.coverage.iter().map(|(rare, count)| (rare.name(), count)).collect::<BTreeMap<_, _>>(),
             "violations": violations,
             "violation_rate_max_95": tally.violation_rate_max(),
             "interrupted": self.interrupted,
