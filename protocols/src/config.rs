@@ -1,5 +1,5 @@
-//! What a core must be told before it starts. Everything here but [`Config::nearest`] is the same on all replicas of a
-//! cluster.
+//! What a core must be told before it starts. Everything here but [`Config::nearest`] is the same
+//! on all replicas of a cluster.
 
 use std::time::Duration;
 
@@ -80,8 +80,9 @@ pub struct Config {
     #[serde(default)]
     pub options: Options,
     /// The others whom this replica asks first, where its protocol asks the nearest ones first
-    /// ([`Facts::nearest`](crate::Facts::nearest) says how many). The set is the replica's own and may change from one life to
-    /// the next: nobody else needs to know it. None: those whose numbers come next.
+    /// ([`Facts::nearest`](crate::Facts::nearest) says how many). The set is the replica's own and
+    /// may change from one life to the next: nobody else needs to know it. None: those whose
+    /// numbers come next.
     #[serde(default)]
     pub nearest: Option<ReplicaSet>,
     /// How many executed instances (per row) are kept for a replica that has not executed them; beyond it they are
@@ -101,8 +102,9 @@ impl Config {
             batching: Batching::default(),
             options: Options::default(),
             nearest: None,
-            // chosen: over half a second of silence at 100,000 commands per second and row; at about 500 bytes, which is what
-            // the largest instances of any protocol here take (log and graph), it is 32 MiB a row.
+            // chosen: over half a second of silence at 100,000 commands per second and row; at
+            // about 500 bytes, which is what the largest instances of any protocol here take (log
+            // and graph), it is 32 MiB a row.
             kept_slots_max: 1 << 16,
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,

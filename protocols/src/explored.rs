@@ -1,8 +1,8 @@
-//! What a model checker must know of a protocol beside how to step it, stated by the protocol: which configurations are worth
-//! exploring, and what must be reached in them.
+//! What a model checker must know of a protocol beside how to step it, stated by the protocol:
+//! which configurations are worth exploring, and what must be reached in them.
 //!
-//! The checker itself is the crate `explore`. Everything here has a default, so that a protocol of which nothing is known can be
-//! explored as well.
+//! The checker itself is the crate `explore`. Everything here has a default, so that a protocol of
+//! which nothing is known can be explored as well.
 
 use std::fmt;
 
@@ -17,13 +17,14 @@ pub const OWN_MARKS_MAX: u8 = 8;
 /// The most kinds of timers that a protocol has.
 pub const TIMER_KINDS_MAX: usize = 5;
 
-/// A protocol that can be explored. Everything has a default: nothing is known of the protocol but how to step it.
+/// A protocol that can be explored. Everything has a default: nothing is known of the protocol but
+/// how to step it.
 pub trait Subject: Replica {
     /// The names in reports of the marks that are this protocol's alone, [`OWN_MARKS_MAX`] at most.
     const MARKS: &'static [&'static str] = &[];
 
-    /// The kind of a timer, as an index into [`Facts::timers`](crate::Facts::timers). A configuration bounds how often timers of
-    /// each kind run out.
+    /// The kind of a timer, as an index into [`Facts::timers`](crate::Facts::timers). A
+    /// configuration bounds how often timers of each kind run out.
     fn timer_kind(_: &Self::Timer) -> usize {
         0
     }
@@ -33,13 +34,15 @@ pub trait Subject: Replica {
         Marks::NONE
     }
 
-    /// The instance whose commit at the receiver makes `message` meaningless there, for as long as that replica lives: it
-    /// is an answer that counts towards a decision, and changes nothing once the decision is known.
+    /// The instance whose commit at the receiver makes `message` meaningless there, for as long as
+    /// that replica lives: it is an answer that counts towards a decision, and changes nothing once
+    /// the decision is known.
     fn meaningless_after(_: &Self::Message) -> Option<InstanceId> {
         None
     }
 
-    /// The configurations that belong to this protocol, those of its usual variant first. Names differ within a variant.
+    /// The configurations that belong to this protocol, those of its usual variant first. Names
+    /// differ within a variant.
     fn setups() -> Vec<Setup<Self>> {
         let reach = Marks::only(Mark::Everywhere);
         let about = "two commands, links in any order";
@@ -47,8 +50,8 @@ pub trait Subject: Replica {
     }
 }
 
-/// Something that happens in a step. A `sometimes` property is about steps and not about states: which of two ways led to a
-/// state is not in the state, so a mark is noted when the step is taken.
+/// Something that happens in a step. A `sometimes` property is about steps and not about states:
+/// which of two ways led to a state is not in the state, so a mark is noted when the step is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
     /// An instance committed after one round trip to a fast quorum.
@@ -84,7 +87,8 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// Every mark that all protocols have in common, in the order in which reports list them; each protocol's own come behind.
+    /// Every mark that all protocols have in common, in the order in which reports list them; each
+    /// protocol's own come behind.
     pub const COMMON: [Self; 14] = [
         Self::Fast,
         Self::Slow,
@@ -215,7 +219,8 @@ pub struct Setup<R: Subject> {
     pub about: &'static str,
     /// The cores' configuration.
     pub config: Config,
-    /// The keys that the commands write, one per command. Two commands conflict if they write one key.
+    /// The keys that the commands write, one per command. Two commands conflict if they write one
+    /// key.
     pub keys: Vec<&'static str>,
     /// What is proposed where. Each proposal is made at most once, at any time.
     pub proposals: Vec<Proposal>,
@@ -231,7 +236,8 @@ pub struct Setup<R: Subject> {
     pub states_max: Option<usize>,
 }
 
-/// A command given to a replica. A command given to two is a request that its client repeats elsewhere.
+/// A command given to a replica. A command given to two is a request that its client repeats
+/// elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// The index of the command.
@@ -247,7 +253,8 @@ pub struct Bounds {
     pub losses: u8,
     /// How many messages are delivered again; none: every one, as often as may be.
     pub duplicates: Option<u8>,
-    /// How many messages arrive before one that was sent before them on the same link; none: links keep no order at all.
+    /// How many messages arrive before one that was sent before them on the same link; none: links
+    /// keep no order at all.
     pub overtakings: Option<u8>,
     /// How many times a replica crashes.
     pub crashes: u8,
@@ -255,7 +262,8 @@ pub struct Bounds {
     pub midway: bool,
     /// How many times a replica is started again.
     pub restarts: u8,
-    /// How many times a replica takes a checkpoint and forgets what it recorded before. It does so while a crash is to come.
+    /// How many times a replica takes a checkpoint and forgets what it recorded before. It does so
+    /// while a crash is to come.
     pub checkpoints: u8,
     /// How many timers run out, by kind.
     pub timers: [u8; TIMER_KINDS_MAX],
@@ -362,8 +370,8 @@ pub fn repeated<R: Subject>(bounds: Bounds, reach: Marks) -> Setup<R> {
 pub trait Stage<R: Replica> {
     /// The proposal with this index is made.
     fn propose(&mut self, proposal: u8);
-    /// What is under way now and matches (sender, receiver, message) is delivered, in the order in which it was first sent;
-    /// says how many messages that were.
+    /// What is under way now and matches (sender, receiver, message) is delivered, in the order in
+    /// which it was first sent; says how many messages that were.
     fn deliver(&mut self, matches: &dyn Fn(u8, u8, &R::Message) -> bool) -> usize;
     /// The same, and it stays under way.
     fn deliver_copies(&mut self, matches: &dyn Fn(u8, u8, &R::Message) -> bool) -> usize;
@@ -379,8 +387,8 @@ pub trait Stage<R: Replica> {
     fn restart(&mut self, replica: u8);
 }
 
-/// Leads a configuration from its start to where its exploration begins. Whatever a script asks for must be possible: a
-/// script that does not fit the protocol any more fails loudly.
+/// Leads a configuration from its start to where its exploration begins. Whatever a script asks for
+/// must be possible: a script that does not fit the protocol any more fails loudly.
 pub struct Director<'s, R: Replica>(&'s mut dyn Stage<R>);
 
 impl<R: Replica> fmt::Debug for Director<'_, R> {
@@ -400,8 +408,8 @@ impl<'s, R: Replica> Director<'s, R> {
         self.0.propose(proposal);
     }
 
-    /// What is under way now and matches (sender, receiver, message) is delivered, in the order in which it was first
-    /// sent; says how many messages that were.
+    /// What is under way now and matches (sender, receiver, message) is delivered, in the order in
+    /// which it was first sent; says how many messages that were.
     pub fn deliver(&mut self, matches: impl Fn(u8, u8, &R::Message) -> bool) -> usize {
         self.0.deliver(&matches)
     }

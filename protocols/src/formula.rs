@@ -1,12 +1,13 @@
 //! The words in which a protocol states its latency formulas, which need the matrix of sites alone.
 //!
-//! q(s, k) is the round trip from site s to its k-th nearest replica, itself the first. Near is whose answer comes first:
-//! where the two directions of a pair differ, a round trip is both delays together. Each protocol has its formulas in its own
-//! folder.
+//! q(s, k) is the round trip from site s to its k-th nearest replica, itself the first. Near is
+//! whose answer comes first: where the two directions of a pair differ, a round trip is both delays
+//! together. Each protocol has its formulas in its own folder.
 
 use crate::{ReplicaId, options::Options, quorum::majority};
 
-/// The round trips between the sites of a cluster, one replica at each, in nanoseconds and without jitter.
+/// The round trips between the sites of a cluster, one replica at each, in nanoseconds and without
+/// jitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoundTrips(Vec<Vec<u64>>);
 
@@ -53,8 +54,8 @@ pub enum Prediction {
     Nothing(&'static str),
 }
 
-/// When does a command that comes in at a site commit, counted from its coming in there? Commands come in at the site's own
-/// replica, nothing takes time but the network, and nothing fails.
+/// When does a command that comes in at a site commit, counted from its coming in there? Commands
+/// come in at the site's own replica, nothing takes time but the network, and nothing fails.
 #[derive(Clone, Copy, Debug)]
 pub struct LatencyQuestion<'a> {
     /// The matrix.
@@ -65,7 +66,8 @@ pub struct LatencyQuestion<'a> {
     pub leader: ReplicaId,
     /// The protocol's own options.
     pub options: &'a Options,
-    /// Is every command decided, and known to be so everywhere, before the next one comes in at any site?
+    /// Is every command decided, and known to be so everywhere, before the next one comes in at any
+    /// site?
     pub isolated: bool,
     /// Do no two commands conflict?
     pub without_conflicts: bool,

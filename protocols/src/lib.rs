@@ -1,10 +1,11 @@
 //! Paxos, Multi-Paxos and EPaxos as deterministic state machines, and the key-value machine that they replicate.
 //!
-//! Nothing here does I/O, reads a clock or draws a random number: a core is stepped with an [`Input`] and answers with
-//! [`Effect`]s, which a driver carries out. The same code therefore serves real clients, runs in a simulator and is
-//! model-checked. Start with [`replica`], the contract; then the `mod.rs` of a protocol, which opens with its paper,
-//! its messages and its invariants. A protocol states in its [`facts`] all that the rest of a program must know of it, and
-//! [`registry`] finds it by its name.
+//! Nothing here does I/O, reads a clock or draws a random number: a core is stepped with an
+//! [`Input`] and answers with [`Effect`]s, which a driver carries out. The same code therefore
+//! serves real clients, runs in a simulator and is model-checked. Start with [`replica`], the
+//! contract; then the `mod.rs` of a protocol, which opens with its paper, its messages and its
+//! invariants. A protocol states in its [`facts`] all that the rest of a program must know of it,
+//! and [`registry`] finds it by its name.
 //!
 //! Sources are named by letters: PMS is Lamport, "Paxos Made Simple", 2001; PMMC is van Renesse and Altinbuken, "Paxos Made
 //! Moderately Complex", 2015; S13 is Moraru, Andersen and Kaminsky, "There Is More Consensus in Egalitarian Parliaments",

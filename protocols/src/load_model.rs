@@ -1,7 +1,7 @@
 //! The words in which a protocol counts the messages of a replica per command.
 //!
-//! Each protocol has its counts in its own folder. They hold where nothing is lost and nothing is joined into batches, and where
-//! announcements travel with other messages, as they do under load.
+//! Each protocol has its counts in its own folder. They hold where nothing is lost and nothing is
+//! joined into batches, and where announcements travel with other messages, as they do under load.
 
 use crate::options::Options;
 
@@ -21,8 +21,9 @@ pub struct ReplicaLoad {
 }
 
 impl ReplicaLoad {
-    /// A replica that leads the share `asked` of the commands and follows the `others`, where a command's leader exchanges so
-    /// many messages, and sends so many values, with each other replica.
+    /// A replica that leads the share `asked` of the commands and follows the `others`, where a
+    /// command's leader exchanges so many messages, and sends so many values, with each other
+    /// replica.
     pub fn leaderless(others: f64, asked: f64, exchanged: f64, values: f64) -> Self {
         Self {
             messages: exchanged * (asked * others + (1.0 - asked)),

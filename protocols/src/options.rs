@@ -1,8 +1,9 @@
 //! The options that are a protocol's own. Its [`Facts`](crate::Facts) declare them, and
 //! [`Config::options`](crate::Config::options) has their values.
 //!
-//! A workload file gives an option under the protocol's name, such as `[mine] depth = 4`. The reader of files takes the keys, the
-//! ranges and the defaults from the facts. The core reads each option as a type of its own, a [`Setting`].
+//! A workload file gives an option under the protocol's name, such as `[mine] depth = 4`. The
+//! reader of files takes the keys, the ranges and the defaults from the facts. The core reads each
+//! option as a type of its own, a [`Setting`].
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +12,13 @@ use crate::Protocol;
 /// The most options that a protocol may have.
 pub const OPTIONS_MAX: usize = 8;
 
-/// The key of the option whose choices are a protocol's variants. Command lines give it with `--variant`.
+/// The key of the option whose choices are a protocol's variants. Command lines give it with
+/// `--variant`.
 pub const VARIANT: &str = "variant";
 
-/// The values of a protocol's own options, at the places at which its facts declare them. A choice is the place of its name.
-/// The values belong to one protocol: a core that read another protocol's would take one setting for another.
+/// The values of a protocol's own options, at the places at which its facts declare them. A choice
+/// is the place of its name. The values belong to one protocol: a core that read another protocol's
+/// would take one setting for another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Options {
     /// The protocol that they belong to; none while no value is given.
@@ -145,7 +148,8 @@ pub struct OptionFacts {
     pub files: InFiles,
     /// Whether options that are declared before it, and are not swept, fix it.
     pub fixed: Option<fn(&Options) -> Option<Fixed>>,
-    /// The values from which hostile schedules draw, as often each; empty if it keeps its default in them.
+    /// The values from which hostile schedules draw, as often each; empty if it keeps its default
+    /// in them.
     pub hostile: &'static [u32],
 }
 

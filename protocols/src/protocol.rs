@@ -15,7 +15,8 @@ use serde::{
 
 use crate::{Facts, registry};
 
-/// A protocol: a handle to its [`Facts`]. Two handles are equal if they have one name. [`registry::all`] gives their order.
+/// A protocol: a handle to its [`Facts`]. Two handles are equal if they have one name.
+/// [`registry::all`] gives their order.
 #[derive(Clone, Copy)]
 pub struct Protocol(&'static Facts);
 
@@ -122,13 +123,14 @@ impl FromStr for Protocol {
     }
 }
 
-/// The variant's number of a protocol of another crate, where a format writes numbers. Those below belong to the protocols of
-/// this crate, by their places in the registry.
+/// The variant's number of a protocol of another crate, where a format writes numbers. Those below
+/// belong to the protocols of this crate, by their places in the registry.
 const NAMED: u32 = 127;
 
 impl Serialize for Protocol {
-    /// Writes the name. A format that is not for people has the place of a protocol of this crate, in one byte, so that logs stay
-    /// readable; of another crate's protocol it has the number 127 and the name.
+    /// Writes the name. A format that is not for people has the place of a protocol of this crate,
+    /// in one byte, so that logs stay readable; of another crate's protocol it has the number 127
+    /// and the name.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             return serializer.serialize_str(self.name());

@@ -1,4 +1,5 @@
-//! Quorum sizes that protocols share, each with its source. Every quorum includes the replica that collects it.
+//! Quorum sizes that protocols share, each with its source. Every quorum includes the replica that
+//! collects it.
 
 use crate::id::{ReplicaId, ReplicaSet};
 
@@ -12,7 +13,8 @@ pub const fn majority(replicas: usize) -> usize {
     replicas / 2 + 1
 }
 
-/// Those `count` others with the least `distance` from `replica`, of equally distant ones those whose numbers come next.
+/// Those `count` others with the least `distance` from `replica`, of equally distant ones those
+/// whose numbers come next.
 pub fn nearest(
     replica: ReplicaId,
     replicas: usize,

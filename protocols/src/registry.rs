@@ -1,7 +1,7 @@
 //! Every protocol that this process knows, by name.
 //!
-//! The protocols of this crate have a line each. Another crate registers its own before anything is parsed; from then on files,
-//! command lines and results know them by their names.
+//! The protocols of this crate have a line each. Another crate registers its own before anything is
+//! parsed; from then on files, command lines and results know them by their names.
 
 use std::{
     fmt,
@@ -10,8 +10,8 @@ use std::{
 
 use crate::{Facts, Protocol, epaxos, multi_paxos, paxos};
 
-/// The protocols of this crate, in the order in which tables and plots list them. A protocol's place is written into logs: new
-/// lines go to the end.
+/// The protocols of this crate, in the order in which tables and plots list them. A protocol's
+/// place is written into logs: new lines go to the end.
 const BUILT_IN: [Protocol; 3] = [paxos::PROTOCOL, multi_paxos::PROTOCOL, epaxos::PROTOCOL];
 
 /// The protocol that runs where a command names none.
@@ -20,7 +20,8 @@ pub const USUAL: Protocol = epaxos::PROTOCOL;
 /// The protocols of other crates, in the order in which they were registered.
 static REGISTERED: RwLock<Vec<Protocol>> = RwLock::new(Vec::new());
 
-/// The most protocols that may be known, so that tables by protocol have a size. chosen: more than one comparison shows.
+/// The most protocols that may be known, so that tables by protocol have a size. chosen: more than
+/// one comparison shows.
 pub const PROTOCOLS_MAX: usize = 32;
 
 /// Why a protocol was not registered.
@@ -49,7 +50,8 @@ impl fmt::Display for NotRegistered {
 
 impl std::error::Error for NotRegistered {}
 
-/// Makes a protocol of another crate known, behind those that are known already. The same `static` may be registered again.
+/// Makes a protocol of another crate known, behind those that are known already. The same `static`
+/// may be registered again.
 ///
 /// # Errors
 /// If another protocol has this name, the name is not proper, or there are too many.

@@ -171,7 +171,8 @@ pub struct Status {
     pub undecided: u64,
     /// Instances held in memory.
     pub held: u64,
-    /// The most instances that had to be executed as one, since each depends on all of them; 0 where slots are the order.
+    /// The most instances that had to be executed as one, since each depends on all of them; 0
+    /// where slots are the order.
     pub longest_component: u64,
     /// What finding the order of execution takes, as a count: for each instance executed, how many
     /// rows its dependencies had to be found, merged and followed for. 0 where slots are the order.

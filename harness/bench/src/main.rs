@@ -1,9 +1,11 @@
 //! The `bench` command: runs protocols side by side on a cluster of real processes and reports what was measured,
 //! together with whether it was correct.
 //!
-//! [`cli`] is what users type, [`commands`] has a module per command, [`registry`] a line per protocol. [`quic`] carries out one run on a cluster of
-//! replica processes and [`sim`] on a simulated one, both with the clients of [`load`]; [`history`] records what these saw
-//! and judges it. [`standing`] is a cluster in the background, for the commands that start it and that talk to it.
+//! [`cli`] is what users type, [`commands`] has a module per command, [`registry`] a line per
+//! protocol. [`quic`] carries out one run on a cluster of replica processes and [`sim`] on a
+//! simulated one, both with the clients of [`load`]; [`history`] records what these saw and judges
+//! it. [`standing`] is a cluster in the background, for the commands that start it and that talk to
+//! it.
 //!
 //! **Invariants.** Whatever ends this program, no process that it started is left running, but those of `cluster`, which are
 //! written down. Every error is one line. One

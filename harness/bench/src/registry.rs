@@ -1,7 +1,7 @@
 //! From a protocol's name to its type: a table with a line per protocol.
 //!
-//! An [`Entry`] has a pointer to every function of this program that is generic over a core. Nothing else here branches on the
-//! protocol.
+//! An [`Entry`] has a pointer to every function of this program that is generic over a core.
+//! Nothing else here branches on the protocol.
 
 use std::process::ExitCode;
 

@@ -9,8 +9,8 @@ pub enum Rule {
     Agreement,
     /// What a replica reports as committed it reports once in a life: committed is immutable.
     CommittedOnce,
-    /// Of two conflicting committed commands at least one has the other among its dependencies, where those are the
-    /// order.
+    /// Of two conflicting committed commands at least one has the other among its dependencies,
+    /// where those are the order.
     Visibility,
     /// What is executed was committed before, each instance once in a life.
     Execution,

@@ -5,8 +5,9 @@
 //! each that the [`Rule`]s hold. A setup also says which [`Mark`]s must be reached (a fast path, a no-op, a recovery that
 //! waits …): an exploration that does not get there has shown nothing, and fails.
 //!
-//! Start with [`model`], which says what a state is and what is left out of the space without losing anything; then
-//! [`protocols::explored`], in whose words each protocol states its configurations in its own folder.
+//! Start with [`model`], which says what a state is and what is left out of the space without
+//! losing anything; then [`protocols::explored`], in whose words each protocol states its
+//! configurations in its own folder.
 //!
 //! **Invariants.** Nothing here draws a random number, reads a clock or touches a file. One thread comes to the same numbers
 //! of states every time. The cores are stepped through [`protocols::Replica`] alone.

@@ -1,4 +1,5 @@
-//! What has happened somewhere in an exploration, lest it pass because nothing interesting was reached.
+//! What has happened somewhere in an exploration, lest it pass because nothing interesting was
+//! reached.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,8 +25,8 @@ impl Reached {
         self.seen.load(Ordering::Relaxed) & Marks::only(mark).bits() != 0
     }
 
-    /// Has `mark` been reached, and not been told yet? True once: the checker writes down a path for every state for which
-    /// it is told so.
+    /// Has `mark` been reached, and not been told yet? True once: the checker writes down a path
+    /// for every state for which it is told so.
     pub(crate) fn is_news(&self, mark: Mark) -> bool {
         self.has(mark)
             && self.told.load(Ordering::Relaxed) & Marks::only(mark).bits() == 0

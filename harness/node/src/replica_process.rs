@@ -45,7 +45,8 @@ pub struct Options {
     pub network: Option<NetworkPlan>,
 }
 
-/// Is a replica of core `R` until an operator stops it: the whole life of its process, on this thread. Logs to standard error.
+/// Is a replica of core `R` until an operator stops it: the whole life of its process, on this
+/// thread. Logs to standard error.
 ///
 /// A panic anywhere ends the process with exit code 101, its message in the log.
 ///

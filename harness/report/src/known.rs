@@ -1,6 +1,7 @@
 //! The titles and looks of protocols, as the program that draws results tells them ([`know`]).
 //!
-//! Results hold names alone. A name that is not known is written as it is, and takes the next look that is free.
+//! Results hold names alone. A name that is not known is written as it is, and takes the next look
+//! that is free.
 
 use std::sync::{PoisonError, RwLock};
 

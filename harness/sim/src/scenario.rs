@@ -18,8 +18,8 @@ pub struct Scenario {
     pub costs: Costs,
     /// What the clients do.
     pub load: Load,
-    /// Which of its values each option has that hostile schedules draw and the configuration does not give, counted from 0; none
-    /// leaves those options at their defaults.
+    /// Which of its values each option has that hostile schedules draw and the configuration does
+    /// not give, counted from 0; none leaves those options at their defaults.
     pub option_draw: Option<usize>,
     /// What goes wrong.
     pub faults: FaultPlan,
@@ -27,8 +27,9 @@ pub struct Scenario {
     pub storage: Storage,
     /// Decides everything that is drawn.
     pub seed: u64,
-    /// How long after the last fault the cluster may go without progress and not be at rest, in simulated
-    /// nanoseconds. Progress is a client's having its answer, or a decision of what was proposed.
+    /// How long after the last fault the cluster may go without progress and not be at rest, in
+    /// simulated nanoseconds. Progress is a client's having its answer, or a decision of what was
+    /// proposed.
     pub settle_ns_max: u64,
     /// How many events a violation tells of.
     pub trace_lines_max: usize,
@@ -54,8 +55,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// What `replica` of `protocol` is told: the same as all, and where the protocol asks the nearest first, which those are by
-    /// their round trips.
+    /// What `replica` of `protocol` is told: the same as all, and where the protocol asks the
+    /// nearest first, which those are by their round trips.
     pub(crate) fn config_of(&self, protocol: Protocol, replica: ReplicaId) -> Config {
         let mut config = self.config;
         let count = protocol.nearest.and_then(|nearest| nearest(&config));
@@ -128,8 +129,8 @@ impl Scenario {
     }
 }
 
-/// Timeouts that no undisturbed message outlasts: chosen as two round trips before a message is sent again (both phases
-/// of a slow path fit), five before a leader or an owner is given up.
+/// Timeouts that no undisturbed message outlasts: chosen as two round trips before a message is
+/// sent again (both phases of a slow path fit), five before a leader or an owner is given up.
 fn timeouts(round_trip_ns_max: u64) -> Timeouts {
     let round_trip = Duration::from_nanos(round_trip_ns_max.max(1_000_000));
     Timeouts { retransmit: 2 * round_trip, election: 5 * round_trip, recovery: 5 * round_trip }

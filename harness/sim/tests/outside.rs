@@ -1,5 +1,5 @@
-//! A protocol that no crate of this project knows: registered by its facts, it is named, set up and swept by a workload file,
-//! and simulated, as those that are built in.
+//! A protocol that no crate of this project knows: registered by its facts, it is named, set up and
+//! swept by a workload file, and simulated, as those that are built in.
 
 mod toy;
 

@@ -1,8 +1,8 @@
 //! What latency to expect of a protocol at a site, from the matrix of sites alone.
 //!
-//! The formulas are the protocols' own ([`protocols::formula`]). Here it is said of which runs they hold: commands come in at
-//! the site's own replica, nothing takes time but the network, and nothing fails. A command that waits for no other is executed
-//! and answered as soon as it commits.
+//! The formulas are the protocols' own ([`protocols::formula`]). Here it is said of which runs they
+//! hold: commands come in at the site's own replica, nothing takes time but the network, and
+//! nothing fails. A command that waits for no other is executed and answered as soon as it commits.
 
 use protocols::{
     Protocol,
@@ -23,7 +23,8 @@ impl Sites {
 }
 
 impl Workload {
-    /// When a command of `protocol` that comes in at `site` commits in a run at `point`, from its coming in there.
+    /// When a command of `protocol` that comes in at `site` commits in a run at `point`, from its
+    /// coming in there.
     pub fn prediction(&self, protocol: Protocol, point: &Point, site: usize) -> Prediction {
         let Some(sites) = self.sites(point.replicas) else {
             return Prediction::Nothing("there is no topology");
@@ -66,10 +67,11 @@ fn waits_for_company(point: &Point) -> bool {
     point.batching.is_on() && !point.batching.delay.is_zero()
 }
 
-/// Is every command decided, and known to be so everywhere, before the next one comes in at any site?
+/// Is every command decided, and known to be so everywhere, before the next one comes in at any
+/// site?
 ///
-/// Only an open loop with equal gaps knows that beforehand. Its sites take turns. The slowest command takes two rounds to a
-/// majority, and the farthest site hears of it last.
+/// Only an open loop with equal gaps knows that beforehand. Its sites take turns. The slowest
+/// command takes two rounds to a majority, and the farthest site hears of it last.
 fn is_isolated(sites: &Sites, round_trips: &RoundTrips, point: &Point) -> bool {
     let Some(rate) = point.open_rate().filter(|_| point.arrival == Arrival::Constant) else {
         return false;

@@ -10,7 +10,8 @@ use crate::{
     error::LoadError,
 };
 
-/// Every key outside `[[faults]]` that is no protocol's own, dotted, in the order of the format's description.
+/// Every key outside `[[faults]]` that is no protocol's own, dotted, in the order of the format's
+/// description.
 const SHARED: &[&str] = &[
     "name",
     "protocols",

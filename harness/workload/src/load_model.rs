@@ -1,16 +1,18 @@
-//! The busiest-replica model: what each replica has to do per command, counted from our own message pattern.
+//! The busiest-replica model: what each replica has to do per command, counted from our own message
+//! pattern.
 //!
 //! The idea is that of Ailijiang, Charapko, Demirbas and Kosar, "Dissecting the Performance of
 //! Strongly-Consistent Replication Protocols", SIGMOD 2019: a cluster's capacity is what its
-//! busiest replica can bear. Their counts are of thrifty protocols, which ask a quorum alone. Ours are stated by the protocols
-//! ([`protocols::load_model`]): per command, with N replicas, nothing lost, nothing joined into batches, and announcements that
-//! travel with other messages as they do under load.
+//! busiest replica can bear. Their counts are of thrifty protocols, which ask a quorum alone. Ours
+//! are stated by the protocols ([`protocols::load_model`]): per command, with N replicas, nothing
+//! lost, nothing joined into batches, and announcements that travel with other messages as they do
+//! under load.
 //!
 //! Beside these a request comes in from a client and a reply goes out, at the site that asks, and
-//! each replica executes each command, where dependencies are the order after putting it in order by the rows that they
-//! name. What is left out: heartbeats and progress reports, whose number depends on
-//! time and not on commands; announcements of their own where nothing is there to carry them; the
-//! bytes around a value; proposers that compete.
+//! each replica executes each command, where dependencies are the order after putting it in order
+//! by the rows that they name. What is left out: heartbeats and progress reports, whose number
+//! depends on time and not on commands; announcements of their own where nothing is there to carry
+//! them; the bytes around a value; proposers that compete.
 
 use protocols::{
     Protocol, ReplicaId,
@@ -52,8 +54,9 @@ pub struct Capacity {
 }
 
 impl SimCosts {
-    /// The capacity of a cluster whose busiest replica has this `load`, with commands of which `write_ratio` carry a value of `value_bytes`; none if work costs
-    /// nothing. Counted as the simulator charges them: a message and its bytes cost when they come in, and per receiver
+    /// The capacity of a cluster whose busiest replica has this `load`, with commands of which
+    /// `write_ratio` carry a value of `value_bytes`; none if work costs nothing. Counted as the
+    /// simulator charges them: a message and its bytes cost when they come in, and per receiver
     /// when they go out; a command costs when it is executed, and by the rows that it is put in
     /// order by. Wakeups cost next to nothing where the CPU is in use all the time, since so much
     /// is ready at each.
@@ -80,8 +83,8 @@ impl SimCosts {
 }
 
 impl Workload {
-    /// What each replica does per command of a run of `protocol` at `point` of whose commits the share `slow` took the slow
-    /// path.
+    /// What each replica does per command of a run of `protocol` at `point` of whose commits the
+    /// share `slow` took the slow path.
     ///
     /// # Errors
     /// Why there is no model.

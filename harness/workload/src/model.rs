@@ -103,7 +103,8 @@ pub struct Cluster {
     pub replicas: Sweep<usize>,
     /// What records survive.
     pub durability: Sweep<Durability>,
-    /// The first leader, where there is a stable one; swept for protocols that have one alone, unless clients ask the leader.
+    /// The first leader, where there is a stable one; swept for protocols that have one alone,
+    /// unless clients ask the leader.
     pub leader: Sweep<ReplicaId>,
     /// How many commands a replica proposes as one at most; 1 joins none.
     pub batch_commands: Sweep<usize>,

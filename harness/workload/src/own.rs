@@ -1,4 +1,5 @@
-//! The tables of a workload file with the options of one protocol, such as `[epaxos]`. The protocols' facts declare the options.
+//! The tables of a workload file with the options of one protocol, such as `[epaxos]`. The
+//! protocols' facts declare the options.
 
 use protocols::{
     Protocol,

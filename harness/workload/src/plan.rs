@@ -48,7 +48,8 @@ pub struct Point {
     /// Size of a put's value.
     pub value_bytes: usize,
     swept: Vec<(&'static str, String)>,
-    /// What is offered, in a text: the swept keys that do not say how a protocol is set up, nor what its records survive.
+    /// What is offered, in a text: the swept keys that do not say how a protocol is set up, nor
+    /// what its records survive.
     offered: String,
 }
 
@@ -126,9 +127,10 @@ pub struct Plan {
 impl Plan {
     /// Multiplies the sweeps out.
     ///
-    /// The first key in the order of names varies slowest; within a key the file's order holds. A protocol has no
-    /// points of its own for what it does not have: a protocol's own option multiplies its runs alone, and `cluster.leader`
-    /// those of protocols with a stable leader, unless clients ask the leader.
+    /// The first key in the order of names varies slowest; within a key the file's order holds. A
+    /// protocol has no points of its own for what it does not have: a protocol's own option
+    /// multiplies its runs alone, and `cluster.leader` those of protocols with a stable leader,
+    /// unless clients ask the leader.
     pub fn new(workload: &Workload) -> Self {
         let mut order = workload.protocols.clone();
         let mut runs = Vec::new();
@@ -167,8 +169,8 @@ impl Workload {
         (0..self.point_count()).filter_map(|index| self.resolve(index, protocol)).collect()
     }
 
-    /// What `replica` is told of a cluster of `protocol` at `point`: the same as all, and where the protocol asks the nearest
-    /// first, which those are by their round trips.
+    /// What `replica` is told of a cluster of `protocol` at `point`: the same as all, and where the
+    /// protocol asks the nearest first, which those are by their round trips.
     pub fn config_of(&self, protocol: Protocol, point: &Point, replica: ReplicaId) -> Config {
         let mut config = self.config(point);
         if let Some(count) = protocol.nearest.and_then(|nearest| nearest(&config)) {
@@ -288,7 +290,8 @@ impl Workload {
         })
     }
 
-    /// The own options of `protocol`; none at a point that differs from an earlier one only in another protocol's.
+    /// The own options of `protocol`; none at a point that differs from an earlier one only in
+    /// another protocol's.
     fn own_options(&self, digits: &mut Digits, protocol: Protocol) -> Option<Options> {
         let mut options = Options::default();
         for own in &self.own.0 {
@@ -333,7 +336,8 @@ pub(crate) struct Swept {
     own: Option<(Protocol, usize)>,
 }
 
-/// A point's number, read as one digit per sweepable key: the first key in the order of names varies slowest.
+/// A point's number, read as one digit per sweepable key: the first key in the order of names
+/// varies slowest.
 struct Digits {
     keys: Vec<Swept>,
     digits: Vec<usize>,

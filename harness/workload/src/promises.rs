@@ -1,4 +1,5 @@
-//! What round trips alone promise a cluster, protocol by protocol: the protocols' own promises for every site and every leader.
+//! What round trips alone promise a cluster, protocol by protocol: the protocols' own promises for
+//! every site and every leader.
 
 use protocols::{
     Protocol, ReplicaId,
@@ -53,12 +54,14 @@ pub struct Promising {
     pub by_leader: Vec<Promise>,
 }
 
-/// What a matrix promises a cluster in which nothing takes time but the network, nothing fails and there is no jitter.
+/// What a matrix promises a cluster in which nothing takes time but the network, nothing fails and
+/// there is no jitter.
 #[derive(Clone, Debug)]
 pub struct Promises {
     /// The sites' names, replica 0's first.
     pub sites: Vec<String>,
-    /// Of every protocol that promises something: those with a fast path first, those with a stable leader last.
+    /// Of every protocol that promises something: those with a fast path first, those with a stable
+    /// leader last.
     pub all: Vec<Promising>,
 }
 
@@ -97,7 +100,8 @@ impl Promising {
         self.best_leader(Promise::sum_ns)
     }
 
-    /// The leader under which the site that waits longest waits least; of several the one with the least mean.
+    /// The leader under which the site that waits longest waits least; of several the one with the
+    /// least mean.
     ///
     /// # Panics
     /// If there are no sites.

@@ -58,8 +58,8 @@ pub fn fast_ns(round_trips: &RoundTrips, site: usize, kind: FastQuorum) -> u64 {
     round_trips.q_ns(site, EpaxosQuorums::new(round_trips.count(), kind).fast())
 }
 
-/// A command that met a conflict, at most. (A command leader that has heard enough different replies goes on earlier
-/// where its fast quorum is larger than a majority.)
+/// A command that met a conflict, at most. (A command leader that has heard enough different
+/// replies goes on earlier where its fast quorum is larger than a majority.)
 pub fn slow_ns(round_trips: &RoundTrips, site: usize, kind: FastQuorum) -> u64 {
     fast_ns(round_trips, site, kind) + round_trips.q_ns(site, majority(round_trips.count()))
 }
@@ -74,7 +74,8 @@ pub(super) fn latency(asked: &LatencyQuestion<'_>) -> Prediction {
     if asked.isolated || asked.without_conflicts || always_fast {
         return Prediction::Exactly(fast_ns);
     }
-    // Two rounds to a majority, once enough replies differ, may be shorter than one to a fast quorum.
+    // Two rounds to a majority, once enough replies differ, may be shorter than one to a fast
+    // quorum.
     let two_rounds_ns = match variant {
         Variant::Star => round_trips.two_rounds_ns(site),
         // It waits for all of its fixed fast quorum in any case.

@@ -1,4 +1,5 @@
-//! What an EPaxos replica does per command. A command is put in order by the N rows that its dependencies name.
+//! What an EPaxos replica does per command. A command is put in order by the N rows that its
+//! dependencies name.
 //!
 //! | replica | messages in | messages out | values in | values out |
 //! |---|---|---|---|---|

@@ -154,7 +154,8 @@ impl Setting for FastQuorum {
     }
 }
 
-/// The fast quorum that replicas with these options take: the published variant has the simple one, whatever is said.
+/// The fast quorum that replicas with these options take: the published variant has the simple one,
+/// whatever is said.
 pub fn fast_quorum_of(options: &Options) -> FastQuorum {
     match options.of::<Variant>() {
         Variant::Star => options.of::<FastQuorum>(),
@@ -167,8 +168,8 @@ pub fn quorums_of(config: &Config) -> EpaxosQuorums {
     EpaxosQuorums::new(config.replicas, fast_quorum_of(&config.options))
 }
 
-/// What the votes of a cluster are counted by. The published variant's records and fast quorums are its own: what is in the
-/// directory of the one is no past of the other.
+/// What the votes of a cluster are counted by. The published variant's records and fast quorums are
+/// its own: what is in the directory of the one is no past of the other.
 pub(super) fn votes(config: &Config) -> &'static str {
     match config.options.of::<Variant>() {
         Variant::Star => config.options.of::<FastQuorum>().name(),
@@ -176,8 +177,8 @@ pub(super) fn votes(config: &Config) -> &'static str {
     }
 }
 
-/// How many others a replica sends its PreAccepts to, if not to all: in the published variant 2F−1, which are its fixed fast
-/// quorum with itself. (S13 §4.3.1, "thrifty" in §6.1)
+/// How many others a replica sends its PreAccepts to, if not to all: in the published variant 2F−1,
+/// which are its fixed fast quorum with itself. (S13 §4.3.1, "thrifty" in §6.1)
 pub(super) fn nearest(config: &Config) -> Option<usize> {
     let quorums = quorums_of(config);
     (config.options.of::<Variant>() == Variant::Sosp13).then(|| quorums.fast() - 1)

@@ -6,8 +6,9 @@ use crate::{
     quorum::{faults_tolerated, nearest},
 };
 
-/// The fixed fast quorum of `replica` without itself, for the published variant: those 2F−1 others with the least `distance`,
-/// of equally distant ones those whose numbers come next. (S13 §4.3.1, "thrifty" in §6.1)
+/// The fixed fast quorum of `replica` without itself, for the published variant: those 2F−1 others
+/// with the least `distance`, of equally distant ones those whose numbers come next. (S13 §4.3.1,
+/// "thrifty" in §6.1)
 pub fn fixed_fast_quorum(
     replica: ReplicaId,
     replicas: usize,
@@ -95,8 +96,8 @@ mod tests {
         (0..1u32 << n).filter(|s| s.count_ones() as usize == size).collect()
     }
 
-    /// What recovery rests on (rule 6d): after a fast commit at any fast quorum, each recovery quorum Q sees at least |Q|−E
-    /// matching pre-acceptances.
+    /// What recovery rests on (rule 6d): after a fast commit at any fast quorum, each recovery
+    /// quorum Q sees at least |Q|−E matching pre-acceptances.
     #[test]
     fn a_fast_commit_is_visible_to_every_recovery_quorum() {
         for n in [3, 5, 7, 9] {
@@ -112,8 +113,9 @@ mod tests {
         }
     }
 
-    /// What recovery in the published variant rests on: of F+1 replicas without the owner at least F belong to its fixed fast
-    /// quorum; and from N = 5 on no two different dependencies can be held by F of F+1 each.
+    /// What recovery in the published variant rests on: of F+1 replicas without the owner at least
+    /// F belong to its fixed fast quorum; and from N = 5 on no two different dependencies can be
+    /// held by F of F+1 each.
     #[test]
     fn a_recovery_quorum_without_the_owner_has_f_members_of_its_fixed_fast_quorum() {
         for n in [3, 5, 7, 9] {

@@ -1,5 +1,5 @@
-//! What latency to expect of Multi-Paxos under a leader that stays: the round trip of s and the leader, which clients of the
-//! leader's site do not wait for, + q(leader, majority).
+//! What latency to expect of Multi-Paxos under a leader that stays: the round trip of s and the
+//! leader, which clients of the leader's site do not wait for, + q(leader, majority).
 
 use crate::{
     ReplicaId,

@@ -1,4 +1,5 @@
-//! What a Multi-Paxos replica does per command. The leader's commit index travels with its next Accept.
+//! What a Multi-Paxos replica does per command. The leader's commit index travels with its next
+//! Accept.
 //!
 //! | replica | messages in | messages out | values in | values out |
 //! |---|---|---|---|---|

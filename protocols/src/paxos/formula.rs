@@ -1,4 +1,5 @@
-//! What latency to expect of Paxos: 2 · q(s, majority) where nobody else proposes, both phases one after the other.
+//! What latency to expect of Paxos: 2 · q(s, majority) where nobody else proposes, both phases one
+//! after the other.
 
 use crate::{
     ReplicaId,

@@ -1,5 +1,5 @@
-//! What a Paxos replica does per command, uncontended: of each it exchanges Prepare, Promise, Accept, Accepted and Commit with
-//! each other replica, and the value is in one of them.
+//! What a Paxos replica does per command, uncontended: of each it exchanges Prepare, Promise,
+//! Accept, Accepted and Commit with each other replica, and the value is in one of them.
 //!
 //! | replica | messages in | messages out | values in | values out |
 //! |---|---|---|---|---|

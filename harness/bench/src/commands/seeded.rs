@@ -21,7 +21,8 @@ const CHECKED: [(&str, &str); 7] = [
     ("linearizability", "one order of all operations on a key explains all that clients were told"),
 ];
 
-/// What is checked of every seed of `protocol`. Visibility has a meaning only where commands are ordered by dependencies.
+/// What is checked of every seed of `protocol`. Visibility has a meaning only where commands are
+/// ordered by dependencies.
 pub(crate) fn checked(protocol: Protocol) -> impl Iterator<Item = (&'static str, &'static str)> {
     let applies = move |(name, _): &(&str, &str)| {
         *name != "visibility" || protocol.order == Order::Dependencies

@@ -170,8 +170,8 @@ fn led(promises: &Promises) -> Option<&Promising> {
     promises.all.iter().find(|promising| promising.protocol.has_stable_leader)
 }
 
-/// Where the first protocol with a fast path is faster than the first one with a leader, the best, and by how much; none if
-/// either promises nothing.
+/// Where the first protocol with a fast path is faster than the first one with a leader, the best,
+/// and by how much; none if either promises nothing.
 fn conclusion(promises: &Promises) -> Option<String> {
     let led = led(promises)?;
     let quick = promises.all.iter().map(|promising| promising.protocol);

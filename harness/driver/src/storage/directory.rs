@@ -19,8 +19,8 @@ use crate::{
 const MANIFEST_FILE: &str = "manifest";
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
-/// What of the protocol's options decides which votes are enough stands under this key: that of the first protocol that had such
-/// an option, since directories are there that have it.
+/// What of the protocol's options decides which votes are enough stands under this key: that of the
+/// first protocol that had such an option, since directories are there that have it.
 const VOTES: &str = "fast-quorum";
 /// What stands there if nothing but N decides it.
 const VOTES_USUAL: &str = "optimized";

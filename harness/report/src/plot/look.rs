@@ -59,7 +59,8 @@ pub(crate) const INK: Look = Look { colour: RGBColor(0, 0, 0), marker: Marker::N
 pub(crate) const OF_NOBODY: Look =
     Look { colour: RGBColor(95, 95, 95), marker: Marker::Circle, dashes: &[] };
 
-/// The look of `protocol` among `protocols`: its own if it has one, else the next that is no protocol's own.
+/// The look of `protocol` among `protocols`: its own if it has one, else the next that is no
+/// protocol's own.
 pub(crate) fn look(protocols: &[String], protocol: &str) -> Look {
     let index = look_of(protocol).unwrap_or_else(|| {
         let others = protocols.iter().filter(|name| look_of(name).is_none());

@@ -1,5 +1,5 @@
-//! Configurations of EPaxos' published variant. Fixed fast quorums are those of the next numbers: with three replicas that of
-//! r0 is {r0, r1}, with five {r0, r1, r2, r3}.
+//! Configurations of EPaxos' published variant. Fixed fast quorums are those of the next numbers:
+//! with three replicas that of r0 is {r0, r1}, with five {r0, r1, r2, r3}.
 
 use super::{FAST_QUORUM, INSTANCE, PHASE_ONE_AGAIN, PROGRESS, RETRANSMIT, ROW};
 use crate::{
@@ -117,7 +117,8 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     all
 }
 
-/// Two answers with different dependencies are under way to an owner that has widened, and it may die.
+/// Two answers with different dependencies are under way to an owner that has widened, and it may
+/// die.
 fn widened() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(1);
@@ -144,8 +145,8 @@ fn widened() -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// Sutra's trace in short: a tuple is accepted at ballot 0 by its owner alone, after widening; what others would make of it
-/// has a dependency more.
+/// Sutra's trace in short: a tuple is accepted at ballot 0 by its owner alone, after widening; what
+/// others would make of it has a dependency more.
 fn short_form() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(1);
@@ -173,7 +174,8 @@ fn short_form() -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// The owner and one more of its fixed fast quorum crash right after a fast commit that a client saw and nobody else.
+/// The owner and one more of its fixed fast quorum crash right after a fast commit that a client
+/// saw and nobody else.
 fn fast_commit_alone() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(0);
@@ -196,8 +198,9 @@ fn fast_commit_alone() -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// Two members of a dead owner's fixed fast quorum hold its command with different dependencies: without the conflicting one,
-/// and with it, which is decided by a majority that did not know the other.
+/// Two members of a dead owner's fixed fast quorum hold its command with different dependencies:
+/// without the conflicting one, and with it, which is decided by a majority that did not know the
+/// other.
 fn one_match() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(1);

@@ -73,7 +73,8 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
             2,
             Bounds { crashes: 1, midway: true, restarts: 1, checkpoints: 1, ..ORDERED }
                 .with_timers(ROW, 1),
-            // That every command is executed everywhere lies behind the bound as often as before it.
+            // That every command is executed everywhere lies behind the bound as often as before
+            // it.
             Marks::only(Mark::Recovered)
                 .with(Mark::NoOp)
                 .with(VALIDATED)
@@ -107,7 +108,8 @@ const fn row(replica: u8) -> Timer {
     Timer::Row(ReplicaId(replica))
 }
 
-/// What two replicas decided and discarded is news to the third, which leads a conflicting command meanwhile.
+/// What two replicas decided and discarded is news to the third, which leads a conflicting command
+/// meanwhile.
 fn snapshot() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         for proposal in [0, 1] {
@@ -177,7 +179,8 @@ fn five() -> Setup<EPaxos> {
     .at_most(4_000_000)
 }
 
-/// The owner and one more of the fast quorum crash right after a fast commit that a client saw and nobody else.
+/// The owner and one more of the fast quorum crash right after a fast commit that a client saw and
+/// nobody else.
 fn fast_commit_alone(name: &'static str, quorum: FastQuorum) -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(0);
@@ -206,8 +209,8 @@ fn fast_commit_alone(name: &'static str, quorum: FastQuorum) -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// Two slow owners whose instances do not know each other. Each is recovered with a quorum that has the other's owner, and
-/// not its own: so neither can be ruled out, and each waits for the other.
+/// Two slow owners whose instances do not know each other. Each is recovered with a quorum that has
+/// the other's owner, and not its own: so neither can be ruled out, and each waits for the other.
 fn two_waiting() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(0);
@@ -252,8 +255,8 @@ fn one_pre_accepted_one_fast(director: &mut Director<'_, EPaxos>) {
     director.deliver(|_, _, message| matches!(message, Message::PreAcceptOk { .. }));
 }
 
-/// An instance pre-accepted by one replica, which may be all that is left of a fast commit; and a conflicting one that was
-/// committed fast elsewhere without knowing it.
+/// An instance pre-accepted by one replica, which may be all that is left of a fast commit; and a
+/// conflicting one that was committed fast elsewhere without knowing it.
 fn conflicting_fast() -> Setup<EPaxos> {
     let mut setup = Setup::plain(
         "conflicting-fast",
@@ -267,8 +270,8 @@ fn conflicting_fast() -> Setup<EPaxos> {
     setup.at_most(4_000_000)
 }
 
-/// The same, further on: a no-op was chosen, but who knows that it was is silent; and a Validate that asked about the
-/// command is to be delivered again.
+/// The same, further on: a no-op was chosen, but who knows that it was is silent; and a Validate
+/// that asked about the command is to be delivered again.
 fn duplicate_validate() -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         one_pre_accepted_one_fast(director);

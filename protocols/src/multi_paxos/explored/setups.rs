@@ -79,7 +79,8 @@ pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
     ]
 }
 
-/// PMS §3: slots 135 and 140 are constrained, those between become no-ops. Here three slots of which the first may miss.
+/// PMS §3: slots 135 and 140 are constrained, those between become no-ops. Here three slots of
+/// which the first may miss.
 fn gap(bounds: Bounds) -> Setup<MultiPaxos> {
     let prefix = |director: &mut Director<'_, MultiPaxos>| {
         director.deliver(|_, _, message| matches!(message, Message::Prepare { .. }));

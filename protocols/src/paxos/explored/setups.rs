@@ -9,7 +9,8 @@ use crate::{
 
 pub(super) fn all() -> Vec<Setup<Paxos>> {
     let decided = Marks::only(Mark::Slow).with(Mark::Everywhere);
-    // All that is reached before the bound where that comes long before everything is executed everywhere.
+    // All that is reached before the bound where that comes long before everything is executed
+    // everywhere.
     let preempted = Marks::only(Mark::Slow).with(Mark::Recovered).with(PREEMPTED);
     let duelled = preempted.with(Mark::Everywhere);
     let ordered = Bounds { overtakings: Some(0), ..Bounds::NONE };
@@ -76,8 +77,8 @@ pub(super) fn all() -> Vec<Setup<Paxos>> {
     ]
 }
 
-/// A request is chosen twice only if one of the replicas asked has put it into a later slot than the other, behind another
-/// one of a window of two.
+/// A request is chosen twice only if one of the replicas asked has put it into a later slot than
+/// the other, behind another one of a window of two.
 fn repeated_in_a_window(bounds: Bounds, reach: Marks) -> Setup<Paxos> {
     let mut setup = repeated(bounds, reach);
     setup.keys.push("k");
