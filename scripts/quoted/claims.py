@@ -118,7 +118,6 @@ def slow_leader(d):
     slow, whole = throughput("leader-bottleneck-slow"), throughput("leader-bottleneck-simulated")
     shares = [slow[size] / whole[size] for size in sorted(slow, key=int)]
     holds(max(shares) <= 0.5, "under a slow leader half is left at most")
-    holds(shares == sorted(shares, reverse=True), "the more replicas, the less is left")
     return "half"
 
 
@@ -404,8 +403,8 @@ OTHERS = [
           limit("achieved_share_min", 100)),
     Claim("workloads/zipf.toml", "the first takes about a {w} of all commands", hottest_key),
     Claim("workloads/zipf.toml", "the share of slow paths with that {w}, then", hottest_key),
-    Claim("workloads/leader-bottleneck-slow.toml", "Multi-Paxos falls by the {w} at least, the "
-          "more replicas the more.", slow_leader, optional=True),
+    Claim("workloads/leader-bottleneck-slow.toml", "Multi-Paxos falls by the {w} at least.",
+          slow_leader, optional=True),
     Claim("workloads/leader-bottleneck-saturated.toml", "is batching: {w} of a leader's messages "
           "share one wakeup", shared_wakeups, optional=True),
     Claim("workloads/leader-bottleneck-saturated.toml", "Multi-Paxos' falls as its leader talks to "

@@ -311,7 +311,7 @@ class OnACopy(unittest.TestCase):
                          ["'7,318'", "'31'"])
 
     def test_a_simulated_throughput_that_is_not_to_be_quoted_is_marked(self):
-        results = self.data.run("leader-bottleneck-simulated")
+        results = self.data.run("leader-bottleneck-far")
         run = results.summary[0]
         path = f"{results.path}/verdicts.csv"
         cells = {**run, "severity": "warning", "text": "not to be quoted: too large", "advice": ""}
