@@ -10,6 +10,7 @@
 //! [`Output`] for what leaves, [`Store`] and [`disk::Disk`] for what must last, [`Watch`] for those
 //! that observe.
 
+mod around;
 pub mod disk;
 mod driver;
 pub mod encode;
@@ -22,7 +23,8 @@ pub mod storage;
 mod store;
 mod timers;
 
-pub use driver::{ConnectionId, Driver, NotAMessage, Output, Rarities, Sent, Watch};
+pub use around::{ConnectionId, NotAMessage, Output, Rarities, Sent, Watch};
+pub use driver::Driver;
 pub use meters::Meters;
 pub use reply::{Refusal, Reply};
 pub use status::{ReplicaStatus, StorageStatus};

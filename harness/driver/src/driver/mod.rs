@@ -14,24 +14,25 @@
 //!   durable. One without drops every record, which is durability "memory": a replica that died does
 //!   not come back under its identity.
 
+mod carry;
+
 use std::{sync::Arc, time::Duration};
 
 use measure::{ReplicaReport, Role, StateDigest};
 use protocols::{
-    Batch, ClientId, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
-    ReplicaSet, Request, RequestNumber, Snapshot,
+    Batch, ClientId, Config, Effect, Effects, Input, Replica, ReplicaId, Request, RequestNumber,
     command::BatchError,
     config::Batching,
-    dependencies::Dependencies,
     gather::Gathered,
     kv::{Digest, KeyDigest, Kv},
 };
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::{
     Nanos, Store,
+    around::{ConnectionId, NotAMessage, Output, Rarities, Watch},
     disk::Disk,
     failpoint::{self, Failpoint},
     machine::Machine,
@@ -41,93 +42,6 @@ use crate::{
     storage::{Durability, Journal, Past, StorageError, Work},
     timers::Timers,
 };
-
-/// A client's connection, numbered by the owner of the driver; numbers are never used again.
-pub type ConnectionId = u64;
-
-/// Where a driver's messages and replies go.
-pub trait Output<R: Replica> {
-    /// Takes a message for each of `to`. It must not leave before the next [`Output::release`].
-    fn send(&mut self, to: ReplicaSet, message: R::Message) -> Sent;
-
-    /// Takes one reply for a client, whose connection may be gone. It must not leave before the next
-    /// [`Output::release`].
-    fn reply(&mut self, connection: ConnectionId, reply: Reply);
-
-    /// Lets everything leave that was taken so far.
-    fn release(&mut self);
-}
-
-/// What became of a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sent {
-    /// For how many receivers it was taken. For the others it is lost.
-    pub receivers: u64,
-    /// How many bytes it takes for each of them.
-    pub bytes: u64,
-}
-
-/// What a bystander may want to know. It sees effects as they are carried out, and changes nothing.
-pub trait Watch<R: Replica> {
-    /// A timer of the core has run out, and the core is told now.
-    fn expired(&mut self, _: R::Timer) {}
-
-    /// The replica knows `batch` to be decided at `instance`.
-    fn committed(&mut self, _: InstanceId, _batch: &Batch, _: &Dependencies, _: Path) {}
-
-    /// The replica executes `batch` now.
-    fn executing(&mut self, _: InstanceId, _batch: &Batch) {}
-
-    /// The command at this position of an instance's batch has changed the replica's state.
-    fn took_effect(&mut self, _: (InstanceId, usize), _: &Request<'_>) {}
-
-    /// The replica's state, as it is now, is `machine`.
-    fn captured(&mut self, _machine: &Arc<[u8]>) {}
-
-    /// The replica's record of the past begins with its present state from now on.
-    fn checkpointed(&mut self) {}
-
-    /// The replica's state is `snapshot`'s from now on.
-    fn installed(&mut self, _: &Snapshot) {}
-
-    /// A request that came in here at `entered` is known to be committed now.
-    fn own_committed(&mut self, _entered: Nanos) {}
-
-    /// A request that came in here at `entered` was executed now.
-    fn own_executed(&mut self, _entered: Nanos) {}
-}
-
-/// Nobody watches.
-impl<R: Replica> Watch<R> for () {}
-
-/// How often a driver did what it rarely does, in this life: for tests that must know that it did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rarities {
-    /// Retries that were answered from the session table.
-    pub retries_answered: u64,
-    /// Retries of requests that were still pending.
-    pub retries_joined: u64,
-    /// States captured, for other replicas or for checkpoints.
-    pub captures: u64,
-    /// Checkpoints taken.
-    pub checkpoints: u64,
-    /// Pending reads dropped because a state was taken over.
-    pub reads_forgotten: u64,
-    /// Pending writes answered from a state that was taken over.
-    pub writes_settled: u64,
-}
-
-/// A message that no replica of the cluster sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotAMessage;
-
-impl std::fmt::Display for NotAMessage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the frame is no message of the protocol, or one that names a replica beyond the cluster")
-    }
-}
-
-impl std::error::Error for NotAMessage {}
 
 /// A request that a client waits for here.
 #[derive(Clone, Copy, Debug)]
@@ -628,149 +542,6 @@ impl<R: Replica> Driver<R> {
         self.answers.push((connection, reply));
         false
     }
-
-    fn carry_out(
-        &mut self,
-        effect: Effect<R>,
-        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
-    ) {
-        match effect {
-            Effect::Persist(record) => {
-                failpoint::pass(Failpoint::Record);
-                if let Some(journal) = &mut self.journal {
-                    journal.record(&record);
-                }
-            }
-            Effect::Send { to, message } => {
-                debug_assert!(!to.contains(self.id), "{} sends to itself: {message:?}", self.id);
-                let Sent { receivers, bytes } = around.output.send(to, message);
-                self.meters.counters.messages_out += receivers;
-                self.meters.counters.bytes_out += receivers * bytes;
-                self.dropped += to.len() as u64 - receivers;
-            }
-            Effect::SetTimer { timer, after } => self.timers.set(timer, around.now, after),
-            Effect::CancelTimer(timer) => self.timers.cancel(timer),
-            Effect::Committed { instance, batch, dependencies, path } => {
-                around.watch.committed(instance, &batch, &dependencies, path);
-                self.on_committed(instance, &batch, &dependencies, path, around);
-            }
-            Effect::Execute { instance, batch } => self.execute(instance, &batch, around),
-            Effect::Capture => {
-                let machine = self.capture(around.watch);
-                self.captured.push(machine);
-            }
-            Effect::Install(snapshot) => {
-                failpoint::pass(Failpoint::Install);
-                self.install(&snapshot, around);
-                self.keep(snapshot);
-                failpoint::pass(Failpoint::Installed);
-            }
-            Effect::Checkpoint(snapshot) => {
-                self.rarities.checkpoints += 1;
-                around.watch.checkpointed();
-                self.keep(snapshot);
-                failpoint::pass(Failpoint::Checkpointed);
-            }
-        }
-    }
-
-    /// A state in place of all that was recorded: what is needed beyond it is recorded right behind this.
-    fn keep(&mut self, snapshot: Snapshot) {
-        if let Some(journal) = &mut self.journal {
-            journal.replace(snapshot);
-        }
-    }
-
-    fn on_committed(
-        &mut self,
-        instance: InstanceId,
-        batch: &Batch,
-        dependencies: &Dependencies,
-        path: Path,
-        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
-    ) {
-        let now = around.now;
-        self.commits += 1;
-        self.meters.commit_seen(now);
-        self.commit_digest =
-            self.commit_digest.wrapping_add(hash_of_commit(instance, batch, dependencies));
-        match path {
-            Path::Fast => self.meters.counters.commits_fast += 1,
-            Path::Slow => self.meters.counters.commits_slow += 1,
-            Path::Recovered => self.meters.counters.commits_recovered += 1,
-            Path::Learned if self.pending.is_empty() => return,
-            Path::Learned => {}
-        }
-        let led = u64::from(path != Path::Learned);
-        for request in batch.requests() {
-            self.meters.counters.commands_led += led;
-            if let Some(pending) = self.pending.get_mut(&(request.client, request.number))
-                && pending.committed.is_none()
-            {
-                pending.committed = Some(now);
-                self.meters.committed(pending.entered, now);
-                around.watch.own_committed(pending.entered);
-            }
-        }
-    }
-
-    fn execute(
-        &mut self,
-        instance: InstanceId,
-        batch: &Batch,
-        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
-    ) {
-        around.watch.executing(instance, batch);
-        self.machine.begin(instance);
-        self.meters.execution_seen(around.now);
-        for (position, request) in batch.requests().enumerate() {
-            failpoint::pass(Failpoint::Execute);
-            let writes = self.machine.kv.digest().writes;
-            let outcome = self.machine.kv.apply(&request);
-            if self.machine.kv.digest().writes != writes {
-                around.watch.took_effect((instance, position), &request);
-            }
-            failpoint::pass(Failpoint::Executed);
-            self.executed += 1;
-            self.meters.counters.commands_executed += 1;
-            let (client, number) = (request.client, request.number);
-            let Some(pending) = self.pending.remove(&(client, number)) else { continue };
-            release(&mut self.pending_of, pending.connection);
-            settle(&mut self.meters, &pending, around.now, around.watch);
-            self.meters.counters.client_replies += 1;
-            around.output.reply(pending.connection, Reply { client, number, answer: Ok(outcome) });
-        }
-    }
-
-    /// Takes over the state of another replica. Pending writes that it holds are answered from it;
-    /// pending reads are forgotten, because nothing tells whether they were executed before it: a retry
-    /// proposes them again.
-    fn install(
-        &mut self,
-        snapshot: &Snapshot,
-        around: &mut Surroundings<'_, impl Output<R>, impl Watch<R>>,
-    ) {
-        around.watch.installed(snapshot);
-        self.machine = Machine::restore(&snapshot.machine)
-            .expect("a core asks only for states that a replica of its cluster captured");
-        let Self { machine, answers, pending_of, meters, rarities, .. } = self;
-        self.pending.retain(|(client, number), pending| {
-            let (client, number) = (*client, *number);
-            if number.is_read() {
-                rarities.reads_forgotten += 1;
-                meters.forgotten(pending.entered, pending.committed.is_some(), around.now);
-            } else {
-                let Some(outcome) = machine.kv.sessions().outcome(client, number.index()) else {
-                    return true;
-                };
-                rarities.writes_settled += 1;
-                settle(meters, pending, around.now, around.watch);
-                answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
-            }
-            release(pending_of, pending.connection);
-            false
-        });
-    }
 }
 
 /// What a flush acts on, and when it does.
@@ -778,21 +549,6 @@ struct Surroundings<'a, O, W> {
     now: Nanos,
     output: &'a mut O,
     watch: &'a mut W,
-}
-
-/// A pending request is executed at `now`, and committed if that was not known before.
-fn settle<R: Replica>(
-    meters: &mut Meters,
-    pending: &Pending,
-    now: Nanos,
-    watch: &mut impl Watch<R>,
-) {
-    if pending.committed.is_none() {
-        meters.committed(pending.entered, now);
-        watch.own_committed(pending.entered);
-    }
-    meters.executed(pending.entered, pending.committed.unwrap_or(now), now);
-    watch.own_executed(pending.entered);
 }
 
 fn nanoseconds(duration: Duration) -> Nanos {
@@ -804,14 +560,4 @@ fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: Connecti
     if let Some(count) = pending_of.get_mut(&connection) {
         *count = count.saturating_sub(1);
     }
-}
-
-fn hash_of_commit(instance: InstanceId, batch: &Batch, dependencies: &Dependencies) -> u64 {
-    let place = instance.slot.wrapping_mul(64).wrapping_add(u64::from(instance.row.0));
-    let mut hash = xxh3_64_with_seed(batch.as_bytes(), place);
-    for slot in dependencies.slots() {
-        hash = hash.rotate_left(5) ^ slot.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-    // The sum of unmixed words could hide a pair of differences that cancel each other.
-    xxh3_64(&hash.to_le_bytes())
 }
