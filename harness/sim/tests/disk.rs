@@ -145,6 +145,8 @@ struct Lives {
     known: Option<(u64, State)>,
     /// What may be there instead, as something was under way.
     others: Vec<State>,
+    /// At which step of the next life a sync fails.
+    sync_fails_at: Option<usize>,
     drawn: u64,
     seen: Seen,
 }
@@ -157,6 +159,7 @@ impl Lives {
             is_synced: true,
             known: None,
             others: Vec::new(),
+            sync_fails_at: None,
             drawn: 0,
             seen: Seen::default(),
         }
@@ -191,6 +194,7 @@ impl Lives {
 
     /// A life that carries `steps` out, until it ends with an error.
     fn live(&mut self, steps: &[Step]) -> Result<(), StorageError> {
+        let sync_fails_at = self.sync_fails_at.take();
         let mut past = self.begin()?;
         let (incarnation, found) = (past.directory.incarnation(), State::of(&past));
         let mut journal = Journal::new(&past, None);
@@ -199,7 +203,10 @@ impl Lives {
         // From here on the replica acts on what it found.
         self.others.clear();
         let (_, known) = self.known.insert((incarnation, found));
-        for step in steps {
+        for (at, step) in steps.iter().enumerate() {
+            if sync_fails_at == Some(at) {
+                self.disk.fail_next_sync();
+            }
             self.others = step.outcomes(known);
             match step {
                 Step::Write(records) => {
@@ -346,9 +353,12 @@ fn what_was_acknowledged_is_there_over_many_lives_with_any_faults() {
                     lives.disk.full_after(Some(operations * 60));
                     lives.seen.full += 1;
                 }
-                // The sync that fails is one of the start's, or of what comes then.
+                // The sync that fails is the first of the start, or a step's.
                 1 => {
-                    lives.disk.fail_next_sync();
+                    match lives.random.random_range(0..=count) {
+                        0 => lives.disk.fail_next_sync(),
+                        step => lives.sync_fails_at = Some(step - 1),
+                    }
                     lives.seen.failed_syncs += 1;
                 }
                 _ => lives.disk.stop_after(operations),
