@@ -22,7 +22,7 @@ fn whole_cluster<R: Replica>(criterion: &mut Criterion, n: usize, conflicting: b
             || MemoryCluster::<R>::new(n),
             |cluster| {
                 cluster.execute(&commands);
-                assert_eq!(cluster.executed, vec![COMMANDS; n], "all, everywhere, once");
+                assert_eq!(cluster.world.executed, vec![COMMANDS; n], "all, everywhere, once");
             },
             BatchSize::LargeInput,
         );

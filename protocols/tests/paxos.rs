@@ -201,24 +201,24 @@ fn a_restarted_replica_keeps_its_promises_and_reuses_no_ballot() {
 #[test]
 fn both_phases_run_for_every_command() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(3), 1);
-    cluster.record_sent = true;
+    cluster.world.record_sent = true;
     for index in 1..=20 {
-        let begin = cluster.now;
+        let begin = cluster.world.now;
         cluster.propose(r(1), write(1, index));
         assert!(cluster.run_until(50, |c| c.has_applied(r(1), &write(1, index))));
-        assert_eq!(cluster.now - begin, 4_000_000, "two round trips for command {index}");
+        assert_eq!(cluster.world.now - begin, 4_000_000, "two round trips for command {index}");
     }
     for slot in 1..=20 {
         let sent = |wanted: Message| {
             let is = |(from, _, message): &&(ReplicaId, ReplicaId, Message)| {
                 *from == r(1) && *message == wanted
             };
-            cluster.sent.iter().filter(is).count()
+            cluster.world.sent.iter().filter(is).count()
         };
         assert_eq!(sent(prepare(slot, ballot(1, 1))), 2, "Prepare of slot {slot}");
         assert_eq!(sent(accept(slot, ballot(1, 1), write(1, slot))), 2, "Accept of slot {slot}");
     }
-    assert!(cluster.nodes[1].committed.values().all(|path| *path == Path::Slow));
+    assert!(cluster.paths(r(1)).values().all(|path| *path == Path::Slow));
 }
 
 /// 2·q(s, majority): two round trips, with everything one way taking 1 ms.
@@ -227,9 +227,9 @@ fn latency_is_what_the_formula_says() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(5), 2);
     cluster.propose(r(3), write(1, 1));
     assert!(cluster.run_until(100, |c| c.has_applied(r(3), &write(1, 1))));
-    assert_eq!(cluster.now, 4_000_000);
+    assert_eq!(cluster.world.now, 4_000_000);
     assert!(cluster.run_until(100, |c| c.has_applied(r(0), &write(1, 1))));
-    assert_eq!(cluster.now, 5_000_000, "then all are told");
+    assert_eq!(cluster.world.now, 5_000_000, "then all are told");
 }
 
 #[test]
@@ -369,14 +369,14 @@ fn a_window_works_on_several_slots() {
 fn a_proposer_that_dies_leaves_a_log_that_comes_to_rest() {
     for (died_after_ms, votes) in [(0, 0), (2, 1), (3, 2)] {
         let mut cluster = Cluster::<Paxos>::new(Config::new(3), 3);
-        cluster.tap = Some(Box::new(move |_, to, message| {
+        cluster.world.tap = Some(Box::new(move |_, to, message| {
             votes == 2 || to != r(1) || !matches!(message, Message::Accept { .. })
         }));
         cluster.propose(r(0), write(1, 1));
         cluster.run_ms(died_after_ms);
         cluster.crash(r(0));
         cluster.run_ms(5);
-        cluster.tap = None;
+        cluster.world.tap = None;
         // Another command, which must not be held up.
         cluster.propose(r(1), write(2, 1));
         let done = |c: &Cluster<Paxos>| c.at_rest() && c.has_applied(r(2), &write(2, 1));
@@ -392,30 +392,30 @@ fn a_proposer_that_dies_leaves_a_log_that_comes_to_rest() {
 #[test]
 fn an_accepted_batch_that_stays_undecided_is_finished() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(3), 4);
-    cluster.tap =
+    cluster.world.tap =
         Some(Box::new(|_, to, message| to != r(1) || !matches!(message, Message::Accept { .. })));
     cluster.propose(r(0), write(1, 1));
     cluster.run_ms(2);
     cluster.crash(r(0));
     cluster.run_ms(5);
-    cluster.tap = None;
+    cluster.world.tap = None;
     let done = |c: &Cluster<Paxos>| c.at_rest() && c.has_applied(r(1), &write(1, 1));
     assert!(cluster.run_until(5_000, done));
-    assert_eq!(cluster.nodes[2].committed[&1], Path::Recovered);
+    assert_eq!(cluster.paths(r(2))[&1], Path::Recovered);
 }
 
 /// The proposer said how far it is, but its decision reached nobody; then it died. Nothing else is proposed.
 #[test]
 fn what_only_a_dead_replica_knows_to_be_decided_is_finished_by_the_others() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(3), 9);
-    cluster.tap = Some(Box::new(|_, _, message| {
+    cluster.world.tap = Some(Box::new(|_, _, message| {
         !matches!(message, Message::Commit { .. } | Message::Decided { .. })
     }));
     cluster.propose(r(0), write(1, 1));
     cluster.run_ms(400);
     assert!(cluster.has_applied(r(0), &write(1, 1)));
     cluster.crash(r(0));
-    cluster.tap = None;
+    cluster.world.tap = None;
     let done = |c: &Cluster<Paxos>| [r(1), r(2)].iter().all(|r| c.has_applied(*r, &write(1, 1)));
     assert!(cluster.run_until(10_000, done), "{:?}", cluster.status(r(1)));
 }
@@ -444,16 +444,16 @@ fn a_hole_below_a_decided_slot_is_asked_about_and_then_filled() {
 #[test]
 fn a_lost_commit_reaches_everyone_in_the_end_and_then_it_is_quiet() {
     let mut cluster = Cluster::<Paxos>::new(Config::new(3), 5);
-    cluster.tap = Some(Box::new(|_, _, message| !matches!(message, Message::Commit { .. })));
+    cluster.world.tap = Some(Box::new(|_, _, message| !matches!(message, Message::Commit { .. })));
     cluster.propose(r(0), write(1, 1));
     cluster.run_ms(20);
     assert!(!cluster.has_applied(r(1), &write(1, 1)));
-    let all = |c: &Cluster<Paxos>| c.nodes.iter().all(|node| node.executed.len() == 1);
+    let all = |c: &Cluster<Paxos>| c.world.lives.iter().all(|life| life.executed.len() == 1);
     assert!(cluster.run_until(2_000, all));
     cluster.run_ms(1_000);
-    cluster.record_sent = true;
+    cluster.world.record_sent = true;
     cluster.run_ms(2_000);
-    assert_eq!(cluster.sent, [], "at rest nothing is sent");
+    assert_eq!(cluster.world.sent, [], "at rest nothing is sent");
     let held: u64 = ReplicaId::all(3).map(|replica| cluster.status(replica).held).sum();
     assert_eq!(held, 0, "what all have executed is discarded");
 }
@@ -497,13 +497,13 @@ fn a_settled_slot_is_never_answered_as_if_empty() {
 fn a_replica_below_the_discarded_point_installs_a_snapshot() {
     let config = Config { kept_slots_max: 5, piece_bytes_max: 100, ..Config::new(3) };
     let mut cluster = Cluster::<Paxos>::new(config, 6);
-    cluster.tap = Some(Box::new(|_, to, _| to != r(2)));
+    cluster.world.tap = Some(Box::new(|_, to, _| to != r(2)));
     for index in 1..=30 {
         cluster.propose(r(0), write(1, index));
     }
     cluster.run_ms(500);
     assert!(cluster.status(r(0)).held <= 5, "a silent replica holds up no more than the bound");
-    cluster.tap = None;
+    cluster.world.tap = None;
     // It proposes without knowing how far behind it is.
     cluster.propose(r(2), write(3, 1));
     let done = |c: &Cluster<Paxos>| c.at_rest() && c.has_applied(r(2), &write(3, 1));
@@ -553,7 +553,7 @@ fn replicas_that_duel_without_end_take_turns() {
         clients.poll(&mut cluster);
         assert!(cluster.run_one(60_000_000_000));
     }
-    assert_eq!(cluster.decided.len() as u64, clients.total(), "no batch was decided twice");
+    assert_eq!(cluster.world.decided.len() as u64, clients.total(), "no batch was decided twice");
     cluster.assert_equal_states();
     let firsts: Vec<_> = cluster.log().into_iter().take(90).flatten().collect();
     for site in 0..3 {
@@ -561,7 +561,7 @@ fn replicas_that_duel_without_end_take_turns() {
         assert!(of_site > 15, "of the first 90 slots replica {site} won {of_site}");
     }
     // Alone, a proposer needs 4 ms a slot; in turn, half a round trip more.
-    let per_slot_us = cluster.now / 1_000 / clients.total();
+    let per_slot_us = cluster.world.now / 1_000 / clients.total();
     assert!(per_slot_us < 10_000, "{per_slot_us} µs of virtual time per slot");
 }
 

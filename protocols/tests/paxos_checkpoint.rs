@@ -114,7 +114,7 @@ fn a_cluster_that_begins_with_checkpoints_alone_goes_on() {
         cluster.run_ms(3);
         cluster.checkpoint(replica);
     }
-    let decided = cluster.decided.len();
+    let decided = cluster.world.decided.len();
     assert!(decided > 5 && cluster.status(r(0)).undecided > 0, "{decided} are decided, some open");
     for replica in ReplicaId::all(3) {
         cluster.checkpoint(replica);
@@ -133,18 +133,18 @@ fn a_cluster_that_begins_with_checkpoints_alone_goes_on() {
 fn checkpoints_at_both_ends_of_a_transfer_leave_it_alone() {
     let config = Config { kept_slots_max: 5, piece_bytes_max: 100, ..Config::new(3) };
     let mut cluster = Cluster::<Paxos>::new(config, 6);
-    cluster.tap = Some(Box::new(|_, to, _| to != r(2)));
+    cluster.world.tap = Some(Box::new(|_, to, _| to != r(2)));
     for index in 1..=30 {
         cluster.propose(r(0), write(1, index));
     }
     cluster.run_ms(500);
-    cluster.tap = None;
-    cluster.record_sent = true;
+    cluster.world.tap = None;
+    cluster.world.record_sent = true;
     cluster.propose(r(2), write(3, 1));
     let mut checkpoints = 0;
     while cluster.status(r(2)).installs == 0 {
         assert!(cluster.run_one(5_000_000_000));
-        if cluster.sent.drain(..).any(|(.., message)| matches!(message, Message::Piece(_))) {
+        if cluster.world.sent.drain(..).any(|(.., message)| matches!(message, Message::Piece(_))) {
             ReplicaId::all(3).for_each(|replica| cluster.checkpoint(replica));
             checkpoints += 1;
         }

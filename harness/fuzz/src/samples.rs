@@ -1,7 +1,10 @@
 //! Real values for the corpus: what small clusters say and write down in a life with losses and restarts, what travels
 //! beside that, and texts that use every key of their formats.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "../../../protocols/tests/support/net.rs"]
+mod net;
+
+use std::collections::BTreeMap;
 
 use driver::{
     Refusal, ReplicaStatus, Reply,
@@ -18,7 +21,7 @@ use node::{
     wire::{ClientHello, ControlReply, ControlRequest, PeerHello},
 };
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, Outcome, Replica, ReplicaId, Request,
+    Batch, ClientId, Command, Config, Input, Outcome, Replica, ReplicaId, ReplicaSet, Request,
     RequestNumber, Snapshot, epaxos::EPaxos, kv::Kv, multi_paxos::MultiPaxos, paxos::Paxos,
     transfer::Piece,
 };
@@ -27,6 +30,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use sim::disk::SimDisk;
 
+use self::net::{Net, Node, World};
 use crate::corpus;
 
 /// The incarnation in the log of the corpus.
@@ -133,80 +137,77 @@ fn chosen(inputs: &[Vec<u8>]) -> Vec<Vec<u8>> {
     kinds.into_values().flat_map(of_kind).collect()
 }
 
-/// What a cluster said and recorded.
+/// What a cluster said and recorded in its life.
 struct Life<R: Replica> {
     messages: Vec<Vec<u8>>,
     records: Vec<R::Record>,
     snapshots: Vec<Snapshot>,
 }
 
-struct Host<R: Replica> {
-    core: R,
-    kv: Kv,
-    timers: BTreeSet<R::Timer>,
+impl<R: Replica> World<R> for Life<R> {
+    fn persists(&mut self, _: &Node<R>, record: &R::Record) {
+        self.records.push(record.clone());
+    }
+
+    fn sends(&mut self, _: &Node<R>, _: ReplicaSet, message: &R::Message) {
+        self.messages.push(encoded(message));
+    }
+
+    fn installs(&mut self, _: &Node<R>, snapshot: &Snapshot) {
+        self.snapshots.push(snapshot.clone());
+    }
+
+    fn checkpoints(&mut self, _: &Node<R>, snapshot: &Snapshot) {
+        self.snapshots.push(snapshot.clone());
+    }
 }
 
 /// A cluster in memory whose network loses and reorders, with one replica cut off after the other.
-struct Net<R: Replica> {
-    hosts: Vec<Host<R>>,
-    wire: Vec<(ReplicaId, ReplicaId, R::Message)>,
+struct Cluster<R: Replica> {
+    net: Net<R, Life<R>>,
     random: ChaCha8Rng,
     proposed: u64,
-    life: Life<R>,
 }
 
 fn life<R: Replica>() -> Life<R> {
     let config = Config { kept_slots_max: 16, piece_bytes_max: 256, ..Config::new(REPLICAS) };
-    let host = |id| Host {
-        core: R::recover(id, &config, None, []),
-        kv: Kv::default(),
-        timers: BTreeSet::new(),
-    };
     let life = Life { messages: Vec::new(), records: Vec::new(), snapshots: Vec::new() };
-    let mut net = Net {
-        hosts: ReplicaId::all(REPLICAS).map(host).collect(),
-        wire: Vec::new(),
-        random: ChaCha8Rng::seed_from_u64(3),
-        proposed: 0,
-        life,
-    };
-    ReplicaId::all(REPLICAS).for_each(|id| net.step(id, Input::Start));
+    let net = Net::of(config, life);
+    let mut cluster = Cluster { net, random: ChaCha8Rng::seed_from_u64(3), proposed: 0 };
     for round in 0..ROUNDS {
         let away = ReplicaId::from_index(round / 300 % (REPLICAS + 1));
-        net.round(Some(away).filter(|away| away.index() < REPLICAS));
+        cluster.round(Some(away).filter(|away| away.index() < REPLICAS));
     }
-    net.life
+    cluster.net.world
 }
 
-impl<R: Replica> Net<R> {
+impl<R: Replica> Cluster<R> {
     fn round(&mut self, away: Option<ReplicaId>) {
         let id = ReplicaId::from_index(self.random.random_range(0..REPLICAS));
         if self.random.random_ratio(1, 6) {
             self.propose(id);
         }
         // Only when there is nothing to deliver does time pass, now and then apart.
-        if self.wire.is_empty() || self.random.random_ratio(1, 40) {
-            let timers: Vec<R::Timer> = self.hosts[id.index()].timers.iter().copied().collect();
+        if self.net.flight.is_empty() || self.random.random_ratio(1, 40) {
+            let timers = self.net.timers(id);
             if !timers.is_empty() {
                 let timer = timers[self.random.random_range(0..timers.len())];
-                self.hosts[id.index()].timers.remove(&timer);
-                self.step(id, Input::Timer(timer));
+                self.net.fire(id, timer);
             }
         }
         for _ in 0..4 {
-            if self.wire.is_empty() {
+            if self.net.flight.is_empty() {
                 break;
             }
-            let next = self.random.random_range(0..self.wire.len());
-            let (from, to, message) = self.wire.swap_remove(next);
-            let lost = away == Some(from) || away == Some(to) || self.random.random_ratio(1, 12);
-            if !lost {
-                self.step(to, Input::Message { from, message });
+            let next = self.random.random_range(0..self.net.flight.len());
+            let envelope = self.net.flight.swap_remove_back(next).expect("one of them");
+            let cut_off = away == Some(envelope.from) || away == Some(envelope.to);
+            if !(cut_off || self.random.random_ratio(1, 12)) {
+                self.net.hand_over(envelope);
             }
         }
         if self.random.random_ratio(1, 200) {
-            let state = self.hosts[id.index()].kv.snapshot();
-            self.step(id, Input::Checkpoint(state.into()));
+            self.net.checkpoint(id);
         }
     }
 
@@ -226,44 +227,7 @@ impl<R: Replica> Net<R> {
             command,
         };
         let batch = Batch::single(&request).expect("a short command");
-        self.step(id, Input::Propose(batch));
-    }
-
-    /// Steps a replica, flushes it, and carries out what it asks for.
-    fn step(&mut self, id: ReplicaId, input: Input<R>) {
-        let mut effects = Effects::default();
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            let core = &mut self.hosts[id.index()].core;
-            core.step(input, &mut effects);
-            core.step(Input::Flush, &mut effects);
-            let asked: Vec<Effect<R>> = effects.drain().collect();
-            inputs.extend(asked.into_iter().filter_map(|effect| self.carry_out(id, effect)));
-        }
-    }
-
-    fn carry_out(&mut self, id: ReplicaId, effect: Effect<R>) -> Option<Input<R>> {
-        let host = &mut self.hosts[id.index()];
-        match effect {
-            Effect::Persist(record) => self.life.records.push(record),
-            Effect::Send { to, message } => {
-                self.life.messages.push(encoded(&message));
-                self.wire.extend(to.iter().map(|to| (id, to, message.clone())));
-            }
-            Effect::SetTimer { timer, .. } => drop(host.timers.insert(timer)),
-            Effect::CancelTimer(timer) => drop(host.timers.remove(&timer)),
-            Effect::Committed { .. } => {}
-            Effect::Execute { batch, .. } => {
-                batch.requests().for_each(|request| drop(host.kv.apply(&request)));
-            }
-            Effect::Capture => return Some(Input::Captured(host.kv.snapshot().into())),
-            Effect::Install(snapshot) => {
-                host.kv = Kv::restore(&snapshot.machine).expect("a state of this cluster");
-                self.life.snapshots.push(snapshot);
-            }
-            Effect::Checkpoint(snapshot) => self.life.snapshots.push(snapshot),
-        }
-        None
+        self.net.step(id, Input::Propose(batch));
     }
 }
 

@@ -1,40 +1,47 @@
 //! A whole cluster in memory: every message delivered at once, in order, uncoded; nothing written, nothing timed out.
 //! What is left is what the cores cost.
 
-use std::collections::VecDeque;
+#[path = "../../tests/support/net.rs"]
+mod net;
 
+use net::{Net, Node, World};
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, Replica, ReplicaId, Request,
-    RequestNumber, kv::Kv,
+    Batch, ClientId, Command, Config, Input, Outcome, Replica, ReplicaId, Request, RequestNumber,
 };
 
 /// A cluster of one protocol, with a key-value machine per replica.
-pub(crate) struct MemoryCluster<R: Replica> {
-    replicas: Vec<R>,
-    machines: Vec<Kv>,
-    inputs: VecDeque<(ReplicaId, Input<R>)>,
-    effects: Effects<R>,
+pub(crate) type MemoryCluster<R> = Net<R, Tally<R>>;
+
+/// Counts, and remembers nothing that the cores do not cost.
+pub(crate) struct Tally<R: Replica> {
     /// How many commands each replica has executed.
     pub(crate) executed: Vec<u64>,
     /// What was put into this replica, if it is recorded.
     recording: Option<(ReplicaId, Vec<Input<R>>)>,
 }
 
+impl<R: Replica> World<R> for Tally<R> {
+    const KEEPS: bool = false;
+
+    fn takes(&mut self, node: &Node<R>, input: &Input<R>) {
+        if let Some((recorded, inputs)) = &mut self.recording
+            && *recorded == node.id
+        {
+            inputs.extend([input.clone(), Input::Flush]);
+        }
+    }
+
+    fn answers(&mut self, node: &Node<R>, _: &Request<'_>, _: Outcome) {
+        self.executed[node.id.index()] += 1;
+    }
+}
+
 impl<R: Replica> MemoryCluster<R> {
     /// A cluster of `n` that is ready for commands.
     pub(crate) fn new(n: usize) -> Self {
-        let config = Config::new(n);
-        let replicas: Vec<R> =
-            ReplicaId::all(n).map(|id| R::recover(id, &config, None, [])).collect();
-        let mut cluster = Self {
-            replicas,
-            machines: vec![Kv::default(); n],
-            inputs: ReplicaId::all(n).map(|id| (id, Input::Start)).collect(),
-            effects: Effects::default(),
-            executed: vec![0; n],
-            recording: None,
-        };
-        cluster.run();
+        let tally = Tally { executed: vec![0; n], recording: None };
+        let mut cluster = Self::of(Config::new(n), tally);
+        cluster.settle(usize::MAX);
         cluster
     }
 
@@ -45,54 +52,19 @@ impl<R: Replica> MemoryCluster<R> {
         commands: &[(ReplicaId, Batch)],
     ) -> (R, Vec<Input<R>>) {
         let mut cluster = Self::new(n);
-        let replica = cluster.replicas[id.index()].clone();
-        cluster.recording = Some((id, Vec::new()));
+        let replica = cluster.core(id).clone();
+        cluster.world.recording = Some((id, Vec::new()));
         cluster.execute(commands);
-        (replica, cluster.recording.expect("set above").1)
+        (replica, cluster.world.recording.expect("set above").1)
     }
 
     /// Proposes `commands` where they say, 64 at a time, and delivers until all are executed everywhere.
     pub(crate) fn execute(&mut self, commands: &[(ReplicaId, Batch)]) {
         for window in commands.chunks(64) {
-            let proposals = window.iter().cloned();
-            self.inputs.extend(proposals.map(|(at, batch)| (at, Input::Propose(batch))));
-            self.run();
-        }
-    }
-
-    fn run(&mut self) {
-        while let Some((at, input)) = self.inputs.pop_front() {
-            let replica = &mut self.replicas[at.index()];
-            if let Some((recorded, inputs)) = &mut self.recording
-                && *recorded == at
-            {
-                inputs.extend([input.clone(), Input::Flush]);
+            for (at, batch) in window.iter().cloned() {
+                self.step(at, Input::Propose(batch));
             }
-            replica.step(input, &mut self.effects);
-            replica.step(Input::Flush, &mut self.effects);
-            for effect in self.effects.drain() {
-                match effect {
-                    Effect::Send { to, message } => {
-                        for to in to.iter() {
-                            let message = message.clone();
-                            self.inputs.push_back((to, Input::Message { from: at, message }));
-                        }
-                    }
-                    Effect::Execute { batch, .. } => {
-                        for request in batch.requests() {
-                            self.machines[at.index()].apply(&request);
-                            self.executed[at.index()] += 1;
-                        }
-                    }
-                    Effect::Persist(_)
-                    | Effect::SetTimer { .. }
-                    | Effect::CancelTimer(_)
-                    | Effect::Committed { .. }
-                    | Effect::Capture
-                    | Effect::Install(_)
-                    | Effect::Checkpoint(_) => {}
-                }
-            }
+            self.settle(usize::MAX);
         }
     }
 }

@@ -6,7 +6,10 @@ use protocols::{
     epaxos::{Message, Phase, Timer},
 };
 
-use crate::net::{Envelope, Net, and, id, is, link, to};
+use crate::{
+    net::{Envelope, Net, and, id, is, link, to},
+    support::r,
+};
 
 /// The ballot with which `replica` begins its first recovery.
 fn ballot(replica: u8) -> InstanceBallot {
@@ -16,15 +19,15 @@ fn ballot(replica: u8) -> InstanceBallot {
 fn checkpoint_and_restart(net: &mut Net, replica: u8) {
     net.checkpoint(replica);
     net.crash(replica);
-    net.restart(replica);
+    net.start(replica);
 }
 
 /// Hands `message` of `from` to `receiver`, and takes what is sent then.
 fn answers(net: &mut Net, from: u8, receiver: u8, message: Message) -> Vec<Message> {
-    net.drop_all(|_| true);
-    net.hand_over(Envelope { from, to: receiver, message });
+    net.lose(|_| true);
+    net.hand_over(Envelope { from: r(from), to: r(receiver), message });
     let sent = net.flight.iter().map(|envelope| envelope.message.clone()).collect();
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     sent
 }
 
@@ -33,9 +36,9 @@ fn with_a_hole() -> Net {
     let mut net = Net::new(3);
     let open = net.put(0, "x");
     net.deliver(and(link(0, 2), is("PreAccept")));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let above = net.put(0, "y");
-    net.settle();
+    net.deliver_all();
     assert_eq!((open, above), (id(0, 1), id(0, 2)));
     assert_eq!(net.order(2), [above]);
     net
@@ -44,17 +47,17 @@ fn with_a_hole() -> Net {
 #[test]
 fn an_executed_instance_above_a_hole_is_not_executed_again() {
     let mut net = with_a_hole();
-    let digest = net.machines[2].digest();
+    let digest = net.node(2).kv.digest();
     checkpoint_and_restart(&mut net, 2);
     assert_eq!(net.order(2), [], "its effect is in the state");
-    assert_eq!(net.machines[2].digest(), digest);
+    assert_eq!(net.node(2).kv.digest(), digest);
     // A later command on the key comes after it, and waits for nothing.
     let later = net.put(2, "y");
     assert!(net.flight.iter().any(|envelope| matches!(
         &envelope.message,
         Message::PreAccept { dependencies, .. } if dependencies.contain(id(0, 2))
     )));
-    net.settle();
+    net.deliver_all();
     assert_eq!(net.order(2), [later]);
     net.come_to_rest();
     net.assert_equal_states();
@@ -106,7 +109,7 @@ fn an_accepted_command_keeps_both_ballots() {
     let higher = ballot(1).next_for(ReplicaId(0), 3);
     answers(&mut net, 0, 2, Message::Recover { instance: id(0, 1), ballot: higher });
     net.crash(2);
-    net.restart(2);
+    net.start(2);
     let highest = higher.next_for(ReplicaId(1), 3);
     let recover = Message::Recover { instance: id(0, 1), ballot: highest };
     let sent = answers(&mut net, 1, 2, recover);
@@ -124,10 +127,10 @@ fn no_slot_of_an_earlier_life_is_used_again() {
     let mut net = Net::new(3);
     for _ in 0..3 {
         net.put(0, "x");
-        net.settle();
+        net.deliver_all();
     }
     let reserved = net.put(0, "x");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     checkpoint_and_restart(&mut net, 0);
     assert_eq!(net.put(0, "x"), id(0, reserved.slot + 1));
     net.come_to_rest();
@@ -142,7 +145,7 @@ fn the_marks_of_collected_instances_survive() {
     let mut net = Net::new(3);
     let before = net.put(0, "x");
     net.come_to_rest();
-    assert_eq!(net.replica(1).status().held, 0, "collected");
+    assert_eq!(net.core(1).status().held, 0, "collected");
     checkpoint_and_restart(&mut net, 1);
     net.put(1, "x");
     let depends = |envelope: &Envelope| {
@@ -159,15 +162,15 @@ fn a_restart_collects_nothing() {
     for number in 0..5 {
         net.put(0, &format!("{number}"));
         while net.deliver(to(&[0, 1])) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
-    let held = net.replica(1).status().held;
+    let held = net.core(1).status().held;
     checkpoint_and_restart(&mut net, 1);
-    assert_eq!((net.replica(1).status().held, held), (5, 5));
+    assert_eq!((net.core(1).status().held, held), (5, 5));
     net.crash(0);
     net.come_to_rest();
     net.assert_equal_states();
-    assert_eq!(net.replica(2).status().installs, 0);
+    assert_eq!(net.core(2).status().installs, 0);
 }
 
 /// A checkpoint amid a snapshot's way here: the snapshot comes to its end and is installed.
@@ -178,14 +181,18 @@ fn a_checkpoint_amid_a_transfer_leaves_it_alone() {
     for number in 0..20 {
         net.put(0, &format!("{number}"));
         while net.deliver(to(&[0, 1])) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
     for reporter in [0, 1] {
         net.fire(reporter, Timer::Progress);
         while net.deliver(to(&[0, 1])) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
-    net.hand_over(Envelope { from: 1, to: 2, message: Message::Collected { instance: id(0, 1) } });
+    net.hand_over(Envelope {
+        from: r(1),
+        to: r(2),
+        message: Message::Collected { instance: id(0, 1) },
+    });
     net.deliver(is("Fetch"));
     net.checkpoint(1);
     net.deliver(is("Piece"));
@@ -195,7 +202,7 @@ fn a_checkpoint_amid_a_transfer_leaves_it_alone() {
         pieces += net.deliver(is("Piece"));
     }
     assert!(pieces > 3, "{pieces} pieces after the checkpoint");
-    assert_eq!(net.replica(2).status().installs, 1);
+    assert_eq!(net.core(2).status().installs, 1);
     // The one installed is newer, and it is what the next life begins with.
     checkpoint_and_restart(&mut net, 2);
     net.come_to_rest();

@@ -7,3 +7,5 @@ mod published;
 mod recovery;
 mod retries;
 mod snapshot;
+#[path = "../support/mod.rs"]
+mod support;

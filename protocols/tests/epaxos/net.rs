@@ -1,34 +1,46 @@
-//! A cluster of EPaxos replicas whose messages and timers a test carries out by hand.
+//! The net of the tests with EPaxos replicas, whose messages and timers a test carries out by hand.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, InstanceId, Path, Replica, ReplicaId,
-    Request, RequestNumber, Snapshot,
-    dependencies::Dependencies,
+    Batch, ClientId, Command, Config, Input, InstanceId, Replica, ReplicaId, Request,
+    RequestNumber, Snapshot,
     epaxos::{EPaxos, Message, Record, Timer},
-    kv::Kv,
 };
 
-pub(crate) struct Net {
-    pub(crate) config: Config,
-    replicas: Vec<Option<EPaxos>>,
-    /// What each has persisted since its last snapshot, if it has one.
-    records: Vec<Vec<Record>>,
-    snapshots: Vec<Option<Snapshot>>,
-    pub(crate) machines: Vec<Kv>,
-    timers: Vec<BTreeMap<Timer, RangeInclusive<Duration>>>,
-    pub(crate) flight: Vec<Envelope>,
-    pub(crate) committed: Vec<BTreeMap<InstanceId, (Batch, Dependencies, Path)>>,
-    pub(crate) executed: Vec<Vec<(InstanceId, Batch)>>,
+use crate::support::{
+    net::{self, Decision, Lives, Node, World},
+    r,
+};
+
+pub(crate) type Net = net::Net<EPaxos, Known>;
+pub(crate) type Envelope = net::Envelope<Message>;
+
+/// What each replica knows and did in its present life.
+#[derive(Default)]
+pub(crate) struct Known {
+    pub(crate) lives: Lives,
     proposed: u64,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Envelope {
-    pub(crate) from: u8,
-    pub(crate) to: u8,
-    pub(crate) message: Message,
+impl World<EPaxos> for Known {
+    fn begins(&mut self, node: &Node<EPaxos>) {
+        self.lives.begin(node.id);
+    }
+
+    fn commits(&mut self, node: &Node<EPaxos>, at: InstanceId, decision: Decision) {
+        let twice = self.lives.of_mut(node.id).committed.insert(at, decision);
+        assert!(twice.is_none(), "{at} committed twice at {}", node.id);
+    }
+
+    fn executed(&mut self, node: &Node<EPaxos>, at: InstanceId, batch: Batch) {
+        self.lives.of_mut(node.id).executed.push((at, batch));
+    }
+
+    /// What the machine holds now was executed elsewhere.
+    fn installs(&mut self, node: &Node<EPaxos>, _: &Snapshot) {
+        self.lives.of_mut(node.id).executed.clear();
+    }
 }
 
 pub(crate) fn id(row: u8, slot: u64) -> InstanceId {
@@ -41,32 +53,17 @@ impl Net {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let replicas = config.replicas;
-        let mut net = Self {
-            config,
-            replicas: vec![None; replicas],
-            records: vec![Vec::new(); replicas],
-            snapshots: vec![None; replicas],
-            machines: vec![Kv::default(); replicas],
-            timers: vec![BTreeMap::new(); replicas],
-            flight: Vec::new(),
-            committed: vec![BTreeMap::new(); replicas],
-            executed: vec![Vec::new(); replicas],
-            proposed: 0,
-        };
-        for replica in 0..u8::try_from(replicas).expect("few") {
-            net.restart(replica);
-        }
-        net
+        Self::of(config, Known::default())
     }
 
     /// A put of a new value to `key`, proposed at `replica`; returns its instance.
     pub(crate) fn put(&mut self, replica: u8, key: &str) -> InstanceId {
-        self.proposed += 1;
-        let value = self.proposed.to_le_bytes();
+        self.world.proposed += 1;
+        let number = self.world.proposed;
+        let value = number.to_le_bytes();
         let request = Request {
             client: ClientId(1),
-            number: RequestNumber::write(self.proposed),
+            number: RequestNumber::write(number),
             unanswered_from: 1,
             command: Command::Put { key: key.as_bytes(), value: &value },
         };
@@ -75,92 +72,37 @@ impl Net {
 
     pub(crate) fn propose(&mut self, replica: u8, batch: Batch) -> InstanceId {
         let before = self.flight.len();
-        self.step(replica, Input::Propose(batch));
+        self.step(ReplicaId(replica), Input::Propose(batch));
         let Message::PreAccept { instance, .. } = self.flight[before].message else {
             panic!("a proposal begins with PreAccept");
         };
         instance
     }
 
-    pub(crate) fn crash(&mut self, replica: u8) {
-        self.replicas[usize::from(replica)] = None;
-        self.timers[usize::from(replica)].clear();
-        self.flight.retain(|envelope| envelope.to != replica);
-    }
-
-    /// Starts `replica` from what it persisted.
-    pub(crate) fn restart(&mut self, replica: u8) {
-        let at = usize::from(replica);
-        let records = self.records[at].clone();
-        self.committed[at].clear();
-        self.executed[at].clear();
-        let snapshot = self.snapshots[at].as_ref();
-        self.machines[at] = snapshot.map_or_else(Kv::default, machine);
-        let id = ReplicaId(replica);
-        self.replicas[at] = Some(EPaxos::recover(id, &self.config, snapshot, records));
-        self.step(replica, Input::Start);
-    }
-
-    /// Gives `replica` its state, to forget what led there.
-    pub(crate) fn checkpoint(&mut self, replica: u8) {
-        let machine = self.machines[usize::from(replica)].snapshot();
-        self.step(replica, Input::Checkpoint(machine.into()));
-    }
-
     /// Forgets the last record that `replica` persisted, as if it had crashed before.
     pub(crate) fn lose_last_record(&mut self, replica: u8) -> Record {
-        self.records[usize::from(replica)].pop().expect("a record")
+        self.nodes[usize::from(replica)].records.pop().expect("a record")
     }
 
-    /// Delivers, in order, what is in flight now and matches; returns how many.
-    pub(crate) fn deliver(&mut self, matches: impl Fn(&Envelope) -> bool) -> usize {
-        let (now, later) = std::mem::take(&mut self.flight).into_iter().partition(matches);
-        self.flight = later;
-        let now: Vec<Envelope> = now;
-        let delivered = now.len();
-        for envelope in now {
-            self.hand_over(envelope);
-        }
-        delivered
-    }
-
-    pub(crate) fn hand_over(&mut self, envelope: Envelope) {
-        let Envelope { from, to, message } = envelope;
-        self.step(to, Input::Message { from: ReplicaId(from), message });
-    }
-
-    pub(crate) fn drop_all(&mut self, matches: impl Fn(&Envelope) -> bool) {
-        self.flight.retain(|envelope| !matches(envelope));
+    /// The messages in flight, the oldest first.
+    pub(crate) fn in_flight(&mut self) -> &[Envelope] {
+        self.flight.make_contiguous()
     }
 
     /// Delivers until nothing is in flight.
-    pub(crate) fn settle(&mut self) {
-        let mut left = 100_000;
-        while !self.flight.is_empty() {
-            left -= self.deliver(|_| true);
-            assert!(left > 0, "the messages never end");
-        }
-    }
-
-    pub(crate) fn fire(&mut self, replica: u8, timer: Timer) {
-        assert!(
-            self.timers[usize::from(replica)].remove(&timer).is_some(),
-            "{timer:?} does not run at {replica}: {:?}",
-            self.timers[usize::from(replica)]
-        );
-        self.step(replica, Input::Timer(timer));
+    pub(crate) fn deliver_all(&mut self) {
+        assert!(self.settle(100_000), "the messages never end");
     }
 
     /// Lets every timer run out, settling after each round, until all live replicas have executed the same instances.
     pub(crate) fn come_to_rest(&mut self) {
         for _ in 0..60 {
-            self.settle();
-            for replica in 0..self.replicas.len() {
-                for timer in self.timers[replica].clone().into_keys() {
-                    let replica = u8::try_from(replica).expect("few");
-                    if self.timers[usize::from(replica)].contains_key(&timer) {
+            self.deliver_all();
+            for replica in ReplicaId::all(self.config.replicas) {
+                for timer in self.timers(replica) {
+                    if self.node(replica).timers.contains_key(&timer) {
                         self.fire(replica, timer);
-                        self.settle();
+                        self.deliver_all();
                     }
                 }
             }
@@ -168,37 +110,33 @@ impl Net {
                 break;
             }
         }
-        let open: Vec<_> = self.live().map(Replica::status).collect();
+        let open: Vec<_> = self.live().map(|(_, core)| core.status()).collect();
         assert!(open.iter().all(|status| status.unexecuted == 0), "not at rest: {open:?}");
         self.check();
     }
 
     /// All live replicas hold the same.
     pub(crate) fn assert_equal_states(&self) {
-        let digests: Vec<_> = (0..self.replicas.len())
-            .filter(|at| self.replicas[*at].is_some())
-            .map(|at| self.machines[at].digest())
-            .collect();
+        let digests: Vec<_> = self.live().map(|(node, _)| node.kv.digest()).collect();
         assert!(digests.windows(2).all(|pair| pair[0] == pair[1]), "{digests:?}");
     }
 
     /// Does no timer run anywhere?
     pub(crate) fn is_idle(&self) -> bool {
-        self.timers.iter().all(BTreeMap::is_empty)
+        self.nodes.iter().all(|node| node.timers.is_empty())
     }
 
     /// The range of a timer that runs at `replica`.
     pub(crate) fn timer(&self, replica: u8, timer: Timer) -> &RangeInclusive<Duration> {
-        self.timers[usize::from(replica)]
-            .get(&timer)
-            .unwrap_or_else(|| panic!("{timer:?} does not run at {replica}"))
+        let running = self.node(replica).timers.get(&timer);
+        running.unwrap_or_else(|| panic!("{timer:?} does not run at {replica}"))
     }
 
     /// Agreement, and one order of conflicting commands, over all live replicas.
     pub(crate) fn check(&self) {
         let mut decided = BTreeMap::new();
-        for committed in &self.committed {
-            for (instance, (batch, dependencies, _)) in committed {
+        for life in self.world.lives.iter() {
+            for (instance, Decision { batch, dependencies, .. }) in &life.committed {
                 let decision = (batch, dependencies);
                 let first = *decided.entry(instance).or_insert(decision);
                 assert_eq!(first, decision, "{instance} is decided twice");
@@ -216,87 +154,23 @@ impl Net {
 
     /// What `replica` executed, no-ops left out.
     pub(crate) fn order(&self, replica: u8) -> Vec<InstanceId> {
-        let executed = self.executed[usize::from(replica)].iter();
+        let executed = self.executed_by(replica).iter();
         executed.filter(|(_, batch)| !batch.is_noop()).map(|(instance, _)| *instance).collect()
     }
 
-    pub(crate) fn decision(
-        &self,
-        replica: u8,
-        instance: InstanceId,
-    ) -> &(Batch, Dependencies, Path) {
-        let committed = &self.committed[usize::from(replica)];
+    /// What `replica` executed in this life, behind the snapshot that it installed, if it did.
+    pub(crate) fn executed_by(&self, replica: u8) -> &[(InstanceId, Batch)] {
+        &self.world.lives.of(replica).executed
+    }
+
+    pub(crate) fn decision(&self, replica: u8, instance: InstanceId) -> &Decision {
+        let committed = &self.world.lives.of(replica).committed;
         committed.get(&instance).unwrap_or_else(|| panic!("{replica} has not committed {instance}"))
     }
 
     pub(crate) fn has_committed(&self, replica: u8, instance: InstanceId) -> bool {
-        self.committed[usize::from(replica)].contains_key(&instance)
+        self.world.lives.of(replica).committed.contains_key(&instance)
     }
-
-    pub(crate) fn replica(&self, replica: u8) -> &EPaxos {
-        self.replicas[usize::from(replica)].as_ref().expect("alive")
-    }
-
-    fn live(&self) -> impl Iterator<Item = &EPaxos> {
-        self.replicas.iter().flatten()
-    }
-
-    fn step(&mut self, replica: u8, input: Input<EPaxos>) {
-        let at = usize::from(replica);
-        let Some(core) = &mut self.replicas[at] else { return };
-        let mut effects = Effects::default();
-        core.step(input, &mut effects);
-        core.step(Input::Flush, &mut effects);
-        let mut captured = Vec::new();
-        // What was recorded before a snapshot is not needed any more.
-        let mut needless = 0;
-        for effect in effects.drain() {
-            match effect {
-                Effect::Persist(record) => self.records[at].push(record),
-                Effect::Send { to, message } => {
-                    for to in to.iter().map(|to| to.0) {
-                        let message = message.clone();
-                        self.flight.push(Envelope { from: replica, to, message });
-                    }
-                }
-                Effect::SetTimer { timer, after } => {
-                    self.timers[at].insert(timer, after);
-                }
-                Effect::CancelTimer(timer) => {
-                    self.timers[at].remove(&timer);
-                }
-                Effect::Committed { instance, batch, dependencies, path } => {
-                    let twice = self.committed[at].insert(instance, (batch, dependencies, path));
-                    assert!(twice.is_none(), "{instance} committed twice at {replica}");
-                }
-                Effect::Execute { instance, batch } => {
-                    for request in batch.requests() {
-                        self.machines[at].apply(&request);
-                    }
-                    self.executed[at].push((instance, batch));
-                }
-                Effect::Capture => captured.push(self.machines[at].snapshot()),
-                Effect::Install(snapshot) => {
-                    self.machines[at] = machine(&snapshot);
-                    self.executed[at].clear();
-                    self.snapshots[at] = Some(snapshot);
-                    needless = self.records[at].len();
-                }
-                Effect::Checkpoint(snapshot) => {
-                    self.snapshots[at] = Some(snapshot);
-                    needless = self.records[at].len();
-                }
-            }
-        }
-        self.records[at].drain(..needless);
-        for state in captured {
-            self.step(replica, Input::Captured(state.into()));
-        }
-    }
-}
-
-fn machine(snapshot: &Snapshot) -> Kv {
-    Kv::restore(&snapshot.machine).expect("a replica's own snapshot")
 }
 
 /// Is this a message of the kind named, such as `"PreAcceptOk"`?
@@ -318,11 +192,11 @@ pub(crate) fn and(
 
 /// From one replica to another.
 pub(crate) fn link(from: u8, to: u8) -> impl Fn(&Envelope) -> bool {
-    move |envelope| envelope.from == from && envelope.to == to
+    move |envelope| envelope.from == r(from) && envelope.to == r(to)
 }
 
 /// To one of these.
 pub(crate) fn to(replicas: &[u8]) -> impl Fn(&Envelope) -> bool {
     let replicas = replicas.to_vec();
-    move |envelope| replicas.contains(&envelope.to)
+    move |envelope| replicas.contains(&envelope.to.0)
 }

@@ -5,7 +5,10 @@ use protocols::{
     epaxos::{EPaxos, Message, Timer},
 };
 
-use crate::net::{Net, and, id, is, link, to};
+use crate::{
+    net::{Net, and, id, is, link, to},
+    support::r,
+};
 
 #[test]
 fn without_conflict_one_round_trip_decides() {
@@ -13,10 +16,10 @@ fn without_conflict_one_round_trip_decides() {
     let a = net.put(0, "k");
     assert_eq!(net.deliver(is("PreAccept")), 2);
     assert_eq!(net.deliver(link(1, 0)), 1, "one reply makes the fast quorum of two");
-    assert_eq!(net.decision(0, a).2, Path::Fast);
+    assert_eq!(net.decision(0, a).path, Path::Fast);
     assert_eq!(net.order(0), [a], "executed and answered at once");
-    net.settle();
-    assert_eq!(net.decision(2, a).2, Path::Learned);
+    net.deliver_all();
+    assert_eq!(net.decision(2, a).path, Path::Learned);
     net.come_to_rest();
 }
 
@@ -29,7 +32,7 @@ fn five_replicas_need_a_fast_quorum_of_three() {
     net.deliver(link(1, 0));
     assert!(!net.has_committed(0, a));
     net.deliver(link(2, 0));
-    assert_eq!(net.decision(0, a).2, Path::Fast);
+    assert_eq!(net.decision(0, a).path, Path::Fast);
 }
 
 #[test]
@@ -39,8 +42,8 @@ fn a_reply_with_more_dependencies_makes_a_second_round() {
     net.deliver(is("PreAccept"));
     net.deliver(is("PreAcceptOk"));
     assert!(!net.has_committed(0, a) || !net.has_committed(1, b), "not both can be fast");
-    net.settle();
-    assert_eq!(net.decision(1, b).2, Path::Slow);
+    net.deliver_all();
+    assert_eq!(net.decision(1, b).path, Path::Slow);
     net.come_to_rest();
     assert_eq!(net.order(0).len(), 2);
     assert_eq!((net.order(0), net.order(1)), (net.order(1), net.order(2)));
@@ -57,9 +60,9 @@ fn replies_equal_to_each_other_are_not_enough() {
     net.deliver(and(link(0, 2), is("PreAccept")));
     net.deliver(and(is("PreAcceptOk"), to(&[0])));
     assert!(!net.has_committed(0, a));
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
-    assert!(net.decision(0, a).1.contain(b));
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
+    assert!(net.decision(0, a).dependencies.contain(b));
 }
 
 /// N = 7: four replies of which one differs leave the fast path open; three that differ end it.
@@ -69,15 +72,15 @@ fn seven_replicas_go_slow_once_the_fast_path_is_out_of_reach() {
     net.put(6, "k");
     net.deliver(and(is("PreAccept"), to(&[1, 2, 3])));
     let a = net.put(0, "k");
-    net.deliver(and(is("PreAccept"), |e| e.from == 0));
+    net.deliver(and(is("PreAccept"), |e| e.from == r(0)));
     for replica in [1, 2] {
         net.deliver(and(is("PreAcceptOk"), link(replica, 0)));
     }
-    assert!(!net.flight.iter().any(|e| e.from == 0), "two differ, five of seven may yet agree");
+    assert!(!net.flight.iter().any(|e| e.from == r(0)), "two differ, five of seven may yet agree");
     net.deliver(and(is("PreAcceptOk"), link(3, 0)));
     assert_eq!(net.flight.iter().filter(|e| is("Accept")(e)).count(), 6);
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
 }
 
 /// N = 7 with two silent replicas has no fast quorum to wait for: a timer ends the wait.
@@ -91,18 +94,18 @@ fn a_majority_that_is_no_fast_quorum_goes_slow_by_timer() {
     net.fire(0, Timer::FastQuorum);
     net.deliver(and(is("Accept"), to(&[1, 2, 3])));
     net.deliver(is("AcceptOk"));
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    assert_eq!(net.decision(0, a).path, Path::Slow);
 }
 
 #[test]
 fn a_duplicate_pre_accept_gets_the_stored_dependencies() {
     let mut net = Net::new(5);
     let a = net.put(0, "k");
-    let copy = net.flight.iter().find(|e| e.to == 1).unwrap().clone();
+    let copy = net.flight.iter().find(|e| e.to == r(1)).unwrap().clone();
     net.deliver(link(0, 1));
     net.put(2, "k");
     net.deliver(link(2, 1)); // Replica 1 now knows another conflicting instance.
-    net.drop_all(link(1, 0));
+    net.lose(link(1, 0));
     net.hand_over(copy);
     let answers: Vec<_> = net.flight.iter().filter(|e| link(1, 0)(e)).collect();
     let [answer] = answers[..] else { panic!("one answer: {answers:?}") };
@@ -127,7 +130,7 @@ fn a_second_accept_ok_of_one_replica_is_not_counted() {
     net.put(4, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
     let a = net.put(0, "k");
-    net.deliver(and(is("PreAccept"), |e| e.from == 0));
+    net.deliver(and(is("PreAccept"), |e| e.from == r(0)));
     net.deliver(and(is("PreAcceptOk"), to(&[0])));
     net.deliver(and(is("Accept"), to(&[1])));
     let reply = net.flight.iter().find(|e| is("AcceptOk")(e)).unwrap().clone();
@@ -164,10 +167,10 @@ fn an_accept_before_its_pre_accept_is_taken() {
     assert_eq!(net.deliver(and(link(0, 1), is("Accept"))), 1);
     net.deliver(and(link(0, 1), is("PreAccept")));
     net.deliver(and(link(1, 0), is("AcceptOk")));
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    assert_eq!(net.decision(0, a).path, Path::Slow);
     net.come_to_rest();
     assert_eq!(net.order(1).len(), 2);
-    assert!(net.decision(1, a).1.contain(b));
+    assert!(net.decision(1, a).dependencies.contain(b));
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn a_commit_of_what_is_executed_changes_nothing() {
     net.deliver(is("PreAccept"));
     net.deliver(is("PreAcceptOk"));
     let commit = net.flight.iter().find(|e| is("Commit")(e)).unwrap().clone();
-    net.settle();
+    net.deliver_all();
     net.hand_over(commit.clone());
     net.come_to_rest();
     net.hand_over(commit); // Collected by now.
@@ -188,19 +191,19 @@ fn a_commit_of_what_is_executed_changes_nothing() {
 fn what_is_lost_is_sent_again() {
     let mut net = Net::new(3);
     let a = net.put(0, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     for _ in 0..2 {
         net.fire(0, Timer::Retransmit);
     }
     net.deliver(is("PreAccept"));
-    net.drop_all(is("PreAcceptOk"));
+    net.lose(is("PreAcceptOk"));
     net.fire(0, Timer::Retransmit);
-    net.settle();
+    net.deliver_all();
     assert!(net.has_committed(0, a));
     let b = net.put(0, "k");
     net.deliver(is("PreAccept"));
     net.deliver(is("PreAcceptOk"));
-    net.drop_all(is("Commit"));
+    net.lose(is("Commit"));
     net.come_to_rest();
     assert!(net.has_committed(2, b), "the commit that was lost");
 }
@@ -212,16 +215,16 @@ fn executed_instances_are_collected_and_keep_their_marks() {
         for replica in 0..3 {
             net.put(replica, "k");
         }
-        net.settle();
+        net.deliver_all();
     }
     net.come_to_rest();
     for replica in 0..3 {
-        assert_eq!(net.replica(replica).status().held, 0, "everything is executed everywhere");
+        assert_eq!(net.core(replica).status().held, 0, "everything is executed everywhere");
         assert_eq!(net.order(replica), net.order(0));
     }
     let late = net.put(0, "k");
-    net.settle();
-    assert_eq!(net.decision(0, late).1.slots(), [10, 10, 10], "marks outlive instances");
+    net.deliver_all();
+    assert_eq!(net.decision(0, late).dependencies.slots(), [10, 10, 10], "marks outlive instances");
 }
 
 /// What comes over a wire and would break a core is refused before it gets there.
@@ -262,9 +265,9 @@ fn a_later_slot_of_the_row_known_first_is_no_dependency() {
         link(0, 1),
         |e| matches!(e.message, Message::PreAccept { instance, .. } if instance == id(0, 2)),
     ));
-    net.settle();
-    assert_eq!(net.decision(1, first).1.slots(), [0, 0, 0]);
-    assert_eq!(net.decision(1, second).1.slots(), [1, 0, 0]);
+    net.deliver_all();
+    assert_eq!(net.decision(1, first).dependencies.slots(), [0, 0, 0]);
+    assert_eq!(net.decision(1, second).dependencies.slots(), [1, 0, 0]);
     net.come_to_rest();
     assert_eq!(net.order(1), [first, second]);
 }
@@ -280,10 +283,10 @@ fn a_restart_in_an_idle_cluster_comes_to_rest() {
         }
         net.come_to_rest();
         net.crash(0);
-        net.restart(0);
+        net.start(0);
         net.come_to_rest();
         assert!(net.is_idle(), "timers still run");
-        assert_eq!(net.replica(0).status().held, 0);
+        assert_eq!(net.core(0).status().held, 0);
     }
 }
 
@@ -292,10 +295,10 @@ fn a_restart_in_an_idle_cluster_comes_to_rest() {
 fn a_lost_last_report_is_asked_for_again() {
     let mut net = Net::new(3);
     net.put(0, "k");
-    net.settle();
+    net.deliver_all();
     net.fire(1, Timer::Progress);
-    net.drop_all(link(1, 0));
+    net.lose(link(1, 0));
     net.come_to_rest();
     assert!(net.is_idle(), "timers still run");
-    assert_eq!(net.replica(0).status().held, 0);
+    assert_eq!(net.core(0).status().held, 0);
 }

@@ -6,7 +6,10 @@ use protocols::{
     epaxos::{Message, Phase, Timer, Variant},
 };
 
-use crate::net::{Envelope, Net, and, id, is, link, to};
+use crate::{
+    net::{Envelope, Net, and, id, is, link, to},
+    support::{net::Decision, r},
+};
 
 /// The fixed fast quorums are those of the next numbers: of r0 with three replicas {r0, r1}, with five {r0, r1, r2, r3}.
 fn published(replicas: usize) -> Net {
@@ -18,7 +21,7 @@ fn row(replica: u8) -> Timer {
 }
 
 fn from(replica: u8) -> impl Fn(&Envelope) -> bool {
-    move |envelope| envelope.from == replica
+    move |envelope| envelope.from == r(replica)
 }
 
 #[test]
@@ -32,10 +35,10 @@ fn a_proposal_goes_to_the_fixed_fast_quorum_alone() {
             assert!(!net.has_committed(0, a), "{member} of {members}");
             net.deliver(link(u8::try_from(member).unwrap(), 0));
         }
-        assert_eq!(net.decision(0, a).2, Path::Fast);
-        net.settle();
+        assert_eq!(net.decision(0, a).path, Path::Fast);
+        net.deliver_all();
         let last = u8::try_from(replicas - 1).unwrap();
-        assert_eq!(net.decision(last, a).2, Path::Learned, "who was not asked is told");
+        assert_eq!(net.decision(last, a).path, Path::Learned, "who was not asked is told");
         net.come_to_rest();
     }
 }
@@ -50,15 +53,18 @@ fn identical_replies_commit_whatever_was_proposed() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), from(0)));
     net.deliver(and(is("PreAcceptOk"), to(&[0])));
-    let (_, on, path) = net.decision(0, a);
+    let Decision { dependencies: on, path, .. } = net.decision(0, a);
     assert_eq!((on.slots(), on.seq(), *path), (&[0, 1, 0, 0, 0][..], Some(2), Path::Fast));
     assert_eq!(net.deliver(and(is("Commit"), from(0))), 4);
     assert!(!net.flight.iter().any(|e| is("Ask")(e)), "nobody lacks anything");
     for replica in 1..5 {
-        assert_eq!(net.decision(replica, a).1, net.decision(0, a).1);
+        assert_eq!(net.decision(replica, a).dependencies, net.decision(0, a).dependencies);
     }
     net.come_to_rest();
-    assert!(net.decision(0, b).1.contain(a), "the last member of b's fast quorum heard of a first");
+    assert!(
+        net.decision(0, b).dependencies.contain(a),
+        "the last member of b's fast quorum heard of a first"
+    );
     for replica in 0..5 {
         assert_eq!(net.order(replica), [a, b], "by their sequence numbers");
     }
@@ -77,9 +83,9 @@ fn replies_that_differ_make_a_second_round_once_all_are_there() {
     assert!(!net.flight.iter().any(|e| is("Accept")(e)), "a majority is no fast quorum");
     net.deliver(and(is("PreAcceptOk"), link(3, 0)));
     assert_eq!(net.flight.iter().filter(|e| is("Accept")(e)).count(), 4, "to all");
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
-    assert!(net.decision(0, a).1.contain(b));
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
+    assert!(net.decision(0, a).dependencies.contain(b));
     net.come_to_rest();
 }
 
@@ -91,7 +97,7 @@ fn three_replicas_commit_fast_whatever_conflicts() {
     net.deliver(is("PreAccept"));
     net.deliver(is("PreAcceptOk"));
     for (replica, instance) in (0..).zip(all) {
-        assert_eq!(net.decision(replica, instance).2, Path::Fast);
+        assert_eq!(net.decision(replica, instance).path, Path::Fast);
     }
     net.come_to_rest();
     assert_eq!(net.order(0).len(), 3);
@@ -106,8 +112,8 @@ fn a_cycle_is_executed_by_sequence_numbers() {
     net.deliver(and(is("PreAccept"), link(2, 0)));
     net.deliver(and(is("PreAcceptOk"), link(0, 2)));
     net.deliver(and(is("Commit"), link(2, 1))); // So r1 knows b before it hears of a.
-    net.settle();
-    let [on_a, on_b] = [a, b].map(|instance| net.decision(1, instance).1.clone());
+    net.deliver_all();
+    let [on_a, on_b] = [a, b].map(|instance| net.decision(1, instance).dependencies.clone());
     assert!(on_a.contain(b) && on_b.contain(a), "{on_a:?} {on_b:?}");
     assert!(on_b.seq() < on_a.seq(), "{on_a:?} {on_b:?}");
     net.come_to_rest();
@@ -127,21 +133,21 @@ fn a_fast_commit_seen_by_a_client_alone_is_recovered() {
     net.deliver(and(is("PreAccept"), from(0)));
     net.deliver(and(is("PreAcceptOk"), to(&[0])));
     let fast = net.decision(0, a).clone();
-    assert_eq!((fast.1.slots(), fast.2), (&[0, 1, 0, 0, 0][..], Path::Fast));
+    assert_eq!((fast.dependencies.slots(), fast.path), (&[0, 1, 0, 0, 0][..], Path::Fast));
     for replica in [0, 1] {
         net.crash(replica);
     }
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.put(4, "k"); // Which conflicts, and knows nothing of a.
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
-    net.settle();
+    net.deliver_all();
     for replica in 2..5 {
-        let (batch, on, _) = net.decision(replica, a);
-        assert_eq!((batch, on), (&fast.0, &fast.1));
+        let Decision { batch, dependencies: on, .. } = net.decision(replica, a);
+        assert_eq!((batch, on), (&fast.batch, &fast.dependencies));
     }
-    net.restart(0);
-    net.restart(1);
+    net.start(0);
+    net.start(1);
     net.come_to_rest();
 }
 
@@ -153,9 +159,9 @@ fn fewer_than_f_identical_reports_begin_phase_1_again() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[2])));
     net.crash(0);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let b = net.put(4, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
     net.deliver(and(is("Recover"), to(&[3, 4])));
     net.deliver(is("RecoverOk"));
@@ -164,7 +170,7 @@ fn fewer_than_f_identical_reports_begin_phase_1_again() {
     net.deliver(is("PreAcceptAgainOk"));
     net.deliver(and(is("Accept"), to(&[3, 4])));
     net.deliver(is("AcceptOk"));
-    let (batch, on, path) = net.decision(2, a);
+    let Decision { batch, dependencies: on, path } = net.decision(2, a);
     assert!(!batch.is_noop() && on.contain(b), "{on:?}");
     assert_eq!(*path, Path::Recovered);
     net.come_to_rest();
@@ -178,13 +184,13 @@ fn a_live_owner_in_the_quorum_keeps_its_command() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
     let late = net.flight.iter().find(|e| is("PreAcceptOk")(e)).unwrap().clone();
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(1, row(0));
     net.deliver(and(is("Recover"), to(&[0])));
     net.hand_over(late);
     assert!(!net.has_committed(0, a), "the promise stands against it");
-    net.settle();
-    assert!(!net.decision(1, a).0.is_noop());
+    net.deliver_all();
+    assert!(!net.decision(1, a).batch.is_noop());
     net.come_to_rest();
     assert_eq!(net.order(2), [a]);
 }
@@ -194,19 +200,19 @@ fn a_live_owner_in_the_quorum_keeps_its_command() {
 fn what_nobody_knows_becomes_a_no_op_and_is_proposed_again() {
     let mut net = published(3);
     let a = net.put(0, "j");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let b = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     // r1 has heard of the second slot, so that the first exists.
     for _ in 0..2 {
         net.fire(1, row(0));
     }
     net.deliver(and(is("Recover"), to(&[2])));
     net.deliver(and(is("RecoverOk"), to(&[1])));
-    net.deliver(|e| e.to != 0);
-    net.deliver(|e| e.to != 0);
-    assert!(net.decision(1, a).0.is_noop());
+    net.deliver(|e| e.to != r(0));
+    net.deliver(|e| e.to != r(0));
+    assert!(net.decision(1, a).batch.is_noop());
     net.come_to_rest();
     assert_eq!(net.order(1).len(), 2, "{:?} and {b}", net.order(1));
 }
@@ -217,7 +223,7 @@ fn what_nobody_knows_becomes_a_no_op_and_is_proposed_again() {
 fn what_was_chosen_after_widening_is_recovered_beside_another_pre_accept() {
     let mut net = published(3);
     net.put(1, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
     net.fire(0, Timer::FastQuorum);
@@ -227,15 +233,15 @@ fn what_was_chosen_after_widening_is_recovered_beside_another_pre_accept() {
     net.deliver(and(is("Accept"), link(0, 2)));
     net.deliver(and(is("AcceptOk"), link(2, 0)));
     let slow = net.decision(0, a).clone();
-    assert_eq!((slow.1.slots(), slow.2), (&[0, 0, 0][..], Path::Slow));
+    assert_eq!((slow.dependencies.slots(), slow.path), (&[0, 0, 0][..], Path::Slow));
     net.crash(0);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(1, row(0));
-    net.settle();
+    net.deliver_all();
     for replica in [1, 2] {
-        assert_eq!(net.decision(replica, a).1, slow.1);
+        assert_eq!(net.decision(replica, a).dependencies, slow.dependencies);
     }
-    net.restart(0);
+    net.start(0);
     net.come_to_rest();
 }
 
@@ -246,24 +252,24 @@ fn what_widening_stored_does_not_count() {
     for member_knows in [true, false] {
         let mut net = published(3);
         net.put(1, "k");
-        net.drop_all(|_| true);
+        net.lose(|_| true);
         let a = net.put(0, "k");
         if member_knows {
             net.deliver(and(is("PreAccept"), link(0, 1)));
         }
-        net.drop_all(is("PreAccept"));
+        net.lose(is("PreAccept"));
         net.fire(0, Timer::FastQuorum);
         net.deliver(and(is("PreAcceptAgain"), link(0, 2)));
         net.crash(0);
-        net.drop_all(|_| true);
+        net.lose(|_| true);
         net.fire(2, row(0));
         net.deliver(and(is("Recover"), link(2, 1)));
         net.deliver(and(is("RecoverOk"), link(1, 2)));
         let sent = |kind: &str| net.flight.iter().filter(|e| is(kind)(e)).count();
         assert_eq!(sent("Accept") > 0, member_knows);
         assert_eq!(sent("PreAcceptAgain") > 0, !member_knows);
-        net.settle();
-        assert_eq!(net.decision(2, a).1.slots(), [0, 1, 0], "as r1 has it");
+        net.deliver_all();
+        assert_eq!(net.decision(2, a).dependencies.slots(), [0, 1, 0], "as r1 has it");
         net.come_to_rest();
     }
 }
@@ -282,17 +288,17 @@ fn late_and_repeated_replies_after_widening_make_no_fast_path() {
     let again = net.flight.iter().find(|e| is("PreAcceptAgainOk")(e)).unwrap().clone();
     let Message::PreAcceptAgainOk { dependencies, .. } = &again.message else { panic!() };
     assert_eq!(dependencies.slots(), [0; 5], "the stored ones");
-    net.drop_all(is("PreAcceptAgainOk"));
-    let of_two = late.iter().find(|e| e.from == 2).unwrap().clone();
+    net.lose(is("PreAcceptAgainOk"));
+    let of_two = late.iter().find(|e| e.from == r(2)).unwrap().clone();
     for envelope in [of_two.clone(), again, of_two] {
         net.hand_over(envelope);
     }
     assert!(!net.has_committed(0, a));
     assert_eq!(net.flight.iter().filter(|e| is("Accept")(e)).count(), 4, "r0, r1, r2: a majority");
-    net.hand_over(late.iter().find(|e| e.from == 3).unwrap().clone());
+    net.hand_over(late.iter().find(|e| e.from == r(3)).unwrap().clone());
     assert!(!net.has_committed(0, a), "all of the fixed fast quorum have answered, too late");
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
     net.come_to_rest();
 }
 
@@ -301,21 +307,21 @@ fn late_and_repeated_replies_after_widening_make_no_fast_path() {
 fn a_proposal_overtaken_by_widening_counts_no_more() {
     let mut net = published(3);
     let a = net.put(0, "k");
-    let original = net.flight.pop().unwrap();
+    let original = net.flight.pop_back().unwrap();
     net.fire(0, Timer::FastQuorum);
     net.deliver(and(is("PreAcceptAgain"), link(0, 1)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.put(1, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.hand_over(original);
     let [Envelope { message: Message::PreAcceptAgainOk { ballot, dependencies, .. }, .. }] =
-        &net.flight[..]
+        net.in_flight()
     else {
         panic!("{:?}", net.flight)
     };
     assert_eq!((*ballot, dependencies.slots()), (InstanceBallot::INITIAL, &[0, 0, 0][..]));
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
     net.come_to_rest();
 }
 
@@ -328,8 +334,8 @@ fn a_majority_at_hand_ends_widening_at_once() {
     net.deliver(is("PreAcceptOk"));
     net.fire(0, Timer::FastQuorum);
     assert!(!net.flight.iter().any(|e| is("PreAcceptAgain")(e)));
-    net.settle();
-    assert_eq!(net.decision(0, a).2, Path::Slow);
+    net.deliver_all();
+    assert_eq!(net.decision(0, a).path, Path::Slow);
     net.come_to_rest();
 }
 
@@ -341,12 +347,12 @@ fn widening_is_sent_again() {
     net.fire(0, Timer::FastQuorum);
     net.fire(0, Timer::Retransmit); // It was set before there was anything to wait for.
     for _ in 0..3 {
-        net.drop_all(|_| true);
+        net.lose(|_| true);
         net.fire(0, Timer::Retransmit);
         assert_eq!(net.flight.iter().filter(|e| is("PreAcceptAgain")(e)).count(), 4);
     }
-    net.settle();
-    assert_eq!(net.decision(4, a).2, Path::Learned);
+    net.deliver_all();
+    assert_eq!(net.decision(4, a).path, Path::Learned);
     net.come_to_rest();
 }
 
@@ -374,8 +380,8 @@ fn a_restart_does_not_continue_ballot_zero() {
     net.deliver(is("PreAccept"));
     let late = net.flight.iter().find(|e| is("PreAcceptOk")(e)).unwrap().clone();
     net.crash(0);
-    net.drop_all(|_| true);
-    net.restart(0);
+    net.lose(|_| true);
+    net.start(0);
     net.hand_over(late.clone());
     assert!(!net.has_committed(0, a));
     for _ in 0..2 {
@@ -399,7 +405,7 @@ fn a_pre_accept_again_survives_as_what_it_is() {
             let a = net.put(0, "k");
             if recovered {
                 net.deliver(is("PreAccept"));
-                net.drop_all(|_| true);
+                net.lose(|_| true);
                 net.fire(1, row(0));
                 net.deliver(and(is("Recover"), link(1, 0)));
                 net.deliver(and(is("RecoverOk"), link(0, 1)));
@@ -412,25 +418,25 @@ fn a_pre_accept_again_survives_as_what_it_is() {
             }
             net.crash(0);
             net.crash(1);
-            net.drop_all(|_| true);
-            net.restart(1);
+            net.lose(|_| true);
+            net.start(1);
             net.fire(1, row(0));
-            let [Envelope { message: Message::Recover { ballot, .. }, .. }, ..] = &net.flight[..]
+            let [Envelope { message: Message::Recover { ballot, .. }, .. }, ..] = net.in_flight()
             else {
                 panic!("{:?}", net.flight)
             };
             assert_eq!(*ballot, InstanceBallot(if recovered { 5 } else { 2 }));
             let highest = InstanceBallot(6);
-            net.drop_all(|_| true);
+            net.lose(|_| true);
             let recover = Message::Recover { instance: a, ballot: highest };
-            net.hand_over(Envelope { from: 2, to: 1, message: recover });
-            let [Envelope { message: Message::RecoverOk { report, .. }, .. }] = &net.flight[..]
+            net.hand_over(Envelope { from: r(2), to: r(1), message: recover });
+            let [Envelope { message: Message::RecoverOk { report, .. }, .. }] = net.in_flight()
             else {
                 panic!("{:?}", net.flight)
             };
             assert_eq!((report.phase, report.batch.is_noop()), (Phase::PreAccepted, false));
             assert_eq!(report.initial_dependencies, None);
-            net.restart(0);
+            net.start(0);
             net.come_to_rest();
             assert_eq!(net.order(2), [a]);
         }
@@ -444,20 +450,20 @@ fn a_recovery_whose_quorum_falls_silent_begins_again() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[2])));
     net.crash(0);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
     net.deliver(and(is("Recover"), to(&[3, 4])));
     net.deliver(is("RecoverOk"));
     for _ in 0..2 {
-        net.drop_all(|_| true);
+        net.lose(|_| true);
         net.fire(2, Timer::Instance(a));
         assert_eq!(net.flight.iter().filter(|e| is("PreAcceptAgain")(e)).count(), 4);
     }
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, Timer::Instance(a));
     assert_eq!(net.flight.iter().filter(|e| is("Recover")(e)).count(), 4);
     net.come_to_rest();
-    assert!(!net.decision(1, a).0.is_noop());
+    assert!(!net.decision(1, a).batch.is_noop());
 }
 
 /// A duplicate is answered with what was stored at its ballot, not with what conflicts by now.
@@ -466,13 +472,13 @@ fn a_duplicate_pre_accept_again_gets_the_stored_dependencies() {
     let mut net = published(3);
     net.put(0, "k");
     net.fire(0, Timer::FastQuorum);
-    let copy = net.flight.iter().find(|e| is("PreAcceptAgain")(e) && e.to == 2).unwrap().clone();
+    let copy = net.flight.iter().find(|e| is("PreAcceptAgain")(e) && e.to == r(2)).unwrap().clone();
     net.hand_over(copy.clone());
     net.put(2, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.hand_over(copy);
     let [Envelope { message: Message::PreAcceptAgainOk { dependencies, .. }, .. }] =
-        &net.flight[..]
+        net.in_flight()
     else {
         panic!("{:?}", net.flight)
     };
@@ -486,19 +492,19 @@ fn sequence_numbers_outlive_what_is_collected() {
     for _ in 0..4 {
         for replica in 0..3 {
             net.put(replica, "k");
-            net.settle();
+            net.deliver_all();
         }
     }
     net.come_to_rest();
     for replica in 0..3 {
-        assert_eq!(net.replica(replica).status().held, 0, "everything is executed everywhere");
+        assert_eq!(net.core(replica).status().held, 0, "everything is executed everywhere");
         net.checkpoint(replica);
         net.crash(replica);
-        net.restart(replica);
+        net.start(replica);
     }
     let late = net.put(0, "k");
-    net.settle();
-    assert_eq!(net.decision(0, late).1.seq(), Some(13));
+    net.deliver_all();
+    assert_eq!(net.decision(0, late).dependencies.seq(), Some(13));
     net.come_to_rest();
 }
 
@@ -513,10 +519,10 @@ fn messages_of_the_other_variant_are_ignored() {
             other.fire(0, Timer::FastQuorum);
         }
         let mut net = with(own);
-        for envelope in other.flight.into_iter().filter(|e| e.to == 1) {
+        for envelope in other.flight.into_iter().filter(|e| e.to == r(1)) {
             net.hand_over(envelope);
         }
-        assert_eq!((net.flight.len(), net.replica(1).status().held), (0, 0));
+        assert_eq!((net.flight.len(), net.core(1).status().held), (0, 0));
     }
 }
 
@@ -527,16 +533,16 @@ fn a_dependency_on_a_dead_replica_is_recovered() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
     net.crash(0);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let b = net.put(1, "k");
-    net.settle();
-    assert!(net.decision(1, b).1.contain(a));
+    net.deliver_all();
+    assert!(net.decision(1, b).dependencies.contain(a));
     assert!(net.order(1).is_empty(), "it waits for the instance of the dead replica");
     net.fire(1, row(0));
-    net.settle();
+    net.deliver_all();
     assert_eq!(net.order(1), [a, b], "one report is enough to be chosen");
     assert_eq!(net.order(2), [a, b]);
-    net.restart(0);
+    net.start(0);
     net.come_to_rest();
     assert_eq!(net.put(0, "k"), id(0, 2));
 }

@@ -5,7 +5,10 @@ use protocols::{
     epaxos::{Record, Timer},
 };
 
-use crate::net::{Net, and, id, is, link, to};
+use crate::{
+    net::{Net, and, id, is, link, to},
+    support::{net::Decision, r},
+};
 
 fn row(replica: u8) -> Timer {
     Timer::Row(protocols::ReplicaId(replica))
@@ -20,19 +23,19 @@ fn a_fast_commit_seen_by_a_client_alone_is_recovered() {
     net.deliver(and(is("PreAccept"), to(&[1, 2])));
     net.deliver(is("PreAcceptOk"));
     let fast = net.decision(0, a).clone();
-    assert_eq!(fast.2, Path::Fast);
+    assert_eq!(fast.path, Path::Fast);
     for replica in [0, 1] {
         net.crash(replica);
     }
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
-    net.settle();
+    net.deliver_all();
     for replica in 2..5 {
-        let (batch, dependencies, _) = net.decision(replica, a);
-        assert_eq!((batch, dependencies), (&fast.0, &fast.1));
+        let Decision { batch, dependencies, .. } = net.decision(replica, a);
+        assert_eq!((batch, dependencies), (&fast.batch, &fast.dependencies));
     }
-    net.restart(0);
-    net.restart(1);
+    net.start(0);
+    net.start(1);
     net.come_to_rest();
 }
 
@@ -48,12 +51,12 @@ fn a_fast_commit_beside_a_conflicting_command_is_recovered() {
     net.deliver(and(link(3, 4), is("PreAccept")));
     net.crash(0);
     net.crash(1);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
-    net.settle();
+    net.deliver_all();
     net.come_to_rest();
-    let (batch, dependencies, _) = net.decision(4, a);
-    assert_eq!((batch, dependencies), (&fast.0, &fast.1));
+    let Decision { batch, dependencies, .. } = net.decision(4, a);
+    assert_eq!((batch, dependencies), (&fast.batch, &fast.dependencies));
     for replica in 2..5 {
         let order = net.order(replica);
         assert_eq!((order.len(), order[0]), (2, a), "so the other one comes after it: {order:?}");
@@ -67,11 +70,11 @@ fn a_live_owner_makes_it_a_no_op_and_proposes_again() {
     let mut net = Net::new(3);
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(1, row(0));
     net.deliver(and(is("Recover"), to(&[0])));
-    net.settle();
-    let (batch, dependencies, _) = net.decision(1, a);
+    net.deliver_all();
+    let Decision { batch, dependencies, .. } = net.decision(1, a);
     assert!(batch.is_noop() && dependencies.slots() == [0, 0, 0]);
     net.come_to_rest();
     assert_eq!(net.order(1), [id(0, 2)], "executed once, in its new instance");
@@ -85,13 +88,13 @@ fn a_dependency_on_a_dead_replica_is_recovered_and_executed_around() {
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
     net.crash(0);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let b = net.put(1, "k");
-    net.settle();
-    assert!(net.decision(1, b).1.contain(a));
+    net.deliver_all();
+    assert!(net.decision(1, b).dependencies.contain(a));
     assert!(net.order(1).is_empty(), "it waits for the instance of the dead replica");
     net.fire(1, row(0));
-    net.settle();
+    net.deliver_all();
     assert_eq!(net.order(1), net.order(2));
     assert!(net.order(1).contains(&b));
     net.come_to_rest();
@@ -105,35 +108,36 @@ fn sutra_short_form_two_ballots_are_needed() {
     let mut net = Net::new(3);
     let x = net.put(2, "k");
     net.deliver(and(is("PreAccept"), link(2, 1)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
     net.deliver(and(is("PreAcceptOk"), link(1, 0))); // p0 now holds (c, {x}) accepted at ballot 0.
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     // p1 did not see the Accept. With {p1, p2}: |R| = 0 (p1's dependencies are not the proposed ones), so a no-op.
     net.fire(1, row(0));
     net.deliver(and(is("Recover"), link(1, 2)));
     net.deliver(and(is("RecoverOk"), link(2, 1)));
-    net.drop_all(is("Recover"));
+    net.lose(is("Recover"));
     net.deliver(and(is("Accept"), link(1, 2)));
-    net.drop_all(is("Accept"));
+    net.lose(is("Accept"));
     net.deliver(and(is("AcceptOk"), link(2, 1)));
-    assert!(net.decision(1, a).0.is_noop());
-    net.drop_all(is("Commit"));
+    assert!(net.decision(1, a).batch.is_noop());
+    net.lose(is("Commit"));
     // A promise of p0 at a higher ballot than the no-op's, and then its own recovery with p2 alone.
-    net.restart(1);
+    net.crash(1);
+    net.start(1);
     let ballot = protocols::ballot::InstanceBallot(5);
     net.hand_over(crate::net::Envelope {
-        from: 1,
-        to: 0,
+        from: r(1),
+        to: r(0),
         message: protocols::epaxos::Message::Recover { instance: a, ballot },
     });
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.crash(1);
     net.fire(0, row(0));
-    net.settle();
-    assert!(net.decision(0, a).0.is_noop(), "the no-op was chosen");
-    net.restart(1);
+    net.deliver_all();
+    assert!(net.decision(0, a).batch.is_noop(), "the no-op was chosen");
+    net.start(1);
     net.come_to_rest();
     assert!(net.has_committed(0, x));
 }
@@ -146,37 +150,37 @@ fn a_duplicate_validate_does_not_overwrite_an_accepted_no_op() {
     let mut net = Net::new(5);
     let id0 = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 3)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let id1 = net.put(1, "k");
     net.deliver(and(is("PreAccept"), to(&[2, 4])));
     net.deliver(is("PreAcceptOk"));
-    assert_eq!(net.decision(1, id1).1.slots(), [0; 5]);
+    assert_eq!(net.decision(1, id1).dependencies.slots(), [0; 5]);
     net.deliver(and(is("Commit"), to(&[2, 4])));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     // p2 learns of id0 when p3 asks it to help, and recovers it itself.
     net.fire(3, row(0));
     net.deliver(and(is("Recover"), link(3, 2)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(2, row(0));
     net.deliver(and(is("Recover"), to(&[3, 4])));
-    net.drop_all(is("Recover"));
+    net.lose(is("Recover"));
     net.deliver(is("RecoverOk"));
-    let validate = net.flight.iter().find(|e| is("Validate")(e) && e.to == 3).unwrap().clone();
+    let validate = net.flight.iter().find(|e| is("Validate")(e) && e.to == r(3)).unwrap().clone();
     net.deliver(is("Validate"));
     net.deliver(is("ValidateOk"));
     net.deliver(and(is("Accept"), to(&[3, 4])));
-    net.drop_all(is("Accept"));
+    net.lose(is("Accept"));
     net.deliver(is("AcceptOk"));
-    assert!(net.decision(2, id0).0.is_noop());
-    net.drop_all(|_| true);
+    assert!(net.decision(2, id0).batch.is_noop());
+    net.lose(|_| true);
     net.hand_over(validate);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.crash(2);
     net.crash(4);
     net.fire(3, Timer::Instance(id0));
-    net.settle();
+    net.deliver_all();
     net.come_to_rest();
-    assert!(net.decision(3, id0).0.is_noop());
+    assert!(net.decision(3, id0).batch.is_noop());
 }
 
 /// The owner crashes between its fast commit and that commit's persist. Nobody may have been answered, and in a recovery
@@ -189,13 +193,13 @@ fn an_unpersisted_fast_commit_never_happened() {
     net.deliver(is("PreAcceptOk"));
     assert!(net.has_committed(0, a));
     net.crash(0);
-    net.drop_all(|_| true); // Nothing that follows an unpersisted record was sent.
+    net.lose(|_| true); // Nothing that follows an unpersisted record was sent.
     assert!(matches!(net.lose_last_record(0), Record::Committed { .. }));
-    net.restart(0);
+    net.start(0);
     net.fire(1, row(0));
     net.deliver(and(is("Recover"), to(&[0])));
-    net.settle();
-    assert!(net.decision(1, a).0.is_noop());
+    net.deliver_all();
+    assert!(net.decision(1, a).batch.is_noop());
     net.come_to_rest();
     assert!(net.order(0).is_empty(), "what was proposed in an earlier life is not proposed again");
 }
@@ -205,19 +209,19 @@ fn an_unpersisted_fast_commit_never_happened() {
 fn a_restart_continues_neither_ballot_zero_nor_a_slot() {
     let mut net = Net::new(3);
     let a = net.put(0, "k");
-    net.settle();
+    net.deliver_all();
     let b = net.put(0, "k");
     net.deliver(and(is("PreAccept"), to(&[1])));
     net.crash(0);
-    net.drop_all(|_| true);
-    net.restart(0);
+    net.lose(|_| true);
+    net.start(0);
     assert_eq!(net.order(0), [a]);
     let c = net.put(0, "k");
     assert_eq!((b, c), (id(0, 2), id(0, 3)));
     net.come_to_rest();
-    assert!(net.decision(2, b).0.is_noop(), "nobody else could have committed it");
+    assert!(net.decision(2, b).batch.is_noop(), "nobody else could have committed it");
     assert_eq!(net.order(2), [a, c]);
-    assert!(net.decision(2, c).1.contain(b));
+    assert!(net.decision(2, c).dependencies.contain(b));
 }
 
 /// A replica that was down learns what it missed, also of rows whose owners are gone.
@@ -228,9 +232,9 @@ fn a_restarted_replica_catches_up() {
     for _ in 0..5 {
         net.put(0, "k");
         net.put(1, "j");
-        net.settle();
+        net.deliver_all();
     }
-    net.restart(2);
+    net.start(2);
     net.crash(1);
     net.come_to_rest();
     assert_eq!(net.order(2).len(), 10);
@@ -242,26 +246,26 @@ fn a_collected_no_op_refutes_no_fast_path() {
     let mut net = Net::new(3);
     net.put(1, "k"); // Nobody but its owner ever knows this command.
     net.crash(1);
-    net.drop_all(|_| true);
-    net.restart(1);
+    net.lose(|_| true);
+    net.start(1);
     net.come_to_rest();
-    assert!(net.decision(2, id(1, 1)).0.is_noop());
-    assert_eq!(net.replica(1).status().held, 0, "collected");
+    assert!(net.decision(2, id(1, 1)).batch.is_noop());
+    assert_eq!(net.core(1).status().held, 0, "collected");
     let b = net.put(2, "k");
     net.deliver(and(is("PreAccept"), link(2, 0)));
-    net.drop_all(is("PreAccept"));
+    net.lose(is("PreAccept"));
     net.fire(0, row(2));
     net.deliver(and(is("Recover"), link(0, 1)));
-    net.drop_all(is("Recover"));
+    net.lose(is("Recover"));
     net.deliver(and(is("RecoverOk"), to(&[0])));
     net.deliver(is("Validate"));
     net.deliver(is("ValidateOk"));
     net.deliver(and(is("Accept"), link(0, 1)));
     net.deliver(and(is("AcceptOk"), link(1, 0)));
     net.deliver(and(is("PreAcceptOk"), link(0, 2))); // It was in flight all the time: a fast commit.
-    assert_eq!(net.decision(2, b).2, Path::Fast);
+    assert_eq!(net.decision(2, b).path, Path::Fast);
     net.come_to_rest();
-    assert!(!net.decision(1, b).0.is_noop());
+    assert!(!net.decision(1, b).batch.is_noop());
 }
 
 /// A replica that does not know that an instance exists is told, though every report about it was lost and its owner has
@@ -277,9 +281,9 @@ fn a_restarted_owner_tells_who_never_heard() {
         net.fire(replica, Timer::Progress);
     }
     net.crash(0);
-    net.restart(0);
+    net.start(0);
     net.fire(0, Timer::Progress);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.come_to_rest();
     assert!(net.has_committed(2, a));
 }
@@ -296,8 +300,8 @@ fn a_restarted_replica_watches_the_rows_it_knew() {
     net.deliver(and(is("Accept"), link(2, 1))); // Depends on a, which only its owner and p1 ever saw.
     net.crash(0);
     net.crash(1);
-    net.drop_all(|_| true);
-    net.restart(1);
+    net.lose(|_| true);
+    net.start(1);
     net.fire(1, row(0));
     net.come_to_rest();
     assert!(net.has_committed(2, a) && net.order(1).contains(&b));
@@ -308,17 +312,17 @@ fn a_restarted_replica_watches_the_rows_it_knew() {
 fn a_collected_no_op_ends_a_wait_in_favour() {
     let mut net = Net::new(3);
     net.put(2, "k"); // x: nobody but its owner ever knows this command.
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let a = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
-    net.drop_all(is("PreAccept"));
+    net.lose(is("PreAccept"));
     net.fire(1, row(0));
     net.deliver(and(is("Recover"), link(1, 2)));
-    net.drop_all(is("Recover"));
+    net.lose(is("Recover"));
     net.deliver(and(is("RecoverOk"), link(2, 1)));
     net.deliver(and(is("Validate"), link(1, 2))); // Its answer names x, and stays under way.
     net.crash(2);
-    net.restart(2);
+    net.start(2);
     net.fire(2, row(2));
     let late = |e: &crate::net::Envelope| is("PreAcceptOk")(e) || is("ValidateOk")(e);
     while net.deliver(|e| !late(e)) > 0 {}
@@ -326,16 +330,16 @@ fn a_collected_no_op_ends_a_wait_in_favour() {
         net.fire(replica, Timer::Progress);
         net.deliver(|e| !late(e));
     }
-    assert!(net.decision(1, id(2, 1)).0.is_noop());
-    assert_eq!(net.replica(1).status().held, 1, "x is collected, a is not");
+    assert!(net.decision(1, id(2, 1)).batch.is_noop());
+    assert_eq!(net.core(1).status().held, 1, "x is collected, a is not");
     net.deliver(is("ValidateOk"));
     net.deliver(and(is("Accept"), link(1, 2)));
     net.deliver(and(is("AcceptOk"), link(2, 1)));
-    net.drop_all(|e| !late(e));
+    net.lose(|e| !late(e));
     net.deliver(is("PreAcceptOk")); // A fast commit at its owner.
-    assert_eq!(net.decision(0, a).2, Path::Fast);
+    assert_eq!(net.decision(0, a).path, Path::Fast);
     net.come_to_rest();
-    assert!(!net.decision(1, a).0.is_noop());
+    assert!(!net.decision(1, a).batch.is_noop());
 }
 
 /// However many instances one impatient timer began to recover under a live owner, it is doubled once.
@@ -347,15 +351,15 @@ fn many_recoveries_at_once_lengthen_the_timer_once() {
         net.put(0, "k");
     }
     net.deliver(and(is("PreAccept"), link(0, 1)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let first = timer(&net);
     net.fire(1, row(0)); // All but the first were not mentioned yet when it was set.
-    net.settle();
+    net.deliver_all();
     net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     net.fire(1, row(0));
-    net.settle();
+    net.deliver_all();
     net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
     assert!(timer(&net) <= 4 * first, "{:?} after {first:?}", timer(&net));
@@ -367,10 +371,10 @@ fn many_recoveries_at_once_lengthen_the_timer_once() {
 fn a_commit_above_a_hole_starts_the_rows_timer() {
     let mut net = Net::new(3);
     net.put(0, "k");
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let second = net.put(0, "k");
     net.deliver(and(is("PreAccept"), link(0, 1)));
-    net.drop_all(is("PreAccept"));
+    net.lose(is("PreAccept"));
     net.deliver(is("PreAcceptOk"));
     net.deliver(and(is("Commit"), link(0, 2)));
     net.deliver(is("Ask"));

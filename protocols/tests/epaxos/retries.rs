@@ -25,16 +25,17 @@ fn carry_one(net: &mut Net, rng: &mut ChaCha8Rng, loss: f64) {
     if net.flight.is_empty() {
         return;
     }
-    let envelope = net.flight.swap_remove(rng.random_range(0..net.flight.len()));
+    let envelope =
+        net.flight.swap_remove_back(rng.random_range(0..net.flight.len())).expect("one of them");
     if !rng.random_bool(loss) {
         net.hand_over(envelope);
     }
 }
 
 /// The state of a machine that executed what `replica` did.
-fn digest(net: &Net, replica: usize) -> Digest {
+fn digest(net: &Net, replica: u8) -> Digest {
     let mut kv = Kv::default();
-    for (_, batch) in &net.executed[replica] {
+    for (_, batch) in net.executed_by(replica) {
         for request in batch.requests() {
             kv.apply(&request);
         }
@@ -68,7 +69,7 @@ fn a_window_of_16_retried_elsewhere_takes_effect_once_each() {
         let digests = [0, 1, 2].map(|replica| digest(&net, replica));
         assert_eq!(digests[0].writes, 16, "seed {seed}");
         assert!(digests.iter().all(|digest| *digest == digests[0]), "seed {seed}: {digests:?}");
-        let executed = net.executed[0].iter().filter(|(_, batch)| !batch.is_noop()).count();
+        let executed = net.executed_by(0).iter().filter(|(_, batch)| !batch.is_noop()).count();
         assert!(executed > 16, "seed {seed}: something was chosen twice");
     }
 }
@@ -104,7 +105,7 @@ fn a_hot_key_for_a_long_time_executes_without_growing_delay() {
             }
         }
         open.retain(|(replica, instance, committed_at)| {
-            let executed = &net.executed[usize::from(*replica)];
+            let executed = net.executed_by(*replica);
             let done = executed.iter().rev().take(64).any(|(other, _)| other == instance);
             if let Some(at) = committed_at.filter(|_| done) {
                 waits.push(deliveries - at);
@@ -115,6 +116,6 @@ fn a_hot_key_for_a_long_time_executes_without_growing_delay() {
     let longest = |waits: &[u64]| waits.iter().copied().max().unwrap_or_default();
     let (early, late) = waits.split_at(COMMANDS / 2);
     assert!(longest(late) <= 2 * longest(early), "{} after {}", longest(late), longest(early));
-    let component = net.replica(0).status().longest_component;
+    let component = net.core(0).status().longest_component;
     assert!(component <= 3 * CLIENTS_PER_REPLICA as u64, "a component of {component}");
 }

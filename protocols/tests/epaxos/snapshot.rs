@@ -6,7 +6,10 @@ use protocols::{
     epaxos::{Message, Timer},
 };
 
-use crate::net::{Envelope, Net, and, id, is, link, to};
+use crate::{
+    net::{Envelope, Net, and, id, is, link, to},
+    support::{net::Decision, r},
+};
 
 const KEPT: u64 = 2;
 
@@ -16,13 +19,13 @@ fn net() -> Net {
 
 /// Neither from nor to `replica`.
 fn without(replica: u8) -> impl Fn(&Envelope) -> bool {
-    move |envelope| envelope.from != replica && envelope.to != replica
+    move |envelope| envelope.from != r(replica) && envelope.to != r(replica)
 }
 
 /// Delivers everything but what `replica` sends or should receive, which is lost.
 fn settle_without(net: &mut Net, replica: u8) {
     while net.deliver(without(replica)) > 0 {}
-    net.drop_all(|_| true);
+    net.lose(|_| true);
 }
 
 /// `count` puts at `replica`, each on a key of its own, then progress reports, with `absent` cut off.
@@ -42,7 +45,7 @@ fn with_replica_2_behind() -> Net {
     let mut net = net();
     run_without(&mut net, 2, 0, 20);
     for replica in [0, 1] {
-        let held = net.replica(replica).status().held;
+        let held = net.core(replica).status().held;
         assert!(held <= KEPT, "{replica} holds {held}: a silent replica must not hold up more");
     }
     net
@@ -52,14 +55,14 @@ fn with_replica_2_behind() -> Net {
 fn a_replica_that_missed_what_is_collected_takes_a_snapshot() {
     let mut net = with_replica_2_behind();
     net.come_to_rest();
-    assert_eq!(net.replica(2).status().installs, 1);
+    assert_eq!(net.core(2).status().installs, 1);
     net.assert_equal_states();
     // And again from what it persisted since.
     net.crash(2);
-    net.restart(2);
+    net.start(2);
     net.come_to_rest();
     net.assert_equal_states();
-    assert_eq!(net.replica(2).status().installs, 0);
+    assert_eq!(net.core(2).status().installs, 0);
 }
 
 /// "None" would let the asker find a no-op in what is executed elsewhere.
@@ -69,11 +72,11 @@ fn whoever_asks_about_a_collected_instance_is_told_so() {
     let instance = id(0, 1);
     let ballot = InstanceBallot::INITIAL.next_for(ReplicaId(2), 3);
     for message in [Message::Recover { instance, ballot }, Message::Ask { instance }] {
-        net.hand_over(Envelope { from: 2, to: 1, message });
-        let answers = net.flight.iter().filter(|envelope| envelope.to == 2);
+        net.hand_over(Envelope { from: r(2), to: r(1), message });
+        let answers = net.flight.iter().filter(|envelope| envelope.to == r(2));
         let answers: Vec<_> = answers.map(|envelope| &envelope.message).collect();
         assert_eq!(answers, [&Message::Collected { instance }]);
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
 }
 
@@ -84,8 +87,8 @@ fn a_command_comes_after_what_its_key_saw_before_it_was_collected() {
     net.come_to_rest();
     for proposer in [1, 2] {
         let instance = net.put(proposer, "0-3");
-        net.settle();
-        let (_, dependencies, _) = net.decision(proposer, instance);
+        net.deliver_all();
+        let Decision { dependencies, .. } = net.decision(proposer, instance);
         assert!(dependencies.contain(id(0, 4)), "0-3 was written by 0.4: {dependencies:?}");
     }
     net.come_to_rest();
@@ -98,15 +101,19 @@ fn what_the_snapshot_lacks_and_was_executed_before_is_executed_again() {
     let own = net.put(2, "x");
     net.deliver(and(link(2, 1), is("PreAccept")));
     net.deliver(and(link(1, 2), is("PreAcceptOk")));
-    assert_eq!(net.decision(2, own).2, Path::Fast);
+    assert_eq!(net.decision(2, own).path, Path::Fast);
     assert_eq!(net.order(2), [own]);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     // It learns from replica 0, which has not heard of its command.
-    net.hand_over(Envelope { from: 0, to: 2, message: Message::Collected { instance: id(0, 1) } });
+    net.hand_over(Envelope {
+        from: r(0),
+        to: r(2),
+        message: Message::Collected { instance: id(0, 1) },
+    });
     while net.deliver(to(&[0])) + net.deliver(link(0, 2)) > 0 {}
-    assert_eq!(net.replica(2).status().installs, 1);
+    assert_eq!(net.core(2).status().installs, 1);
     assert_eq!(net.order(2), [own], "executed again, on top of the snapshot");
-    assert!(net.machines[2].value(b"x").is_some());
+    assert!(net.node(2).kv.value(b"x").is_some());
     net.come_to_rest();
     net.assert_equal_states();
 }
@@ -118,30 +125,34 @@ fn promises_about_what_the_snapshot_lacks_survive_it_and_a_restart() {
     // Replica 1 recovers an instance of the crashed replica 0 that replica 2 alone knows.
     let open = net.put(0, "y");
     net.deliver(and(link(0, 2), is("PreAccept")));
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     let ballot = InstanceBallot::INITIAL.next_for(ReplicaId(1), 3);
     net.hand_over(Envelope {
-        from: 1,
-        to: 2,
+        from: r(1),
+        to: r(2),
         message: Message::Recover { instance: open, ballot },
     });
-    net.drop_all(|_| true);
-    net.hand_over(Envelope { from: 1, to: 2, message: Message::Collected { instance: id(0, 1) } });
+    net.lose(|_| true);
+    net.hand_over(Envelope {
+        from: r(1),
+        to: r(2),
+        message: Message::Collected { instance: id(0, 1) },
+    });
     while net.deliver(is("Fetch")) + net.deliver(is("Piece")) > 0 {}
-    assert_eq!(net.replica(2).status().installs, 1);
+    assert_eq!(net.core(2).status().installs, 1);
     net.crash(2);
-    net.restart(2);
-    net.drop_all(|_| true);
+    net.start(2);
+    net.lose(|_| true);
     let lower = InstanceBallot::INITIAL.next_for(ReplicaId(0), 3);
     assert!(lower < ballot);
     let recover = Message::Recover { instance: open, ballot: lower };
-    net.hand_over(Envelope { from: 0, to: 2, message: recover });
+    net.hand_over(Envelope { from: r(0), to: r(2), message: recover });
     let refused = Message::Refused { instance: open, ballot };
     assert!(net.flight.iter().any(|envelope| envelope.message == refused), "{:?}", net.flight);
-    net.drop_all(|_| true);
+    net.lose(|_| true);
     // And what it was asked to accept before is still there.
     let again = Message::Recover { instance: open, ballot };
-    net.hand_over(Envelope { from: 1, to: 2, message: again });
+    net.hand_over(Envelope { from: r(1), to: r(2), message: again });
     let reported = net.flight.iter().any(|envelope| {
         matches!(&envelope.message, Message::RecoverOk { report, .. } if !report.batch.is_noop())
     });
@@ -158,15 +169,15 @@ fn of_two_replicas_at_most_one_drops_what_the_other_lacks() {
     for number in 0..20 {
         net.put(1, &format!("1-{number}"));
         while net.deliver(|e| without(0)(e) && !catching_up.iter().any(|kind| is(kind)(e))) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
     for reporter in [1, 2] {
         net.fire(reporter, Timer::Progress);
         while net.deliver(and(without(0), is("Progress"))) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
     assert_eq!(net.order(1).len(), 20);
-    assert!(net.replica(1).status().held >= 20, "it is itself behind, and drops nothing");
+    assert!(net.core(1).status().held >= 20, "it is itself behind, and drops nothing");
     net.crash(2);
     net.come_to_rest();
     net.assert_equal_states();
@@ -181,14 +192,14 @@ fn checkpoints_do_not_make_two_replicas_drop_what_the_other_lacks() {
     for number in 0..20 {
         net.put(1, &format!("1-{number}"));
         while net.deliver(|e| without(0)(e) && !catching_up.iter().any(|kind| is(kind)(e))) > 0 {}
-        net.drop_all(|_| true);
+        net.lose(|_| true);
     }
     for replica in [0, 1] {
         net.checkpoint(replica);
         net.crash(replica);
-        net.restart(replica);
+        net.start(replica);
     }
-    assert!(net.replica(1).status().held >= 20, "it holds what it held before");
+    assert!(net.core(1).status().held >= 20, "it holds what it held before");
     net.crash(2);
     net.come_to_rest();
     net.assert_equal_states();

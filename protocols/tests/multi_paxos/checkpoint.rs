@@ -136,18 +136,18 @@ fn checkpoints_at_both_ends_of_a_transfer_leave_it_alone() {
     let config = Config { kept_slots_max: 5, piece_bytes_max: 100, ..Config::new(3) };
     let mut cluster = Cluster::<MultiPaxos>::new(config, 5);
     cluster.run_ms(50);
-    cluster.tap = Some(Box::new(|_, to, _| to != r(2)));
+    cluster.world.tap = Some(Box::new(|_, to, _| to != r(2)));
     for index in 1..=30 {
         cluster.propose(r(0), write(1, index));
     }
     cluster.run_ms(200);
-    cluster.tap = None;
-    cluster.record_sent = true;
+    cluster.world.tap = None;
+    cluster.world.record_sent = true;
     let is_piece = |message: &Message| matches!(message, Message::Piece(_));
     let mut checkpoints = 0;
     while cluster.status(r(2)).installs == 0 {
         assert!(cluster.run_one(5_000_000_000));
-        if cluster.sent.drain(..).any(|(.., message)| is_piece(&message)) {
+        if cluster.world.sent.drain(..).any(|(.., message)| is_piece(&message)) {
             ReplicaId::all(3).for_each(|replica| cluster.checkpoint(replica));
             checkpoints += 1;
         }

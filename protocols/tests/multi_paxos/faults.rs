@@ -55,7 +55,7 @@ fn an_acceptor_names_the_slot_through_which_it_discarded() {
 fn a_candidate_behind_the_discarded_point_installs_a_snapshot_before_it_proposes() {
     let config = Config { kept_slots_max: 2, piece_bytes_max: 100, ..Config::new(3) };
     let mut cluster = Cluster::<MultiPaxos>::new(config, 1);
-    cluster.tap = Some(Box::new(|from, to, _| from != r(2) && to != r(2)));
+    cluster.world.tap = Some(Box::new(|from, to, _| from != r(2) && to != r(2)));
     cluster.run_ms(50);
     for index in 1..=20 {
         cluster.propose(r(0), write(1, index));
@@ -63,14 +63,14 @@ fn a_candidate_behind_the_discarded_point_installs_a_snapshot_before_it_proposes
     }
     cluster.run_ms(150);
     cluster.crash(r(0));
-    cluster.tap = None;
-    cluster.record_sent = true;
+    cluster.world.tap = None;
+    cluster.world.record_sent = true;
     cluster.propose(r(2), write(2, 1));
     cluster.step(r(2), Input::Timer(Timer::Election));
     assert!(cluster.run_until(5_000, |c| c.has_applied(r(2), &write(2, 1))));
     let status = cluster.status(r(2));
     assert_eq!((status.leader, status.installs), (Some(r(2)), 1));
-    let of_r2 = cluster.sent.iter().filter(|(from, ..)| *from == r(2));
+    let of_r2 = cluster.world.sent.iter().filter(|(from, ..)| *from == r(2));
     let proposed: Vec<_> = of_r2.map(|(_, _, message)| message.clone()).collect();
     assert!(proposals(&proposed).iter().all(|(slot, _)| *slot > 18), "{proposed:?}");
     cluster.start(r(0));
@@ -85,7 +85,7 @@ fn of_two_leaders_the_stale_one_decides_nothing_and_its_commands_survive() {
     cluster.run_ms(50);
     cluster.propose(r(0), write(1, 1));
     cluster.run_ms(50);
-    cluster.tap = Some(Box::new(|from, to, _| from != r(0) && to != r(0)));
+    cluster.world.tap = Some(Box::new(|from, to, _| from != r(0) && to != r(0)));
     cluster.propose(r(0), write(1, 2));
     cluster.propose(r(1), write(2, 1));
     cluster.run_ms(3_000);
@@ -94,7 +94,7 @@ fn of_two_leaders_the_stale_one_decides_nothing_and_its_commands_survive() {
     let leader = cluster.status(r(1)).leader.expect("the majority has a leader");
     assert_ne!(leader, r(0));
     assert!(cluster.has_applied(r(1), &write(2, 1)), "forwarded to it, or led by it");
-    cluster.tap = None;
+    cluster.world.tap = None;
     assert!(cluster.run_until(5_000, |c| c.at_rest() && c.has_applied(r(2), &write(1, 2))));
     cluster.assert_equal_states();
     assert_eq!(cluster.nodes[0].kv.digest().writes, 3);
@@ -148,7 +148,7 @@ fn a_lost_forward_is_sent_again() {
     let mut cluster = Cluster::<MultiPaxos>::new(Config::new(3), 3);
     cluster.run_ms(50);
     let mut lost = 0;
-    cluster.tap = Some(Box::new(move |_, _, message| {
+    cluster.world.tap = Some(Box::new(move |_, _, message| {
         let loses = matches!(message, Message::Forward { .. }) && lost < 2;
         lost += u32::from(loses);
         !loses
@@ -201,16 +201,16 @@ fn a_long_queue_is_not_sent_twice() {
 fn a_follower_that_missed_slots_fetches_them() {
     let mut cluster = Cluster::<MultiPaxos>::new(Config::new(3), 4);
     cluster.run_ms(50);
-    cluster.tap = Some(Box::new(|_, to, _| to != r(2)));
+    cluster.world.tap = Some(Box::new(|_, to, _| to != r(2)));
     for index in 1..=30 {
         cluster.propose(r(0), write(1, index));
     }
     cluster.run_ms(200);
-    cluster.tap = None;
+    cluster.world.tap = None;
     assert!(cluster.run_until(2_000, Cluster::at_rest));
     cluster.assert_equal_states();
     assert_eq!(cluster.status(r(2)).installs, 0);
-    assert_eq!(cluster.nodes[2].executed.len(), 30);
+    assert_eq!(cluster.world.lives.of(r(2)).executed.len(), 30);
 }
 
 #[test]
@@ -218,13 +218,13 @@ fn a_follower_below_the_discarded_point_installs_a_snapshot() {
     let config = Config { kept_slots_max: 5, piece_bytes_max: 100, ..Config::new(3) };
     let mut cluster = Cluster::<MultiPaxos>::new(config, 5);
     cluster.run_ms(50);
-    cluster.tap = Some(Box::new(|_, to, _| to != r(2)));
+    cluster.world.tap = Some(Box::new(|_, to, _| to != r(2)));
     for index in 1..=30 {
         cluster.propose(r(0), write(1, index));
     }
     cluster.run_ms(200);
     assert!(cluster.status(r(0)).held <= 6, "a silent replica holds up no more than the bound");
-    cluster.tap = None;
+    cluster.world.tap = None;
     assert!(cluster.run_until(2_000, Cluster::at_rest));
     cluster.assert_equal_states();
     assert_eq!(cluster.status(r(2)).installs, 1);
@@ -291,12 +291,12 @@ fn elections_are_tried_less_often_when_they_fail() {
 fn latency_is_what_the_formula_says() {
     for (at, expected_us) in [(0, 2_000), (1, 4_000)] {
         let mut cluster = Cluster::<MultiPaxos>::new(Config::new(3), 6);
-        cluster.faults = Faults { delay_us: (1_000, 1_000), ..Faults::NONE };
+        cluster.world.faults = Faults { delay_us: (1_000, 1_000), ..Faults::NONE };
         cluster.run_ms(50);
-        let begin = cluster.now;
+        let begin = cluster.world.now;
         cluster.propose(r(at), write(1, 1));
         assert!(cluster.run_until(100, |c| c.has_applied(r(at), &write(1, 1))));
-        assert_eq!(cluster.now - begin, expected_us * 1_000, "at replica {at}");
+        assert_eq!(cluster.world.now - begin, expected_us * 1_000, "at replica {at}");
     }
 }
 
@@ -304,7 +304,7 @@ fn latency_is_what_the_formula_says() {
 fn memory_stays_flat_and_counts_stay_low() {
     let mut cluster = Cluster::<MultiPaxos>::new(Config::new(3), 7);
     cluster.run_ms(50);
-    cluster.record_sent = true;
+    cluster.world.record_sent = true;
     for (index, at) in (1..=2_000).zip(ReplicaId::all(3).cycle()) {
         cluster.propose(at, write(1, index));
         cluster.run_ms(1);
@@ -313,9 +313,10 @@ fn memory_stays_flat_and_counts_stay_low() {
         let held = cluster.status(replica).held;
         assert!(held < 20, "{replica} holds {held} slots");
     }
-    let accepts = cluster.sent.iter().filter(|(_, _, m)| matches!(m, Message::Accept { .. }));
+    let accepts = cluster.world.sent.iter().filter(|(_, _, m)| matches!(m, Message::Accept { .. }));
     assert_eq!(accepts.count(), 2 * 2_000, "each is proposed once and to each follower once");
-    let prepares = cluster.sent.iter().filter(|(_, _, m)| matches!(m, Message::Prepare { .. }));
+    let prepares =
+        cluster.world.sent.iter().filter(|(_, _, m)| matches!(m, Message::Prepare { .. }));
     assert_eq!(prepares.count(), 0, "phase 1 was over before");
 }
 

@@ -5,18 +5,20 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod hand;
+pub mod net;
 pub mod random;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
 
+use net::{Decision, Envelope, Lives, Net, Node, World};
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Effects, Input, Path, Replica, ReplicaId, Request,
-    RequestNumber, Slot, Snapshot, Status, kv::Kv,
+    Batch, ClientId, Command, Config, Input, InstanceId, Path, Replica, ReplicaId, Request,
+    RequestNumber, Slot, Snapshot, Status,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -41,34 +43,18 @@ impl Faults {
 }
 
 enum Event<R: Replica> {
-    Deliver { from: ReplicaId, to: ReplicaId, message: R::Message },
+    Deliver(Envelope<R::Message>),
     Timer { replica: ReplicaId, timer: R::Timer, generation: u64 },
     Captured { replica: ReplicaId, life: u64, machine: Arc<[u8]> },
-}
-
-/// A replica with what its driver keeps for it.
-pub struct Node<R: Replica> {
-    pub core: Option<R>,
-    pub kv: Kv,
-    pub records: Vec<R::Record>,
-    /// How many of them a snapshot made durable in this step makes superfluous.
-    obsolete: usize,
-    pub snapshot: Option<Snapshot>,
-    /// Executed in this life, in order; slots covered by a snapshot are missing.
-    pub executed: Vec<(Slot, Batch)>,
-    /// Committed in this life.
-    pub committed: BTreeMap<Slot, Path>,
-    pub life: u64,
-    timers: BTreeMap<R::Timer, u64>,
-    last_executed: Slot,
 }
 
 type Tap<R> = Box<dyn FnMut(ReplicaId, ReplicaId, &<R as Replica>::Message) -> bool>;
 
 /// The cluster.
-pub struct Cluster<R: Replica> {
-    pub config: Config,
-    pub nodes: Vec<Node<R>>,
+pub type Cluster<R> = Net<R, Virtual<R>>;
+
+/// Virtual time, in which messages travel and timers run, and what must hold at every effect.
+pub struct Virtual<R: Replica> {
     pub now: Time,
     pub faults: Faults,
     /// Every message sent, in order: for tests that count.
@@ -79,27 +65,18 @@ pub struct Cluster<R: Replica> {
     pub rng: ChaCha8Rng,
     /// Agreement: what any replica in any life took for decided.
     pub decided: BTreeMap<Slot, Batch>,
+    pub lives: Lives,
+    /// The last slot that each replica executed in its life; [`Slot::MAX`] behind a snapshot.
+    last_executed: BTreeMap<ReplicaId, Slot>,
     queue: BTreeMap<(Time, u64), Event<R>>,
+    /// Which event is the end of each timer as it was set last.
+    generations: BTreeMap<(ReplicaId, R::Timer), u64>,
     sequence: u64,
 }
 
-impl<R: Replica> Cluster<R> {
-    pub fn new(config: Config, seed: u64) -> Self {
-        let nodes = ReplicaId::all(config.replicas).map(|_| Node {
-            core: None,
-            kv: Kv::default(),
-            records: Vec::new(),
-            obsolete: 0,
-            snapshot: None,
-            executed: Vec::new(),
-            committed: BTreeMap::new(),
-            life: 0,
-            timers: BTreeMap::new(),
-            last_executed: 0,
-        });
-        let mut cluster = Self {
-            config,
-            nodes: nodes.collect(),
+impl<R: Replica> Virtual<R> {
+    fn new(seed: u64) -> Self {
+        Self {
             now: 0,
             faults: Faults::NONE,
             sent: Vec::new(),
@@ -107,96 +84,12 @@ impl<R: Replica> Cluster<R> {
             tap: None,
             rng: ChaCha8Rng::seed_from_u64(seed),
             decided: BTreeMap::new(),
+            lives: Lives::default(),
+            last_executed: BTreeMap::new(),
             queue: BTreeMap::new(),
+            generations: BTreeMap::new(),
             sequence: 0,
-        };
-        for replica in ReplicaId::all(config.replicas) {
-            cluster.start(replica);
         }
-        cluster
-    }
-
-    /// Starts (again) a replica that is not running, from its snapshot and its records.
-    pub fn start(&mut self, replica: ReplicaId) {
-        let node = &mut self.nodes[replica.index()];
-        assert!(node.core.is_none(), "{replica} runs already");
-        node.core = Some(R::recover(
-            replica,
-            &self.config,
-            node.snapshot.as_ref(),
-            node.records.iter().cloned(),
-        ));
-        node.kv = match &node.snapshot {
-            Some(snapshot) => Kv::restore(&snapshot.machine).unwrap(),
-            None => Kv::default(),
-        };
-        node.executed.clear();
-        node.committed.clear();
-        node.last_executed = 0;
-        node.life += 1;
-        self.step(replica, Input::Start);
-    }
-
-    /// Ends a replica; what it did not persist is gone.
-    pub fn crash(&mut self, replica: ReplicaId) {
-        let node = &mut self.nodes[replica.index()];
-        node.core = None;
-        node.timers.clear();
-    }
-
-    pub fn core(&self, replica: ReplicaId) -> &R {
-        self.nodes[replica.index()].core.as_ref().expect("the replica runs")
-    }
-
-    pub fn status(&self, replica: ReplicaId) -> Status {
-        self.core(replica).status()
-    }
-
-    pub fn is_up(&self, replica: ReplicaId) -> bool {
-        self.nodes[replica.index()].core.is_some()
-    }
-
-    /// Steps one input, then flushes, then carries out every effect.
-    pub fn step(&mut self, replica: ReplicaId, input: Input<R>) {
-        self.step_and_crash_after(replica, input, usize::MAX);
-    }
-
-    /// As [`Cluster::step`], but the replica dies after `effects_done` effects.
-    pub fn step_and_crash_after(
-        &mut self,
-        replica: ReplicaId,
-        input: Input<R>,
-        effects_done: usize,
-    ) {
-        let Some(core) = &mut self.nodes[replica.index()].core else { return };
-        let mut effects = Effects::default();
-        core.step(input, &mut effects);
-        core.step(Input::Flush, &mut effects);
-        let all: Vec<_> = effects.drain().collect();
-        let dies = effects_done <= all.len();
-        for effect in all.into_iter().take(effects_done) {
-            self.carry_out(replica, effect);
-        }
-        if dies {
-            self.crash(replica);
-        }
-        // Once the whole drain is durable a driver may forget what was recorded before a snapshot: the core has said again
-        // what it still needs.
-        let node = &mut self.nodes[replica.index()];
-        let obsolete = std::mem::take(&mut node.obsolete);
-        if !dies {
-            node.records.drain(..obsolete);
-        }
-    }
-
-    /// Gives a replica its state, to forget what led there.
-    pub fn checkpoint(&mut self, replica: ReplicaId) {
-        let machine = self.nodes[replica.index()].kv.snapshot();
-        self.step(replica, Input::Checkpoint(machine.into()));
-    }
-
-    pub fn propose(&mut self, replica: ReplicaId, batch: Batch) {
-        self.step(replica, Input::Propose(batch));
     }
 
     fn push(&mut self, at: Time, event: Event<R>) {
@@ -211,76 +104,26 @@ impl<R: Replica> Cluster<R> {
     fn percent(&mut self, percent: u32) -> bool {
         percent > 0 && self.rng.random_range(0..100u32) < percent
     }
+}
 
-    fn carry_out(&mut self, replica: ReplicaId, effect: Effect<R>) {
-        let node = &mut self.nodes[replica.index()];
-        match effect {
-            Effect::Persist(record) => node.records.push(record),
-            Effect::Send { to, message } => {
-                assert!(!to.contains(replica), "{replica} sends to itself");
-                for to in to.iter() {
-                    self.send(replica, to, &message);
-                }
-            }
-            Effect::SetTimer { timer, after } => {
-                let nanos = |d: &Duration| u64::try_from(d.as_nanos()).unwrap();
-                let after = self.draw(nanos(after.start())..=nanos(after.end()));
-                let generation = self.sequence + 1;
-                self.nodes[replica.index()].timers.insert(timer, generation);
-                self.push(self.now + after, Event::Timer { replica, timer, generation });
-            }
-            Effect::CancelTimer(timer) => {
-                node.timers.remove(&timer);
-            }
-            Effect::Committed { instance, batch, path, .. } => {
-                let before = node.committed.insert(instance.slot, path);
-                assert_eq!(before, None, "{replica} commits {instance} twice in one life");
-                let decided = self.decided.entry(instance.slot).or_insert_with(|| batch.clone());
-                assert_eq!(*decided, batch, "agreement at {instance}, learnt by {replica}");
-            }
-            Effect::Execute { instance, batch } => self.execute(replica, instance.slot, batch),
-            Effect::Capture => {
-                let machine = node.kv.snapshot().into();
-                let life = node.life;
-                let at = self.now + self.draw(0..=2_000_000);
-                self.push(at, Event::Captured { replica, life, machine });
-            }
-            Effect::Install(snapshot) => {
-                node.kv = Kv::restore(&snapshot.machine).unwrap();
-                node.snapshot = Some(snapshot);
-                node.obsolete = node.records.len();
-                node.last_executed = Slot::MAX;
-            }
-            Effect::Checkpoint(snapshot) => {
-                node.snapshot = Some(snapshot);
-                node.obsolete = node.records.len();
-            }
-        }
+impl<R: Replica> World<R> for Virtual<R> {
+    fn begins(&mut self, node: &Node<R>) {
+        self.lives.begin(node.id);
+        self.last_executed.remove(&node.id);
     }
 
-    fn execute(&mut self, replica: ReplicaId, slot: Slot, batch: Batch) {
-        let node = &mut self.nodes[replica.index()];
-        assert!(node.committed.contains_key(&slot), "{replica} executes {slot} uncommitted");
-        // After a snapshot the order goes on wherever the snapshot ends.
-        if node.last_executed == Slot::MAX || (node.executed.is_empty() && node.snapshot.is_some())
-        {
-            assert!(node.executed.last().is_none_or(|(last, _)| *last < slot));
-        } else {
-            assert_eq!(slot, node.last_executed + 1, "{replica} executes out of order");
-        }
-        node.last_executed = slot;
-        for request in batch.requests() {
-            node.kv.apply(&request);
-        }
-        node.executed.push((slot, batch));
-    }
-
-    fn send(&mut self, from: ReplicaId, to: ReplicaId, message: &R::Message) {
+    fn posts(
+        &mut self,
+        _: &Node<R>,
+        envelope: Envelope<R::Message>,
+        _: &mut VecDeque<Envelope<R::Message>>,
+    ) {
+        let Envelope { from, to, message } = &envelope;
         if self.record_sent {
-            self.sent.push((from, to, message.clone()));
+            self.sent.push((*from, *to, message.clone()));
         }
         if let Some(tap) = &mut self.tap
-            && !tap(from, to, message)
+            && !tap(*from, *to, message)
         {
             return;
         }
@@ -290,14 +133,67 @@ impl<R: Replica> Cluster<R> {
         let copies = 1 + u32::from(self.percent(self.faults.duplicate_percent));
         for _ in 0..copies {
             let delay_us = self.draw(self.faults.delay_us.0..=self.faults.delay_us.1);
-            let message = message.clone();
-            self.push(self.now + delay_us * 1000, Event::Deliver { from, to, message });
+            self.push(self.now + delay_us * 1000, Event::Deliver(envelope.clone()));
         }
     }
 
-    /// Hands a message over as if it had arrived now.
-    pub fn deliver(&mut self, from: ReplicaId, to: ReplicaId, message: R::Message) {
-        self.step(to, Input::Message { from, message });
+    fn sets_timer(&mut self, node: &Node<R>, timer: R::Timer, after: &RangeInclusive<Duration>) {
+        let nanos = |d: &Duration| u64::try_from(d.as_nanos()).unwrap();
+        let after = self.draw(nanos(after.start())..=nanos(after.end()));
+        let (replica, generation) = (node.id, self.sequence + 1);
+        self.generations.insert((replica, timer), generation);
+        self.push(self.now + after, Event::Timer { replica, timer, generation });
+    }
+
+    fn commits(&mut self, node: &Node<R>, at: InstanceId, decision: Decision) {
+        let replica = node.id;
+        let decided = self.decided.entry(at.slot).or_insert_with(|| decision.batch.clone());
+        assert_eq!(*decided, decision.batch, "agreement at {at}, learnt by {replica}");
+        let before = self.lives.of_mut(replica).committed.insert(at, decision);
+        assert_eq!(before, None, "{replica} commits {at} twice in one life");
+    }
+
+    fn executed(&mut self, node: &Node<R>, at: InstanceId, batch: Batch) {
+        let (replica, slot, life) = (node.id, at.slot, self.lives.of_mut(node.id));
+        assert!(life.committed.contains_key(&at), "{replica} executes {slot} uncommitted");
+        let last = self.last_executed.insert(replica, slot).unwrap_or(0);
+        // After a snapshot the order goes on wherever the snapshot ends.
+        if last == Slot::MAX || (life.executed.is_empty() && node.snapshot.is_some()) {
+            assert!(life.executed.last().is_none_or(|(last, _)| last.slot < slot));
+        } else {
+            assert_eq!(slot, last + 1, "{replica} executes out of order");
+        }
+        life.executed.push((at, batch));
+    }
+
+    fn captures(&mut self, node: &Node<R>, machine: Arc<[u8]>) -> Option<Arc<[u8]>> {
+        let at = self.now + self.draw(0..=2_000_000);
+        self.push(at, Event::Captured { replica: node.id, life: node.life, machine });
+        None
+    }
+
+    fn installs(&mut self, node: &Node<R>, _: &Snapshot) {
+        self.last_executed.insert(node.id, Slot::MAX);
+    }
+}
+
+impl<R: Replica> Cluster<R> {
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self::of(config, Virtual::new(seed))
+    }
+
+    pub fn status(&self, replica: ReplicaId) -> Status {
+        self.core(replica).status()
+    }
+
+    pub fn propose(&mut self, replica: ReplicaId, batch: Batch) {
+        self.step(replica, Input::Propose(batch));
+    }
+
+    /// How each slot that `replica` knows decided in this life was decided.
+    pub fn paths(&self, replica: ReplicaId) -> BTreeMap<Slot, Path> {
+        let committed = self.world.lives.of(replica).committed.iter();
+        committed.map(|(at, decision)| (at.slot, decision.path)).collect()
     }
 
     /// Takes the next event. False if there is none before `until`.
@@ -311,20 +207,19 @@ impl<R: Replica> Cluster<R> {
 
     /// The next event's replica, and its input unless nobody is there to take it.
     pub fn next_input(&mut self, until: Time) -> Option<(ReplicaId, Option<Input<R>>)> {
-        let entry = self.queue.first_entry()?;
+        let entry = self.world.queue.first_entry()?;
         if entry.key().0 > until {
             return None;
         }
         let ((at, _), event) = entry.remove_entry();
-        self.now = at;
+        self.world.now = at;
         Some(match event {
-            Event::Deliver { from, to, message } => (to, Some(Input::Message { from, message })),
+            Event::Deliver(Envelope { from, to, message }) => {
+                (to, Some(Input::Message { from, message }))
+            }
             Event::Timer { replica, timer, generation } => {
-                let timers = &mut self.nodes[replica.index()].timers;
-                let runs = timers.get(&timer) == Some(&generation);
-                if runs {
-                    timers.remove(&timer);
-                }
+                let latest = self.world.generations.get(&(replica, timer)) == Some(&generation);
+                let runs = latest && self.stop(replica, timer);
                 (replica, runs.then_some(Input::Timer(timer)))
             }
             Event::Captured { replica, life, machine } => {
@@ -336,14 +231,14 @@ impl<R: Replica> Cluster<R> {
 
     /// Runs for `millis` of virtual time.
     pub fn run_ms(&mut self, millis: u64) {
-        let until = self.now + millis * 1_000_000;
+        let until = self.world.now + millis * 1_000_000;
         while self.run_one(until) {}
-        self.now = until;
+        self.world.now = until;
     }
 
     /// Runs until `done`, for at most `millis`; false if it did not come to that.
     pub fn run_until(&mut self, millis: u64, done: impl Fn(&Self) -> bool) -> bool {
-        let until = self.now + millis * 1_000_000;
+        let until = self.world.now + millis * 1_000_000;
         while !done(self) {
             if !self.run_one(until) {
                 return false;
@@ -354,10 +249,8 @@ impl<R: Replica> Cluster<R> {
 
     /// Are all replicas up, with nothing known unexecuted, and in the same state?
     pub fn at_rest(&self) -> bool {
-        let up =
-            || self.nodes.iter().filter_map(|node| node.core.as_ref().map(|core| (node, core)));
-        let Some((first, _)) = up().next() else { return true };
-        up().all(|(node, core)| {
+        let Some((first, _)) = self.live().next() else { return true };
+        self.live().all(|(node, core)| {
             let status = core.status();
             status.unexecuted == 0
                 && status.undecided == 0
@@ -367,24 +260,20 @@ impl<R: Replica> Cluster<R> {
 
     /// All running replicas hold the same state, reached in the same order.
     pub fn assert_equal_states(&self) {
-        let digests: BTreeSet<_> = self
-            .nodes
-            .iter()
-            .filter(|node| node.core.is_some())
-            .map(|node| format!("{:?}", node.kv.digest()))
-            .collect();
+        let digests: BTreeSet<_> =
+            self.live().map(|(node, _)| format!("{:?}", node.kv.digest())).collect();
         assert!(digests.len() <= 1, "replicas differ: {digests:#?}");
     }
 
     /// Has `replica` applied `batch`?
     pub fn has_applied(&self, replica: ReplicaId, batch: &Batch) -> bool {
-        let kv = &self.nodes[replica.index()].kv;
+        let kv = &self.node(replica).kv;
         batch.requests().all(|request| kv.answered(&request).is_some())
     }
 
     /// What is decided, as far as anyone learnt: one entry per slot, no-ops as none.
     pub fn log(&self) -> Vec<Option<(u64, u64)>> {
-        self.decided.values().map(id_of).collect()
+        self.world.decided.values().map(id_of).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use protocols::{Config, Replica, ReplicaId, Status};
 use rand::RngExt;
 
-use super::{Cluster, Faults, Time, write};
+use super::{Cluster, Faults, Time, net::Cut, write};
 
 /// Clients that each have one write outstanding, and retry at the next replica when it takes too long.
 pub struct Clients {
@@ -28,7 +28,7 @@ impl Clients {
         let sites = ReplicaId::all(cluster.config.replicas).cycle();
         let clients = (0..count)
             .zip(sites)
-            .map(|(_, at)| Client { index: 1, at, life: 0, since: cluster.now })
+            .map(|(_, at)| Client { index: 1, at, life: 0, since: cluster.world.now })
             .collect();
         Self { clients, writes_each, patience: PATIENCE_NS }
     }
@@ -55,24 +55,24 @@ impl Clients {
                 continue;
             }
             let batch = write(number, client.index);
-            let node = &cluster.nodes[client.at.index()];
+            let node = cluster.node(client.at);
             if node.core.is_some() && cluster.has_applied(client.at, &batch) {
                 client.index += 1;
                 client.life = 0;
                 if client.index > self.writes_each {
                     continue;
                 }
-            } else if client.life != 0 && cluster.now - client.since > self.patience {
+            } else if client.life != 0 && cluster.world.now - client.since > self.patience {
                 client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
                 client.life = 0;
             }
-            let node = &cluster.nodes[client.at.index()];
+            let node = cluster.node(client.at);
             if node.core.is_none() {
                 client.at = ReplicaId::from_index((client.at.index() + 1) % replicas);
                 client.life = 0;
             } else if client.life != node.life {
                 client.life = node.life;
-                client.since = cluster.now;
+                client.since = cluster.world.now;
                 cluster.propose(client.at, write(number, client.index));
             }
         }
@@ -83,24 +83,28 @@ impl Clients {
 pub fn random_run<R: Replica>(config: Config, seed: u64) {
     let mut cluster = Cluster::<R>::new(config, seed);
     let mut clients = Clients::new(&mut cluster, 6, 8);
-    cluster.faults = Faults {
-        loss_percent: cluster.rng.random_range(0..25),
-        duplicate_percent: cluster.rng.random_range(0..25),
-        delay_us: (100, cluster.rng.random_range(500..60_000)),
+    cluster.world.faults = Faults {
+        loss_percent: cluster.world.rng.random_range(0..25),
+        duplicate_percent: cluster.world.rng.random_range(0..25),
+        delay_us: (100, cluster.world.rng.random_range(500..60_000)),
     };
     let faults_end = 3_000_000_000;
     let mut down: Vec<(ReplicaId, Time)> = Vec::new();
-    while cluster.now < faults_end {
+    while cluster.world.now < faults_end {
         random_step(&mut cluster, &mut down, faults_end);
         clients.poll(&mut cluster);
     }
     for (replica, _) in down {
         cluster.start(replica);
     }
-    cluster.faults = Faults { delay_us: (100, 2_000), ..Faults::NONE };
-    let deadline = cluster.now + 60_000_000_000;
+    cluster.world.faults = Faults { delay_us: (100, 2_000), ..Faults::NONE };
+    let deadline = cluster.world.now + 60_000_000_000;
     while !(clients.done() && cluster.at_rest()) {
-        assert!(cluster.now < deadline, "seed {seed}: not complete {:#?}", describe(&cluster));
+        assert!(
+            cluster.world.now < deadline,
+            "seed {seed}: not complete {:#?}",
+            describe(&cluster)
+        );
         cluster.run_one(deadline);
         clients.poll(&mut cluster);
     }
@@ -110,7 +114,7 @@ pub fn random_run<R: Replica>(config: Config, seed: u64) {
 }
 
 fn describe<R: Replica>(cluster: &Cluster<R>) -> Vec<(Status, u64)> {
-    let up = cluster.nodes.iter().filter_map(|node| Some((node, node.core.as_ref()?)));
+    let up = cluster.live();
     up.map(|(node, core)| (core.status(), node.kv.digest().writes)).collect()
 }
 
@@ -121,21 +125,21 @@ fn random_step<R: Replica>(
     until: Time,
 ) {
     let Some((replica, input)) = cluster.next_input(until) else {
-        cluster.now = until;
+        cluster.world.now = until;
         return;
     };
-    let now = cluster.now;
+    let now = cluster.world.now;
     let due: Vec<_> = down.extract_if(.., |(_, at)| *at <= now).collect();
     for (replica, _) in due {
         cluster.start(replica);
     }
     let Some(input) = input else { return };
     let tolerable = down.len() < protocols::quorum::faults_tolerated(cluster.config.replicas);
-    if tolerable && cluster.is_up(replica) && cluster.rng.random_range(0..250u32) == 0 {
-        let effects_done = cluster.rng.random_range(0..6);
-        cluster.step_and_crash_after(replica, input, effects_done);
-        if !cluster.is_up(replica) {
-            let at = now + cluster.rng.random_range(1_000_000..900_000_000);
+    if tolerable && cluster.lives(replica) && cluster.world.rng.random_range(0..250u32) == 0 {
+        let effects_done = cluster.world.rng.random_range(0..6);
+        cluster.step_cut(replica, input, Cut::After(effects_done));
+        if !cluster.lives(replica) {
+            let at = now + cluster.world.rng.random_range(1_000_000..900_000_000);
             down.push((replica, at));
         }
     } else {

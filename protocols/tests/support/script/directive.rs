@@ -1,32 +1,39 @@
 //! Carrying out one line of a script.
 
+use std::collections::VecDeque;
+
 use protocols::{
-    Batch, ClientId, Command, Config, ReplicaId, Request, RequestNumber,
+    Batch, ClientId, Command, Config, Input, ReplicaId, Request, RequestNumber,
     epaxos::{FastQuorum, UnknownVariant, Variant},
 };
 
 use super::{
     Mode, expect,
-    net::{Cut, Envelope, Net},
+    net::{Cut, Envelope},
     pattern::{Pattern, parse_replica},
+    stage::Stage,
     words::Words,
 };
 
 /// Who crashes amid what a directive makes it do, and when.
 #[derive(Clone, Copy)]
-struct Crash(Option<(u8, Cut)>);
+struct Crash(Option<(ReplicaId, Cut)>);
 
 impl Crash {
-    fn of(self, replica: u8) -> Cut {
+    fn of(self, replica: ReplicaId) -> Cut {
         self.0.filter(|(crashing, _)| *crashing == replica).map_or(Cut::Whole, |(_, cut)| cut)
     }
 }
 
 /// Carries `line` out. The first line makes the cluster.
-pub fn carry_out<R: Words>(net: &mut Option<Net<R>>, line: &str, mode: Mode) -> Result<(), String> {
+pub fn carry_out<R: Words>(
+    net: &mut Option<Stage<R>>,
+    line: &str,
+    mode: Mode,
+) -> Result<(), String> {
     let words: Vec<_> = line.split_whitespace().collect();
     let Some(net) = net else {
-        *net = Some(Net::new(cluster(&words)?));
+        *net = Some(Stage::new(cluster(&words)?));
         return Ok(());
     };
     let (line, crash) = crash(line)?;
@@ -34,13 +41,13 @@ pub fn carry_out<R: Words>(net: &mut Option<Net<R>>, line: &str, mode: Mode) -> 
     match words[..] {
         ["deliver", ..] => deliver(net, rest(line), mode, crash),
         ["drop", ..] => take(net, rest(line), mode, |_, _| ()),
-        ["hold", ..] => take(net, rest(line), mode, |net, envelope| net.held.push(envelope)),
+        ["hold", ..] => take(net, rest(line), mode, |net, envelope| net.world.held.push(envelope)),
         ["duplicate", ..] => take(net, rest(line), mode, |net, envelope| {
-            net.held.push(envelope.clone());
-            net.flight.push(envelope);
+            net.world.held.push(envelope.clone());
+            net.flight.push_back(envelope);
         }),
         ["release"] => {
-            let held = std::mem::take(&mut net.held);
+            let held = std::mem::take(&mut net.world.held);
             let lives: Vec<_> = held.into_iter().filter(|held| net.lives(held.to)).collect();
             net.flight.extend(lives);
             Ok(())
@@ -54,19 +61,23 @@ pub fn carry_out<R: Words>(net: &mut Option<Net<R>>, line: &str, mode: Mode) -> 
                 net.start(replica);
             }
         }),
-        ["settle"] => net.settle(),
+        ["settle"] => net.settle_quietly(),
         ["rest"] => net.rest(),
         ["expect", ref what @ ..] => expect::expect(net, what),
         [replica, "timer", ref timer @ ..] => {
             let timer = R::timer(timer).ok_or("there is no timer of that name")?;
             let replica = parse_replica(replica)?;
-            if net.fire(replica, timer, crash.of(replica)) || mode == Mode::Lenient {
+            if net.stop(replica, timer) {
+                net.step_cut(replica, Input::Timer(timer), crash.of(replica));
+                return Ok(());
+            }
+            if mode == Mode::Lenient {
                 return Ok(());
             }
             Err(format!("it does not run; these do: {:?}", net.timers(replica)))
         }
         [replica, "proposes", label, "again"] => {
-            let batch = net.names.batch(label).ok_or("it was not proposed before")?.clone();
+            let batch = net.world.names.batch(label).ok_or("it was not proposed before")?.clone();
             let replica = parse_replica(replica)?;
             net.propose(replica, batch, crash.of(replica));
             Ok(())
@@ -94,7 +105,7 @@ fn crash(line: &str) -> Result<(&str, Crash), String> {
         return Err("write ', and r1 crashes before it persists' or '… sends'".to_owned());
     };
     let cut = match what {
-        "persists" => Cut::BeforePersist,
+        "persists" => Cut::After(0),
         "sends" => Cut::BeforeSend,
         _ => return Err(format!("'{what}' is neither 'persists' nor 'sends'")),
     };
@@ -117,7 +128,7 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
                     variant.parse().map_err(|error: UnknownVariant| error.to_string())?;
                 config.options.put(variant);
             }
-            ["led", "by", leader] => config.first_leader = ReplicaId(parse_replica(leader)?),
+            ["led", "by", leader] => config.first_leader = parse_replica(leader)?,
             ["keeping", slots, "slot" | "slots"] => {
                 config.kept_slots_max = slots.parse().map_err(|_| "that is no number of slots")?;
             }
@@ -128,13 +139,13 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
 }
 
 /// `put k`, `append k`, `get k`, `delete k`, each perhaps with `as the client of a`. The value is the label.
-fn batch<R: Words>(net: &mut Net<R>, label: &str, command: &[&str]) -> Result<Batch, String> {
+fn batch<R: Words>(net: &mut Stage<R>, label: &str, command: &[&str]) -> Result<Batch, String> {
     let (command, client) = match command {
         [command @ .., "as", "the", "client", "of", other] => {
-            let client = net.names.clients.get(*other);
+            let client = net.world.names.clients.get(*other);
             (command, *client.ok_or_else(|| format!("'{other}' was not proposed before"))?)
         }
-        command => (command, net.names.requests.len() as u64 + 1),
+        command => (command, net.world.names.requests.len() as u64 + 1),
     };
     let value = label.as_bytes();
     let command = match *command {
@@ -144,7 +155,7 @@ fn batch<R: Words>(net: &mut Net<R>, label: &str, command: &[&str]) -> Result<Ba
         ["delete", key] => Command::Delete { key: key.as_bytes() },
         _ => return Err("write put, append, get or delete, and a key".to_owned()),
     };
-    let made = net.names.requests.entry(client).or_default();
+    let made = net.world.names.requests.entry(client).or_default();
     let number = if command.is_read() {
         made.1 += 1;
         RequestNumber::read(made.1)
@@ -154,12 +165,12 @@ fn batch<R: Words>(net: &mut Net<R>, label: &str, command: &[&str]) -> Result<Ba
     };
     let request = Request { client: ClientId(client), number, unanswered_from: 1, command };
     let batch = Batch::single(&request).map_err(|error| error.to_string())?;
-    net.names.clients.insert(label.to_owned(), client);
-    net.names.add(label, &batch);
+    net.world.names.clients.insert(label.to_owned(), client);
+    net.world.names.add(label, &batch);
     Ok(batch)
 }
 
-fn each(replicas: &[&str], mut act: impl FnMut(u8)) -> Result<(), String> {
+fn each(replicas: &[&str], mut act: impl FnMut(ReplicaId)) -> Result<(), String> {
     if replicas.is_empty() {
         return Err("nobody is named".to_owned());
     }
@@ -171,26 +182,26 @@ fn each(replicas: &[&str], mut act: impl FnMut(u8)) -> Result<(), String> {
 
 /// Takes the oldest message of each kind, instance and link that the pattern means out of the flight.
 fn matching<R: Words>(
-    net: &mut Net<R>,
+    net: &mut Stage<R>,
     pattern: &str,
     mode: Mode,
 ) -> Result<Vec<Envelope<R::Message>>, String> {
     let pattern: Pattern = pattern.parse()?;
-    let (mut taken, mut left, mut seen) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut taken, mut left, mut seen) = (Vec::new(), VecDeque::new(), Vec::new());
     for envelope in std::mem::take(&mut net.flight) {
-        let told = R::tell(&envelope.message, &net.names);
+        let told = R::tell(&envelope.message, &net.world.names);
         let which = (envelope.from, envelope.to, told.kind, told.instance);
         if pattern.matches(envelope.from, envelope.to, &told) && !seen.contains(&which) {
             seen.push(which);
             taken.push(envelope);
         } else {
-            left.push(envelope);
+            left.push_back(envelope);
         }
     }
     net.flight = left;
     let named = pattern.to.iter().flatten();
     let mut missing = named.filter(|to| !taken.iter().any(|envelope| envelope.to == **to));
-    let missing = missing.next().map(|to| format!(" to r{to}"));
+    let missing = missing.next().map(|to| format!(" to {to}"));
     if mode == Mode::Strict && (taken.is_empty() || missing.is_some()) {
         let missing = missing.unwrap_or_default();
         let flight: Vec<_> = left_lines(net);
@@ -199,33 +210,33 @@ fn matching<R: Words>(
     Ok(taken)
 }
 
-fn left_lines<R: Words>(net: &Net<R>) -> Vec<String> {
+fn left_lines<R: Words>(net: &Stage<R>) -> Vec<String> {
     let line = |envelope: &Envelope<R::Message>| {
-        let told = R::tell(&envelope.message, &net.names);
-        format!("r{} -> r{}: {}", envelope.from, envelope.to, told.line())
+        let told = R::tell(&envelope.message, &net.world.names);
+        format!("{} -> {}: {}", envelope.from, envelope.to, told.line())
     };
     net.flight.iter().map(line).collect()
 }
 
 fn deliver<R: Words>(
-    net: &mut Net<R>,
+    net: &mut Stage<R>,
     pattern: &str,
     mode: Mode,
     crash: Crash,
 ) -> Result<(), String> {
     for envelope in matching(net, pattern, mode)? {
-        let cut = crash.of(envelope.to);
-        net.hand_over(envelope, cut);
+        let Envelope { from, to, message } = envelope;
+        net.step_cut(to, Input::Message { from, message }, crash.of(to));
     }
     Ok(())
 }
 
 /// Takes every message that the pattern means out of the flight, duplicates too.
 fn take<R: Words>(
-    net: &mut Net<R>,
+    net: &mut Stage<R>,
     pattern: &str,
     mode: Mode,
-    act: impl Fn(&mut Net<R>, Envelope<R::Message>),
+    act: impl Fn(&mut Stage<R>, Envelope<R::Message>),
 ) -> Result<(), String> {
     let everything = pattern == "everything";
     let mut taken =

@@ -11,11 +11,13 @@
 
 mod directive;
 mod expect;
+#[path = "../net.rs"]
 mod net;
 mod pattern;
+mod stage;
 mod words;
 
-use net::Net;
+use stage::Stage;
 pub use words::Words;
 
 /// How strictly a script is followed.
@@ -31,7 +33,7 @@ pub enum Mode {
 /// Runs the script `text` with the cores `R`, each configured by the script. Returns the script
 /// with what happened in it; fails with the line at which a rule or an expectation is broken.
 pub fn run<R: Words>(text: &str, mode: Mode) -> Result<String, String> {
-    let mut net: Option<Net<R>> = None;
+    let mut net: Option<Stage<R>> = None;
     let mut rewritten = String::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.starts_with("  ") {
@@ -44,9 +46,10 @@ pub fn run<R: Words>(text: &str, mode: Mode) -> Result<String, String> {
         }
         let at = |error: String| format!("line {number}: {line}: {error}");
         let done = directive::carry_out(&mut net, line, mode);
-        let done = done.and_then(|()| net.as_mut().expect("the first directive makes it").check());
+        let done =
+            done.and_then(|()| net.as_mut().expect("the first directive makes it").world.check());
         done.map_err(at)?;
-        for line in net.as_mut().expect("checked above").take_lines() {
+        for line in net.as_mut().expect("checked above").world.take_lines() {
             rewritten.push_str("  ");
             rewritten.push_str(&line);
             rewritten.push('\n');

@@ -11,13 +11,13 @@ use super::words::Told;
 pub struct Pattern {
     kind: Option<String>,
     instance: Option<InstanceId>,
-    pub from: Option<Vec<u8>>,
-    pub to: Option<Vec<u8>>,
+    pub from: Option<Vec<ReplicaId>>,
+    pub to: Option<Vec<ReplicaId>>,
 }
 
 impl Pattern {
-    pub fn matches(&self, from: u8, to: u8, told: &Told) -> bool {
-        let side = |wanted: &Option<Vec<u8>>, it: u8| {
+    pub fn matches(&self, from: ReplicaId, to: ReplicaId, told: &Told) -> bool {
+        let side = |wanted: &Option<Vec<ReplicaId>>, it: ReplicaId| {
             wanted.as_ref().is_none_or(|wanted| wanted.contains(&it))
         };
         side(&self.from, from)
@@ -65,7 +65,7 @@ fn is_side(word: &str) -> bool {
     word == "*" || parse_replica(word).is_ok()
 }
 
-fn side(text: &str) -> Result<Option<Vec<u8>>, String> {
+fn side(text: &str) -> Result<Option<Vec<ReplicaId>>, String> {
     if text.trim() == "*" {
         return Ok(None);
     }
@@ -79,8 +79,8 @@ fn side(text: &str) -> Result<Option<Vec<u8>>, String> {
 }
 
 /// `r2`.
-pub fn parse_replica(word: &str) -> Result<u8, String> {
-    let number = word.strip_prefix('r').and_then(|number| number.parse().ok());
+pub fn parse_replica(word: &str) -> Result<ReplicaId, String> {
+    let number = word.strip_prefix('r').and_then(|number| number.parse().ok()).map(ReplicaId);
     number.ok_or_else(|| format!("'{word}' is no replica: write r0, r1, …"))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use protocols::{
-    Batch, Dependencies, InstanceId, Replica, ReplicaId, Slot,
+    Batch, Dependencies, InstanceId, Replica, Slot,
     epaxos::{self, EPaxos, Phase, Report},
     multi_paxos::{self, MultiPaxos},
     paxos::{self, Paxos},
@@ -197,7 +197,7 @@ impl Words for EPaxos {
             ["retransmit"] => epaxos::Timer::Retransmit,
             ["progress"] => epaxos::Timer::Progress,
             ["fast", "quorum"] => epaxos::Timer::FastQuorum,
-            ["row", row] => epaxos::Timer::Row(ReplicaId(parse_replica(&format!("r{row}")).ok()?)),
+            ["row", row] => epaxos::Timer::Row(parse_replica(&format!("r{row}")).ok()?),
             ["instance", at] => epaxos::Timer::Instance(parse_instance(at).ok()?),
             _ => return None,
         })
