@@ -23,6 +23,7 @@ pub(crate) struct Tally<R: Replica> {
 impl<R: Replica> World<R> for Tally<R> {
     const KEEPS: bool = false;
 
+    #[inline]
     fn takes(&mut self, node: &Node<R>, input: &Input<R>) {
         if let Some((recorded, inputs)) = &mut self.recording
             && *recorded == node.id
