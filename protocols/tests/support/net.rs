@@ -147,12 +147,13 @@ pub struct Net<R: Replica, W: World<R>> {
     pub flight: VecDeque<Envelope<R::Message>>,
     pub world: W,
     effects: Effects<R>,
+    rest: Rest,
 }
 
-/// What a step leaves to be done once all its effects are carried out.
+/// What the step under way leaves to be done once all its effects are carried out.
 #[derive(Default)]
 struct Rest {
-    captured: Vec<Arc<[u8]>>,
+    captured: VecDeque<Arc<[u8]>>,
     /// How many of the oldest records a snapshot made superfluous.
     superfluous: usize,
 }
@@ -175,6 +176,7 @@ impl<R: Replica, W: World<R>> Net<R, W> {
             flight: VecDeque::new(),
             world,
             effects: Effects::default(),
+            rest: Rest::default(),
         };
         for replica in ReplicaId::all(config.replicas) {
             net.recover(replica);
@@ -310,7 +312,6 @@ impl<R: Replica, W: World<R>> Net<R, W> {
             Cut::After(done) => done <= self.effects.as_slice().len(),
             Cut::BeforeSend => true,
         };
-        let mut rest = Rest::default();
         for (done, effect) in self.effects.drain().enumerate() {
             let happens = match cut {
                 Cut::Whole => true,
@@ -324,22 +325,22 @@ impl<R: Replica, W: World<R>> Net<R, W> {
                     &mut self.world,
                     at,
                     effect,
-                    &mut rest,
+                    &mut self.rest,
                 );
             }
         }
+        let superfluous = std::mem::take(&mut self.rest.superfluous);
         if dies {
+            self.rest.captured.clear();
             self.end(at, true);
             return;
         }
         // All of the step is durable now, and the core has said again what it needs beside the snapshot.
-        if rest.superfluous > 0 {
-            self.nodes[at.index()].records.drain(..rest.superfluous);
+        if superfluous > 0 {
+            self.nodes[at.index()].records.drain(..superfluous);
         }
-        if !rest.captured.is_empty() {
-            for machine in rest.captured {
-                self.step(at, Input::Captured(machine));
-            }
+        while let Some(machine) = self.rest.captured.pop_front() {
+            self.step(at, Input::Captured(machine));
         }
     }
 }
