@@ -1,11 +1,14 @@
-//! The one net of the tests: cores beside what a driver would keep for them, and the messages between them in a list.
-//! Golden scripts, random and directed tests, the memory benches and the fuzzer's corpus are its users.
+//! The one net of the tests: cores beside what a driver would keep for them, and the messages
+//! between them in a list. Golden scripts, random and directed tests, the memory benches and the
+//! fuzzer's corpus are its users.
 //!
-//! The net interprets the effects. Its user picks what happens next (a message, a timer, a crash, a restart), and its
-//! user's [`World`] hears of everything in the order of the effects and may take the messages into a schedule of its own.
+//! The net interprets the effects. Its user picks what happens next (a message, a timer, a crash, a
+//! restart), and its user's [`World`] hears of everything in the order of the effects and may take
+//! the messages into a schedule of its own.
 //!
-//! It is a file that its users include by path and no crate. All of it is generic, so each user compiles its own copy in
-//! any case, and a crate of it would be a dependency of the crate on which it depends.
+//! It is a file that its users include by path and no crate. All of it is generic, so each user
+//! compiles its own copy in any case, and a crate of it would be a dependency of the crate on which
+//! it depends.
 
 #![allow(dead_code, unreachable_pub, reason = "each user needs a part of it")]
 
@@ -50,7 +53,8 @@ pub struct Decision {
 
 /// What surrounds the replicas. Each method is called at its effect, in the order of the effects.
 pub trait World<R: Replica> {
-    /// Are records, snapshots and timers kept? Without them no replica can come back, and time does not pass.
+    /// Are records, snapshots and timers kept? Without them no replica can come back, and time does
+    /// not pass.
     const KEEPS: bool = true;
 
     /// A life begins, from what is durable.
@@ -68,7 +72,8 @@ pub trait World<R: Replica> {
     /// A message is sent, once for all its receivers.
     fn sends(&mut self, _node: &Node<R>, _to: ReplicaSet, _message: &R::Message) {}
 
-    /// A message begins its way to one receiver: by default it is the last in the list of those in flight.
+    /// A message begins its way to one receiver: by default it is the last in the list of those in
+    /// flight.
     fn posts(
         &mut self,
         _receiver: &Node<R>,
@@ -94,8 +99,8 @@ pub trait World<R: Replica> {
     /// All of the batch was applied.
     fn executed(&mut self, _node: &Node<R>, _at: InstanceId, _batch: Batch) {}
 
-    /// A state was asked for: by default it is given back right after the step. If this returns none, the world gives it
-    /// back itself.
+    /// A state was asked for: by default it is given back right after the step. If this returns
+    /// none, the world gives it back itself.
     fn captures(&mut self, _node: &Node<R>, machine: Arc<[u8]>) -> Option<Arc<[u8]>> {
         Some(machine)
     }
@@ -265,7 +270,8 @@ impl<R: Replica, W: World<R>> Net<R, W> {
         self.flight.retain(|envelope| !matches(envelope));
     }
 
-    /// Delivers the oldest message until nothing is in flight; false if more than `messages_max` are not the end of it.
+    /// Delivers the oldest message until nothing is in flight; false if more than `messages_max`
+    /// are not the end of it.
     pub fn settle(&mut self, messages_max: usize) -> bool {
         for _ in 0..messages_max {
             let Some(envelope) = self.flight.pop_front() else { return true };
@@ -291,7 +297,8 @@ impl<R: Replica, W: World<R>> Net<R, W> {
         self.step(at, Input::Timer(timer));
     }
 
-    /// Gives a replica one input, flushes it, and carries out what it asks for; nothing if it is down.
+    /// Gives a replica one input, flushes it, and carries out what it asks for; nothing if it is
+    /// down.
     pub fn step(&mut self, at: ReplicaId, input: Input<R>) {
         self.step_cut(at, input, Cut::Whole);
     }
@@ -335,7 +342,8 @@ impl<R: Replica, W: World<R>> Net<R, W> {
             self.end(at, true);
             return;
         }
-        // All of the step is durable now, and the core has said again what it needs beside the snapshot.
+        // All of the step is durable now, and the core has said again what it needs beside the
+        // snapshot.
         if superfluous > 0 {
             self.nodes[at.index()].records.drain(..superfluous);
         }
@@ -345,7 +353,8 @@ impl<R: Replica, W: World<R>> Net<R, W> {
     }
 }
 
-/// Carries one effect out. Inlined, so that the benches of the cores do not pay for moving each effect once more.
+/// Carries one effect out. Inlined, so that the benches of the cores do not pay for moving each
+/// effect once more.
 #[inline(always)]
 fn carry_out<R: Replica, W: World<R>>(
     nodes: &mut [Node<R>],
