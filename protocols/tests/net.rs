@@ -163,7 +163,8 @@ fn a_crash_amid_effects_leaves_the_first_ones_done() {
     }
 }
 
-/// Records from before a checkpoint are dropped once all behind it are durable, and not when the replica dies before.
+/// Records from before a checkpoint are dropped once all behind it are durable, and not when the
+/// replica dies before.
 #[test]
 fn a_checkpoint_replaces_the_records_before_it_unless_the_step_is_cut() {
     for (cut, recovered) in [

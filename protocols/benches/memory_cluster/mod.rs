@@ -1,5 +1,5 @@
-//! A whole cluster in memory: every message delivered at once, in order, uncoded; nothing written, nothing timed out.
-//! What is left is what the cores cost.
+//! A whole cluster in memory: every message delivered at once, in order, uncoded; nothing written,
+//! nothing timed out. What is left is what the cores cost.
 
 #[path = "../../tests/support/net.rs"]
 mod net;
@@ -23,6 +23,7 @@ pub(crate) struct Tally<R: Replica> {
 impl<R: Replica> World<R> for Tally<R> {
     const KEEPS: bool = false;
 
+    #[inline]
     fn takes(&mut self, node: &Node<R>, input: &Input<R>) {
         if let Some((recorded, inputs)) = &mut self.recording
             && *recorded == node.id
@@ -58,7 +59,8 @@ impl<R: Replica> MemoryCluster<R> {
         (replica, cluster.world.recording.expect("set above").1)
     }
 
-    /// Proposes `commands` where they say, 64 at a time, and delivers until all are executed everywhere.
+    /// Proposes `commands` where they say, 64 at a time, and delivers until all are executed
+    /// everywhere.
     pub(crate) fn execute(&mut self, commands: &[(ReplicaId, Batch)]) {
         for window in commands.chunks(64) {
             for (at, batch) in window.iter().cloned() {

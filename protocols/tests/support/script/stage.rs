@@ -1,4 +1,5 @@
-//! The net of the tests as a script sees it: its messages and timers are carried out by name, and what happens is told.
+//! The net of the tests as a script sees it: its messages and timers are carried out by name, and
+//! what happens is told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -27,7 +28,8 @@ pub struct Chronicle<R: Words> {
     pending: BTreeMap<ReplicaId, Vec<Batch>>,
     /// What any replica in any life took for decided.
     decided: BTreeMap<InstanceId, (Batch, Dependencies)>,
-    /// The writes that had taken effect at the replica that executes before it began with the batch.
+    /// The writes that had taken effect at the replica that executes before it began with the
+    /// batch.
     writes_before: u64,
     /// The first value that the batch being executed has read.
     found: Option<String>,
@@ -153,7 +155,8 @@ impl<R: Words> Chronicle<R> {
         std::mem::take(&mut self.lines)
     }
 
-    /// Agreement among all replicas in all lives; of two conflicting commands one is after the other.
+    /// Agreement among all replicas in all lives; of two conflicting commands one is after the
+    /// other.
     pub fn check(&mut self) -> Result<(), String> {
         if let Some(broken) = self.broken.take() {
             return Err(broken);
@@ -217,8 +220,9 @@ impl<R: Words> Stage<R> {
         if settled { Ok(()) } else { Err("liveness: the messages never end".to_owned()) }
     }
 
-    /// Lets every timer run out, again and again, until the replicas that live have nothing left to do and are equal. What
-    /// happens on the way depends on the timers and is not told: expectations say what must come of it.
+    /// Lets every timer run out, again and again, until the replicas that live have nothing left to
+    /// do and are equal. What happens on the way depends on the timers and is not told:
+    /// expectations say what must come of it.
     pub fn rest(&mut self) -> Result<(), String> {
         let told = self.world.lines.len();
         let ended = self.run_to_rest();
