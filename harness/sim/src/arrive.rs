@@ -2,16 +2,17 @@
 
 use std::rc::Rc;
 
-use driver::ConnectionId;
+use driver::{ConnectionId, Driver};
 use protocols::{Batch, Replica, ReplicaId};
 
 use crate::{
     carry::{Collector, Watcher},
     cost::Work,
-    host::{Arrival, Envelope},
+    host::{Arrival, Envelope, Host, Outgoing},
     queue::Nanos,
     simulation::{Event, Simulation},
     source::Source,
+    store::SimStore,
     violation::{Breach, Broken},
 };
 
@@ -134,15 +135,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if host.alarm_at.is_some_and(|at| at <= now) {
             host.alarm_at = None;
         }
-        let mut driver = host.driver.take();
-        if let Some(driver) = &mut driver {
-            let work = self.watching(replica, |watch| {
-                driver.on_time(now, watch);
-                watch.work
-            });
-            self.work(replica, work);
-        }
-        self.hosts[replica.index()].driver = driver;
+        let work = self.watched_driver(replica, |driver, _, _, watch| {
+            driver.on_time(now, watch);
+            watch.work
+        });
+        self.work(replica, work.unwrap_or(Work::NONE));
     }
 
     /// What was under way to the disk is written.
@@ -173,28 +170,24 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         if !self.hosts[replica.index()].store.is_writing() {
             self.observe(replica)?;
         }
-        let Some(mut driver) = self.hosts[replica.index()].driver.take() else { return Ok(()) };
-        let steps = driver.is_stepped();
+        let steps = self.hosts[replica.index()].driver.as_ref().is_some_and(Driver::is_stepped);
         if steps {
             self.work(replica, Work::WAKEUP);
         }
         let now = self.now;
         let counts_bytes = self.cluster.counts_bytes;
-        let mut store = std::mem::take(&mut self.hosts[replica.index()].store);
-        let mut outbox = std::mem::take(&mut self.hosts[replica.index()].outbox);
         let mut released = 0;
-        let (done, work) = self.watching(replica, |watch| {
-            let (outbox, released) = (&mut outbox, &mut released);
+        let turned = self.watched_driver(replica, |driver, store, outbox, watch| {
+            let released = &mut released;
             let mut output = Collector { outbox, released, counts_bytes, work: Work::NONE };
-            let done = driver.turn(now, &mut store, &mut output, watch);
-            (done, watch.work + output.work)
+            let done = driver.turn(now, store, &mut output, watch);
+            let ordering_steps = driver.core().status().ordering_steps;
+            (done, watch.work + output.work, driver.proposals(), ordering_steps)
         });
+        let Some((done, work, proposals, ordering_steps)) = turned else { return Ok(()) };
         let host = &mut self.hosts[replica.index()];
-        self.progress.proposals += driver.proposals() - host.proposals;
-        host.proposals = driver.proposals();
-        let ordering_steps = driver.core().status().ordering_steps;
+        self.progress.proposals += proposals - std::mem::replace(&mut host.proposals, proposals);
         let ordered = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
-        (host.driver, host.store, host.outbox) = (Some(driver), store, outbox);
         self.work(replica, work + Work::ordering(ordered));
         let host = &mut self.hosts[replica.index()];
         let puts_out = matches!(done, Ok(true)) && released > 0;
@@ -222,7 +215,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// Sees to it that the driver is told when its next timer runs out.
     fn set_alarm(&mut self, replica: ReplicaId) {
         let host = &mut self.hosts[replica.index()];
-        let Some(at) = host.driver.as_ref().and_then(driver::Driver::next_deadline) else { return };
+        let Some(at) = host.driver.as_ref().and_then(Driver::next_deadline) else { return };
         // An alarm that rings too early is set again for what is left: timers are mostly set again
         // before they run out.
         if host.alarm_at.is_none_or(|set_for| at < set_for) {
@@ -232,24 +225,32 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Does something while a replica is watched.
-    pub(crate) fn watching<T>(
+    /// Does something with a replica's driver while that is watched; nothing if the replica is down.
+    fn watched_driver<T>(
         &mut self,
         replica: ReplicaId,
-        work: impl FnOnce(&mut Watcher<'_, S>) -> T,
-    ) -> T {
-        let host = &mut self.hosts[replica.index()];
-        work(&mut Watcher {
+        work: impl FnOnce(
+            &mut Driver<R>,
+            &mut SimStore,
+            &mut Vec<Outgoing<R>>,
+            &mut Watcher<'_, S>,
+        ) -> T,
+    ) -> Option<T> {
+        // Drivers are large: they stay where they are.
+        let Host { driver, store, outbox, observed, counters, .. } =
+            &mut self.hosts[replica.index()];
+        let mut watch = Watcher {
             replica,
             now: self.now,
-            observed: &mut host.observed,
+            observed,
             trace: &mut self.trace,
             source: &mut self.source,
             hash: &mut self.hash,
             events: &mut self.events,
             work: Work::NONE,
-            counters: &mut host.counters,
-        })
+            counters,
+        };
+        Some(work(driver.as_mut()?, store, outbox, &mut watch))
     }
 
     /// A replica works: the clock moves on by what that takes.
