@@ -109,14 +109,36 @@ pub(crate) fn of(protocol: Protocol) -> Entry {
 
 #[cfg(test)]
 mod tests {
+    use protocols::Facts;
+
     use super::*;
+
+    static LOUD: Facts = Facts::plain("Loud");
+    static MINE: Facts = Facts::plain("mine-alone");
+    static TAKEN: Facts = Facts::plain("epaxos");
+
+    fn of_facts(facts: &'static Facts) -> Entry {
+        Entry { protocol: Protocol::new(facts), ..Entry::of::<Paxos>() }
+    }
 
     #[test]
     fn every_protocol_that_a_file_can_name_has_a_line() {
         let all: Vec<Protocol> = TABLE.iter().map(|entry| entry.protocol).collect();
-        assert_eq!(all, protocols::registry::all());
+        assert_eq!(all, protocols::registry::all()[..TABLE.len()]);
         for protocol in all {
             assert_eq!(of(protocol).protocol, protocol);
         }
+    }
+
+    #[test]
+    fn a_protocol_of_another_crate_has_a_name_of_its_own() {
+        let mine = of_facts(&MINE);
+        assert_eq!(add([mine]), Ok(()));
+        assert_eq!(of(mine.protocol).protocol.name(), "mine-alone");
+        let taken = |name| Err(NotRegistered::NameTaken(name));
+        assert_eq!(add([mine]), taken("mine-alone"), "which of two cores would run?");
+        assert_eq!(add([of_facts(&TAKEN)]), taken("epaxos"));
+        assert_eq!(add([Entry::of::<Paxos>()]), taken("paxos"));
+        assert_eq!(add([of_facts(&LOUD)]), Err(NotRegistered::NameNotProper("Loud")));
     }
 }
