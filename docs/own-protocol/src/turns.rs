@@ -47,9 +47,8 @@ pub enum Say {
     Prepare(Ballot),
     /// The answer, with what the sender accepted, and at which ballot.
     Promise(Ballot, Option<(Ballot, Batch)>),
-    /// Phase 2: accept this batch.
+    /// Phase 2: accept this batch. The answer is a vote.
     Accept(Ballot, Batch),
-    /// The answer.
     Vote(Ballot),
     /// This batch is decided.
     Decided(Batch),
@@ -106,8 +105,7 @@ pub struct Turns {
     watched: Option<(Slot, Slot)>,
     /// How often it ran out since something was executed.
     in_vain: u32,
-    /// The place among the others of the one that the last tick asked.
-    asked: usize,
+    last_asked: usize,
     takeovers: Observed<u64>,
 }
 
@@ -336,8 +334,8 @@ impl Turns {
             let silent = self.others.difference(*answered);
             effects.send(silent, (slot, asks.clone()));
         }
-        self.asked = (self.asked + 1) % self.others.len().max(1);
-        if let Some(other) = self.others.iter().nth(self.asked) {
+        self.last_asked = (self.last_asked + 1) % self.others.len().max(1);
+        if let Some(other) = self.others.iter().nth(self.last_asked) {
             effects.reply(other, (self.executed + 1, Say::Ask));
         }
         effects.set_timer(Timer::Tick, self.period..=2 * self.period);
@@ -392,9 +390,11 @@ impl Subject for Turns {
     fn setups() -> Vec<Setup<Self>> {
         let (two, taken) = (Marks::only(Mark::Everywhere), Marks::only(Mark::Recovered));
         let crash = Bounds { crashes: 1, midway: true, restarts: 1, ..Bounds::NONE };
+        let ordered = Bounds { overtakings: Some(0), ..crash };
         vec![
             Setup::plain("two", "two commands, any order", 3, 2, Bounds::NONE, two),
             Setup::plain("crash", "a crash, a takeover", 3, 1, crash.with_timers(1, 1), taken),
+            Setup::plain("told", "a no-op told, a crash", 3, 2, ordered, two),
         ]
     }
 }
