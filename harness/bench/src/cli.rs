@@ -4,20 +4,24 @@ pub(crate) mod agreement;
 pub(crate) mod client;
 pub(crate) mod cluster;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{
+    Arg, Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, TypedValueParser},
+    error::ErrorKind,
+};
 use clap_complete::Shell;
 use driver::storage::Durability;
 use protocols::{Protocol, either, registry};
 
 pub(crate) use self::agreement::AgreementArguments;
 use self::{client::ClientArguments, cluster::ClusterArguments};
-use crate::{commands::seeded::Subject, exit, registry as table};
+use crate::{commands::seeded::Subject, exit, program, registry as table};
 
 /// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
 #[derive(Debug, Parser)]
-#[command(name = "bench", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = program::name(), version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -214,7 +218,7 @@ pub(crate) enum TableFormat {
 #[derive(Args, Debug)]
 #[command(after_help = SOAK_EXIT_CODES)]
 pub(crate) struct SoakArguments {
-    #[arg(long, help = protocols_to("run"))]
+    #[arg(long, help = protocols_to("run"), value_parser = ProtocolName, hide_possible_values = true)]
     pub(crate) protocol: Protocol,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     pub(crate) variant: Option<String>,
@@ -235,7 +239,7 @@ const SOAK_EXIT_CODES: &str = "Exit codes: 0 every seed is clean; 1 interrupted,
 #[derive(Args, Debug)]
 #[command(after_help = REPLAY_EXIT_CODES)]
 pub(crate) struct ReplayArguments {
-    #[arg(long, help = protocols_to("run"))]
+    #[arg(long, help = protocols_to("run"), value_parser = ProtocolName, hide_possible_values = true)]
     pub(crate) protocol: Protocol,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     pub(crate) variant: Option<String>,
@@ -256,7 +260,7 @@ const REPLAY_EXIT_CODES: &str =
 #[derive(Args, Debug)]
 #[command(after_help = explore_help())]
 pub(crate) struct ExploreArguments {
-    #[arg(long, help = protocols_to("explore"))]
+    #[arg(long, help = protocols_to("explore"), value_parser = ProtocolName, hide_possible_values = true)]
     pub(crate) protocol: Protocol,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     pub(crate) variant: Option<String>,
@@ -289,6 +293,31 @@ fn explored_replicas(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(replicas @ (3 | 5 | 7)) => Ok(replicas),
         _ => Err("must be 3, 5 or 7".to_owned()),
+    }
+}
+
+/// Reads the name of a protocol. Completions list all of them, those of other crates as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProtocolName;
+
+impl TypedValueParser for ProtocolName {
+    type Value = Protocol;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<Protocol, clap::Error> {
+        // The message for a name that no protocol has is the one that files give.
+        Protocol::from_str.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let all = registry::all().into_iter();
+        Some(Box::new(
+            all.map(|protocol| PossibleValue::new(protocol.name()).help(protocol.description)),
+        ))
     }
 }
 
@@ -443,7 +472,7 @@ pub(crate) struct NodeArguments {
     /// Which replica to be, counted from 0.
     #[arg(long, value_name = "N")]
     pub(crate) id: u8,
-    #[arg(long, help = protocols_to("run"))]
+    #[arg(long, help = protocols_to("run"), value_parser = ProtocolName, hide_possible_values = true)]
     pub(crate) protocol: Protocol,
     /// The UDP address to listen on.
     #[arg(long, value_name = "ADDRESS")]
@@ -494,7 +523,7 @@ impl Cli {
                 ExitCode::from(exit::USAGE)
             }
             _ => {
-                eprintln!("bench: {}", first_paragraph(&error.to_string()));
+                say!("{}", first_paragraph(&error.to_string()));
                 ExitCode::from(exit::USAGE)
             }
         })
@@ -506,7 +535,7 @@ fn first_paragraph(message: &str) -> String {
     let lines = message.lines().take_while(|line| !line.trim().is_empty());
     let text = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    format!("{text}: see bench --help")
+    format!("{text}: see {} --help", program::name())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Failure {
 
     /// Says why, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("bench: {}", self.line);
+        say!("{}", self.line);
         ExitCode::from(self.code)
     }
 }

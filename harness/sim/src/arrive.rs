@@ -175,13 +175,14 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             self.work(replica, Work::WAKEUP);
         }
         let now = self.now;
-        let counts_bytes = self.cluster.counts_bytes;
+        let (counts_bytes, costs) = (self.cluster.counts_bytes, !self.cluster.costs.is_none());
         let mut released = 0;
         let turned = self.watched_driver(replica, |driver, store, outbox, watch| {
             let released = &mut released;
             let mut output = Collector { outbox, released, counts_bytes, work: Work::NONE };
             let done = driver.turn(now, store, &mut output, watch);
-            let ordering_steps = driver.core().status().ordering_steps;
+            // A core's status takes a while to put together.
+            let ordering_steps = if costs { driver.core().status().ordering_steps } else { 0 };
             (done, watch.work + output.work, driver.proposals(), ordering_steps)
         });
         let Some((done, work, proposals, ordering_steps)) = turned else { return Ok(()) };

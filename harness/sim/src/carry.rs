@@ -8,8 +8,8 @@ use std::{
 
 use driver::{ConnectionId, Output, Reply, Sent, Watch};
 use protocols::{
-    Batch, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Request, Snapshot,
-    dependencies::Dependencies,
+    Batch, ClientId, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Request, RequestNumber,
+    Snapshot, dependencies::Dependencies,
 };
 use rustc_hash::FxHasher;
 
@@ -101,6 +101,8 @@ pub(crate) enum Observed {
     /// The command at this position of the batch that is being executed took effect.
     TookEffect {
         position: usize,
+        client: ClientId,
+        number: RequestNumber,
     },
     Captured(Arc<[u8]>),
     Checkpointed,
@@ -153,14 +155,13 @@ impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
     fn executing(&mut self, instance: InstanceId, batch: &Batch) {
         let replica = self.replica;
         self.trace.add(self.now, || format!("{replica} executes {instance} = {batch:?}"));
-        for _ in batch.requests() {
-            self.work += Work::COMMAND;
-        }
+        self.work += Work::commands(batch.requests().len() as u64);
         self.observed.push(Observed::Executing { instance, batch: batch.clone() });
     }
 
-    fn took_effect(&mut self, (_, position): (InstanceId, usize), _: &Request<'_>) {
-        self.observed.push(Observed::TookEffect { position });
+    fn took_effect(&mut self, (_, position): (InstanceId, usize), request: &Request<'_>) {
+        let (client, number) = (request.client, request.number);
+        self.observed.push(Observed::TookEffect { position, client, number });
     }
 
     fn captured(&mut self, machine: &Arc<[u8]>) {
@@ -206,10 +207,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 executing = Some((instance, batch));
                 Ok(())
             }
-            Observed::TookEffect { position } => {
+            Observed::TookEffect { position, client, number } => {
                 let (instance, batch) = executing.as_ref().expect("it follows its execution");
-                let request = batch.requests().nth(position).expect("it has taken effect");
-                if self.observer.took_effect(replica, (*instance, position), &request)? {
+                let place = (*instance, position);
+                if self.observer.took_effect(replica, place, (client, number))? {
+                    let request = batch.requests().nth(position).expect("it has taken effect");
                     self.source.on_effect(&request);
                 }
                 Ok(())

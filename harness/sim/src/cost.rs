@@ -85,8 +85,10 @@ impl Work {
     /// What was ready is taken in together, and what it calls for is flushed.
     pub(crate) const WAKEUP: Self = Self { wakeups: 1, ..Self::NONE };
 
-    /// A command is executed.
-    pub(crate) const COMMAND: Self = Self { commands: 1, ..Self::NONE };
+    /// So many commands are executed.
+    pub(crate) const fn commands(commands: u64) -> Self {
+        Self { commands, ..Self::NONE }
+    }
 
     /// A message of so many bytes comes or leaves.
     pub(crate) const fn message(bytes: u32) -> Self {
@@ -145,7 +147,7 @@ mod tests {
         };
         assert_eq!(costs.cpu_ns(Work::message(1_000)), 2_500);
         assert_eq!(costs.cpu_ns(Work::WAKEUP), 30_000);
-        assert_eq!(costs.cpu_ns(Work::COMMAND), 700);
+        assert_eq!(costs.cpu_ns(Work::commands(1)), 700);
         assert_eq!(costs.cpu_ns(Work::ordering(3)), 270);
         assert_eq!(costs.nic_ns(100), 100_000);
         assert_eq!((Costs::NONE.cpu_ns(Work::message(1_000)), Costs::NONE.nic_ns(1_000)), (0, 0));

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use driver::storage::Durability;
 use protocols::{Protocol, registry};
 
+use super::ProtocolName;
+
 /// Where a cluster lives unless another directory is named.
 pub(crate) const DATA: &str = "./.bench-cluster";
 
@@ -52,7 +54,7 @@ pub(crate) struct UpArguments {
     /// How many replicas, an odd number; absent, 3, or as many as the cluster in the directory has.
     #[arg(short = 'n', long = "replicas", value_name = "N", value_parser = odd)]
     pub(crate) replicas: Option<usize>,
-    #[arg(long, help = protocols())]
+    #[arg(long, help = protocols(), value_parser = ProtocolName, hide_possible_values = true)]
     pub(crate) protocol: Option<Protocol>,
     /// What a replica's records outlive: memory (nothing), buffered (a killed process), fsync (a power cut); absent,
     /// buffered, or what the cluster in the directory has.

@@ -170,9 +170,11 @@ pub(crate) fn made(asked: &Asked<'_>, workload: &Workload) -> Result<(Vec<Load>,
         _ => false,
     };
     if !is_of_use {
-        eprintln!(
-            "bench: not {}: {} of {planned} runs are there, {} of them not valid: {place}/verdicts.csv says why",
-            asked.what, tried.recorded, tried.not_valid
+        say!(
+            "not {}: {} of {planned} runs are there, {} of them not valid: {place}/verdicts.csv says why",
+            asked.what,
+            tried.recorded,
+            tried.not_valid
         );
         return Err(Ended::WithCode(tried.code()));
     }

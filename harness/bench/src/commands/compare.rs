@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &CompareArguments) -> Result<ExitCode, Failure> {
     output::print(&text)?;
     let (code, why) = ending(&compared.outcome(), arguments.fail_on_regression);
     if let Some(why) = why {
-        eprintln!("bench: {why}");
+        say!("{why}");
     }
     Ok(ExitCode::from(code))
 }

@@ -13,6 +13,7 @@ use workload::{Plan, Topology, Workload};
 use crate::{
     exit::Failure,
     output::{self, folded},
+    program,
     progress::short,
 };
 
@@ -30,7 +31,7 @@ pub(crate) fn run() -> Result<ExitCode, Failure> {
     if files.is_empty() {
         let _ = writeln!(text, "\nNo workload files: there is no {FOLDER}/*.toml here");
     } else {
-        text.push_str("\nWorkloads (bench run <file>)\n");
+        let _ = writeln!(text, "\nWorkloads ({} run <file>)", program::name());
     }
     for file in files {
         text.push_str(&entry(&file));

@@ -9,7 +9,7 @@ pub(crate) fn run(arguments: &PlotArguments) -> Result<ExitCode, Failure> {
     must_be_directory(dir)?;
     let drawn = report::draw_all(dir).map_err(Failure::usage)?;
     if let Some(left_out) = drawn.left_out {
-        eprintln!("bench: {}: {left_out}", dir.display());
+        say!("{}: {left_out}", dir.display());
     }
     let mut text = String::new();
     for file in drawn.files {

@@ -240,7 +240,7 @@ fn carry_out(
                 quic::run(setting, run, &mut interrupt, progress).await;
             if let Some(witness) = witness {
                 let run = run_name(run);
-                progress.say(&format!("bench: {run}: not linearizable: {witness}"));
+                progress.say(&line!("{run}: not linearizable: {witness}"));
             }
             if let Some(record) = &record {
                 tried.count(record);
@@ -318,10 +318,10 @@ impl simulated::Taker for TakeDown<'_> {
             }
         }
         if let Some(violation) = violation {
-            self.progress.say(&format!("bench: {name}: VIOLATION: {violation}"));
+            self.progress.say(&line!("{name}: VIOLATION: {violation}"));
         }
         if let Some(witness) = ended.witness {
-            self.progress.say(&format!("bench: {name}: not linearizable: {witness}"));
+            self.progress.say(&line!("{name}: not linearizable: {witness}"));
         }
         let Some(record) = ended.record else { return Ok(()) };
         tried.count(&record);
@@ -360,9 +360,9 @@ fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<Exit
     match &tried.stop {
         None => {}
         Some(Stop::Interrupted(signal)) => {
-            eprintln!("bench: interrupted by {signal}: kept {kept} in {}", path.display());
+            say!("interrupted by {signal}: kept {kept} in {}", path.display());
         }
-        Some(Stop::Died(text) | Stop::Failed(text)) => eprintln!("bench: {text}"),
+        Some(Stop::Died(text) | Stop::Failed(text)) => say!("{text}"),
     }
     Ok(ExitCode::from(tried.code()))
 }

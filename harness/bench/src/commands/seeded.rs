@@ -5,7 +5,7 @@ use std::cell::Cell;
 use protocols::{Config, Order, Protocol, either, registry};
 use sim::{Broken, Hostility, Outcome, Scenario, Shrunk, Violation, hostile};
 
-use crate::{exit::Failure, registry as table};
+use crate::{exit::Failure, program, registry as table};
 
 /// How hostile every seed is. Seeds keep their meaning only as long as this stays as it is.
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
@@ -149,7 +149,7 @@ pub(crate) fn shrink(protocol: Protocol, scenario: &Scenario, runs_max: usize) -
 /// The command that shows a seed again.
 pub(crate) fn replay_command(subject: Subject, seed: u64) -> String {
     let options = subject.options();
-    format!("bench replay {options} --seed {seed}")
+    format!("{} replay {options} --seed {seed}", program::name())
 }
 
 /// The rule that a seed broke, in words.

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
         Format::Json => output::print(&format!("{:#}\n", soaked.json()))?,
     }
     if let Some(signal) = interrupted {
-        eprintln!("bench: interrupted by {signal}: {}", soaked.clean_so_far());
+        say!("interrupted by {signal}: {}", soaked.clean_so_far());
     }
     Ok(ExitCode::from(code(&soaked)))
 }

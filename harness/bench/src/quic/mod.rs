@@ -161,7 +161,7 @@ async fn once(
         let window = load.window_file();
         // The verdict stands without it.
         if let Err(error) = judged.keep(&setting.results.join("history"), &stem, Some(&window)) {
-            eprintln!("bench: the history is not kept: {error}");
+            say!("the history is not kept: {error}");
         }
     }
     let stop = seen.stop.clone();
@@ -188,9 +188,9 @@ impl Setting<'_> {
 /// Removes what the replicas kept, unless it is evidence.
 fn put_away(data: &Path, is_evidence: bool) {
     if is_evidence {
-        eprintln!("bench: what the replicas had on disk is kept in {}", data.display());
+        say!("what the replicas had on disk is kept in {}", data.display());
     } else if let Err(error) = fs::remove_dir_all(data) {
-        eprintln!("bench: {} is not removed: {error}", data.display());
+        say!("{} is not removed: {error}", data.display());
     } else if let Some(all) = data.parent() {
         // It fails while there is evidence of another run in it.
         let _ = fs::remove_dir(all);
@@ -402,7 +402,7 @@ impl Phases<'_> {
             let written = rest::write_evidence(&agreement, lines, self.evidence);
             // The verdict stands without it.
             if let Err(Stop::Failed(error)) = watch.over("writing evidence", written).await {
-                eprintln!("bench: no evidence of the disagreement: {error}");
+                say!("no evidence of the disagreement: {error}");
             }
         }
         seen.agreement = Some(agreement);

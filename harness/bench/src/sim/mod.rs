@@ -36,6 +36,7 @@ use crate::{
         self as clients,
         knee::{Climb, Made},
     },
+    program,
     quic::{Ended, Stop},
     registry,
 };
@@ -131,7 +132,7 @@ pub(crate) fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated
         let window = load.window_file();
         // The verdict stands without it.
         if let Err(error) = judged.keep(&setting.results.join("history"), &stem, Some(&window)) {
-            eprintln!("bench: the history is not kept: {error}");
+            say!("the history is not kept: {error}");
         }
     }
     let commits_ns = std::mem::take(&mut load.commits_ns);
@@ -386,7 +387,7 @@ impl Phases<'_> {
         };
         let file = self.setting.results.join(format!("evidence-{stem}.txt"));
         let command: Vec<String> = std::env::args().skip(1).collect();
-        let again = format!("again: bench {}", command.join(" "));
+        let again = format!("again: {} {}", program::name(), command.join(" "));
         let place = match fs::write(&file, format!("{traced}\n{again}\n")) {
             Ok(()) => format!("its last events are in {}", file.display()),
             Err(error) => format!("its last events could not be written: {error}"),

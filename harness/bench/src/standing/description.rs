@@ -7,6 +7,7 @@ use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 use serde::{Deserialize, Serialize};
 
 use super::process::{Process, Sight, boot_id};
+use crate::program;
 
 /// Counted up whenever the file, or what lies beside it, changes its form.
 pub(crate) const VERSION: u32 = 1;
@@ -72,21 +73,22 @@ impl Description {
     /// # Errors
     /// If it is none, or of another version; in words that go behind the file's name.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        const REMEDY: &str =
-            "stop what `pgrep -f 'bench node'` shows of it, then remove the directory";
+        let program = program::name();
+        let remedy =
+            format!("stop what `pgrep -f '{program} node'` shows of it, then remove the directory");
         let AnyVersion { version } = serde_json::from_str(text)
-            .map_err(|error| format!("does not describe a cluster ({error}): {REMEDY}"))?;
+            .map_err(|error| format!("does not describe a cluster ({error}): {remedy}"))?;
         if version != VERSION {
             return Err(format!(
                 "version = {version}: this program knows version {VERSION}: use the program that made it for \
-                 `bench cluster down`, or {REMEDY}"
+                 `{program} cluster down`, or {remedy}"
             ));
         }
         let read: Self = serde_json::from_str(text)
-            .map_err(|error| format!("does not describe a cluster ({error}): {REMEDY}"))?;
+            .map_err(|error| format!("does not describe a cluster ({error}): {remedy}"))?;
         let replicas = read.config.replicas;
         if replicas == 0 || read.addresses.len() != replicas || read.processes.len() != replicas {
-            return Err(format!("does not list {replicas} replicas: {REMEDY}"));
+            return Err(format!("does not list {replicas} replicas: {remedy}"));
         }
         Ok(read)
     }

@@ -11,7 +11,7 @@ use node::identity::{self, Identity, Role};
 use protocols::ReplicaId;
 
 use super::Description;
-use crate::exit::Failure;
+use crate::{exit::Failure, program};
 
 const DESCRIPTION_FILE: &str = "cluster.json";
 const LOCK_FILE: &str = "cluster.lock";
@@ -103,14 +103,14 @@ impl Directory {
         if let Some(description) = self.described()? {
             return Ok(description);
         }
-        let root = self.root.display();
+        let (root, program) = (self.root.display(), program::name());
         Err(Failure::usage(if self.is_ours() {
             format!(
-                "{root}: a cluster was never finished here: `bench cluster up` makes it anew, `down` removes it"
+                "{root}: a cluster was never finished here: `{program} cluster up` makes it anew, `down` removes it"
             )
         } else {
             format!(
-                "{root}: there is no cluster: start one with `bench cluster up`, or name its directory with --data"
+                "{root}: there is no cluster: start one with `{program} cluster up`, or name its directory with --data"
             )
         }))
     }
@@ -217,7 +217,8 @@ impl Directory {
             // Whoever held it before may have removed it: then this is a lock on nothing.
             let held = file.metadata().map(|held| held.ino()).ok();
             if held.is_some() && held == fs::metadata(&path).map(|there| there.ino()).ok() {
-                let who = format!("`bench cluster {command}`, process {}\n", std::process::id());
+                let (program, id) = (program::name(), std::process::id());
+                let who = format!("`{program} cluster {command}`, process {id}\n");
                 let noted = file.set_len(0).and_then(|()| file.write_all(who.as_bytes()));
                 noted.map_err(|error| self.cannot("be locked", &error))?;
                 return Ok(Lock { _file: file });

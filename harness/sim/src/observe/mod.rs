@@ -12,7 +12,8 @@ mod tests;
 mod visibility;
 
 use protocols::{
-    Batch, InstanceId, Protocol, ReplicaId, ReplicaSet, Request, dependencies::Dependencies,
+    Batch, ClientId, InstanceId, Protocol, ReplicaId, ReplicaSet, RequestNumber,
+    dependencies::Dependencies,
 };
 use rustc_hash::FxHashMap;
 
@@ -97,20 +98,20 @@ impl Observer {
         Ok(())
     }
 
-    /// `request`, a write, took effect at `replica` as the command at `position` of `instance`; true if it had done so
+    /// A client's write took effect at `replica` as the command at `position` of `instance`; true if it had done so
     /// nowhere before.
     pub(crate) fn took_effect(
         &mut self,
         replica: ReplicaId,
         (instance, position): (InstanceId, usize),
-        request: &Request<'_>,
+        (client, number): (ClientId, RequestNumber),
     ) -> Result<bool, Breach> {
         // What was found in order at one replica need not be looked up again for the next.
         if !self.decisions.takes_effect(instance, position) {
             return Ok(false);
         }
-        let of_client = self.effects.entry(request.client.0).or_default();
-        let index = usize::try_from(request.number.index()).expect("clients count from 1");
+        let of_client = self.effects.entry(client.0).or_default();
+        let index = usize::try_from(number.index()).expect("clients count from 1");
         if of_client.len() <= index {
             of_client.resize(index + 1, None);
         }
@@ -119,8 +120,8 @@ impl Observer {
             return Ok(false);
         }
         let detail = format!(
-            "client {}'s {:?} took effect in {first} and, at {replica}, in {instance}",
-            request.client.0, request.number
+            "client {}'s {number:?} took effect in {first} and, at {replica}, in {instance}",
+            client.0
         );
         Err(Breach::new(Broken::EffectTwice, detail))
     }

@@ -93,13 +93,14 @@ fn agreement_is_on_dependencies_too() {
 #[test]
 fn a_request_takes_effect_in_one_instance() {
     let mut observer = observer();
-    let write = request(1, b"k", true);
+    let Request { client, number, .. } = request(1, b"k", true);
+    let write = (client, number);
     for replica in ReplicaId::all(2) {
         let new = replica == ReplicaId(0);
-        assert_eq!(observer.took_effect(replica, (at(0, 1), 0), &write), Ok(new));
+        assert_eq!(observer.took_effect(replica, (at(0, 1), 0), write), Ok(new));
     }
     assert_eq!(
-        broken(observer.took_effect(ReplicaId(2), (at(1, 1), 0), &write)),
+        broken(observer.took_effect(ReplicaId(2), (at(1, 1), 0), write)),
         Broken::EffectTwice
     );
 }

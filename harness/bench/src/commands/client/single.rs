@@ -42,7 +42,7 @@ pub(super) async fn get(setting: &Setting, arguments: &GetArguments) -> Result<E
                 Ok(value) => show(setting, *to, (key, name), value)?,
                 // The others are asked all the same.
                 Err(failure) if setting.all => {
-                    eprintln!("bench: {failure}");
+                    say!("{failure}");
                     false
                 }
                 Err(failure) => return Err(failure),
@@ -120,8 +120,9 @@ async fn get_one(
         End::Refused(refusal) => Err(Failure::failed(format!("{what}: refused ({refusal:?})"))),
         End::NotSent => Err(not_sent(setting, &what, to, "nothing was asked")),
         End::Unknown => Err(Failure::failed(format!(
-            "{what}: no answer within {} s: `bench cluster status` shows whether a majority is alive",
-            setting.policy.timeout.as_secs_f64()
+            "{what}: no answer within {} s: `{} cluster status` shows whether a majority is alive",
+            setting.policy.timeout.as_secs_f64(),
+            crate::program::name()
         ))),
     }
 }
@@ -170,7 +171,7 @@ fn show(
     }
     let Some(value) = value else {
         let whose = if setting.all { format!(" at replica {}", to.0) } else { String::new() };
-        eprintln!("bench: get {key:?}: there is no such key{whose}");
+        say!("get {key:?}: there is no such key{whose}");
         return Ok(false);
     };
     line.extend_from_slice(&value);

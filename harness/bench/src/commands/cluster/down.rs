@@ -53,7 +53,7 @@ fn stop(directory: &Directory, description: &Description) -> Result<usize, Failu
     });
     if let Err(failure) = asked {
         // Keys that cannot be read do not keep anything running.
-        eprintln!("bench: the replicas are killed, as they cannot be asked to stop: {failure}");
+        say!("the replicas are killed, as they cannot be asked to stop: {failure}");
     }
     let processes: Vec<Process> = alive.iter().filter_map(|id| description.process(id)).collect();
     for process in &processes {

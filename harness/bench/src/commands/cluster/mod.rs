@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::{
     cli::cluster::{ClusterArguments, ClusterCommand, DATA},
     exit::Failure,
+    program,
     standing::{Description, Directory},
 };
 
@@ -65,8 +66,8 @@ pub(super) fn named(
 /// Says loudly, beside what is printed, that nobody is verified.
 pub(super) fn warn(is_insecure: bool) {
     if is_insecure {
-        eprintln!(
-            "bench: warning: this cluster is insecure: nobody is verified, and whoever reaches a port of it can read and write \
+        say!(
+            "warning: this cluster is insecure: nobody is verified, and whoever reaches a port of it can read and write \
              everything"
         );
     }
@@ -75,8 +76,8 @@ pub(super) fn warn(is_insecure: bool) {
 /// How `bench client …` and `bench cluster …` are typed for this cluster.
 pub(super) fn typed(directory: &Directory, command: &str) -> String {
     match directory.root().to_str() {
-        Some(DATA) => format!("bench {command}"),
-        _ => format!("bench {command} --data {}", directory.root().display()),
+        Some(DATA) => format!("{} {command}", program::name()),
+        _ => format!("{} {command} --data {}", program::name(), directory.root().display()),
     }
 }
 

@@ -40,7 +40,7 @@ fn anew(directory: &Directory, arguments: &UpArguments, lock: &Lock) -> Result<S
     warn(arguments.insecure);
     let made = make(directory, arguments, lock);
     if made.is_err() && directory.remove(lock).is_err() {
-        eprintln!("bench: {}: cannot be removed: remove it by hand", directory.root().display());
+        say!("{}: cannot be removed: remove it by hand", directory.root().display());
     }
     let description = made?;
     Ok(told(directory, &description, "are up"))
