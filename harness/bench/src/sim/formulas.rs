@@ -24,6 +24,9 @@ pub(crate) struct Formulas<'a> {
 /// What the note of a row begins with whose runs are not all valid.
 const NOT_VALID: &str = "NOT VALID";
 
+/// The latency of a commit that never came: above every other.
+pub(super) const NEVER_NS: u64 = u64::MAX;
+
 /// How often each latency was seen. Without service times there are few different ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -82,7 +85,8 @@ impl<'a> Formulas<'a> {
         commits: &Commits,
     ) -> FormulaRow {
         let median_ns = commits.median_ns();
-        let row = FormulaRow {
+        let never = commits.within(NEVER_NS, NEVER_NS);
+        let mut row = FormulaRow {
             protocol: protocol.name().to_owned(),
             driver: Driver::Sim.name().to_owned(),
             point: point.canonical(),
@@ -92,7 +96,7 @@ impl<'a> Formulas<'a> {
             median_ns,
             ..FormulaRow::default()
         };
-        match self.workload.prediction(protocol, point, site) {
+        row = match self.workload.prediction(protocol, point, site) {
             Prediction::Exactly(ns) => FormulaRow {
                 formula_ns_min: Some(ns),
                 formula_ns_max: Some(ns),
@@ -108,7 +112,12 @@ impl<'a> Formulas<'a> {
                 ..row
             },
             Prediction::Nothing(why) => FormulaRow { note: why.to_owned(), ..row },
+        };
+        if never > 0 {
+            let note = format!("{never} of {} commits never came, {}", commits.count(), row.note);
+            row.note = note.trim_end_matches(", ").to_owned();
         }
+        row
     }
 }
 
@@ -125,14 +134,16 @@ impl Commits {
         self.0.values().sum()
     }
 
-    /// The latency that half of the commits do not exceed: one that was seen, never a mean of two.
+    /// The latency that half of the commits do not exceed: one that was seen, never a mean of two. None if half of them never
+    /// came.
     fn median_ns(&self) -> Option<u64> {
         let half = self.count().div_ceil(2);
         let mut passed = 0;
-        self.0.iter().find_map(|(latency_ns, count)| {
+        let median_ns = self.0.iter().find_map(|(latency_ns, count)| {
             passed += count;
             (passed >= half).then_some(*latency_ns)
-        })
+        });
+        median_ns.filter(|median_ns| *median_ns != NEVER_NS)
     }
 
     fn within(&self, least_ns: u64, most_ns: u64) -> u64 {
@@ -272,6 +283,27 @@ mod tests {
             }
         }
         formulas
+    }
+
+    /// A median of those that came would hide the others.
+    #[test]
+    fn commits_that_never_came_are_in_the_median_and_are_said() {
+        let workload = workload();
+        let first = |commits: &[u64]| {
+            let mut formulas = Formulas::new(&workload).unwrap();
+            formulas.add(&Plan::new(&workload).runs[0], 0, &Commits::of(commits));
+            let [row] = formulas.rows().try_into().expect("one protocol, point and site");
+            (row.commits, row.commits_within, row.median_ns, row.difference_ns, row.note)
+        };
+        let ten = 10_000_000;
+        let all = first(&[ten, ten, ten]);
+        assert_eq!(all, (3, Some(3), Some(ten), Some(0), String::new()));
+        let most = first(&[ten, NEVER_NS, ten]);
+        let note = "1 of 3 commits never came".to_owned();
+        assert_eq!(most, (3, Some(2), Some(ten), Some(0), note));
+        let half = first(&[NEVER_NS, NEVER_NS, ten]);
+        let note = "2 of 3 commits never came".to_owned();
+        assert_eq!(half, (3, Some(1), None, None, note));
     }
 
     #[test]

@@ -135,7 +135,10 @@ pub(crate) fn simulate<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated
             say!("the history is not kept: {error}");
         }
     }
-    let commits_ns = std::mem::take(&mut load.commits_ns);
+    let mut commits_ns = std::mem::take(&mut load.commits_ns);
+    for (of_site, report) in commits_ns.iter_mut().zip(&seen.replicas) {
+        of_site.extend((0..report.commit.censored()).map(|_| formulas::NEVER_NS));
+    }
     let witness = judged.witness.as_ref().map(ToString::to_string);
     let record = record::record(run, load, &judged, seen, setting.workload.sim.as_ref());
     Simulated {

@@ -134,7 +134,8 @@ impl Running {
             let _ = self.child.kill();
             panic!("it did not end within {PATIENCE:?}");
         };
-        assert!(replicas_of(pid).is_empty(), "replicas are left running");
+        // The kernel kills them when this process ends, and takes a moment for it.
+        wait_for("the replicas to end", || replicas_of(pid).is_empty().then_some(()));
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ended {
             code: output.status.code(),
