@@ -114,8 +114,8 @@ impl<'a> Formulas<'a> {
             Prediction::Nothing(why) => FormulaRow { note: why.to_owned(), ..row },
         };
         if never > 0 {
-            let note = format!("{never} of {} commits never came, {}", commits.count(), row.note);
-            row.note = note.trim_end_matches(", ").to_owned();
+            let note = format!("{never} of {} commits never came; {}", commits.count(), row.note);
+            row.note = note.trim_end_matches("; ").to_owned();
         }
         row
     }

@@ -283,7 +283,8 @@ impl Source for Load {
     }
 
     fn on_committed(&mut self, replica: ReplicaId, now_ns: u64, latency_ns: u64) {
-        if self.is_in_window(now_ns - latency_ns) {
+        // What comes when the load has ended is censored: replicas have reported by then.
+        if self.issuing && self.is_in_window(now_ns - latency_ns) {
             self.commits_ns[replica.index()].push(latency_ns);
         }
     }
