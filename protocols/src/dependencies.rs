@@ -22,8 +22,8 @@ const NUMBERED: u8 = 0x80;
 /// that it depends on (S13 §4.2). It is agreed on with the dependencies, and is a part of what is
 /// compared.
 ///
-/// Encoded, they are a byte with the number of rows, whose highest bit is set if there is a sequence
-/// number; then the slots; then the sequence number.
+/// Encoded, they are a byte with the number of rows, whose highest bit is set if there is a
+/// sequence number; then the slots; then the sequence number.
 #[derive(Clone)]
 pub struct Dependencies(Entries);
 

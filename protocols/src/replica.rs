@@ -74,9 +74,10 @@ pub enum Input<R: Replica> {
     Timer(R::Timer),
     /// The state asked for with [`Effect::Capture`], as of that point of the order.
     Captured(Arc<[u8]>),
-    /// The machine's state as of here: everything that was asked for before has been carried out, and nothing is in the
-    /// effects buffer. Answered in the same step with [`Effect::Checkpoint`]; a core that has no checkpoints does nothing,
-    /// is not asked again in this life, and has its log grow.
+    /// The machine's state as of here: everything that was asked for before has been carried out,
+    /// and nothing is in the effects buffer. Answered in the same step with [`Effect::Checkpoint`];
+    /// a core that has no checkpoints does nothing, is not asked again in this life, and has its
+    /// log grow.
     Checkpoint(Arc<[u8]>),
     /// All that was ready has been stepped; what was stepped will now be persisted and sent.
     Flush,

@@ -1,9 +1,10 @@
 //! Turns: replicas take turns at the slots of one log.
 //!
-//! Slot 1 belongs to replica 0, slot 2 to replica 1, and so on in turn. The owner of a slot proposes a batch there at ballot 0,
-//! which needs no first phase, as no lower ballot exists: a majority decides in one round trip. A replica that sees a slot in use
-//! decides no-ops at its own unused slots below. A slot that stays open is taken over, with both phases of Paxos. The idea is that
-//! of Mencius (Mao, Junqueira and Marzullo, OSDI 2008), without its optimisations. The README explains the rules (R1) to (R7).
+//! Slot 1 belongs to replica 0, slot 2 to replica 1, and so on. The owner of a slot proposes there at
+//! ballot 0, the lowest, without a first phase: a majority decides in one round trip. A replica that
+//! sees a slot in use decides no-ops at its own unused slots below. A slot that stays open is taken
+//! over, with both phases of Paxos. The idea is that of Mencius (Mao et al., OSDI'08), without its
+//! optimisations. The README explains the rules (R1) to (R7).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,7 +19,7 @@ use protocols::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How far above the executed slots a message may lie: no peer can make a replica hold more. chosen: seconds of work.
+/// How far above the executed slots a message may lie. chosen: seconds of work.
 const AHEAD_MAX: Slot = 1 << 16;
 /// How many slots are told or taken over at once. chosen: more than are usually open.
 const AT_ONCE: usize = 256;
@@ -93,7 +94,7 @@ pub struct Turns {
     patience: u32,
     log: BTreeMap<Slot, Entry>,
     attempts: BTreeMap<Slot, Attempt>,
-    /// The batches of this replica's clients that are not decided, by the slots at which they are proposed.
+    /// The undecided batches of this replica's clients, by the slots at which they are proposed.
     own: BTreeMap<Slot, Batch>,
     /// The lowest of its own slots that this replica has not used.
     next: Slot,
@@ -251,8 +252,7 @@ impl Turns {
         }
     }
 
-    /// `slot` is in use: unused own slots up to there are given up. Where an owner has not proposed, the others may propose
-    /// nothing but a no-op, so that its word alone decides (R3).
+    /// `slot` is in use: unused own slots up to there are given up, as no-ops (R3).
     fn see(&mut self, slot: Slot, effects: &mut Effects<Self>) {
         self.highest = self.highest.max(slot);
         while self.next <= slot {
@@ -289,7 +289,7 @@ impl Turns {
         self.count(slot, effects);
     }
 
-    /// Goes on if a majority has answered: after promises with what was accepted at the highest ballot, else with a no-op (R5).
+    /// Goes on if a majority has answered: with what was accepted highest, or a no-op (R5).
     fn count(&mut self, slot: Slot, effects: &mut Effects<Self>) {
         let Some(attempt) = self.attempts.get(&slot) else { return };
         if attempt.answered.len() < majority(self.replicas) {
@@ -341,7 +341,7 @@ impl Turns {
         effects.set_timer(Timer::Tick, self.period..=2 * self.period);
     }
 
-    /// Waits before slots are taken over: after every time in vain longer, until one replica is alone for long enough.
+    /// Waits before slots are taken over: after every time in vain longer (R7).
     fn watch(&mut self, effects: &mut Effects<Self>) {
         self.watched = Some((self.executed, self.highest));
         let wait = self.period * self.patience * (1 << self.in_vain);

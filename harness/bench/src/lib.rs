@@ -1,8 +1,9 @@
-//! The `bench` command: runs protocols side by side on a cluster of real processes and reports what was measured,
-//! together with whether it was correct.
+//! The `bench` command: runs protocols side by side on a cluster of real processes and reports what
+//! was measured, together with whether it was correct.
 //!
-//! A program that has this library is the command. [`main`] knows the protocols of this repository; [`main_with`] knows others as
-//! well, from a crate of one's own. `docs/own-protocol` is such a crate:
+//! A program that has this library is the command. [`main`] knows the protocols of this repository;
+//! [`main_with`] knows others as well, from a crate of one's own. `docs/own-protocol` is such a
+//! crate:
 //!
 //! ```no_run
 //! # use std::process::ExitCode;
@@ -12,15 +13,17 @@
 //! }
 //! ```
 //!
-//! The replica processes of a run are the same executable, started again, so that it serves what it measures.
+//! The replica processes of a run are the same executable, started again, so that it serves what it
+//! measures.
 //!
-//! `cli` is what users type, `commands` has a module per command, `registry` a line per protocol. `quic` carries out one run on a
-//! cluster of replica processes and `sim` on a simulated one, both with the clients of `load`; `history` records what these saw
-//! and judges it. `standing` is a cluster in the background, for the commands that start it and that talk to it.
+//! `cli` is what users type, `commands` has a module per command, `registry` a line per protocol.
+//! `quic` carries out one run on a cluster of replica processes and `sim` on a simulated one, both
+//! with the clients of `load`; `history` records what these saw and judges it. `standing` is a
+//! cluster in the background, for the commands that start it and that talk to it.
 //!
-//! **Invariants.** Whatever ends this program, no process that it started is left running, but those of `cluster`, which are
-//! written down. Every error is one line. One
-//! thread does everything, so that the CPU time of the load's clients is that of this process; only simulations, whose time
+//! **Invariants.** Whatever ends this program, no process that it started is left running, but
+//! those of `cluster`, which are written down. Every error is one line. One thread does everything,
+//! so that the CPU time of the load's clients is that of this process; only simulations, whose time
 //! is their own, have more.
 
 #[macro_use]
@@ -49,14 +52,15 @@ use crate::{
     exit::Failure,
 };
 
-/// Is the command `bench`, with the protocols of this repository: reads the command line, does what it asks for, and says how
-/// that went.
+/// Is the command `bench`, with the protocols of this repository: reads the command line, does what
+/// it asks for, and says how that went.
 pub fn main() -> ExitCode {
     main_with([])
 }
 
-/// Is the command `bench`, with the protocols of this repository and `own`, in this order. A protocol whose name or facts cannot
-/// be used is one line on standard error and exit code 2, as is a command line that cannot be used.
+/// Is the command `bench`, with the protocols of this repository and `own`, in this order. A
+/// protocol whose name or facts cannot be used is one line on standard error and exit code 2, as is
+/// a command line that cannot be used.
 ///
 /// It takes the process over: it sets the panic hook and handles signals.
 pub fn main_with(own: impl IntoIterator<Item = Entry>) -> ExitCode {

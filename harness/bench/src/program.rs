@@ -1,4 +1,5 @@
-//! The name of this program, as messages and completions have it: `bench`, or that of a program of one's own.
+//! The name of this program, as messages and completions have it: `bench`, or that of a program of
+//! one's own.
 
 use std::{path::Path, sync::OnceLock};
 

@@ -1,4 +1,5 @@
-//! From a protocol's name to its type: a table with a line per protocol, those of other crates behind those of this repository.
+//! From a protocol's name to its type: a table with a line per protocol, those of other crates
+//! behind those of this repository.
 //!
 //! An [`Entry`] has a pointer to every function of this program that is generic over a core.
 //! Nothing else here branches on the protocol.
@@ -32,8 +33,8 @@ static TABLE: [Entry; 3] = [Entry::of::<Paxos>(), Entry::of::<MultiPaxos>(), Ent
 /// The protocols of other crates.
 static OWN: RwLock<Vec<Entry>> = RwLock::new(Vec::new());
 
-/// A protocol with the functions of this program for its cores: all that [`main_with`](crate::main_with) needs of a protocol of
-/// another crate.
+/// A protocol with the functions of this program for its cores: all that
+/// [`main_with`](crate::main_with) needs of a protocol of another crate.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     protocol: Protocol,
@@ -52,8 +53,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The functions for the cores `R`. What tables, files and plots need is in the facts of `R::PROTOCOL`, which must have a
-    /// name of their own.
+    /// The functions for the cores `R`. What tables, files and plots need is in the facts of
+    /// `R::PROTOCOL`, which must have a name of their own.
     pub const fn of<R: Subject>() -> Self {
         Self {
             protocol: R::PROTOCOL,

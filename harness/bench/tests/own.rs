@@ -1,7 +1,8 @@
-//! A program of one's own, which has this library and a protocol that no crate of the workspace knows. The protocol is that of
-//! `docs/own-protocol`.
+//! A program of one's own, which has this library and a protocol that no crate of the workspace
+//! knows. The protocol is that of `docs/own-protocol`.
 //!
-//! This file is the program and its test: without [`ENTRIES`] in its environment it starts itself with it.
+//! This file is the program and its test: without [`ENTRIES`] in its environment it starts itself
+//! with it.
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 

@@ -16,8 +16,8 @@ pub trait Output<R: Replica> {
     /// Takes a message for each of `to`. It must not leave before the next [`Output::release`].
     fn send(&mut self, to: ReplicaSet, message: R::Message) -> Sent;
 
-    /// Takes one reply for a client, whose connection may be gone. It must not leave before the next
-    /// [`Output::release`].
+    /// Takes one reply for a client, whose connection may be gone. It must not leave before the
+    /// next [`Output::release`].
     fn reply(&mut self, connection: ConnectionId, reply: Reply);
 
     /// Lets everything leave that was taken so far.

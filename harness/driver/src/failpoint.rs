@@ -1,4 +1,5 @@
-//! Places where a replica process dies at once, as by `kill -9`, so that tests see it come back from there.
+//! Places where a replica process dies at once, as by `kill -9`, so that tests see it come back
+//! from there.
 //!
 //! Only a build with debug assertions has them. The owner of the process installs a [`Hook`], which
 //! says where to die and does it; without one nothing happens. A [`Plan`] says where: the process

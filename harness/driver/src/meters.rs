@@ -1,7 +1,8 @@
 //! What a replica counts and times about itself.
 //!
-//! Counters and what happened over time are of the measured time. Latencies are of the requests that came in
-//! during it, however late they are committed and executed: those that are quick to come would be told alone otherwise.
+//! Counters and what happened over time are of the measured time. Latencies are of the requests
+//! that came in during it, however late they are committed and executed: those that are quick to
+//! come would be told alone otherwise.
 
 use measure::{Population, ReplicaCounters, ReplicaReport, SeriesRecorder};
 
@@ -37,7 +38,7 @@ impl Meters {
         self.ended.get_or_insert(now);
     }
 
-    /// A commit became known at `now`, whoever had been asked for it.
+    /// A commit became known at `now`, of a request of this replica or of another.
     pub(crate) fn commit_seen(&mut self, now: Nanos) {
         self.series.commit_seen(self.since_began_ns(now));
     }
@@ -56,7 +57,8 @@ impl Meters {
         self.series.committed(self.since_began_ns(now), latency_ns);
     }
 
-    /// A request asked for here, which came in at `entered` and was committed at `committed`, was executed at `now`.
+    /// A request asked for here, which came in at `entered` and was committed at `committed`, was
+    /// executed at `now`.
     pub(crate) fn executed(&mut self, entered: Nanos, committed: Nanos, now: Nanos) {
         let latency_ns = now.saturating_sub(entered);
         if self.counts(entered) {
@@ -66,8 +68,8 @@ impl Meters {
         self.series.executed(now_ns, latency_ns, committed_ns);
     }
 
-    /// A request that came in at `entered` is waited for no more, at `now`: neither for its commit, unless it was committed
-    /// before, nor for its execution.
+    /// A request that came in at `entered` is waited for no more, at `now`: neither for its commit,
+    /// unless it was committed before, nor for its execution.
     pub(crate) fn forgotten(&mut self, entered: Nanos, is_committed: bool, now: Nanos) {
         if self.counts(entered) {
             censor((&mut self.commit, &mut self.execute), (entered, is_committed), now);
@@ -81,8 +83,9 @@ impl Meters {
         self.counters.queue_depth_samples += 1;
     }
 
-    /// Everything so far. `open` are the requests that are not executed, each with when it came in and whether it is
-    /// committed: they have taken until `now` at least. The fields that the meters do not know are left at their defaults.
+    /// Everything so far. `open` are the requests that are not executed, each with when it came in
+    /// and whether it is committed: they have taken until `now` at least. The fields that the
+    /// meters do not know are left at their defaults.
     pub fn report(&self, now: Nanos, open: impl Iterator<Item = (Nanos, bool)>) -> ReplicaReport {
         let (mut commit, mut execute) = (self.commit.clone(), self.execute.clone());
         for request in open.filter(|(entered, _)| self.counts(*entered)) {
@@ -107,7 +110,8 @@ impl Meters {
     }
 }
 
-/// Takes down that a request, which came in at `entered`, is not executed at `now`, and perhaps not committed.
+/// Takes down that a request, which came in at `entered`, is not executed at `now`, and perhaps not
+/// committed.
 fn censor(
     (commit, execute): (&mut Population, &mut Population),
     (entered, is_committed): (Nanos, bool),

@@ -14,10 +14,11 @@ pub struct Reply {
     pub answer: Result<Outcome, Refusal>,
 }
 
-/// Why a request was not taken on. This replica has not ordered it; another that was asked before may have.
+/// Why a request was not taken on. This replica has not ordered it; another that was asked before
+/// may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// There are as many sessions as a replica admits, and this client has none of them; or its own holds as many results
-    /// and gaps as one may.
+    /// There are as many sessions as a replica admits, and this client has none of them; or its own
+    /// holds as many results and gaps as one may.
     SessionsFull,
 }

@@ -10,7 +10,7 @@ use crate::storage::Durability;
 /// How things stand at one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaStatus {
-    /// Does the replica believe whoever comes? What it says is then worth as much.
+    /// Does the replica verify nobody? Then nobody need believe it either.
     pub is_insecure: bool,
     /// Which beginning of the replica this is.
     pub incarnation: u64,
@@ -20,8 +20,9 @@ pub struct ReplicaStatus {
     pub digest: Digest,
     /// Instances whose commit this replica saw.
     pub commits: u64,
-    /// A sum over those commits of a hash of instance, batch and dependencies: equal at two replicas only if they
-    /// decided alike, given that they saw the same commits (neither installed a snapshot).
+    /// A sum over those commits of a hash of instance, batch and dependencies: equal at two
+    /// replicas only if they decided alike, given that they saw the same commits (neither installed
+    /// a snapshot).
     pub commit_digest: u64,
     /// Commands executed since the start, no-ops not counted.
     pub executed: u64,

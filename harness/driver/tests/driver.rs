@@ -1,4 +1,4 @@
-//! The engine alone: who is answered, when, and what is proposed.
+//! The driver alone: which connection is answered, when, and what is proposed.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -171,7 +171,8 @@ fn nothing_leaves_before_what_it_relies_on_is_durable() {
     bench.propose(1);
     assert!(!bench.turn().unwrap());
     assert_eq!((bench.store.begun, bench.output.put_out, bench.output.released), (1, 1, 0));
-    // While the sync is under way the replica takes in more; none of it is carried out, however often it is woken.
+    // While the sync is under way the replica takes in more; none of it is carried out, however
+    // often it is woken.
     bench.propose(2);
     bench.propose(3);
     for _ in 0..3 {

@@ -106,7 +106,8 @@ impl Timeline {
     }
 
     fn bucket(&mut self, at_ns: u64) -> Option<&mut Bucket> {
-        // The last bucket ends where the planned time does, though a real window may last a little longer.
+        // The last bucket ends where the planned time does, though a real window may last a little
+        // longer.
         if u128::from(at_ns) >= self.duration.as_nanos() {
             self.outside += 1;
             return None;

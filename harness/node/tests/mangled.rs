@@ -1,9 +1,9 @@
 //! What comes from a peer is decoded and checked without a panic, whatever it is.
 //!
-//! The messages to mangle are those of a small cluster of drivers that lives through losses and replicas that are cut off
-//! one after the other, so that nearly every kind of message is among them. A true message with one byte changed may
-//! still be one that a replica could have sent; that one is not given to a core, because a forged decision may rightly
-//! trip an assertion.
+//! The messages to mangle are those of a small cluster of drivers that lives through losses and
+//! replicas that are cut off one after the other, so that nearly every kind of message is among
+//! them. A true message with one byte changed may still be one that a replica could have sent; that
+//! one is not given to a core, because a forged decision may rightly trip an assertion.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 

@@ -4,11 +4,12 @@
 //! nothing is passed to them that a later reader would not have. [`html()`] and [`markdown()`] take several directories,
 //! [`published()`] a file of a paper's figures beside, [`compare()`] a second directory.
 //!
-//! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs behind its figures;
-//! there is no way to get one without. Repetitions that are not valid are left out of a figure where there are valid
-//! ones, and marked where there are not. A latency that is a lower bound is shown as one (`≥`), and nothing is concluded
-//! from it but what the bound decides. This crate imports no protocol and no workload: to it a protocol is a name, so
-//! that a new one is drawn without a change here. How a name is written and drawn it is told ([`know`]).
+//! **Invariants.** Every table, every JSON document and every plot carries the verdict of the runs
+//! behind its figures; there is no way to get one without. Repetitions that are not valid are left
+//! out of a figure where there are valid ones, and marked where there are not. A latency that is a
+//! lower bound is shown as one (`≥`), and nothing is concluded from it but what the bound decides.
+//! This crate imports no protocol and no workload: to it a protocol is a name, so that a new one is
+//! drawn without a change here. How a name is written and drawn it is told ([`know`]).
 
 mod bottleneck;
 mod cell;

@@ -69,8 +69,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Takes in all that was ready, then lets the driver do what all of it calls for. The clock runs ahead meanwhile: the
-    /// replica is busy until it has stopped.
+    /// Takes in all that was ready, then lets the driver do what all of it calls for. The clock
+    /// runs ahead meanwhile: the replica is busy until it has stopped.
     fn drain(
         &mut self,
         replica: ReplicaId,
@@ -164,7 +164,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Lets a replica's driver do what is to be done, or some of it if the replica is to crash midway.
+    /// Lets a replica's driver do what is to be done, or some of it if the replica is to crash
+    /// midway.
     pub(crate) fn turn(&mut self, replica: ReplicaId) -> Result<(), Breach> {
         // What the turns before have done is durable: the driver releases it first of all.
         if !self.hosts[replica.index()].store.is_writing() {
@@ -226,7 +227,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Does something with a replica's driver while that is watched; nothing if the replica is down.
+    /// Does something with a replica's driver while that is watched; nothing if the replica is
+    /// down.
     fn watched_driver<T>(
         &mut self,
         replica: ReplicaId,

@@ -111,8 +111,8 @@ pub(crate) enum Observed {
 
 /// Watches one replica: what it does is noted for the observers, the trace and the clients' side.
 ///
-/// What a replica knows and nobody else has heard is forgotten when it crashes before that is durable:
-/// no rule speaks of it. So observers are told what a turn did when it is released.
+/// What a replica knows and nobody else has heard is forgotten when it crashes before that is
+/// durable: no rule speaks of it. So observers are told what a turn did when it is released.
 pub(crate) struct Watcher<'a, S: Source> {
     pub(crate) replica: ReplicaId,
     pub(crate) now: Nanos,

@@ -31,9 +31,9 @@ impl Mix {
     pub const ALL: Self = Self { get: 6, put: 4, append: 4, compare_and_set: 3, delete: 1 };
 }
 
-/// What the clients do: each keeps a number of submissions outstanding, until it has made all of its own. It sends to
-/// its site's replica; when an answer is late it sends the same again to the next replica, and gives up in the end if it
-/// is told when.
+/// What the clients do: each keeps a number of submissions outstanding, until it has made all of
+/// its own. It sends to its site's replica; when an answer is late it sends the same again to the
+/// next replica, and gives up in the end if it is told when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     /// The sites that have clients.
@@ -198,8 +198,8 @@ impl Client {
         self.submitted
     }
 
-    /// Takes in the answer to request `number`, unless it had one: the operation that it answers, and
-    /// the submission if that has all its answers now.
+    /// Takes in the answer to request `number`, unless it had one: the operation that it answers,
+    /// and the submission if that has all its answers now.
     pub(crate) fn answered(
         &mut self,
         number: RequestNumber,

@@ -106,8 +106,8 @@ impl History {
         Ok(())
     }
 
-    /// The elements that clients appended to `key`, each with whether that was answered, in the order
-    /// in which they were asked for.
+    /// The elements that clients appended to `key`, each with whether that was answered, in the
+    /// order in which they were asked for.
     pub(crate) fn appended<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = (&'a [u8], bool)> {
         self.0.iter().filter_map(move |operation| match operation.request().command {
             protocols::Command::Append { key: other, value } if other == key => {

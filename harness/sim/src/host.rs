@@ -79,16 +79,14 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) backlog: Vec<Arrival<R>>,
     /// What came while the CPU was busy.
     pub(crate) inbox: VecDeque<Arrival<R>>,
-    /// What the driver has put out, and how many of them it has released: they leave when the work
-    /// under way is done.
+    /// What the driver has put out and what has not left.
     pub(crate) outbox: Vec<Outgoing<R>>,
-    pub(crate) released: usize,
     /// What the replica did and what is not known to be durable.
     pub(crate) observed: Vec<Observed>,
     /// When this life last took a checkpoint.
     pub(crate) checkpointed_at: Option<Nanos>,
-    /// What the last life did in turns of which a snapshot was on its way to the disk when it ended: if
-    /// the next life begins with that, it was done.
+    /// What the last life did in turns of which a snapshot was on its way to the disk when it
+    /// ended: if the next life begins with that, it was done.
     pub(crate) doubtful: Vec<Observed>,
     /// When the CPU has done what it took on.
     pub(crate) busy_until: Nanos,
@@ -122,7 +120,6 @@ impl<R: Replica> Host<R> {
             backlog: Vec::new(),
             inbox: VecDeque::new(),
             outbox: Vec::new(),
-            released: 0,
             observed: Vec::new(),
             checkpointed_at: None,
             doubtful: Vec::new(),
@@ -147,7 +144,6 @@ impl<R: Replica> Host<R> {
         self.backlog.clear();
         self.inbox.clear();
         self.outbox.clear();
-        self.released = 0;
         self.observed.clear();
         self.checkpointed_at = None;
         self.busy_until = 0;

@@ -28,10 +28,11 @@ pub struct Hostility {
     pub crashes: bool,
 }
 
-/// The scenario of `seed`: a drawn cluster, network, disk and load, a phase of faults (loss up to 30 %, duplicates up to
-/// 50 %, delay spikes of up to a second, partitions, pauses and, if allowed, crashes, failing and full disks and flipped
-/// bits), then all is mended that can be. Where replicas crash they take checkpoints, too. In half of the scenarios clients
-/// give up what they have sent in vain twice or four times.
+/// The scenario of `seed`: a drawn cluster, network, disk and load, a phase of faults (loss up to
+/// 30 %, duplicates up to 50 %, delay spikes of up to a second, partitions, pauses and, if allowed,
+/// crashes, failing and full disks and flipped bits), then all is mended that can be. Where
+/// replicas crash they take checkpoints, too. In half of the scenarios clients give up what they
+/// have sent in vain twice or four times.
 pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(2);

@@ -6,10 +6,11 @@
 //! the seed and the last events that led to it. [`replay`] writes the events of any run down, [`shrink()`] looks for the
 //! few faults that a violation needs.
 //!
-//! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an unordered map. A replica is
-//! the driver that also serves real clients, with its pending requests, batches, journal, checkpoints and durable log,
-//! over a simulated network and a simulated [`disk`]. Observers see the effects that are carried out: none knows what is
-//! inside a core or a message.
+//! Nothing here touches a socket, a file, a thread or the wall clock, and nothing iterates an
+//! unordered map. A replica is the driver that also serves real clients, with its pending requests,
+//! batches, journal, checkpoints and durable log, over a simulated network and a simulated
+//! [`disk`]. Observers see the effects that are carried out: none knows what is inside a core or a
+//! message.
 //!
 //! Messages travel as values, without being encoded. A replica serves every event in no time, so that latencies are those
 //! of the network alone, unless it is given [`Costs`]: then it has a CPU and a network interface that work off what comes.

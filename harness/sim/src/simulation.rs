@@ -49,7 +49,7 @@ pub(crate) enum Event<R: Replica, W> {
     RestCheck,
 }
 
-/// A cluster and its clients under way. Whoever holds one lets time pass and may interfere between events.
+/// A cluster and its clients under way. Its owner lets time pass and may interfere between events.
 pub struct Simulation<R: Replica, S: Source> {
     pub(crate) cluster: Cluster,
     pub(crate) faults: FaultPlan,
@@ -186,8 +186,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.watched(|simulation| simulation.strike(fault))
     }
 
-    /// An account of a rule that whoever holds the simulation finds broken, with the last events. The simulation is of no
-    /// further use then.
+    /// An account of a rule that the owner of the simulation finds broken, with the last events.
+    /// The simulation is of no further use then.
     pub fn broken(&mut self, broken: Broken, detail: String) -> Box<Violation> {
         let found: Result<(), _> = self.watched(|_| Err(Breach::new(broken, detail)));
         found.expect_err("nothing but this breach is returned")
@@ -241,7 +241,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// The measured time ends at every replica; what came in during it is timed until it is executed.
+    /// The measured time ends at every replica; what came in during it is timed until it is
+    /// executed.
     pub fn end_measuring(&mut self) {
         let now = self.now;
         for host in &mut self.hosts {
@@ -254,8 +255,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// What a replica has counted and timed since the measuring began, or since the start, in all its
-    /// lives, with its CPU time if work takes any.
+    /// What a replica has counted and timed since the measuring began, or since the start, in all
+    /// its lives, with its CPU time if work takes any.
     pub fn report(&self, replica: ReplicaId) -> ReplicaReport {
         let host = &self.hosts[replica.index()];
         let mut report = match (&host.driver, &host.retired) {
@@ -319,7 +320,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// What happens next happens.
     pub(crate) fn next_event(&mut self) -> Result<(), Breach> {
-        let (at, event) = self.queue.pop().expect("whoever lets time pass has something to await");
+        let (at, event) = self.queue.pop().expect("time passes only while something is to come");
         self.at_once = if at == self.now { self.at_once + 1 } else { 0 };
         if self.at_once > EVENTS_AT_ONCE_MAX {
             let detail = format!("{EVENTS_AT_ONCE_MAX} events at one moment: nothing takes time");

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use driver::{
     Driver, Nanos, Store,
-    storage::{Durability, Journal, Owner, Past, StorageError, Work, Writer},
+    storage::{Journal, Owner, Past, StorageError, Work, Writer},
 };
 use protocols::{Config, Replica, Snapshot};
 use rand::RngExt;
@@ -19,8 +19,8 @@ pub struct Storage {
     pub synced: bool,
     /// How long a group of records takes to be written and synced, drawn, in nanoseconds.
     pub group_ns: RangeInclusive<u64>,
-    /// A log longer than this, in bytes, gets a snapshot in its place, and a segment of it a successor;
-    /// none: as long as is good.
+    /// A log longer than this, in bytes, gets a snapshot in its place, and a segment of it a
+    /// successor; none: as long as is good.
     pub log_bytes_kept: Option<u64>,
 }
 
@@ -84,9 +84,7 @@ impl DiskStore {
     ) -> Result<Begun<R>, StorageError> {
         let past = Past::read(self.disk.clone(), self.owner.clone(), seed)?;
         let journal = Journal::new(&past, self.storage.log_bytes_kept);
-        let mut driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
-        let durability = if self.storage.synced { Durability::Fsync } else { Durability::Buffered };
-        driver.began(durability, std::time::Duration::ZERO);
+        let driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
         let (snapshot, was_torn) = (past.snapshot.clone(), past.was_torn);
         self.writer = Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
         Ok(Begun { driver, snapshot, was_torn })

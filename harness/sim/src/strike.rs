@@ -89,8 +89,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.turn(replica)
     }
 
-    /// The replica dies amid a turn, which has released the first `released` of what is put out: while
-    /// it writes what the turn recorded, or when some of what is put out has left.
+    /// The replica dies amid a turn, which has released the first `released` of what is put out:
+    /// while it writes what the turn recorded, or when some of what is put out has left.
     pub(crate) fn crash_midway(
         &mut self,
         replica: ReplicaId,
@@ -162,8 +162,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// A life begins with `snapshot`: if that was on its way when the last life ended, what led to it
-    /// was done.
+    /// A life begins with `snapshot`: if that was on its way when the last life ended, what led to
+    /// it was done.
     fn settle_doubts(
         &mut self,
         replica: ReplicaId,

@@ -1,4 +1,5 @@
-//! A soak tries what it says that it tries: every rare thing happens in a batch of seeds, for every protocol.
+//! A soak tries what it says that it tries: every rare thing happens in a batch of seeds, for every
+//! protocol.
 
 use protocols::{Replica, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos};
 use sim::{Coverage, Hostility, Rare, hostile, run};
@@ -20,8 +21,9 @@ fn covered<R: Replica>(variant: Option<&str>) -> Coverage {
     coverage
 }
 
-/// What happens in every protocol alike. The floors here and below are about a third of what was counted when they were set:
-/// a change of draws passes, and one that stops exercising something does not.
+/// What happens in every protocol alike. The floors here and below are about a third of what was
+/// counted when they were set: a change of draws passes, and one that stops exercising something
+/// does not.
 const COMMON: [(Rare, u64); 13] = [
     (Rare::LearnedCommit, 30_000),
     (Rare::Checkpoint, 1_000),
@@ -38,7 +40,8 @@ const COMMON: [(Rare, u64); 13] = [
     (Rare::LogRefused, 20),
 ];
 
-/// Every rare thing happened, at least as often as is said here, but for fast commits where there are none.
+/// Every rare thing happened, at least as often as is said here, but for fast commits where there
+/// are none.
 fn check(name: &str, coverage: &Coverage, own: &[(Rare, u64)], has_fast_path: bool) {
     let counts: Vec<String> =
         coverage.iter().map(|(rare, count)| format!("{} {count}", rare.name())).collect();

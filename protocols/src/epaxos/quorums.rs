@@ -34,8 +34,8 @@ pub struct EpaxosQuorums {
 impl EpaxosQuorums {
     /// The quorums of a cluster of `replicas`.
     ///
-    /// `Optimized` takes E = min(F, ⌊(F+2)/2⌋), so that the fast quorum is F+⌊(F+1)/2⌋ (S13 §4.3.2, STAR);
-    /// `Simple` takes the fast quorum 2F, that is E = N−2F (S13 §4.3.1).
+    /// `Optimized` takes E = min(F, ⌊(F+2)/2⌋), so that the fast quorum is F+⌊(F+1)/2⌋ (S13 §4.3.2,
+    /// STAR); `Simple` takes the fast quorum 2F, that is E = N−2F (S13 §4.3.1).
     pub fn new(replicas: usize, kind: FastQuorum) -> Self {
         let faults = faults_tolerated(replicas);
         let fast_faults = match kind {

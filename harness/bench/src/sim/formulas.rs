@@ -134,8 +134,8 @@ impl Commits {
         self.0.values().sum()
     }
 
-    /// The latency that half of the commits do not exceed: one that was seen, never a mean of two. None if half of them never
-    /// came.
+    /// The latency that half of the commits do not exceed: one that was seen, never a mean of two.
+    /// None if half of them never came.
     fn median_ns(&self) -> Option<u64> {
         let half = self.count().div_ceil(2);
         let mut passed = 0;

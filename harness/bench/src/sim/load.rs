@@ -35,7 +35,8 @@ pub(super) struct Load {
     pace: Pace,
     pub(super) tally: Tally,
     pub(super) history: Recorder,
-    /// By replica: the latencies of the commits of what came in there in the window, in nanoseconds.
+    /// By replica: the latencies of the commits of what came in there in the window, in
+    /// nanoseconds.
     pub(super) commits_ns: Vec<Vec<u64>>,
     /// Closing reads that were not answered.
     pub(super) closing_unanswered: u64,
@@ -118,7 +119,8 @@ impl Load {
         self.pace.has_sent(self.tally.window().end_ns) && self.tally.is_settled()
     }
 
-    /// The sending ends. What was due in the window and has no answer yet counts as long as it was waited for.
+    /// The sending ends. What was due in the window and has no answer yet counts as long as it was
+    /// waited for.
     pub(super) fn end_load(&mut self, now_ns: u64) {
         let now_ns = self.history.stamp(now_ns - self.start_ns);
         self.issuing = false;

@@ -59,7 +59,8 @@ impl<R: Replica> Driver<R> {
         }
     }
 
-    /// A state in place of all that was recorded: what is needed beyond it is recorded right behind this.
+    /// A state in place of all that was recorded: what is needed beyond it is recorded right behind
+    /// this.
     fn keep(&mut self, snapshot: Snapshot) {
         if let Some(journal) = &mut self.journal {
             journal.replace(snapshot);
@@ -128,8 +129,8 @@ impl<R: Replica> Driver<R> {
     }
 
     /// Takes over the state of another replica. Pending writes that it holds are answered from it;
-    /// pending reads are forgotten, because nothing tells whether they were executed before it: a retry
-    /// proposes them again.
+    /// pending reads are forgotten, because nothing tells whether they were executed before it: a
+    /// retry proposes them again.
     fn install(
         &mut self,
         snapshot: &Snapshot,

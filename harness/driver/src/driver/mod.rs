@@ -1,18 +1,19 @@
-//! The driver of one core, without its sockets and its clock: it steps the core, applies what is to
-//! be executed, remembers who waits for which request, and carries the core's effects out onto an
-//! [`Output`].
+//! The driver of one core, without its sockets and its clock. It steps the core, applies what is to
+//! be executed, remembers which connection waits for which request, and carries the core's effects
+//! out onto an [`Output`].
 //!
-//! The owner of a driver hands it everything that is ready and then calls [`Driver::turn`] once: the
-//! effects of all of it are carried out together, in the order in which the core asked for them.
+//! The owner of a driver hands it everything that is ready and then calls [`Driver::turn`] once:
+//! the effects of all of it are carried out together, in the order in which the core asked for
+//! them.
 //!
 //! **Invariants.**
 //! * A request is proposed only if it is neither pending here nor applied.
 //! * A reply leaves only after the execution of its request.
-//! * Effects are carried out only in [`Driver::turn`], in the core's order, and none while something
-//!   is on its way to the [`Store`].
+//! * Effects are carried out only in [`Driver::turn`], in the core's order, and none while
+//!   something is on its way to the [`Store`].
 //! * A driver with a journal releases what it has put out only when all that it recorded before is
-//!   durable. One without drops every record, which is durability "memory": a replica that died does
-//!   not come back under its identity.
+//!   durable. One without drops every record, which is durability "memory": a replica that died
+//!   does not come back under its identity.
 
 mod carry;
 
@@ -76,7 +77,8 @@ pub struct Driver<R: Replica> {
     journal: Option<Journal>,
     /// What is said of it.
     storage: StorageStatus,
-    /// Does the core answer when it is asked for a checkpoint? One that does not is not asked again.
+    /// Does the core answer when it is asked for a checkpoint? One that does not is not asked
+    /// again.
     core_has_checkpoints: bool,
     /// Is the next flush to take a checkpoint, however short the log is?
     checkpoint_is_asked_for: bool,
@@ -92,7 +94,7 @@ pub struct Driver<R: Replica> {
     dropped: u64,
     rarities: Rarities,
     meters: Meters,
-    /// When the measuring began.
+    /// The core's own count when the measuring began.
     ordering_steps_before: u64,
 }
 
@@ -170,7 +172,8 @@ impl<R: Replica> Driver<R> {
         driver
     }
 
-    /// Takes note, for those that ask, of what is kept and how long it took to become what was recorded.
+    /// Takes note, for those that ask, of what is kept and how long it took to become what was
+    /// recorded.
     pub fn began(&mut self, durability: Durability, recovery: Duration) {
         self.storage.durability = durability;
         self.storage.recovery = recovery;
@@ -273,17 +276,17 @@ impl<R: Replica> Driver<R> {
         [self.timers.next_deadline(), self.gathered_until].into_iter().flatten().min()
     }
 
-    /// Lets the next turn take a checkpoint, as if the log had grown long. Nothing happens without a
-    /// journal.
+    /// Lets the next turn take a checkpoint, as if the log had grown long. Nothing happens without
+    /// a journal.
     pub fn ask_for_checkpoint(&mut self) {
         self.checkpoint_is_asked_for = self.journal.is_some();
         self.stepped |= self.checkpoint_is_asked_for;
     }
 
-    /// Does what is to be done at `now`: carries out what the core has asked for, hands what must be
-    /// durable to `store`, and releases what is put out as soon as that is done. False if it must wait
-    /// for `store`: until then nothing is carried out or released. The core may be stepped on
-    /// meanwhile, and what it then asks for is the next turn's.
+    /// Does what is to be done at `now`: carries out what the core has asked for, hands what must
+    /// be durable to `store`, and releases what is put out as soon as that is done. False if it
+    /// must wait for `store`: until then nothing is carried out or released. The core may be
+    /// stepped on meanwhile, and what it then asks for is the next turn's.
     ///
     /// # Errors
     /// If something cannot be made durable. The driver must not be used any more.
@@ -369,8 +372,8 @@ impl<R: Replica> Driver<R> {
         machine
     }
 
-    /// Takes out what must be durable before anything leaves that was put out since the last time; none
-    /// if there is nothing.
+    /// Takes out what must be durable before anything leaves that was put out since the last time;
+    /// none if there is nothing.
     fn take_work(&mut self) -> Option<Work> {
         let work = self.journal.as_mut()?.take()?;
         let counters = &mut self.meters.counters;
@@ -408,7 +411,8 @@ impl<R: Replica> Driver<R> {
         self.pending.len()
     }
 
-    /// `connection` is gone. Its requests stay pending, so that a retry does not propose them again.
+    /// `connection` is gone. Its requests stay pending, so that a retry does not propose them
+    /// again.
     pub fn forget(&mut self, connection: ConnectionId) {
         self.pending_of.remove(&connection);
     }

@@ -55,8 +55,8 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Is a file missing, or not as it was written, down to a single bit? Then this replica may have promised what it
-    /// does not know any more.
+    /// Is a file missing, or not as it was written, down to a single bit? Then this replica may
+    /// have promised what it does not know any more.
     pub const fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }

@@ -1,4 +1,5 @@
-//! What a replica keeps on disk, so that it may die at any moment and come back as who it was.
+//! What a replica keeps on disk, so that it may die at any moment and come back as the
+//! replica that it was.
 //!
 //! A replica's data directory belongs to it alone:
 //!

@@ -63,8 +63,8 @@ thread_local! {
     static DATA: Data = Data::of_corpus();
 }
 
-/// A data directory in which one file, one of [`samples::data_names`], holds these bytes; accepted if
-/// a replica would start from it. All that is applied is what was recorded, or nothing is.
+/// A data directory in which one file, one of [`samples::data_names`], holds these bytes; accepted
+/// if a replica would start from it. All that is applied is what was recorded, or nothing is.
 fn file(which: usize, bytes: &[u8]) -> bool {
     DATA.with(|data| {
         let disk = data.with(samples::data_names()[which], bytes);

@@ -1,4 +1,5 @@
-//! The task that lets the driver carry effects out, once everything that was ready has been stepped.
+//! The task that lets the driver carry effects out, once everything that was ready has been
+//! stepped.
 
 use std::{
     future::poll_fn,

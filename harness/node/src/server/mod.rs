@@ -1,8 +1,8 @@
 //! A replica among its peers and clients: the driver of one core behind a QUIC endpoint.
 //!
-//! A task per connection reads frames and steps the driver with them; the flush task then runs behind all readers that
-//! were ready, carries the effects out and writes every outbox. All of it shares one thread and one [`Node`], so that
-//! nothing is locked and nothing crosses a channel.
+//! A task per connection reads frames and steps the driver with them; the flush task then runs
+//! behind all readers that were ready, carries the effects out and writes every outbox. All of it
+//! shares one thread and one [`Node`], so that nothing is locked and nothing crosses a channel.
 
 mod accept;
 mod clients;

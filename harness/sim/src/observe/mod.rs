@@ -40,7 +40,8 @@ pub(crate) struct Observer {
     /// Whoever may still execute something. None if that may be anybody again and again, since crashed replicas restart:
     /// then every decision is kept.
     living: Option<ReplicaSet>,
-    /// By the hash of a machine state that was captured: when, and how far its replica had come. Few are captured.
+    /// By the hash of a machine state that was captured: when, and how far its replica had come.
+    /// Few are captured.
     captured: FxHashMap<u64, (Nanos, Progress)>,
 }
 
@@ -98,8 +99,8 @@ impl Observer {
         Ok(())
     }
 
-    /// A client's write took effect at `replica` as the command at `position` of `instance`; true if it had done so
-    /// nowhere before.
+    /// A client's write took effect at `replica` as the command at `position` of `instance`; true
+    /// if it had done so nowhere before.
     pub(crate) fn took_effect(
         &mut self,
         replica: ReplicaId,
@@ -126,12 +127,14 @@ impl Observer {
         Err(Breach::new(Broken::EffectTwice, detail))
     }
 
-    /// `replica`'s machine state, as it is at `now`, is `machine`: no other place in the order has this state.
+    /// `replica`'s machine state, as it is at `now`, is `machine`: no other place in the order has
+    /// this state.
     pub(crate) fn captured(&mut self, replica: ReplicaId, machine: &[u8], now: Nanos) {
         self.captured.insert(hash(machine), (now, self.order.progress(replica).clone()));
     }
 
-    /// `replica`'s machine state is now `machine`: its own work counts from there. Returns when that was captured.
+    /// `replica`'s machine state is now `machine`: its own work counts from there. Returns when
+    /// that was captured.
     pub(crate) fn installed(
         &mut self,
         replica: ReplicaId,
