@@ -2,6 +2,8 @@
 
 use std::{fmt::Display, process::ExitCode};
 
+use node::interrupt::Interrupt;
+
 /// A run failed: a process died, or something that was needed could not be done. Also after Ctrl-C.
 pub(crate) const FAILED: u8 = 1;
 /// The command line or the workload file cannot be used; nothing was started.
@@ -40,6 +42,14 @@ impl Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.line)
     }
+}
+
+/// Notices the signals that ask this program to end, from here on. Needs a runtime.
+///
+/// # Errors
+/// If the system refuses.
+pub(crate) fn signals() -> Result<Interrupt, Failure> {
+    Interrupt::new().map_err(|error| Failure::failed(format!("cannot watch signals: {error}")))
 }
 
 fn one_line(error: &impl Display) -> String {

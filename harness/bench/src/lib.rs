@@ -17,9 +17,7 @@
 //! measures.
 //!
 //! `cli` is what users type, `commands` has a module per command, `registry` a line per protocol.
-//! `quic` carries out one run on a cluster of replica processes and `sim` on a simulated one, both
-//! with the clients of `load`; `history` records what these saw and judges it. `standing` is a
-//! cluster in the background, for the commands that start it and that talk to it.
+//! A run itself is the crate `run`, a cluster in the background the crate `cluster`.
 //!
 //! **Invariants.** Whatever ends this program, no process that it started is left running, but
 //! those of `cluster`, which are written down. Every error is one line. One thread does everything,
@@ -32,15 +30,9 @@ mod program;
 mod cli;
 mod commands;
 mod exit;
-mod history;
-mod interrupt;
-mod load;
 mod output;
 mod progress;
-mod quic;
 mod registry;
-mod sim;
-mod standing;
 
 use std::process::ExitCode;
 

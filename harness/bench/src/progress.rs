@@ -7,6 +7,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use run::Progress as _;
 
 /// Chosen: often enough to look alive, too seldom to take CPU from what is measured.
 const DRAWS_PER_S: u8 = 4;
@@ -58,20 +59,6 @@ impl Progress {
         self.phase("starting");
     }
 
-    /// The next step of the run's search begins.
-    pub(crate) fn step(&self, number: u32, rate_ops_per_s: f64) {
-        let run = self.what.borrow();
-        let step = format!("{run}, step {number}: {rate_ops_per_s} ops/s");
-        self.bar.set_prefix(step);
-        self.phase("starting");
-    }
-
-    /// The run does something else from now on.
-    pub(crate) fn phase(&self, phase: &'static str) {
-        self.bar.set_message(format!("{phase}, {} left", short(self.left())));
-        self.bar.set_position(self.permille());
-    }
-
     /// The run has ended.
     pub(crate) fn end(&self) {
         self.done.set(self.done.get() + 1);
@@ -101,6 +88,20 @@ impl Progress {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=1000")]
         let permille = (1e3 * passed / (passed + left).max(1e-9)) as u64;
         permille
+    }
+}
+
+impl run::Progress for Progress {
+    fn step(&self, number: u32, rate_ops_per_s: f64) {
+        let run = self.what.borrow();
+        let step = format!("{run}, step {number}: {rate_ops_per_s} ops/s");
+        self.bar.set_prefix(step);
+        self.phase("starting");
+    }
+
+    fn phase(&self, phase: &'static str) {
+        self.bar.set_message(format!("{phase}, {} left", short(self.left())));
+        self.bar.set_position(self.permille());
     }
 }
 

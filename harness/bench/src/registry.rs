@@ -17,14 +17,14 @@ use node::{
 use protocols::{
     Protocol, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos, registry::NotRegistered,
 };
+use run::simulated::{self, Setting, Simulated};
 use sim::{Outcome, Scenario, Shrunk, Violation};
 use workload::Run;
 
 use crate::{
     cli::ExploreArguments,
-    commands::{explore as exploring, seeded},
+    commands::{explore as exploring, subject},
     exit::Failure,
-    sim::{self as simulated, Setting, Simulated},
 };
 
 /// Every protocol of this repository.
@@ -47,9 +47,9 @@ pub struct Entry {
     /// Leaves out faults that a scenario's violation does not need, in so many runs at most.
     pub(crate) shrink: fn(&Scenario, usize) -> Option<Shrunk>,
     /// Explores small configurations.
-    pub(crate) explore: fn(seeded::Subject, &ExploreArguments) -> Result<ExitCode, Failure>,
+    pub(crate) explore: fn(subject::Subject, &ExploreArguments) -> Result<ExitCode, Failure>,
     /// The names of those configurations, with what they are about.
-    pub(crate) configurations: fn(seeded::Subject) -> Vec<(&'static str, &'static str)>,
+    pub(crate) configurations: fn(subject::Subject) -> Vec<(&'static str, &'static str)>,
 }
 
 impl Entry {
@@ -59,7 +59,7 @@ impl Entry {
         Self {
             protocol: R::PROTOCOL,
             serve: replica_process::run::<R>,
-            simulate: simulated::simulate::<R>,
+            simulate: simulated::run::<R>,
             replay: sim::replay::<R>,
             shrink: sim::shrink::<R>,
             explore: exploring::run_protocol::<R>,

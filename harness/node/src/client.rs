@@ -108,7 +108,7 @@ impl Connector {
 
 fn check(identity: &Identity) -> Result<(), NodeError> {
     if identity.role != Role::Client {
-        return Err(NodeError::new(format!("{} cannot send requests", identity.role)));
+        return Err(NodeError::WrongRole { role: identity.role, doing: "send requests" });
     }
     Ok(())
 }
@@ -206,17 +206,18 @@ impl Session {
         loop {
             let reply = match self.buffer.next_frame() {
                 Ok(Some(frame)) => postcard::from_bytes(frame)
-                    .map_err(|error| NodeError::new(format!("what came is no reply: {error}"))),
+                    .map_err(|error| format!("what came is no reply: {error}")),
                 Ok(None) => return Ok(replies),
-                Err(error) => Err(NodeError::new(error.to_string())),
+                Err(error) => Err(error.to_string()),
             };
-            on_reply(reply.map_err(|error| error.context(self.replica))?);
+            let unexpected = |text| NodeError::Unexpected { replica: self.replica, text };
+            on_reply(reply.map_err(unexpected)?);
             replies += 1;
         }
     }
 
     fn lost(&self, error: impl std::fmt::Display) -> NodeError {
-        NodeError::new(format!("session with {} lost: {error}", self.replica))
+        NodeError::Lost { replica: self.replica, what: "session with", reason: error.to_string() }
     }
 }
 

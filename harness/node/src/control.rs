@@ -29,7 +29,7 @@ impl Operator {
     /// If the identity is of another role or no socket can be had.
     pub fn new(identity: &Identity) -> Result<Self, NodeError> {
         if identity.role != Role::Operator {
-            return Err(NodeError::new(format!("{} cannot operate replicas", identity.role)));
+            return Err(NodeError::WrongRole { role: identity.role, doing: "operate replicas" });
         }
         Ok(Self { transport: Transport::dialing(identity)? })
     }
@@ -178,17 +178,20 @@ impl Control {
     }
 
     fn lost(&self, error: impl std::fmt::Display) -> NodeError {
-        NodeError::new(format!("line to {} lost: {error}", self.replica))
+        NodeError::Lost { replica: self.replica, what: "line to", reason: error.to_string() }
     }
 
     fn unexpected(&self, reply: &ControlReply) -> NodeError {
-        NodeError::new(match reply {
-            ControlReply::TooLong => {
-                format!("{}: the answer is too long, ask for less", self.replica)
+        let replica = self.replica;
+        match reply {
+            ControlReply::TooLong => NodeError::TooLong { replica },
+            ControlReply::Refused(reason) => {
+                NodeError::Declined { replica, reason: reason.clone() }
             }
-            ControlReply::Refused(reason) => format!("{}: {reason}", self.replica),
-            other => format!("{}: unexpected answer {other:?}", self.replica),
-        })
+            other => {
+                NodeError::Unexpected { replica, text: format!("unexpected answer {other:?}") }
+            }
+        }
     }
 }
 

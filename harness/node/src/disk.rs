@@ -33,7 +33,7 @@ impl DataDirectory {
     /// # Errors
     /// If another process works in it, or it cannot be made.
     pub fn open(path: &Path) -> Result<Self, NodeError> {
-        make(path).map_err(|error| NodeError::file(path, "make the data directory", &error))?;
+        make(path).map_err(|error| NodeError::file(path, "make the data directory", error))?;
         Ok(Self { path: path.to_owned(), open: None, lock: Arc::new(lock(path)?) })
     }
 
@@ -143,7 +143,7 @@ fn make(path: &Path) -> io::Result<()> {
 /// Keeps other processes out of the directory at `path`.
 fn lock(path: &Path) -> Result<File, NodeError> {
     let file = path.join(LOCK_FILE);
-    let unusable = |error| NodeError::file(&file, "lock", &error);
+    let unusable = |error| NodeError::file(&file, "lock", error);
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&file);
     let mut lock = opened.map_err(unusable)?;
     match lock.try_lock() {
@@ -154,10 +154,7 @@ fn lock(path: &Path) -> Result<File, NodeError> {
                 Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
                 _ => "another process".to_owned(),
             };
-            let path = path.display();
-            return Err(NodeError::new(format!(
-                "{path}: {holder} works in this directory: stop it first, or give this replica its own"
-            )));
+            return Err(NodeError::DirectoryInUse { path: path.to_owned(), holder });
         }
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }

@@ -1,40 +1,163 @@
-//! Why something at this crate's edge failed, as one line that says what to do.
+//! Why something at this crate's edge failed: a kind that a caller can branch on, worded as one line.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use driver::storage::StorageError;
+use protocols::ReplicaId;
 
-/// A failure to set up, connect or talk, worded for a person.
+use crate::identity::Role;
+
+/// A failure to set up, connect or talk.
 #[derive(Debug)]
-pub struct NodeError(String);
+pub enum NodeError {
+    /// A file or a directory cannot be read, written or locked.
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What cannot be done with it.
+        doing: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Another process works in the data directory.
+    DirectoryInUse {
+        /// Which.
+        path: PathBuf,
+        /// The other process, as far as it is known.
+        holder: String,
+    },
+    /// The replica's records cannot be used.
+    Storage(StorageError),
+    /// Certificates or keys cannot be made or used.
+    Credentials(String),
+    /// This role may not do that.
+    WrongRole {
+        /// The role.
+        role: Role,
+        /// What it may not do.
+        doing: &'static str,
+    },
+    /// What a replica is told makes no sense.
+    Options(String),
+    /// The system refuses something that every process needs.
+    System {
+        /// What cannot be done.
+        doing: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// No socket can be bound to this address.
+    Bind {
+        /// The UDP address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// No connection could be opened.
+    Unreachable {
+        /// With which replica.
+        replica: ReplicaId,
+        /// Where it should be.
+        address: SocketAddr,
+        /// Why not.
+        reason: String,
+    },
+    /// A connection that there was is lost.
+    Lost {
+        /// With which replica.
+        replica: ReplicaId,
+        /// As what it served: a session, or an operator's line.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A peer refused this replica, or does not fit it.
+    Refused(String),
+    /// A replica answered, and did not do what it was asked for.
+    Declined {
+        /// Which replica.
+        replica: ReplicaId,
+        /// Why.
+        reason: String,
+    },
+    /// An answer is longer than a frame may be: less must be asked for.
+    TooLong {
+        /// Which replica has it.
+        replica: ReplicaId,
+    },
+    /// A replica sent what it must not.
+    Unexpected {
+        /// Which replica.
+        replica: ReplicaId,
+        /// What.
+        text: String,
+    },
+    /// The process that started this one has ended.
+    ParentGone(i32),
+    /// The QUIC endpoint takes no more connections.
+    EndpointFailed,
+}
 
 impl NodeError {
-    /// A failure described by `text`.
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
     /// A failure to read or write a file.
-    pub(crate) fn file(path: &Path, what: &str, error: &io::Error) -> Self {
-        Self(format!("{}: cannot {what}: {error}", path.display()))
-    }
-
-    /// This failure with what was being done in front.
-    pub(crate) fn context(self, doing: impl fmt::Display) -> Self {
-        Self(format!("{doing}: {}", self.0))
+    pub(crate) fn file(path: &Path, doing: &'static str, error: io::Error) -> Self {
+        Self::File { path: path.to_owned(), doing, error }
     }
 }
 
 impl fmt::Display for NodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::File { path, doing, error } => {
+                write!(f, "{}: cannot {doing}: {error}", path.display())
+            }
+            Self::DirectoryInUse { path, holder } => write!(
+                f,
+                "{}: {holder} works in this directory: stop it first, or give this replica its own",
+                path.display()
+            ),
+            Self::Storage(error) => error.fmt(f),
+            Self::Credentials(text) | Self::Options(text) | Self::Refused(text) => {
+                f.write_str(text)
+            }
+            Self::WrongRole { role, doing } => write!(f, "{role} cannot {doing}"),
+            Self::System { doing, error } => write!(f, "cannot {doing}: {error}"),
+            Self::Bind { address, error } => write!(f, "cannot bind UDP {address}: {error}"),
+            Self::Unreachable { replica, address, reason } => {
+                write!(f, "replica {} at {address}: {reason}", replica.0)
+            }
+            Self::Lost { replica, what, reason } => write!(f, "{what} {replica} lost: {reason}"),
+            Self::Declined { replica, reason } => write!(f, "{replica}: {reason}"),
+            Self::TooLong { replica } => {
+                write!(f, "{replica}: the answer is too long, ask for less")
+            }
+            Self::Unexpected { replica, text } => write!(f, "{replica}: {text}"),
+            Self::ParentGone(parent) => {
+                write!(f, "process {parent}, which started this one, is gone")
+            }
+            Self::EndpointFailed => f.write_str("the QUIC endpoint failed"),
+        }
     }
 }
 
-impl std::error::Error for NodeError {}
+impl std::error::Error for NodeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File { error, .. } | Self::System { error, .. } | Self::Bind { error, .. } => {
+                Some(error)
+            }
+            Self::Storage(error) => Some(error),
+            _ => None,
+        }
+    }
+}
 
 impl From<StorageError> for NodeError {
     fn from(error: StorageError) -> Self {
-        Self(error.to_string())
+        Self::Storage(error)
     }
 }

@@ -91,7 +91,7 @@ impl Identity {
     pub fn load(directory: &Path, role: Role) -> Result<Self, NodeError> {
         let cluster_file = directory.join(CLUSTER_FILE);
         let cluster = fs::read_to_string(&cluster_file)
-            .map_err(|error| NodeError::file(&cluster_file, "read the cluster's name", &error))?;
+            .map_err(|error| NodeError::file(&cluster_file, "read the cluster's name", error))?;
         Ok(Self {
             role,
             cluster: cluster.trim().to_owned(),
@@ -145,7 +145,7 @@ impl fmt::Debug for Identity {
 pub fn create(directory: &Path, replicas: usize) -> Result<String, NodeError> {
     assert!((1..=REPLICAS_MAX).contains(&replicas), "{replicas} replicas out of range");
     fs::create_dir_all(directory)
-        .map_err(|error| NodeError::file(directory, "create the directory", &error))?;
+        .map_err(|error| NodeError::file(directory, "create the directory", error))?;
     let cluster = cluster_name();
     let issuer = issuer(&cluster).map_err(certificate_error)?;
     write(&directory.join(CLUSTER_FILE), 0o644, &format!("{cluster}\n"))?;
@@ -211,18 +211,19 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), NodeError> {
         .mode(mode)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| NodeError::file(path, "write", &error))
+        .map_err(|error| NodeError::file(path, "write", error))
 }
 
 fn load_pem<T: PemObject>(path: &Path) -> Result<T, NodeError> {
-    let bytes = fs::read(path).map_err(|error| NodeError::file(path, "read", &error))?;
-    T::from_pem_slice(&bytes)
-        .map_err(|error| NodeError::new(format!("{}: no such PEM: {error}", path.display())))
+    let bytes = fs::read(path).map_err(|error| NodeError::file(path, "read", error))?;
+    T::from_pem_slice(&bytes).map_err(|error| {
+        NodeError::Credentials(format!("{}: no such PEM: {error}", path.display()))
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn certificate_error(error: rcgen::Error) -> NodeError {
-    NodeError::new(format!("cannot make the cluster's certificates: {error}"))
+    NodeError::Credentials(format!("cannot make the cluster's certificates: {error}"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@
 //! own authority did not sign.
 
 pub mod alarm;
+pub mod child;
 pub mod client;
 mod clock;
 mod congestion;
@@ -23,7 +24,9 @@ mod error;
 pub mod failpoint;
 pub mod frame;
 pub mod identity;
+pub mod interrupt;
 pub mod limits;
+pub mod link;
 mod log;
 mod outbox;
 pub mod replica_process;

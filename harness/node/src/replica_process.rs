@@ -60,10 +60,11 @@ pub fn run<R: Replica>(options: &Options) -> Result<(), NodeError> {
         last_words(panic);
         std::process::exit(101);
     }));
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|error| NodeError::new(format!("cannot start the runtime: {error}")))?;
+    let runtime =
+        Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default())
+            .map_err(|error| NodeError::System { doing: "start the runtime".to_owned(), error })?;
     runtime.block_on(serve::<R>(options))
 }
 
@@ -80,14 +81,14 @@ fn check(options: &Options) -> Result<(), NodeError> {
     let replicas = options.config.replicas;
     if options.peers.len() != replicas {
         let addresses = options.peers.len();
-        return Err(NodeError::new(format!("{addresses} addresses for {replicas} replicas")));
+        return Err(NodeError::Options(format!("{addresses} addresses for {replicas} replicas")));
     }
     if options.id.index() >= replicas {
-        return Err(NodeError::new(format!("{} is none of {replicas} replicas", options.id)));
+        return Err(NodeError::Options(format!("{} is none of {replicas} replicas", options.id)));
     }
     if options.durability != Durability::Memory && options.data.is_none() {
         let durability = options.durability;
-        return Err(NodeError::new(format!("durability {durability} needs a data directory")));
+        return Err(NodeError::Options(format!("durability {durability} needs a data directory")));
     }
     options.network.as_ref().map_or(Ok(()), |network| network.check(replicas))
 }
@@ -95,11 +96,13 @@ fn check(options: &Options) -> Result<(), NodeError> {
 /// Lets the kernel kill this process when `parent` ends, so that nothing is left running whatever ends the parent.
 fn die_with(parent: Option<i32>) -> Result<(), NodeError> {
     let Some(parent) = parent else { return Ok(()) };
-    set_pdeathsig(Signal::SIGKILL)
-        .map_err(|error| NodeError::new(format!("cannot tie this process to {parent}: {error}")))?;
+    set_pdeathsig(Signal::SIGKILL).map_err(|errno| NodeError::System {
+        doing: format!("tie this process to {parent}"),
+        error: errno.into(),
+    })?;
     // It may have ended before the tie was made.
     if getppid().as_raw() != parent {
-        return Err(NodeError::new(format!("process {parent}, which started this one, is gone")));
+        return Err(NodeError::ParentGone(parent));
     }
     Ok(())
 }

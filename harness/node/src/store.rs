@@ -95,9 +95,8 @@ impl Helper {
             }
         };
         let thread = thread::Builder::new().name("storage".to_owned()).spawn(run);
-        let thread = thread.map_err(|error| {
-            NodeError::new(format!("cannot start the storage's thread: {error}"))
-        })?;
+        let doing = || "start the storage's thread".to_owned();
+        let thread = thread.map_err(|error| NodeError::System { doing: doing(), error })?;
         Ok(Self { work: Some(sender), thread: Some(thread), begun: false, waker: None, state })
     }
 

@@ -36,9 +36,11 @@ pub(crate) fn server(identity: &Identity) -> Result<QuicServerConfig, NodeError>
     let provider = provider();
     let verifier: Arc<dyn ClientCertVerifier> = match roots(identity)? {
         None => Arc::new(Anyone(provider.clone())),
-        Some(roots) => WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
-            .build()
-            .map_err(|error| NodeError::new(format!("the authority's certificate: {error}")))?,
+        Some(roots) => {
+            WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build().map_err(
+                |error| NodeError::Credentials(format!("the authority's certificate: {error}")),
+            )?
+        }
     };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
@@ -49,7 +51,7 @@ pub(crate) fn server(identity: &Identity) -> Result<QuicServerConfig, NodeError>
     config.alpn_protocols = vec![ALPN.to_vec()];
     // Connections live as long as their process: nothing is ever resumed.
     config.send_tls13_tickets = 0;
-    QuicServerConfig::try_from(config).map_err(|error| NodeError::new(error.to_string()))
+    QuicServerConfig::try_from(config).map_err(|error| NodeError::Credentials(error.to_string()))
 }
 
 /// The configuration of a side that dials: it shows its certificate and checks the other's name.
@@ -66,7 +68,7 @@ pub(crate) fn client(identity: &Identity) -> Result<QuicClientConfig, NodeError>
         .map_err(unusable)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
-    QuicClientConfig::try_from(config).map_err(|error| NodeError::new(error.to_string()))
+    QuicClientConfig::try_from(config).map_err(|error| NodeError::Credentials(error.to_string()))
 }
 
 /// The role that the other side's certificate gives it in `cluster`; none if it gives none, or more than one. The
@@ -204,5 +206,5 @@ impl ClientCertVerifier for Anyone {
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
 fn unusable(error: rustls::Error) -> NodeError {
-    NodeError::new(format!("the credentials cannot be used: {error}"))
+    NodeError::Credentials(format!("the credentials cannot be used: {error}"))
 }

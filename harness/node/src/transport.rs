@@ -130,9 +130,8 @@ impl Transport {
         server: Option<ServerConfig>,
         place: Option<&Place<'_>>,
     ) -> Result<Self, NodeError> {
-        let socket = socket(address)
-            .map_err(|error| NodeError::new(format!("cannot bind UDP {address}: {error}")))?;
-        let failed = |error: io::Error| NodeError::new(format!("cannot start QUIC: {error}"));
+        let socket = socket(address).map_err(|error| NodeError::Bind { address, error })?;
+        let failed = |error: io::Error| NodeError::System { doing: "start QUIC".to_owned(), error };
         let mut socket: Arc<dyn AsyncUdpSocket> =
             TokioRuntime.wrap_udp_socket(socket).map_err(failed)?;
         let mut emulator = None;
@@ -177,8 +176,7 @@ impl Transport {
         hello: impl FnOnce() -> H,
     ) -> Result<Link, NodeError> {
         let name = Role::Replica(replica).name(&self.cluster);
-        let failed =
-            |error: String| NodeError::new(format!("replica {} at {address}: {error}", replica.0));
+        let failed = |reason: String| NodeError::Unreachable { replica, address, reason };
         let connecting =
             self.endpoint.connect(address, &name).map_err(|error| failed(error.to_string()))?;
         let connection = connecting.await.map_err(|error| failed(error.to_string()))?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{ExploreArguments, Format},
-    commands::seeded,
+    commands::subject,
     exit::{self, Failure},
     output,
     progress::Progress,
@@ -29,17 +29,17 @@ const CONFIGURATION_ESTIMATE: Duration = Duration::from_secs(10);
 
 /// The names of a protocol's configurations, those of one variant, with what they are about.
 pub(crate) fn configurations<R: Subject>(
-    subject: seeded::Subject,
+    subject: subject::Subject,
 ) -> Vec<(&'static str, &'static str)> {
     setups_of::<R>(subject).map(|setup| (setup.name, setup.about)).collect()
 }
 
-fn setups_of<R: Subject>(subject: seeded::Subject) -> impl Iterator<Item = Setup<R>> {
+fn setups_of<R: Subject>(subject: subject::Subject) -> impl Iterator<Item = Setup<R>> {
     R::setups().into_iter().filter(move |setup| subject.is_of(&setup.config))
 }
 
 pub(crate) fn run(arguments: &ExploreArguments) -> Result<ExitCode, Failure> {
-    let subject = seeded::Subject::new(arguments.protocol, arguments.variant.as_deref())?;
+    let subject = subject::Subject::new(arguments.protocol, arguments.variant.as_deref())?;
     silence_caught_panics();
     (registry::of(arguments.protocol).explore)(subject, arguments)
 }
@@ -56,7 +56,7 @@ fn silence_caught_panics() {
 
 /// Explores configurations of the cores `R`.
 pub(crate) fn run_protocol<R: Subject>(
-    subject: seeded::Subject,
+    subject: subject::Subject,
     arguments: &ExploreArguments,
 ) -> Result<ExitCode, Failure> {
     let setups = chosen::<R>(subject, arguments)?;
@@ -100,7 +100,7 @@ pub(crate) fn run_protocol<R: Subject>(
 
 /// The configurations asked for.
 fn chosen<R: Subject>(
-    subject: seeded::Subject,
+    subject: subject::Subject,
     arguments: &ExploreArguments,
 ) -> Result<Vec<Setup<R>>, Failure> {
     if arguments.replicas.is_some() || arguments.commands.is_some() {
@@ -247,7 +247,7 @@ fn conclusion(explored: &[Explored]) -> String {
     )
 }
 
-fn json_of(subject: seeded::Subject, limits: &Limits, explored: &[Explored]) -> Value {
+fn json_of(subject: subject::Subject, limits: &Limits, explored: &[Explored]) -> Value {
     json!({
         "protocol": subject.protocol.name(),
         "variant": subject.variant,

@@ -16,6 +16,6 @@ pub(crate) mod published;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
-pub(crate) mod seeded;
 pub(crate) mod soak;
+pub(crate) mod subject;
 pub(crate) mod topology;

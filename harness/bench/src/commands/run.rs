@@ -9,6 +9,11 @@ use std::{
 use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
 use node::identity;
 use report::Style;
+use run::{
+    Ended, Stop,
+    quic::{self, Setting},
+    simulated::{Simulated, formulas::Formulas},
+};
 use tokio::runtime::{Builder, LocalOptions};
 use workload::{Driver, GivenTimeouts, Override, Plan, Run, Workload};
 
@@ -16,17 +21,12 @@ use crate::{
     cli::{Format, RunArguments},
     commands::dry_run,
     exit::{self, Failure},
-    interrupt::Interrupt,
-    output,
+    output, program,
     progress::Progress,
-    quic::{self, Ended, Setting, Stop},
-    sim::{
-        self, Simulated,
-        formulas::{self, Formulas},
-    },
 };
 
 mod commits;
+mod formula_table;
 mod load_model;
 mod resume;
 mod simulated;
@@ -171,8 +171,8 @@ pub(crate) struct Tried {
     pub(crate) recorded: u32,
     pub(crate) not_valid: u32,
     violations: u32,
-    /// Why not every run was made.
-    stop: Option<Stop>,
+    /// Why not every run was made, with the run that ended early.
+    stop: Option<(String, Stop)>,
     /// What formulas say of simulated latencies.
     formulas: Vec<FormulaRow>,
 }
@@ -223,7 +223,7 @@ fn carry_out(
         .build_local(LocalOptions::default())
         .map_err(|error| cannot("start the runtime", &error))?;
     runtime.block_on(async {
-        let mut interrupt = Interrupt::new()?;
+        let mut interrupt = exit::signals()?;
         let mut tried = Tried::default();
         let path = results.path().to_owned();
         let logs = results.logs_path();
@@ -236,8 +236,11 @@ fn carry_out(
         };
         for run in &plan.runs {
             progress.begin(&run_name(run));
-            let Ended { record, stop, witness, .. } =
+            let Ended { record, stop, witness, warnings, .. } =
                 quic::run(setting, run, &mut interrupt, progress).await;
+            for warning in warnings {
+                progress.say(&line!("{warning}"));
+            }
             if let Some(witness) = witness {
                 let run = run_name(run);
                 progress.say(&line!("{run}: not linearizable: {witness}"));
@@ -247,12 +250,7 @@ fn carry_out(
                 results.append(record).map_err(Failure::failed)?;
             }
             if let Some(stop) = stop {
-                let run = run_name(run);
-                tried.stop = Some(match stop {
-                    Stop::Died(text) => Stop::Died(format!("{run}: {text}")),
-                    Stop::Failed(text) => Stop::Failed(format!("{run}: {text}")),
-                    interrupted @ Stop::Interrupted(_) => interrupted,
-                });
+                tried.stop = Some((run_name(run), stop));
                 break;
             }
             progress.end();
@@ -274,7 +272,15 @@ fn simulate(
     (progress, keep_history): (&Progress, bool),
 ) -> Result<Tried, Failure> {
     let (path, halt) = (results.path().to_owned(), AtomicBool::new(false));
-    let setting = sim::Setting { workload, results: &path, keep_history, halt: &halt };
+    let typed: Vec<String> = std::env::args().skip(1).collect();
+    let command = format!("{} {}", program::name(), typed.join(" "));
+    let setting = run::simulated::Setting {
+        workload,
+        results: &path,
+        keep_history,
+        halt: &halt,
+        command: &command,
+    };
     let mut formulas = Formulas::new(workload);
     if let Some(formulas) = &mut formulas {
         for (run, row) in made {
@@ -323,6 +329,9 @@ impl simulated::Taker for TakeDown<'_> {
         if let Some(witness) = ended.witness {
             self.progress.say(&line!("{name}: not linearizable: {witness}"));
         }
+        for warning in ended.warnings {
+            self.progress.say(&line!("{warning}"));
+        }
         let Some(record) = ended.record else { return Ok(()) };
         tried.count(&record);
         self.results.append(&record).map_err(Failure::failed)
@@ -336,7 +345,7 @@ fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<Exit
             Format::Text => {
                 let style = if output::takes_colour() { Style::Colour } else { Style::Plain };
                 output::print(&report::terminal(path, style).map_err(Failure::failed)?)?;
-                if let Some(table) = formulas::table(&tried.formulas) {
+                if let Some(table) = formula_table::table(&tried.formulas) {
                     output::print(&format!("\n{table}"))?;
                 }
             }
@@ -359,10 +368,11 @@ fn conclude(arguments: &RunArguments, tried: &Tried, path: &Path) -> Result<Exit
     };
     match &tried.stop {
         None => {}
-        Some(Stop::Interrupted(signal)) => {
+        Some((_, Stop::Interrupted(signal))) => {
             say!("interrupted by {signal}: kept {kept} in {}", path.display());
         }
-        Some(Stop::Died(text) | Stop::Failed(text)) => say!("{text}"),
+        Some((run, Stop::Died(death))) => say!("{run}: {death}"),
+        Some((run, Stop::Failed(error))) => say!("{run}: {error}"),
     }
     Ok(ExitCode::from(tried.code()))
 }
@@ -377,7 +387,7 @@ mod tests {
             recorded: 9,
             not_valid,
             violations,
-            stop: stopped.then_some(Stop::Interrupted("SIGINT")),
+            stop: stopped.then(|| (String::new(), Stop::Interrupted("SIGINT"))),
             formulas: Vec::new(),
         };
         assert_eq!(tried(0, false, 0).code(), 0);

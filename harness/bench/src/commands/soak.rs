@@ -12,6 +12,7 @@ use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
+use run::Progress as _;
 use sim::{Outcome, Scenario, Violation};
 use tokio::{
     runtime::Builder,
@@ -21,11 +22,10 @@ use tokio::{
 use crate::{
     cli::{Format, SoakArguments},
     commands::{
-        seeded::{self, Subject},
         soak::tally::{Cost, Soaked, Tally},
+        subject::{self, Subject},
     },
     exit::{self, Failure},
-    interrupt::Interrupt,
     output,
     progress::Progress,
 };
@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
         )));
     };
     let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
-    seeded::silence_simulated_panics();
+    subject::silence_simulated_panics();
     let started = Instant::now();
     let seeds_max = usize::try_from(arguments.seeds).unwrap_or(usize::MAX);
     let progress = Progress::new(seeds_max, SEED_ESTIMATE, false);
@@ -115,8 +115,8 @@ fn work(
         if seed >= end {
             return;
         }
-        let scenario = seeded::scenario(subject, seed, 0);
-        let ended = seeded::run(subject.protocol, &scenario);
+        let scenario = subject::scenario(subject, seed, 0);
+        let ended = subject::run(subject.protocol, &scenario);
         if reports.send((scenario, ended)).is_err() {
             return;
         }
@@ -130,7 +130,7 @@ async fn collect(
     stop: &AtomicBool,
     progress: &Progress,
 ) -> Result<(Tally, Option<&'static str>), Failure> {
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = exit::signals()?;
     let mut tally = Tally::default();
     let mut interrupted = None;
     let name = subject.name();
@@ -159,5 +159,5 @@ async fn collect(
 fn cpu_s() -> Option<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
-    u64::try_from(ns).ok().map(seeded::seconds)
+    u64::try_from(ns).ok().map(subject::seconds)
 }

@@ -73,19 +73,19 @@ impl NetworkPlan {
         for (name, matrix) in [("one_way_ns", &self.one_way_ns), ("jitter_ns", &self.jitter_ns)] {
             let square = matrix.len() == replicas && matrix.iter().all(|row| row.len() == replicas);
             if !square {
-                return Err(NodeError::new(format!(
+                return Err(NodeError::Options(format!(
                     "the network's {name} is no matrix of {replicas} by {replicas}, which {replicas} replicas take"
                 )));
             }
             if matrix.iter().flatten().any(|ns| *ns > ONE_WAY_NS_MAX) {
-                return Err(NodeError::new(format!(
+                return Err(NodeError::Options(format!(
                     "the network's {name} holds more than an hour: use nanoseconds"
                 )));
             }
         }
         if self.round_trip_ns_max > 2 * ONE_WAY_NS_MAX {
             let text = "the network's round_trip_ns_max is more than two hours: use nanoseconds";
-            return Err(NodeError::new(text));
+            return Err(NodeError::Options(text.to_owned()));
         }
         Ok(())
     }

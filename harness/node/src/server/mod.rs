@@ -265,7 +265,7 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
             }
             incoming = shared.transport.endpoint.accept() => match incoming {
                 Some(incoming) => receive(shared, &guests, incoming, &mut tasks),
-                None => return Err(NodeError::new("the QUIC endpoint failed")),
+                None => return Err(NodeError::EndpointFailed),
             },
             Some(ended) = tasks.join_next() => if let Err(error) = ended
                 && let Ok(panic) = error.try_into_panic()

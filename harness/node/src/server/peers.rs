@@ -106,7 +106,7 @@ async fn connect<R: Replica>(
         heed(shared, peer, &link.connection);
         let code = ended.code.unwrap_or(close_code::STOPPING);
         link.connection.close(code, ended.reason.as_bytes());
-        return Err(NodeError::new(ended.reason));
+        return Err(NodeError::Refused(ended.reason));
     }
     Ok((link, buffer))
 }
@@ -168,7 +168,7 @@ pub(super) fn heed<R: Replica>(shared: &Shared<R>, peer: ReplicaId, connection: 
         && close.error_code == close_code::OTHER_INCARNATION
     {
         let reason = String::from_utf8_lossy(&close.reason);
-        shared.fail(NodeError::new(format!("refused by {peer}: {reason}")));
+        shared.fail(NodeError::Refused(format!("refused by {peer}: {reason}")));
     }
 }
 

@@ -6,18 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cluster::caller::{Caller, End, Ended, Order, Value};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use measure::Histogram;
 use protocols::{Outcome, ReplicaId};
 
-use super::{
-    Setting,
-    caller::{Caller, End, Ended, Order, Value},
-};
+use super::Setting;
 use crate::{
     cli::client::BatchArguments,
-    exit::{FAILED, Failure},
-    interrupt::Interrupt,
+    exit::{self, FAILED, Failure},
     output,
 };
 
@@ -25,7 +22,7 @@ pub(super) async fn run(
     setting: &Setting,
     arguments: &BatchArguments,
 ) -> Result<ExitCode, Failure> {
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = exit::signals()?;
     let mut caller = setting.caller()?;
     let seed = match arguments.seed {
         Some(seed) => seed,

@@ -1,23 +1,24 @@
 //! `bench client`: talks to a standing cluster.
 //!
-//! [`caller`] sends commands and sees to it that each is answered, or that it is known what may have become of it; [`single`]
-//! is put, get and put-get, [`batch`] many puts at a time, [`probe`] how the replicas are and how they reach each other.
+//! [`Caller`] sends commands and sees to it that each is answered, or that it is known what may have
+//! become of it; [`single`] is put, get and put-get, [`batch`] many puts at a time, [`probe`] how the replicas are and how they reach each other.
 
 mod batch;
-mod caller;
 mod probe;
 mod single;
 
 use std::{fs::File, io::Read, process::ExitCode};
 
+use cluster::{
+    Description, Directory,
+    caller::{Caller, Policy},
+};
 use protocols::{ClientId, ReplicaId};
 
-use self::caller::{Caller, Policy};
 use crate::{
     cli::client::{ClientArguments, ClientCommand, Server},
     commands::cluster::{block_on, named, typed, warn},
     exit::Failure,
-    standing::{Description, Directory},
 };
 
 pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
@@ -73,7 +74,7 @@ impl Setting {
     /// A client with a name of its own. Needs a runtime.
     fn caller(&self) -> Result<Caller, Failure> {
         let id = client_id()?;
-        Caller::new(&self.directory, &self.description, id, self.policy)
+        Ok(Caller::new(&self.directory, &self.description, id, self.policy)?)
     }
 }
 

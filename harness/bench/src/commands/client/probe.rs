@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cluster::{Lines, Sight};
 use driver::ReplicaStatus;
+use futures_util::future::join_all;
 use node::wire::ReplicaLinks;
 use protocols::ReplicaId;
 
@@ -13,8 +15,6 @@ use super::Setting;
 use crate::{
     exit::{FAILED, Failure},
     output,
-    quic::join_all,
-    standing::{Sight, lines::Lines},
 };
 
 /// What one replica answered.
@@ -40,22 +40,22 @@ pub(super) async fn run(setting: &Setting) -> Result<ExitCode, Failure> {
     Ok(if silent { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
-async fn ask(lines: &Lines, id: ReplicaId, timeout: Duration) -> Result<Answer, String> {
+async fn ask(lines: &Lines, id: ReplicaId, timeout: Duration) -> Result<Answer, cluster::Error> {
     let answer = async {
         let mut line = lines.line(id).await?;
-        let status = line.status().await.map_err(|error| error.to_string())?;
+        let status = line.status().await?;
         // The second question finds the line warm.
         let begun = Instant::now();
-        let links = line.links().await.map_err(|error| error.to_string())?;
+        let links = line.links().await?;
         Ok(Answer { round_trip: begun.elapsed(), status, links })
     };
     match tokio::time::timeout(timeout, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(format!("no answer within {} s", timeout.as_secs_f64())),
+        Err(_) => Err(cluster::Error::NoAnswer { waited: timeout }),
     }
 }
 
-fn told(setting: &Setting, answers: &[(ReplicaId, Result<Answer, String>)]) -> String {
+fn told(setting: &Setting, answers: &[(ReplicaId, Result<Answer, cluster::Error>)]) -> String {
     let mut rows = vec![
         ["replica", "round trip", "protocol", "leader", "links to the others"].map(str::to_owned),
     ];
@@ -83,11 +83,11 @@ fn row(id: ReplicaId, answer: &Answer) -> [String; 5] {
     ]
 }
 
-fn silent(setting: &Setting, id: ReplicaId, error: &str) -> [String; 5] {
+fn silent(setting: &Setting, id: ReplicaId, error: &cluster::Error) -> [String; 5] {
     let why = match setting.description.look(id) {
         Sight::Gone => "dead".to_owned(),
         Sight::Paused => "paused".to_owned(),
-        Sight::Running => error.to_owned(),
+        Sight::Running => error.to_string(),
     };
     let dash = || "–".to_owned();
     [id.0.to_string(), dash(), dash(), dash(), why]

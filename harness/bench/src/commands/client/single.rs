@@ -2,18 +2,18 @@
 
 use std::process::ExitCode;
 
-use protocols::{Outcome, ReplicaId};
-
-use super::{
-    Setting,
+use cluster::{
+    Sight,
     caller::{Caller, End, Ended, Order, Value},
 };
+use protocols::{Outcome, ReplicaId};
+
+use super::Setting;
 use crate::{
     cli::client::{GetArguments, PutArguments},
     commands::cluster::typed,
     exit::{FAILED, Failure},
     output,
-    standing::Sight,
 };
 
 pub(super) async fn put(setting: &Setting, arguments: &PutArguments) -> Result<ExitCode, Failure> {

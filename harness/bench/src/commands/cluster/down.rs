@@ -2,19 +2,16 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{block_on, mebibytes, typed};
-use crate::{
-    cli::cluster::DownArguments,
-    exit::Failure,
-    output,
-    standing::{Description, Directory, Process, lines::Lines},
-};
+use super::{block_on, lock, mebibytes, typed};
+use cluster::{Description, Directory, Lines, Process};
+
+use crate::{cli::cluster::DownArguments, exit::Failure, output};
 
 /// Chosen: a replica answers before it stops, and then needs as long as its farewell.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) fn run(directory: &Directory, arguments: &DownArguments) -> Result<ExitCode, Failure> {
-    let lock = directory.lock_existing("down")?;
+    let lock = lock(directory, "down")?;
     let root = directory.root().display().to_string();
     let Some(mut description) = directory.described()? else {
         directory.remove(&lock)?;
@@ -59,7 +56,7 @@ fn stop(directory: &Directory, description: &Description) -> Result<usize, Failu
     for process in &processes {
         let is_asked = running.iter().any(|id| description.process(id) == Some(*process));
         if !(is_asked && process.is_gone_within(STOP_TIMEOUT)) {
-            process.kill().map_err(Failure::failed)?;
+            process.kill()?;
         }
     }
     Ok(processes.len())

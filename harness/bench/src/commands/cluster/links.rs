@@ -2,16 +2,12 @@
 
 use std::{collections::BTreeSet, process::ExitCode};
 
+use cluster::{Description, Directory, Lines};
 use node::emulator::NetworkChange;
 use protocols::{ReplicaId, ReplicaSet};
 
-use super::{block_on, list, named, typed};
-use crate::{
-    cli::cluster::PartitionArguments,
-    exit::Failure,
-    output,
-    standing::{Description, Directory, lines::Lines},
-};
+use super::{block_on, list, lock, named, typed};
+use crate::{cli::cluster::PartitionArguments, exit::Failure, output};
 
 /// Senders, and receivers that they no longer reach.
 type Cut = Vec<(ReplicaId, ReplicaId)>;
@@ -20,7 +16,7 @@ pub(super) fn partition(
     directory: &Directory,
     arguments: &PartitionArguments,
 ) -> Result<ExitCode, Failure> {
-    let _lock = directory.lock_existing("partition")?;
+    let _lock = lock(directory, "partition")?;
     let mut description = directory.description()?;
     let (cut, what) = asked_for(&description, arguments)?;
     check_alive(directory, &description)?;
@@ -37,7 +33,7 @@ pub(super) fn partition(
 }
 
 pub(super) fn heal(directory: &Directory) -> Result<ExitCode, Failure> {
-    let _lock = directory.lock_existing("heal")?;
+    let _lock = lock(directory, "heal")?;
     let mut description = directory.description()?;
     check_alive(directory, &description)?;
     let was_whole = description.cut.is_empty();

@@ -1,7 +1,7 @@
 //! `bench cluster`: a cluster in the background, to play with.
 //!
 //! A module per subcommand: [`up`], [`status`], [`down`], [`processes`] for kill and restart, [`links`] for partition and heal.
-//! What they share, the directory and the processes, is [`crate::standing`].
+//! What they share, the directory and the processes, is the crate `cluster`.
 
 mod down;
 mod links;
@@ -11,6 +11,7 @@ mod up;
 
 use std::{fmt::Write, process::ExitCode};
 
+use cluster::{Description, Directory, Lock};
 use protocols::{ReplicaId, ReplicaSet};
 use tokio::runtime::{Builder, LocalOptions};
 
@@ -18,7 +19,6 @@ use crate::{
     cli::cluster::{ClusterArguments, ClusterCommand, DATA},
     exit::Failure,
     program,
-    standing::{Description, Directory},
 };
 
 pub(crate) fn run(arguments: &ClusterArguments) -> Result<ExitCode, Failure> {
@@ -32,6 +32,40 @@ pub(crate) fn run(arguments: &ClusterArguments) -> Result<ExitCode, Failure> {
         ClusterCommand::Heal => links::heal(&directory),
         ClusterCommand::Down(arguments) => down::run(&directory, arguments),
     }
+}
+
+impl From<cluster::Error> for Failure {
+    /// Says what is wrong, and what to type next.
+    fn from(error: cluster::Error) -> Self {
+        let program = program::name();
+        let stop =
+            format!("stop what `pgrep -f '{program} node'` shows of it, then remove the directory");
+        let remedy = match &error {
+            cluster::Error::NoCluster { .. } => {
+                format!(
+                    ": start one with `{program} cluster up`, or name its directory with --data"
+                )
+            }
+            cluster::Error::NeverFinished { .. } => {
+                format!(": `{program} cluster up` makes it anew, `down` removes it")
+            }
+            cluster::Error::Foreign { .. } => {
+                ": name a new or empty directory with --data".to_owned()
+            }
+            cluster::Error::Malformed { .. } => format!(": {stop}"),
+            cluster::Error::OtherVersion { .. } => {
+                format!(": use the program that made it for `{program} cluster down`, or {stop}")
+            }
+            _ => String::new(),
+        };
+        let text = format!("{error}{remedy}");
+        if error.is_usage() { Self::usage(text) } else { Self::failed(text) }
+    }
+}
+
+/// Keeps other commands from changing the cluster in `directory` while `command` does.
+fn lock(directory: &Directory, command: &str) -> Result<Lock, Failure> {
+    Ok(directory.lock_existing(&format!("{} cluster {command}", program::name()))?)
 }
 
 /// Runs `body` on a runtime of one thread.

@@ -2,19 +2,18 @@
 
 use std::{process::ExitCode, time::Instant};
 
+use cluster::{Description, Directory, Lines, Lock, start::Starting};
 use driver::storage::Durability;
 use protocols::ReplicaSet;
 
-use super::{block_on, links, list, named, prospects, typed};
+use super::{block_on, links, list, lock, named, prospects, typed};
 use crate::{
-    exit::Failure,
-    interrupt::Interrupt,
+    exit::{self, Failure},
     output,
-    standing::{Description, Directory, Lock, lines::Lines, start::Starting},
 };
 
 pub(super) fn kill(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Failure> {
-    let _lock = directory.lock_existing("kill")?;
+    let _lock = lock(directory, "kill")?;
     let description = directory.description()?;
     let victims = named(&description, "kill", numbers)?;
     let dead = victims.difference(description.alive());
@@ -31,13 +30,13 @@ pub(super) fn kill(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Fa
 
 fn kill_all(description: &Description, victims: ReplicaSet) -> Result<(), Failure> {
     for process in victims.iter().filter_map(|id| description.process(id)) {
-        process.kill().map_err(Failure::failed)?;
+        process.kill()?;
     }
     Ok(())
 }
 
 pub(super) fn restart(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Failure> {
-    let lock = directory.lock_existing("restart")?;
+    let lock = lock(directory, "restart")?;
     let mut description = directory.description()?;
     let wanted = named(&description, "restart", numbers)?;
     check_can_return(directory, &description)?;
@@ -79,7 +78,7 @@ async fn bring_back(
     wanted: ReplicaSet,
     lock: &Lock,
 ) -> Result<(), Failure> {
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = exit::signals()?;
     let lines = Lines::new(directory, description)?;
     let mut starting = Starting::default();
     for id in wanted.iter() {

@@ -2,6 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use cluster::{Description, Directory, Lines, Process, Sight};
 use driver::ReplicaStatus;
 use protocols::{ReplicaId, kv::Digest};
 
@@ -10,7 +11,6 @@ use crate::{
     exit::{self, Failure},
     output,
     progress::short,
-    standing::{Description, Directory, Process, Sight, lines::Lines},
 };
 
 /// Chosen: replicas that differ are asked again so often before that is said; under load they always differ a little.

@@ -2,21 +2,18 @@
 
 use std::{fmt::Write, process::ExitCode};
 
+use cluster::{
+    Description, Directory, Lines, Lock, boot_id,
+    start::{self, Starting},
+};
 use driver::storage::Durability;
 use protocols::{Config, ReplicaId, ReplicaSet, registry};
 
 use super::{block_on, list, typed, warn};
 use crate::{
     cli::cluster::UpArguments,
-    exit::Failure,
-    interrupt::Interrupt,
-    output,
-    standing::{
-        Description, Directory, Lock,
-        lines::Lines,
-        process::boot_id,
-        start::{self, Starting},
-    },
+    exit::{self, Failure},
+    output, program,
 };
 
 const REPLICAS: usize = 3;
@@ -26,7 +23,7 @@ const DURABILITY: Durability = Durability::Buffered;
 const PORT_ATTEMPTS: u32 = 3;
 
 pub(super) fn run(directory: &Directory, arguments: &UpArguments) -> Result<ExitCode, Failure> {
-    let lock = directory.lock_or_make("up")?;
+    let lock = directory.lock_or_make(&format!("{} cluster up", program::name()))?;
     let text = match directory.described()? {
         None => anew(directory, arguments, &lock)?,
         Some(description) => again(directory, description, arguments, &lock)?,
@@ -178,7 +175,7 @@ fn start_all(
     lock: &Lock,
 ) -> Result<(), Failure> {
     block_on(async {
-        let mut interrupt = Interrupt::new()?;
+        let mut interrupt = exit::signals()?;
         let mut attempt = 1;
         loop {
             let mut starting = Starting::default();

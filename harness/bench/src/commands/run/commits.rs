@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use run::{
+    naming,
+    simulated::formulas::{Commits, Formulas},
+};
 use serde::{Deserialize, Serialize};
 use workload::Run;
 
-use crate::{
-    exit::Failure,
-    load,
-    sim::formulas::{Commits, Formulas},
-};
+use crate::exit::Failure;
 
 /// Inside a results directory that is not complete.
 const FOLDER: &str = ".commits";
@@ -45,7 +45,7 @@ impl OfSites {
 }
 
 fn file(results: &Path, run: &Run) -> PathBuf {
-    results.join(FOLDER).join(format!("{}.json", load::stem(run)))
+    results.join(FOLDER).join(format!("{}.json", naming::stem(run)))
 }
 
 /// Whether those of `run` are there.

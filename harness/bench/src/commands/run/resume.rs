@@ -7,17 +7,15 @@ use std::{
 };
 
 use measure::{Identity, Manifest, ResultsDir};
+use run::{
+    naming::{identity, is_of, stem},
+    simulated::formulas::Formulas,
+};
 use serde_json::Value;
 use workload::{Plan, Run, Workload};
 
 use super::{Keeping, Sweep, carry_on, commits, conclude, swept_keys};
-use crate::{
-    cli::RunArguments,
-    exit::Failure,
-    load::{identity, is_of, stem},
-    output,
-    sim::formulas::Formulas,
-};
+use crate::{cli::RunArguments, exit::Failure, output};
 
 pub(super) fn run(
     arguments: &RunArguments,

@@ -8,6 +8,10 @@ use std::{
     thread,
 };
 
+use run::{
+    Progress as _, Stop,
+    simulated::{Setting, Simulated},
+};
 use tokio::{
     runtime::Builder,
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -16,12 +20,10 @@ use workload::Plan;
 
 use super::{Tried, run_name};
 use crate::{
-    commands::seeded,
-    exit::Failure,
-    interrupt::Interrupt,
+    commands::subject,
+    exit::{self, Failure},
     progress::Progress,
-    quic::Stop,
-    sim::{self, Setting, Simulated},
+    registry,
 };
 
 /// What is done with each run, in the plan's order.
@@ -46,7 +48,7 @@ pub(super) fn carry_out(
     progress: &Progress,
     taker: &mut impl Taker,
 ) -> Result<Tried, Failure> {
-    seeded::silence_simulated_panics();
+    subject::silence_simulated_panics();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -77,7 +79,7 @@ fn work(
     while !setting.halt.load(Ordering::Relaxed) {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(run) = plan.runs.get(index) else { return };
-        let simulated = seeded::simulating(|| sim::run(setting, run));
+        let simulated = subject::simulating(|| (registry::of(run.protocol).simulate)(setting, run));
         if done.send((index, simulated)).is_err() {
             return;
         }
@@ -92,7 +94,7 @@ async fn collect(
     progress: &Progress,
     taker: &mut impl Taker,
 ) -> Result<Tried, Failure> {
-    let mut interrupt = Interrupt::new()?;
+    let mut interrupt = exit::signals()?;
     let mut tried = Tried::default();
     let mut waiting = BTreeMap::new();
     let mut next = 0;
@@ -103,7 +105,7 @@ async fn collect(
     loop {
         tokio::select! {
             signal = interrupt.raised(), if tried.stop.is_none() => {
-                tried.stop = Some(Stop::Interrupted(signal));
+                tried.stop = Some((String::new(), Stop::Interrupted(signal)));
                 halt.store(true, Ordering::Relaxed);
             }
             run = done.recv() => {

@@ -6,7 +6,7 @@ use protocols::Order;
 use serde_json::{Value, json};
 use sim::{Broken, Coverage, Outcome, Scenario, Violation};
 
-use crate::commands::seeded::{Subject, checked, replay_command, rule, seconds};
+use crate::commands::subject::{Subject, checked, replay_command, rule, seconds};
 
 /// A violation's particulars in the summary are cut here; a replay shows them in full.
 const DETAIL_CHARS_MAX: usize = 160;

@@ -1,0 +1,31 @@
+//! The history of one run: recorded as it is made, judged when it is over.
+//!
+//! [`recorder`] takes note of what the clients ask and are told, in a form that costs a load generator next to nothing;
+//! [`entry`] is one operation of it, [`judged`] the verdict with its evidence, [`window`] what a kept history is counted by. Both drivers record here, and `check` judges.
+//!
+//! **What a verdict rests on.** Every write has a value of its own, so that a read says which write it saw. Warm-up and
+//! closing reads are part of the history: a read may see a value of the warm-up, and after the load every checked key is
+//! read at every living replica, so that a lost, stale or reordered last write shows although nobody read it before. A
+//! request that was sent again is one operation, from its first send to its first answer; one that was given up, or was
+//! still open at the end, may have happened at any time.
+//!
+//! **A history that is kept** (`--keep-history`) has every request: when it was due, when it was sent, and how it ended. Those
+//! that were never answered, or refused, are in no verdict, and in the file all the same.
+//!
+//! **A history too long** is thinned to the keys with the most overlapping operations, each with all that was
+//! done to it: linearizability is local, so what is said of these keys is true. If one key alone is too much, its oldest
+//! operations go. That is sound, too: leaving out a write together with the reads that saw it takes nothing away from what
+//! explains the others.
+
+mod entry;
+mod judged;
+mod recorder;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub(crate) use self::{
+    judged::Judged,
+    recorder::{Invoked, Recorder, Writes},
+    window::{SiteProcesses, WindowFile},
+};
