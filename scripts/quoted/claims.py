@@ -168,18 +168,18 @@ def leader_killed_at(d):
 def limit(key, factor=1):
     """What a verdict allows."""
     def derive(d):
-        path = "harness/measure/src/verdict.rs"
+        path = "harness/measure/src/verdict/mod.rs"
         return plain(rounded(factor * 1e6 * d.code(path, rf"{key}: ([\d.]+)")) / 1e6)
     return derive
 
 
 def sends(d):
-    return word(d.code("harness/bench/src/load/mod.rs", r"SENDS_MAX: u8 = (\d+)"))
+    return word(d.code("harness/run/src/clients/mod.rs", r"SENDS_MAX: u8 = (\d+)"))
 
 
 def waits(d):
     """Client timeouts, and the part of one, after which nothing is waited for."""
-    path = "harness/bench/src/load/mod.rs"
+    path = "harness/run/src/clients/mod.rs"
     part = d.code(path, r"SWEEPS_PER_TIMEOUT \* (\d+)") / d.code(
         path, r"SWEEPS_PER_TIMEOUT: u32 = (\d+)")
     return [sends(d), {0.2: "fifth", 0.1: "tenth", 0.5: "half"}.get(part, "?")]
@@ -337,7 +337,7 @@ README = [
     Claim("README.md", "doubled from rate_start_ops_per_s ({}) on, then found within {} %",
           lambda d: [plain(d.code("harness/workload/src/load/sections.rs",
                                   r"RATE_START_OPS_PER_S: f64 = ([\d_.]+)")),
-                     plain(rounded(d.code("harness/bench/src/load/knee.rs",
+                     plain(rounded(d.code("harness/run/src/clients/knee.rs",
                                           r"GAP_MAX: f64 = ([\d.]+)") * 100 - 100))]),
     Claim("README.md", "cargo run --release -- compare {t} {t}\n", lambda d: d.compared,
           everything=True),
@@ -345,7 +345,7 @@ README = [
 
 ARCHITECTURE = [
     Claim("ARCHITECTURE.md", "looks at the clock every {} ms at the latest",
-          lambda d: plain(d.code("harness/bench/src/quic/generator.rs",
+          lambda d: plain(d.code("harness/run/src/quic/generator.rs",
                                  r"from_millis\((\d+)\)"))),
     Claim("ARCHITECTURE.md", "Delays of {} to {} times every timeout are outlasted", delays),
     Claim("ARCHITECTURE.md", "a miss of more than {w} is not valid.",

@@ -30,9 +30,11 @@ mod program;
 mod cli;
 mod commands;
 mod exit;
+mod explored;
 mod output;
 mod progress;
 mod registry;
+mod subject;
 
 use std::process::ExitCode;
 

@@ -4,12 +4,9 @@
 //! An [`Entry`] has a pointer to every function of this program that is generic over a core.
 //! Nothing else here branches on the protocol.
 
-use std::{
-    process::ExitCode,
-    sync::{PoisonError, RwLock},
-};
+use std::sync::{PoisonError, RwLock};
 
-use explore::Subject;
+use explore::{Limits, Subject as Core};
 use node::{
     NodeError,
     replica_process::{self, Options},
@@ -22,9 +19,8 @@ use sim::{Outcome, Scenario, Shrunk, Violation};
 use workload::Run;
 
 use crate::{
-    cli::ExploreArguments,
-    commands::{explore as exploring, subject},
-    exit::Failure,
+    explored::{self, Choice, Explored},
+    subject::Subject,
 };
 
 /// Every protocol of this repository.
@@ -46,24 +42,24 @@ pub struct Entry {
     pub(crate) replay: fn(&Scenario) -> Result<Outcome, Violation>,
     /// Leaves out faults that a scenario's violation does not need, in so many runs at most.
     pub(crate) shrink: fn(&Scenario, usize) -> Option<Shrunk>,
-    /// Explores small configurations.
-    pub(crate) explore: fn(subject::Subject, &ExploreArguments) -> Result<ExitCode, Failure>,
-    /// The names of those configurations, with what they are about.
-    pub(crate) configurations: fn(subject::Subject) -> Vec<(&'static str, &'static str)>,
+    /// Explores one configuration; none if there is none of that name.
+    pub(crate) explore: fn(Subject, Choice<'_>, &Limits) -> Option<Explored>,
+    /// The names of the configurations, with what they are about.
+    pub(crate) configurations: fn(Subject) -> Vec<(&'static str, &'static str)>,
 }
 
 impl Entry {
     /// The functions for the cores `R`. What tables, files and plots need is in the facts of
     /// `R::PROTOCOL`, which must have a name of their own.
-    pub const fn of<R: Subject>() -> Self {
+    pub const fn of<R: Core>() -> Self {
         Self {
             protocol: R::PROTOCOL,
             serve: replica_process::run::<R>,
             simulate: simulated::run::<R>,
             replay: sim::replay::<R>,
             shrink: sim::shrink::<R>,
-            explore: exploring::run_protocol::<R>,
-            configurations: exploring::configurations::<R>,
+            explore: explored::explore::<R>,
+            configurations: explored::configurations::<R>,
         }
     }
 }

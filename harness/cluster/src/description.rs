@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Counted up whenever the file, or what lies beside it, changes its form.
-pub(crate) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
 /// What a standing cluster is, and which processes it has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +80,11 @@ impl Description {
         let none = |error| malformed(format!("does not describe a cluster ({error})"));
         let AnyVersion { version } = serde_json::from_str(text).map_err(none)?;
         if version != VERSION {
-            return Err(Error::OtherVersion { file: file.to_owned(), found: version });
+            return Err(Error::OtherVersion {
+                file: file.to_owned(),
+                found: version,
+                known: VERSION,
+            });
         }
         let read: Self = serde_json::from_str(text).map_err(none)?;
         let replicas = read.config.replicas;

@@ -1,6 +1,6 @@
 //! Why something could not be done with a cluster, or with its directory.
 
-use std::{fmt, io, path::PathBuf, time::Duration};
+use std::{fmt, io, ops::Range, path::PathBuf, time::Duration};
 
 use node::{NodeError, child::Death};
 use protocols::ReplicaId;
@@ -44,6 +44,8 @@ pub enum Error {
         file: PathBuf,
         /// That version.
         found: u32,
+        /// The version that this program knows.
+        known: u32,
     },
     /// A file or a directory cannot be used.
     File {
@@ -116,6 +118,8 @@ pub enum Error {
     NoPorts {
         /// How many are needed.
         needed: usize,
+        /// Among these.
+        among: Range<u16>,
     },
 }
 
@@ -156,11 +160,10 @@ impl fmt::Display for Error {
                 root.display()
             ),
             Self::Malformed { file, reason } => write!(f, "{}: {reason}", file.display()),
-            Self::OtherVersion { file, found } => write!(
+            Self::OtherVersion { file, found, known } => write!(
                 f,
-                "{}: version = {found}: this program knows version {}",
-                file.display(),
-                crate::description::VERSION
+                "{}: version = {found}: this program knows version {known}",
+                file.display()
             ),
             Self::File { path, cannot, error } => {
                 write!(f, "{}: cannot be {cannot}: {error}", path.display())
@@ -192,9 +195,8 @@ impl fmt::Display for Error {
                 f,
                 "--base-port {base}: UDP port {port} is taken: choose another, or leave it away for free ones"
             ),
-            Self::NoPorts { needed } => {
-                let ports = crate::start::PORTS;
-                write!(f, "no {needed} UDP ports from {} to {} are free", ports.start, ports.end)
+            Self::NoPorts { needed, among } => {
+                write!(f, "no {needed} UDP ports from {} to {} are free", among.start, among.end)
             }
         }
     }

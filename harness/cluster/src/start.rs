@@ -25,7 +25,7 @@ const UP_TIMEOUT: Duration = Duration::from_secs(30);
 const UP_POLL: Duration = Duration::from_millis(10);
 /// Ports for standing clusters, below those that the system gives to whoever asks for any: a replica that is dead for a
 /// while finds its port free.
-pub(crate) const PORTS: Range<u16> = 12_000..32_000;
+const PORTS: Range<u16> = 12_000..32_000;
 
 /// Replicas on their way up. Until they are [kept](Starting::keep) they end with this.
 #[derive(Debug, Default)]
@@ -218,7 +218,7 @@ fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, Error> {
     let ports = (0..width).map(|step| PORTS.start + (begin + step) % width);
     let found: Vec<_> = ports.filter(|port| is_free(*port)).map(loopback).take(count).collect();
     if found.len() < count {
-        return Err(Error::NoPorts { needed: count });
+        return Err(Error::NoPorts { needed: count, among: PORTS });
     }
     Ok(found)
 }

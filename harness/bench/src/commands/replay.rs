@@ -6,7 +6,7 @@ use sim::{Outcome, Scenario, Shrunk, Violation};
 
 use crate::{
     cli::ReplayArguments,
-    commands::subject::{self, Subject, replay_command, rule, seconds},
+    commands::seeds::{self, replay_command, rule, seconds},
     exit::{self, Failure},
     output,
 };
@@ -16,11 +16,11 @@ const SHRINK_RUNS_MAX: usize = 500;
 
 pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
     let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
-    subject::silence_simulated_panics();
+    seeds::silence_simulated_panics();
     let lines_max = if arguments.trace_lines == 0 { usize::MAX } else { arguments.trace_lines };
-    let scenario = subject::scenario(subject, arguments.seed, lines_max);
+    let scenario = seeds::scenario(subject, arguments.seed, lines_max);
     let mut text = heading(subject, &scenario);
-    let code = match subject::run(subject.protocol, &scenario) {
+    let code = match seeds::run(subject.protocol, &scenario) {
         Ok(outcome) => {
             trace(&mut text, &outcome.trace, lines_max);
             clean(&mut text, &outcome);
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
         Err(violation) => {
             if arguments.shrink {
                 violated(&mut text, &violation);
-                let shrunk = subject::shrink(subject.protocol, &scenario, SHRINK_RUNS_MAX);
+                let shrunk = seeds::shrink(subject.protocol, &scenario, SHRINK_RUNS_MAX);
                 let shrunk = shrunk.expect("equal scenarios give equal runs");
                 fewer_faults(&mut text, subject, &scenario, &shrunk);
             } else {
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn a_shrunk_violation_shows_its_faults_its_trace_and_its_hash() {
         let subject = Subject { protocol: protocols::epaxos::PROTOCOL, variant: Some("sosp13") };
-        let scenario = subject::scenario(subject, 1, 1);
+        let scenario = seeds::scenario(subject, 1, 1);
         let crash = (2_000_000, Fault::Crash(ReplicaId(1)));
         let shrunk = Shrunk {
             scenario: Scenario { faults: FaultPlan(vec![crash]), ..scenario.clone() },

@@ -15,11 +15,10 @@ use workload::{Driver, Plan, Workload};
 
 use super::{
     Pace,
-    clients::{Clients, Handle, client_id},
-    identity,
+    outstanding::{Clients, Handle, client_id},
     tally::Tally,
 };
-use crate::history::Recorder;
+use crate::{history::Recorder, naming::identity};
 
 const MS: u64 = 1_000_000;
 const BEGIN: u64 = 1_000 * MS;

@@ -146,9 +146,14 @@ fn what_comes_in_during_the_window_is_counted_once_however_late_it_is_executed()
          round_trip_ms = { A-B = 70, A-C = 90, A-D = 60, A-E = 150, B-C = 140, B-D = 30, B-E = 120, C-D = 150, \
          C-E = 270, D-E = 110 }\n";
     let workload = Workload::parse("x.toml", text, &[]).unwrap();
-    let setting =
-        Setting { workload: &workload, results: results.path(), keep_history: false, halt: &halt };
-    let record = run(setting, &Plan::new(&workload).runs[0]).ended.record.unwrap();
+    let setting = Setting {
+        workload: &workload,
+        results: results.path(),
+        keep_history: false,
+        halt: &halt,
+        command: "bench run x.toml",
+    };
+    let record = run::<EPaxos>(setting, &Plan::new(&workload).runs[0]).ended.record.unwrap();
     let (commit, execute) = (record.merged_commit(), record.merged_execute());
     assert!(execute.censored() > 0, "some are not executed while the load lasts: {execute:?}");
     assert_eq!(commit.len(), execute.len());
@@ -178,37 +183,38 @@ fn replicas_exchange_the_messages_of_the_busiest_replica_model() {
             results: results.path(),
             keep_history: false,
             halt: &halt,
+            command: "bench run x.toml",
         };
-        for run in &Plan::new(&workload).runs {
-            let simulated = match run.protocol.name() {
-                "multi-paxos" => simulate::<MultiPaxos>(setting, run),
-                _ => simulate::<EPaxos>(setting, run),
+        for planned in &Plan::new(&workload).runs {
+            let simulated = match planned.protocol.name() {
+                "multi-paxos" => run::<MultiPaxos>(setting, planned),
+                _ => run::<EPaxos>(setting, planned),
             };
             let record = simulated.ended.record.unwrap();
             assert!(record.verdict.valid, "{:?}", record.verdict);
-            let (first, rest) = if run.protocol == protocols::multi_paxos::PROTOCOL {
+            let (first, rest) = if planned.protocol == protocols::multi_paxos::PROTOCOL {
                 (Role::Leader, Role::Follower)
             } else {
                 (Role::Peer, Role::Peer)
             };
             let roles: Vec<Role> = record.replicas.iter().map(|replica| replica.role).collect();
-            assert_eq!(roles[0], first, "{}", run.protocol);
-            assert_eq!(roles[1..], vec![rest; replicas - 1], "{}", run.protocol);
+            assert_eq!(roles[0], first, "{}", planned.protocol);
+            assert_eq!(roles[1..], vec![rest; replicas - 1], "{}", planned.protocol);
             let count = |of: fn(&measure::ReplicaCounters) -> u64| -> u64 {
                 record.replicas.iter().map(|replica| of(&replica.counters)).sum()
             };
             let (fast, slow) = (count(|of| of.commits_fast), count(|of| of.commits_slow));
-            let slow = if run.protocol == protocols::epaxos::PROTOCOL {
+            let slow = if planned.protocol == protocols::epaxos::PROTOCOL {
                 slow as f64 / (fast + slow) as f64
             } else {
                 0.0
             };
-            let model = workload.load_model(run.protocol, &run.point, slow).unwrap();
+            let model = workload.load_model(planned.protocol, &planned.point, slow).unwrap();
             for (replica, load) in record.replicas.iter().zip(&model) {
                 let messages = replica.counters.messages_in + replica.counters.messages_out;
                 let measured = messages as f64 / record.operations() as f64;
                 let error = measured / load.messages - 1.0;
-                let who = (run.protocol, variant, replicas, replica.replica);
+                let who = (planned.protocol, variant, replicas, replica.replica);
                 assert!(error.abs() < 0.1, "{who:?}: {measured} against {}", load.messages);
             }
         }

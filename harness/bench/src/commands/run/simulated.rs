@@ -20,7 +20,7 @@ use workload::Plan;
 
 use super::{Tried, run_name};
 use crate::{
-    commands::subject,
+    commands::seeds,
     exit::{self, Failure},
     progress::Progress,
     registry,
@@ -48,7 +48,7 @@ pub(super) fn carry_out(
     progress: &Progress,
     taker: &mut impl Taker,
 ) -> Result<Tried, Failure> {
-    subject::silence_simulated_panics();
+    seeds::silence_simulated_panics();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -79,7 +79,7 @@ fn work(
     while !setting.halt.load(Ordering::Relaxed) {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(run) = plan.runs.get(index) else { return };
-        let simulated = subject::simulating(|| (registry::of(run.protocol).simulate)(setting, run));
+        let simulated = seeds::simulating(|| (registry::of(run.protocol).simulate)(setting, run));
         if done.send((index, simulated)).is_err() {
             return;
         }

@@ -6,14 +6,17 @@ use protocols::Order;
 use serde_json::{Value, json};
 use sim::{Broken, Coverage, Outcome, Scenario, Violation};
 
-use crate::commands::subject::{Subject, checked, replay_command, rule, seconds};
+use crate::{
+    commands::seeds::{checked, replay_command, rule, seconds},
+    subject::Subject,
+};
 
 /// A violation's particulars in the summary are cut here; a replay shows them in full.
 const DETAIL_CHARS_MAX: usize = 160;
 
 /// Sums over seeds. What a run counts is known of clean seeds alone.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct BatchSummary {
     pub(crate) clean: u64,
     /// By the size of the cluster.
     seeds_by_replicas: BTreeMap<usize, u64>,
@@ -31,7 +34,7 @@ pub(crate) struct Tally {
     pub(crate) violations: Vec<Violation>,
 }
 
-impl Tally {
+impl BatchSummary {
     /// Takes in what became of one seed.
     pub(crate) fn add(&mut self, scenario: &Scenario, ended: Result<Outcome, Violation>) {
         *self.seeds_by_replicas.entry(scenario.config.replicas).or_default() += 1;
@@ -91,7 +94,7 @@ pub(crate) struct Soaked {
     pub(crate) first_seed: u64,
     /// How many seeds were asked for.
     pub(crate) seeds: u32,
-    pub(crate) tally: Tally,
+    pub(crate) summary: BatchSummary,
     /// The signal that ended it.
     pub(crate) interrupted: Option<&'static str>,
     pub(crate) cost: Cost,
@@ -100,18 +103,18 @@ pub(crate) struct Soaked {
 impl Soaked {
     /// How many seeds were clean when it was interrupted.
     pub(crate) fn clean_so_far(&self) -> String {
-        let tally = &self.tally;
+        let summary = &self.summary;
         format!(
             "{} of {} seeds run were clean, {} asked for",
-            tally.clean,
-            tally.seeds(),
+            summary.clean,
+            summary.seeds(),
             self.seeds
         )
     }
 
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let (tally, mut text) = (&self.tally, String::new());
+        let (summary, mut text) = (&self.summary, String::new());
         let mut row = |name: &str, value: &str| {
             let _ = writeln!(text, "{name:<18} {value}");
         };
@@ -122,13 +125,13 @@ impl Soaked {
             &format!(
                 "{} drawn (loss, duplicates, delay, partitions, pauses, crashes, disks that fail, fill up and \
                  rot), all mended at the end but for what has rotted",
-                tally.faults
+                summary.faults
             ),
         );
-        row("Crashes", &tally.crashes.to_string());
-        row("Operations", &format!("{}, {} of them retried", tally.operations, tally.retried));
+        row("Crashes", &summary.crashes.to_string());
+        row("Operations", &format!("{}, {} of them retried", summary.operations, summary.retried));
         if self.subject.protocol.has_fast_path {
-            let (fast, slow, recovered) = (tally.fast, tally.slow, tally.recovered);
+            let (fast, slow, recovered) = (summary.fast, summary.slow, summary.recovered);
             row(
                 "Committed",
                 &format!(
@@ -137,19 +140,19 @@ impl Soaked {
             );
         }
         if self.subject.protocol.order == Order::Dependencies {
-            row("Longest component", &format!("{} instances", tally.longest_component));
+            row("Longest component", &format!("{} instances", summary.longest_component));
         }
-        row("Snapshots", &format!("{} installed", tally.snapshots));
-        row("Simulated time", &format!("{:.0} s", seconds(tally.simulated_ns)));
+        row("Snapshots", &format!("{} installed", summary.snapshots));
+        row("Simulated time", &format!("{:.0} s", seconds(summary.simulated_ns)));
         row("Wall, CPU time", &self.cost_text());
-        for (index, (rare, count)) in tally.coverage.iter().enumerate() {
+        for (index, (rare, count)) in summary.coverage.iter().enumerate() {
             let name = if index == 0 { "Covered" } else { "" };
             row(name, &format!("{count:>8} {}", rare.name()));
         }
         for (index, (name, what)) in checked(self.subject.protocol).enumerate() {
             row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
         }
-        for violation in &tally.violations {
+        for violation in &summary.violations {
             text.push_str(&self.violation_line(violation));
         }
         text.push_str(&self.conclusion());
@@ -157,13 +160,21 @@ impl Soaked {
     }
 
     fn seeds_text(&self) -> String {
-        let tally = &self.tally;
-        let sizes = tally.seeds_by_replicas.iter();
+        let summary = &self.summary;
+        let sizes = summary.seeds_by_replicas.iter();
         let sizes: Vec<_> = sizes.map(|(n, seeds)| format!("{seeds} with N = {n}")).collect();
         let only = if self.interrupted.is_some() { " before the interruption" } else { "" };
-        let totals =
-            if tally.violations.is_empty() { "" } else { "; the totals below are of clean seeds" };
-        format!("{} from {} on{only}: {}{totals}", tally.seeds(), self.first_seed, sizes.join(", "))
+        let totals = if summary.violations.is_empty() {
+            ""
+        } else {
+            "; the totals below are of clean seeds"
+        };
+        format!(
+            "{} from {} on{only}: {}{totals}",
+            summary.seeds(),
+            self.first_seed,
+            sizes.join(", ")
+        )
     }
 
     fn cost_text(&self) -> String {
@@ -173,7 +184,7 @@ impl Soaked {
 
     fn seeds_per_s(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a count of seeds")]
-        let seeds = self.tally.seeds() as f64;
+        let seeds = self.summary.seeds() as f64;
         seeds / self.cost.wall_s.max(1e-9)
     }
 
@@ -197,54 +208,54 @@ impl Soaked {
     }
 
     fn conclusion(&self) -> String {
-        let tally = &self.tally;
-        match tally.violation_rate_max() {
+        let summary = &self.summary;
+        match summary.violation_rate_max() {
             Some(rate) => format!(
                 "No violation, no seed unfinished. {} clean seeds: with 95 % confidence fewer than {:.2} % of such \
                  seeds violate what is checked (3/n)\n",
-                tally.clean,
+                summary.clean,
                 rate * 1e2
             ),
-            None if tally.violations.is_empty() => "No seed was run to its end\n".to_owned(),
+            None if summary.violations.is_empty() => "No seed was run to its end\n".to_owned(),
             None => format!(
                 "VIOLATIONS in {} of {} seeds, {} of them unfinished; each line above shows one again\n",
-                tally.violations.len(),
-                tally.seeds(),
-                tally.unfinished()
+                summary.violations.len(),
+                summary.seeds(),
+                summary.unfinished()
             ),
         }
     }
 
     /// For programs.
     pub(crate) fn json(&self) -> Value {
-        let tally = &self.tally;
+        let summary = &self.summary;
         let violations: Vec<_> =
-            tally.violations.iter().map(|each| self.violation_json(each)).collect();
+            summary.violations.iter().map(|each| self.violation_json(each)).collect();
         json!({
             "protocol": self.subject.protocol.name(),
             "variant": self.subject.variant,
             "first_seed": self.first_seed,
             "seeds_asked": self.seeds,
-            "seeds": tally.seeds(),
-            "seeds_clean": tally.clean,
-            "seeds_unfinished": tally.unfinished(),
-            "seeds_by_replicas": tally.seeds_by_replicas,
-            "operations": tally.operations,
-            "operations_retried": tally.retried,
-            "faults": tally.faults,
-            "crashes": tally.crashes,
-            "committed_fast": tally.fast,
-            "committed_slow": tally.slow,
-            "committed_recovered": tally.recovered,
-            "longest_component": tally.longest_component,
-            "snapshots_installed": tally.snapshots,
-            "simulated_s": seconds(tally.simulated_ns),
+            "seeds": summary.seeds(),
+            "seeds_clean": summary.clean,
+            "seeds_unfinished": summary.unfinished(),
+            "seeds_by_replicas": summary.seeds_by_replicas,
+            "operations": summary.operations,
+            "operations_retried": summary.retried,
+            "faults": summary.faults,
+            "crashes": summary.crashes,
+            "committed_fast": summary.fast,
+            "committed_slow": summary.slow,
+            "committed_recovered": summary.recovered,
+            "longest_component": summary.longest_component,
+            "snapshots_installed": summary.snapshots,
+            "simulated_s": seconds(summary.simulated_ns),
             "wall_s": self.cost.wall_s,
             "cpu_s": self.cost.cpu_s,
             "checked": checked(self.subject.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
-            "covered": tally.coverage.iter().map(|(rare, count)| (rare.name(), count)).collect::<BTreeMap<_, _>>(),
+            "covered": summary.coverage.iter().map(|(rare, count)| (rare.name(), count)).collect::<BTreeMap<_, _>>(),
             "violations": violations,
-            "violation_rate_max_95": tally.violation_rate_max(),
+            "violation_rate_max_95": summary.violation_rate_max(),
             "interrupted": self.interrupted,
         })
     }
@@ -280,7 +291,12 @@ mod tests {
             subject: Subject::usual(protocols::epaxos::PROTOCOL),
             first_seed: 0,
             seeds: 300,
-            tally: Tally { clean, violations, seeds_by_replicas, ..Tally::default() },
+            summary: BatchSummary {
+                clean,
+                violations,
+                seeds_by_replicas,
+                ..BatchSummary::default()
+            },
             interrupted: None,
             cost: Cost { wall_s: 2.0, cpu_s: None },
         }

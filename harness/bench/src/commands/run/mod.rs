@@ -19,13 +19,13 @@ use workload::{Driver, GivenTimeouts, Override, Plan, Run, Workload};
 
 use crate::{
     cli::{Format, RunArguments},
-    commands::dry_run,
     exit::{self, Failure},
     output, program,
     progress::Progress,
 };
 
 mod commits;
+mod dry_run;
 mod formula_table;
 mod load_model;
 mod resume;

@@ -17,7 +17,7 @@ use protocols::{Protocol, either, registry};
 
 pub(crate) use self::agreement::AgreementArguments;
 use self::{client::ClientArguments, cluster::ClusterArguments};
-use crate::{commands::subject::Subject, exit, program, registry as table};
+use crate::{exit, program, registry as table, subject::Subject};
 
 /// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
 #[derive(Debug, Parser)]

@@ -22,15 +22,15 @@ use tokio::{
 use crate::{
     cli::{Format, SoakArguments},
     commands::{
-        soak::tally::{Cost, Soaked, Tally},
-        subject::{self, Subject},
+        seeds,
+        soak::summary::{BatchSummary, Cost, Soaked},
     },
     exit::{self, Failure},
     output,
     progress::Progress,
 };
 
-mod tally;
+mod summary;
 
 /// Planned until the first has been seen.
 const SEED_ESTIMATE: Duration = Duration::from_millis(20);
@@ -47,15 +47,15 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
         )));
     };
     let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
-    subject::silence_simulated_panics();
+    seeds::silence_simulated_panics();
     let started = Instant::now();
     let seeds_max = usize::try_from(arguments.seeds).unwrap_or(usize::MAX);
     let progress = Progress::new(seeds_max, SEED_ESTIMATE, false);
-    let (tally, interrupted) = soak(subject, first..end, &progress)?;
+    let (summary, interrupted) = soak(subject, first..end, &progress)?;
     progress.clear();
     let cost = Cost { wall_s: started.elapsed().as_secs_f64(), cpu_s: cpu_s() };
     let soaked =
-        Soaked { subject, first_seed: first, seeds: arguments.seeds, tally, interrupted, cost };
+        Soaked { subject, first_seed: first, seeds: arguments.seeds, summary, interrupted, cost };
     match arguments.format {
         Format::Text => output::print(&soaked.text())?,
         Format::Json => output::print(&format!("{:#}\n", soaked.json()))?,
@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
 
 /// The gravest outcome is the exit code.
 const fn code(soaked: &Soaked) -> u8 {
-    match (soaked.tally.violations.is_empty(), soaked.interrupted) {
+    match (soaked.summary.violations.is_empty(), soaked.interrupted) {
         (false, _) => exit::VIOLATION,
         (true, Some(_)) => exit::FAILED,
         (true, None) => 0,
@@ -81,7 +81,7 @@ fn soak(
     subject: Subject,
     seeds: std::ops::Range<u64>,
     progress: &Progress,
-) -> Result<(Tally, Option<&'static str>), Failure> {
+) -> Result<(BatchSummary, Option<&'static str>), Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -115,8 +115,8 @@ fn work(
         if seed >= end {
             return;
         }
-        let scenario = subject::scenario(subject, seed, 0);
-        let ended = subject::run(subject.protocol, &scenario);
+        let scenario = seeds::scenario(subject, seed, 0);
+        let ended = seeds::run(subject.protocol, &scenario);
         if reports.send((scenario, ended)).is_err() {
             return;
         }
@@ -129,9 +129,9 @@ async fn collect(
     mut reports: UnboundedReceiver<Report>,
     stop: &AtomicBool,
     progress: &Progress,
-) -> Result<(Tally, Option<&'static str>), Failure> {
+) -> Result<(BatchSummary, Option<&'static str>), Failure> {
     let mut interrupt = exit::signals()?;
-    let mut tally = Tally::default();
+    let mut summary = BatchSummary::default();
     let mut interrupted = None;
     let name = subject.name();
     progress.begin(&name);
@@ -143,21 +143,21 @@ async fn collect(
             }
             report = reports.recv() => {
                 let Some((scenario, ended)) = report else { break };
-                tally.add(&scenario, ended);
+                summary.add(&scenario, ended);
                 progress.end();
                 progress.begin(&name);
-                let clean = tally.violations.is_empty();
+                let clean = summary.violations.is_empty();
                 progress.phase(if clean { "clean so far" } else { "VIOLATION found" });
             }
         }
     }
-    tally.violations.sort_by_key(|violation| violation.seed);
-    Ok((tally, interrupted))
+    summary.violations.sort_by_key(|violation| violation.seed);
+    Ok((summary, interrupted))
 }
 
 /// CPU time of this process, all threads, user and system, in seconds.
 fn cpu_s() -> Option<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
-    u64::try_from(ns).ok().map(subject::seconds)
+    u64::try_from(ns).ok().map(seeds::seconds)
 }
