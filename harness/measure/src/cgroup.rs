@@ -2,8 +2,10 @@
 //!
 //! The tightest quota counts, of this process' own group and of all above it: a group cannot use more than those around it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 const ROOT: &str = "/sys/fs/cgroup";
 

@@ -1,12 +1,14 @@
 //! From a record to its rows: the one place where a figure in a file is computed.
 
-use crate::network::{NetworkReport, NetworkRow};
-use crate::population::Bound;
-use crate::replica::ReplicaReport;
-use crate::rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow};
-use crate::run::{OperationRecord, RunRecord, RunRows};
-use crate::series::At;
-use crate::timeline::{BUCKET_MS, Timeline};
+use crate::{
+    network::{NetworkReport, NetworkRow},
+    population::Bound,
+    replica::ReplicaReport,
+    rows::{ALL, EventRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow},
+    run::{OperationRecord, RunRecord, RunRows},
+    series::At,
+    timeline::{BUCKET_MS, Timeline},
+};
 
 impl RunRecord {
     /// Derives every row of every file.

@@ -1,7 +1,9 @@
 //! The one error of this crate: a line that names the file, what is wrong with it, and the remedy where there is one.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// What went wrong with which file, on one line.
 #[derive(Debug)]

@@ -1,14 +1,17 @@
 //! CSV in and out. A file has its header from the start, so that a run without rows still says what its columns are.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::MeasureError;
-use crate::rows::{CHECKED_COLUMNS, SummaryRow};
-use crate::verdict::Checked;
+use crate::{
+    error::MeasureError,
+    rows::{CHECKED_COLUMNS, SummaryRow},
+    verdict::Checked,
+};
 
 /// A row type that is bound to a file of the results directory.
 pub trait CsvRow: Serialize + DeserializeOwned + Default {

@@ -5,11 +5,13 @@
 //! that next fault: then it is the next one's, and only what came before counts. All of it is exact, from the events
 //! themselves and not from the buckets of `timeseries.csv`.
 
-use crate::replica::ReplicaReport;
-use crate::rows::{ALL, GapRow};
-use crate::run::{Event, RunRecord};
-use crate::series::Series;
-use crate::silence::{Silence, Silences};
+use crate::{
+    replica::ReplicaReport,
+    rows::{ALL, GapRow},
+    run::{Event, RunRecord},
+    series::Series,
+    silence::{Silence, Silences},
+};
 
 /// The events that are faults, or the ends of faults; others (a lost session, say) are their consequences.
 const STRIKES: [&str; 8] =
@@ -188,9 +190,11 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::run::{Identity, SiteRecord};
-    use crate::series::SeriesRecorder;
-    use crate::verdict::Verdict;
+    use crate::{
+        run::{Identity, SiteRecord},
+        series::SeriesRecorder,
+        verdict::Verdict,
+    };
 
     const MS: u64 = 1_000_000;
 

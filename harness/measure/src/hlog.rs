@@ -4,20 +4,19 @@
 //! Values are nanoseconds; the "max" column, which is for human eyes only, is in milliseconds. Any HdrHistogram reader
 //! opens them.
 
-use std::io::Write;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{
-    IntervalLogIterator, IntervalLogWriterBuilder, LogEntry,
+use std::{
+    io::Write,
+    path::Path,
+    time::{Duration, SystemTime},
 };
 
-use crate::error::MeasureError;
-use crate::histogram::Histogram;
-use crate::run::Identity;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hdrhistogram::serialization::{
+    V2DeflateSerializer,
+    interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry},
+};
+
+use crate::{error::MeasureError, histogram::Histogram, run::Identity};
 
 /// What a histogram measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

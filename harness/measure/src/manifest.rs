@@ -2,17 +2,17 @@
 //!
 //! It is written when a run starts, with `complete = false`, and rewritten when it ends.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{fs, path::Path, process::Command};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::MeasureError;
-use crate::host::{Host, load_average};
-use crate::results::utc_text;
-use crate::verdict::Limits;
+use crate::{
+    error::MeasureError,
+    host::{Host, load_average},
+    results::utc_text,
+    verdict::Limits,
+};
 
 /// The file's name inside a results directory.
 pub(crate) const FILE: &str = "manifest.json";

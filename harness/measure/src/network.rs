@@ -5,9 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::CsvRow;
-use crate::run::Identity;
-use crate::verdict::{Finding, Severity};
+use crate::{
+    files::CsvRow,
+    run::Identity,
+    verdict::{Finding, Severity},
+};
 
 /// One layer, packets or messages, as one process impaired it. Only what passed a link that was impaired is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::DecodeError;
-use crate::network::NetworkReport;
-use crate::population::Population;
-use crate::series::Series;
+use crate::{
+    histogram::DecodeError, network::NetworkReport, population::Population, series::Series,
+};
 
 /// A replica's part in its protocol, as the replica itself sees it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,25 +3,29 @@
 //! Rows reach their files when a run ends, so an interrupted sweep keeps what was measured. The row in `summary.csv` comes
 //! last: a run whose row is there is all there, and [`ResultsDir::resume`] removes what is left of any other.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, SystemTime};
-
-use crate::error::MeasureError;
-use crate::files::{RunKey, Table, columns, read_summary, run_of, whole_rows};
-use crate::hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog};
-use crate::kept::{KeptRow, RecoveryRow};
-use crate::knee::KneeRow;
-use crate::manifest::Manifest;
-use crate::network::NetworkRow;
-use crate::population::Population;
-use crate::rows::{
-    CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, SystemTime},
 };
-use crate::run::{Identity, RunRecord};
+
+use crate::{
+    error::MeasureError,
+    files::{RunKey, Table, columns, read_summary, run_of, whole_rows},
+    hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog},
+    kept::{KeptRow, RecoveryRow},
+    knee::KneeRow,
+    manifest::Manifest,
+    network::NetworkRow,
+    population::Population,
+    rows::{
+        CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+    },
+    run::{Identity, RunRecord},
+};
 
 /// Chosen: nobody starts more runs of one name and seed within a second.
 const COLLISIONS_MAX: u32 = 1_000;

@@ -3,10 +3,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::CsvRow;
-use crate::replica::Role;
-use crate::timeline::BUCKET_MS;
-use crate::verdict::{Checked, Linearizable, Severity};
+use crate::{
+    files::CsvRow,
+    replica::Role,
+    timeline::BUCKET_MS,
+    verdict::{Checked, Linearizable, Severity},
+};
 
 /// The site or operation of a row that covers all of them.
 pub const ALL: &str = "all";

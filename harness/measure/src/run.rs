@@ -3,17 +3,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::kept::{Kept, KeptRow, Recovery, RecoveryRow};
-use crate::knee::{KneeRow, Step};
-use crate::network::{NetworkReport, NetworkRow};
-use crate::population::Population;
-use crate::replica::ReplicaReport;
-use crate::rows::{
-    EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
+use crate::{
+    kept::{Kept, KeptRow, Recovery, RecoveryRow},
+    knee::{KneeRow, Step},
+    network::{NetworkReport, NetworkRow},
+    population::Population,
+    replica::ReplicaReport,
+    rows::{EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow},
+    silence::Silences,
+    timeline::Timeline,
+    verdict::{LoadMode, RunFacts, Verdict},
 };
-use crate::silence::Silences;
-use crate::timeline::Timeline;
-use crate::verdict::{LoadMode, RunFacts, Verdict};
 
 /// Which run this is: protocol × point × repetition, and the workload's values at that point.
 #[derive(Clone, Debug, Default, PartialEq)]

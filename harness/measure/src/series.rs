@@ -7,9 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::histogram::Histogram;
-use crate::silence::{BUCKETS_MAX, Silences};
-use crate::timeline::BUCKET_NS;
+use crate::{
+    histogram::Histogram,
+    silence::{BUCKETS_MAX, Silences},
+    timeline::BUCKET_NS,
+};
 
 /// Classes per doubling of the latency, as a power of two: 32, so that a class is at most 3.2 % wide.
 const CLASS_BITS: u32 = 5;

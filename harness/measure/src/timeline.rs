@@ -9,8 +9,10 @@
 
 use std::time::Duration;
 
-use crate::histogram::Histogram;
-use crate::population::{Bound, Population};
+use crate::{
+    histogram::Histogram,
+    population::{Bound, Population},
+};
 
 /// The width of a bucket in milliseconds.
 pub const BUCKET_MS: u64 = 100;

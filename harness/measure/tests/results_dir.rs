@@ -1,8 +1,10 @@
 //! What a results directory holds, read back the way an outsider would.
 
-use std::fs;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use measure::{
     ALL, CdfRow, Checked, Event, EventRow, Identity, KneeRow, LatencyRow, Linearizable, LoadMode,

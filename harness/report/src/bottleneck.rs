@@ -5,12 +5,14 @@ use std::fmt::Write;
 
 use measure::{LoadModelRow, ReplicaRow, SummaryRow};
 
-use crate::cell::{Cell, peer_messages};
-use crate::figure;
-use crate::known::display_name;
-use crate::numbers::{NONE, Spread, digits3, human, percent};
-use crate::results::{Point, Results};
-use crate::table::{Painted, Table};
+use crate::{
+    cell::{Cell, peer_messages},
+    figure,
+    known::display_name,
+    numbers::{NONE, Spread, digits3, human, percent},
+    results::{Point, Results},
+    table::{Painted, Table},
+};
 
 /// Chosen: a longer table is not read; the CSV files have it all.
 const ROWS_MAX: usize = 40;

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use measure::{NOT_TO_BE_QUOTED, ReplicaRow, Role, SummaryRow};
 
-use crate::figure::Column;
-use crate::numbers::Spread;
-use crate::results::Results;
+use crate::{figure::Column, numbers::Spread, results::Results};
 
 /// The repetitions of one protocol at one point.
 #[derive(Debug)]

@@ -1,19 +1,20 @@
 //! What a page and a Markdown text say of results alike, as text that nothing is escaped in yet: the facts, the table, the
 //! faults, the formulas, and how to run it again.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use measure::{Manifest, SummaryRow};
 
-use crate::cell::Tally;
-use crate::error::ReportError;
-use crate::formula::Formula;
-use crate::known::display_name;
-use crate::numbers::{NONE, bounded, bytes};
-use crate::results::Results;
-use crate::terminal::{HEADERS, line, setting_text};
-use crate::verdict::Grade;
+use crate::{
+    cell::Tally,
+    error::ReportError,
+    formula::Formula,
+    known::display_name,
+    numbers::{NONE, bounded, bytes},
+    results::Results,
+    terminal::{HEADERS, line, setting_text},
+    verdict::Grade,
+};
 
 /// The rows of one point in the table of results.
 pub(crate) struct Block {

@@ -1,7 +1,9 @@
 //! What can go wrong when results are read or drawn: one line, naming the file.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use measure::MeasureError;
 

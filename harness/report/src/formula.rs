@@ -4,9 +4,7 @@ use std::path::Path;
 
 use measure::{CsvRow, FormulaRow, read_rows};
 
-use crate::error::ReportError;
-use crate::figure::of_replica;
-use crate::results::Results;
+use crate::{error::ReportError, figure::of_replica, results::Results};
 
 /// A row of the file.
 #[derive(Debug)]

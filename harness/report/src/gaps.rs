@@ -2,9 +2,11 @@
 
 use measure::{ALL, COMMITS, EXECUTIONS, GapRow, REPLIES, WAITS};
 
-use crate::known::display_name;
-use crate::numbers::digits3;
-use crate::results::{Point, Results};
+use crate::{
+    known::display_name,
+    numbers::digits3,
+    results::{Point, Results},
+};
 
 /// Chosen: of a run with more faults than this only those with the longest silences are told.
 const STRIKES_MAX: usize = 4;

@@ -5,13 +5,15 @@ use std::path::Path;
 use measure::{Linearizable, Severity, SummaryRow};
 use serde_json::{Map, Value, json};
 
-use crate::cell::{Cell, quotable};
-use crate::error::ReportError;
-use crate::figure::{self, Column};
-use crate::formula::Formula;
-use crate::numbers::{Ratio, Spread, spread_name};
-use crate::results::{Point, Results};
-use crate::verdict::total_checked;
+use crate::{
+    cell::{Cell, quotable},
+    error::ReportError,
+    figure::{self, Column},
+    formula::Formula,
+    numbers::{Ratio, Spread, spread_name},
+    results::{Point, Results},
+    verdict::total_checked,
+};
 
 /// The figures of a protocol at a point, each with median and spread over the repetitions.
 const FIGURES: [Column<SummaryRow>; 19] = [

@@ -1,13 +1,14 @@
 //! The results as GitHub's Markdown, for a pull request: the verdict, its reasons, the table, the findings, and where it was
 //! run.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
-use crate::document::{self, Row, Sheet};
-use crate::error::ReportError;
-use crate::results::Results;
-use crate::terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word};
+use crate::{
+    document::{self, Row, Sheet},
+    error::ReportError,
+    results::Results,
+    terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word},
+};
 
 /// The results in `dirs` as one Markdown text, a section each in their order.
 ///

@@ -6,22 +6,26 @@
 //! that of `formulas.csv`, which a simulated run writes. Where a directory has several such points,
 //! for a value is swept that no paper's figure knows, the first is taken.
 
-use std::collections::BTreeMap;
-use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use measure::{ALL, LatencyRow, ReplicaRow, SummaryRow, read_rows};
 use serde::Deserialize;
 
-use crate::cell::Cell;
-use crate::error::ReportError;
-use crate::figure::{self, Column, of_replica};
-use crate::formula::Formula;
-use crate::known::display_name;
-use crate::numbers::{BOUND_KEY, NONE, Observed, bounded, percent};
-use crate::results::Results;
-use crate::table::{Painted, Table, fold};
+use crate::{
+    cell::Cell,
+    error::ReportError,
+    figure::{self, Column, of_replica},
+    formula::Formula,
+    known::display_name,
+    numbers::{BOUND_KEY, NONE, Observed, bounded, percent},
+    results::Results,
+    table::{Painted, Table, fold},
+};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,7 @@ use measure::{
     ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
 };
 
-use crate::error::ReportError;
-use crate::numbers;
+use crate::{error::ReportError, numbers};
 
 /// Everything a report is made of.
 #[derive(Debug)]

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use measure::{HOST_BOUND, Severity, SummaryRow};
 
-use crate::figure::{self, Column};
-use crate::known::display_name;
-use crate::numbers::{Ratio, Spread, bounded, digits3};
-use crate::results::{Point, Results};
+use crate::{
+    figure::{self, Column},
+    known::display_name,
+    numbers::{Ratio, Spread, bounded, digits3},
+    results::{Point, Results},
+};
 
 /// What protocols are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,22 +1,23 @@
 //! The summary for a terminal: a block per point, a line per protocol, a sentence, and warnings that say what to do.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use anstyle::{AnsiColor, Style as Paint};
 use measure::{LayerReport, Role, Severity, SummaryRow};
 
-use crate::cell::{Busiest, Cell};
-use crate::error::ReportError;
-use crate::figure::{self, Column};
-use crate::known::{display_name, usual_variant};
-use crate::numbers::{
-    BOUND_KEY, NONE, Spread, SpreadName, bounded, digits3, human, human_beside, human_half,
-    percent, spread_names,
+use crate::{
+    cell::{Busiest, Cell},
+    error::ReportError,
+    figure::{self, Column},
+    known::{display_name, usual_variant},
+    numbers::{
+        BOUND_KEY, NONE, Spread, SpreadName, bounded, digits3, human, human_beside, human_half,
+        percent, spread_names,
+    },
+    results::{Point, Results},
+    summary::{Comparison, Warning},
+    table::{Painted, Table, fold},
 };
-use crate::results::{Point, Results};
-use crate::summary::{Comparison, Warning};
-use crate::table::{Painted, Table, fold};
 
 /// Whether to paint. The caller knows its terminal and `NO_COLOR`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,15 @@
 //! The verdict over all runs, in the words that stand under every table and every plot.
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
 use measure::{Checked, Linearizable, SummaryRow};
 
-use crate::cell::quotable;
-use crate::numbers::{BOUND_KEY, SpreadName, grouped, spread_names};
-use crate::results::Results;
-use crate::table::fold;
+use crate::{
+    cell::quotable,
+    numbers::{BOUND_KEY, SpreadName, grouped, spread_names},
+    results::Results,
+    table::fold,
+};
 
 /// What may be done with results as a whole, the better first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use common::Pretence;
 use measure::Linearizable;

@@ -3,9 +3,11 @@
 
 mod common;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use common::Pretence;
 use measure::{Event, FormulaRow, Linearizable, SummaryRow, TimeseriesRow, read_rows, write_rows};

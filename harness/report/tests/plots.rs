@@ -2,10 +2,12 @@
 
 mod common;
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use common::Pretence;
 use measure::{Event, SummaryRow};

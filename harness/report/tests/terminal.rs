@@ -2,8 +2,7 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use common::Pretence;
 use measure::{Checked, Linearizable};

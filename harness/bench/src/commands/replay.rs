@@ -9,6 +9,7 @@ use crate::{
     commands::seeds::{self, replay_command, rule, seconds},
     exit::{self, Failure},
     output,
+    subject::Subject,
 };
 
 /// Chosen: a plan has some forty entries, of which shrinking tries each a few times.

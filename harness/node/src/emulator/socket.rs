@@ -5,8 +5,8 @@
 //! kernel's resolution. While nothing is asked of any way, datagrams pass as on a plain socket, segments included.
 
 use std::{
-    fmt, io,
-    io::IoSliceMut,
+    fmt,
+    io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{

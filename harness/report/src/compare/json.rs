@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::noise::{Known, Measured};
-use super::{Better, Case, Compared, Line, Runs, Side};
+use super::{
+    Better, Case, Compared, Line, Runs, Side,
+    noise::{Known, Measured},
+};
 use crate::numbers::Spread;
 
 impl Compared {

@@ -3,9 +3,7 @@
 use std::fmt::Write;
 
 use super::{Compared, Judgement, noise};
-use crate::known::display_name;
-use crate::markdown::escape;
-use crate::numbers::NONE;
+use crate::{known::display_name, markdown::escape, numbers::NONE};
 
 impl Compared {
     /// The comparison as GitHub's Markdown.

@@ -19,11 +19,13 @@ use measure::{Change, Manifest, SummaryRow};
 
 use self::noise::{Floors, Measured};
 pub use self::workloads::differing_keys;
-use crate::cell::Cell;
-use crate::error::ReportError;
-use crate::figure::{self, Column};
-use crate::numbers::{AtLeast, Observed, Spread, bounded, digits3, human, percent};
-use crate::results::Results;
+use crate::{
+    cell::Cell,
+    error::ReportError,
+    figure::{self, Column},
+    numbers::{AtLeast, Observed, Spread, bounded, digits3, human, percent},
+    results::Results,
+};
 
 /// Two results held against each other.
 #[derive(Debug)]

@@ -12,8 +12,10 @@
 use measure::{Change, Interval};
 
 use super::{FIGURES, Figure};
-use crate::numbers::{BOUND_KEY, NONE, Observed, Spread, digits3};
-use crate::results::Results;
+use crate::{
+    numbers::{BOUND_KEY, NONE, Observed, Spread, digits3},
+    results::Results,
+};
 
 /// Chosen: 2 % (or percentage points). What is less than that on a real host is nobody's concern: alignment of the binary and
 /// placement of pages alone move figures by that much (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously

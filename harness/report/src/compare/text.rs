@@ -5,10 +5,12 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style as Paint};
 
 use super::{Case, Compared, Judgement, Line, Side, noise};
-use crate::known::display_name;
-use crate::numbers::NONE;
-use crate::table::{Painted, Table, fold};
-use crate::terminal::Style;
+use crate::{
+    known::display_name,
+    numbers::NONE,
+    table::{Painted, Table, fold},
+    terminal::Style,
+};
 
 const BOLD: Paint = Paint::new().bold();
 const DIM: Paint = Paint::new().dimmed();

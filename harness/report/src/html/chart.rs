@@ -4,10 +4,14 @@
 use std::fmt::Write;
 
 use super::markup::escape;
-use crate::numbers::bounded;
-use crate::plot::axis::{Axis, Tick};
-use crate::plot::look::{Look, Marker};
-use crate::plot::model::{Bar, Entry, Line, Mark, Panel, Sample, Shade, Spacing, Stretch};
+use crate::{
+    numbers::bounded,
+    plot::{
+        axis::{Axis, Tick},
+        look::{Look, Marker},
+        model::{Bar, Entry, Line, Mark, Panel, Sample, Shade, Spacing, Stretch},
+    },
+};
 
 /// Chosen: without script a picture is scaled from this width, at which its letters are as large as the page's small ones.
 const WIDTH: f64 = 720.0;

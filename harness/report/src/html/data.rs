@@ -2,14 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::chart::Frame;
-use super::markup::{boxed_table, escape};
-use crate::cell::Tally;
-use crate::document::grade_of;
-use crate::numbers::{AtLeast, NONE, bounded, spread_name};
-use crate::plot::axis::{Axis, Reading, Scale};
-use crate::plot::model::{Mark, Panel};
-use crate::verdict::Grade;
+use super::{
+    chart::Frame,
+    markup::{boxed_table, escape},
+};
+use crate::{
+    cell::Tally,
+    document::grade_of,
+    numbers::{AtLeast, NONE, bounded, spread_name},
+    plot::{
+        axis::{Axis, Reading, Scale},
+        model::{Mark, Panel},
+    },
+    verdict::Grade,
+};
 
 /// Chosen: a longer table is not read; the file has all of it.
 const TABLE_ROWS_MAX: usize = 50;

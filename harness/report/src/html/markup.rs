@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::document::{Row, Sheet};
-use crate::verdict::Grade;
+use crate::{
+    document::{Row, Sheet},
+    verdict::Grade,
+};
 
 /// A text for the content of an element or for a quoted attribute.
 pub(super) fn escape(text: &str) -> String {

@@ -14,13 +14,13 @@ mod markup;
 mod section;
 mod thin;
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::{fmt::Write, path::PathBuf};
 
-use self::markup::{badge, escape};
-use self::section::Section;
-use crate::error::ReportError;
-use crate::verdict::Grade;
+use self::{
+    markup::{badge, escape},
+    section::Section,
+};
+use crate::{error::ReportError, verdict::Grade};
 
 /// The file's name inside a results directory, unless another is asked for.
 pub const FILE: &str = "report.html";

@@ -1,19 +1,27 @@
 //! The part of a page that is about one results directory.
 
-use std::fmt::Write;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::chart::{svg, swatch};
-use super::data;
-use super::markup::{badge, boxed_table, embedded, escape, list, row, sheet, verdict_second};
-use crate::document::{self, Sheet};
-use crate::error::ReportError;
-use crate::plot::figures;
-use crate::plot::model::{Entry, Figure, Panel, Sample};
-use crate::results::Results;
-use crate::terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word};
-use crate::verdict::Grade;
+use super::{
+    chart::{svg, swatch},
+    data,
+    markup::{badge, boxed_table, embedded, escape, list, row, sheet, verdict_second},
+};
+use crate::{
+    document::{self, Sheet},
+    error::ReportError,
+    plot::{
+        figures,
+        model::{Entry, Figure, Panel, Sample},
+    },
+    results::Results,
+    terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word},
+    verdict::Grade,
+};
 
 /// One results directory, read.
 pub(super) struct Section {

@@ -67,8 +67,7 @@ fn mean(points: &[Mark]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::Tally;
-    use crate::numbers::AtLeast;
+    use crate::{cell::Tally, numbers::AtLeast};
 
     fn line(count: u32, y: impl Fn(f64) -> f64) -> Vec<Mark> {
         let tally = Tally { runs: 1, valid_runs: 1, violation: false };

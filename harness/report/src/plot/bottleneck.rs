@@ -1,14 +1,18 @@
 //! What the busiest replica does as the cluster grows, measured and by the model.
 
-use super::axis::Axis;
-use super::look::{Look, Marker, look};
-use super::model::{Entry, Figure, Line, Mark, Panel, Sample};
-use super::sweep::{dimension_axis, entries, facets, paged};
-use crate::bottleneck::Bottleneck;
-use crate::figure;
-use crate::known::display_name;
-use crate::numbers::Spread;
-use crate::results::{Point, Results};
+use super::{
+    axis::Axis,
+    look::{Look, Marker, look},
+    model::{Entry, Figure, Line, Mark, Panel, Sample},
+    sweep::{dimension_axis, entries, facets, paged},
+};
+use crate::{
+    bottleneck::Bottleneck,
+    figure,
+    known::display_name,
+    numbers::Spread,
+    results::{Point, Results},
+};
 
 type Measured = fn(&Bottleneck<'_>) -> Option<Spread>;
 type Modelled = fn(&Bottleneck<'_>) -> Option<f64>;

@@ -5,10 +5,14 @@
 
 use std::sync::Once;
 
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, register_font};
+use plotters::{
+    coord::Shift,
+    prelude::*,
+    style::{
+        FontStyle, register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
 
 use super::look::{Look, Marker};
 

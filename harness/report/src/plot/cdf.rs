@@ -3,13 +3,17 @@
 
 use measure::CdfRow;
 
-use super::axis::{Axis, Reading, Scale, Tick, quantile_text};
-use super::look::look;
-use super::model::{Figure, Line, Mark, Panel};
-use super::sweep::{entries, paged};
-use crate::known::display_name;
-use crate::numbers::{Observed, Spread};
-use crate::results::{Point, Results};
+use super::{
+    axis::{Axis, Reading, Scale, Tick, quantile_text},
+    look::look,
+    model::{Figure, Line, Mark, Panel},
+    sweep::{entries, paged},
+};
+use crate::{
+    known::display_name,
+    numbers::{Observed, Spread},
+    results::{Point, Results},
+};
 
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let panels = results.points.iter().map(|point| panel(results, point)).collect();

@@ -2,14 +2,18 @@
 
 use measure::{ReplicaRow, Role};
 
-use super::axis::{Axis, Reading, Scale, Tick};
-use super::look::{INK, look};
-use super::model::{Bar, Entry, Figure, Mark, Panel, Sample};
-use super::sweep::paged;
-use crate::cell::{Cell, peer_messages};
-use crate::known::display_name;
-use crate::numbers::Spread;
-use crate::results::{Point, Results};
+use super::{
+    axis::{Axis, Reading, Scale, Tick},
+    look::{INK, look},
+    model::{Bar, Entry, Figure, Mark, Panel, Sample},
+    sweep::paged,
+};
+use crate::{
+    cell::{Cell, peer_messages},
+    known::display_name,
+    numbers::Spread,
+    results::{Point, Results},
+};
 
 type Load = fn(&ReplicaRow) -> Option<f64>;
 

@@ -15,15 +15,15 @@ mod render;
 mod sweep;
 mod timeline;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-use self::canvas::Lift;
-use self::model::Figure;
-use crate::error::ReportError;
-use crate::results::Results;
+use self::{canvas::Lift, model::Figure};
+use crate::{error::ReportError, results::Results};
 
 /// What drawing left behind.
 #[derive(Debug)]

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::axis::Axis;
-use super::look::{Look, OF_NOBODY};
-use crate::cell::{Cell, Tally};
-use crate::numbers::{AtLeast, Spread};
-use crate::results::Results;
-use crate::verdict::Shown;
+use super::{
+    axis::Axis,
+    look::{Look, OF_NOBODY},
+};
+use crate::{
+    cell::{Cell, Tally},
+    numbers::{AtLeast, Spread},
+    results::Results,
+    verdict::Shown,
+};
 
 /// A file's worth of panels, one above the other.
 #[derive(Clone, Debug)]

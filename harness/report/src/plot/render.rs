@@ -2,13 +2,17 @@
 //!
 //! Sizes are for a canvas of 1800 pixels that is printed 8.5 cm wide, a paper's column: 44 pixels are 6 points then.
 
-use plotters::coord::Shift;
-use plotters::prelude::{Color, DrawingArea, DrawingBackend, RGBColor, WHITE};
-use plotters::style::text_anchor::{HPos, VPos};
+use plotters::{
+    coord::Shift,
+    prelude::{Color, DrawingArea, DrawingBackend, RGBColor, WHITE},
+    style::text_anchor::{HPos, VPos},
+};
 
-use super::axis::{Axis, Tick};
-use super::canvas::{Canvas, Drawn, Lift, Place, Text};
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample, Shade, Spacing};
+use super::{
+    axis::{Axis, Tick},
+    canvas::{Canvas, Drawn, Lift, Place, Text},
+    model::{Bar, Entry, Figure, Line, Mark, Panel, Sample, Shade, Spacing},
+};
 
 const WIDTH: f64 = 1800.0;
 const EDGE: f64 = 30.0;
@@ -404,11 +408,11 @@ mod tests {
 
     use plotters::prelude::{BitMapBackend, IntoDrawingArea, SVGBackend};
 
-    use super::super::canvas::register_fonts;
-    use super::super::look::look;
-    use super::*;
-    use crate::cell::Tally;
-    use crate::numbers::AtLeast;
+    use super::{
+        super::{canvas::register_fonts, look::look},
+        *,
+    };
+    use crate::{cell::Tally, numbers::AtLeast};
 
     fn figure(valid: bool) -> Figure {
         let look = look(&[], "epaxos");

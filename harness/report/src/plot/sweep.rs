@@ -3,12 +3,16 @@
 
 use measure::SummaryRow;
 
-use super::axis::{Axis, Reading};
-use super::look::look;
-use super::model::{Bar, Entry, Figure, Line, Mark, Panel, Sample};
-use crate::figure::{self, Column};
-use crate::known::display_name;
-use crate::results::{Dimension, Point, Results};
+use super::{
+    axis::{Axis, Reading},
+    look::look,
+    model::{Bar, Entry, Figure, Line, Mark, Panel, Sample},
+};
+use crate::{
+    figure::{self, Column},
+    known::display_name,
+    results::{Dimension, Point, Results},
+};
 
 /// Keys that change how hard the cluster is pushed.
 const LOAD_KEYS: [&str; 4] = ["rate_ops_per_s", "clients_per_site", "clients", "window"];

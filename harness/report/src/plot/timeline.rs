@@ -4,16 +4,20 @@
 
 use measure::{ALL, SummaryRow, TimeseriesRow};
 
-use super::axis::{Axis, Reading, Scale, Tick, nice_step, steps};
-use super::look::{Look, look, look_of_site};
-use super::model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade};
-use super::sweep::{entries, paged};
-use crate::cell::Cell;
-use crate::figure::{Column, over_time};
-use crate::known::display_name;
-use crate::numbers::{Observed, Spread, short};
-use crate::results::{Point, Results};
-use crate::windows::makes_windows;
+use super::{
+    axis::{Axis, Reading, Scale, Tick, nice_step, steps},
+    look::{Look, look, look_of_site},
+    model::{Entry, Figure, Line, Mark, Panel, Rule, Sample, Shade},
+    sweep::{entries, paged},
+};
+use crate::{
+    cell::Cell,
+    figure::{Column, over_time},
+    known::display_name,
+    numbers::{Observed, Spread, short},
+    results::{Point, Results},
+    windows::makes_windows,
+};
 
 /// Markers along a line, so that it is known in grey.
 const MARKERS: usize = 6;

@@ -3,9 +3,11 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
 
 use measure::{
     Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,

@@ -28,6 +28,7 @@ use crate::{
     exit::{self, Failure},
     output,
     progress::Progress,
+    subject::Subject,
 };
 
 mod summary;
