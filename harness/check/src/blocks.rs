@@ -6,9 +6,17 @@
 use crate::{
     elements::Elements,
     history::{Kind, Operation, Outcome, shown},
-    unique::Contradiction,
     zones::{Mark, Zone},
 };
+
+/// Operations that exclude each other.
+#[derive(Debug)]
+pub(crate) struct Contradiction {
+    /// Their positions; may repeat.
+    pub(crate) involved: Vec<usize>,
+    /// One sentence.
+    pub(crate) reason: String,
+}
 
 /// Why the method ends early.
 pub(crate) enum Stop {

@@ -7,7 +7,7 @@
 //! - Who saw an absent key saw the beginning, unless there are deletes: then the search decides.
 
 use crate::{
-    blocks::{Blocks, Stop},
+    blocks::{Blocks, Contradiction, Stop},
     history::Operation,
     zones,
 };
@@ -21,15 +21,6 @@ pub(crate) enum Unique {
     Contradiction(Contradiction),
     /// The method does not apply.
     Undecided,
-}
-
-/// Operations that exclude each other.
-#[derive(Debug)]
-pub(crate) struct Contradiction {
-    /// Their positions; may repeat.
-    pub(crate) involved: Vec<usize>,
-    /// One sentence.
-    pub(crate) reason: String,
 }
 
 /// Judges operations that are all on one key.

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
+    blocks::Contradiction,
     history::{Operation, Shown},
-    unique::Contradiction,
 };
 
 /// How much the general search may do for each key before it gives up.

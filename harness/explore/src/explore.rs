@@ -4,9 +4,9 @@ use protocols::explored::{Mark, Marks, Setup, Subject};
 use stateright::{Checker, HasDiscoveries, Model as _};
 
 use crate::{
-    breach::{Breach, Rule},
-    model::Model,
-    properties, tell,
+    breach::Rule,
+    counterexample::{self, Counterexample},
+    model::{self, Model},
 };
 
 /// How far and how an exploration goes.
@@ -67,17 +67,6 @@ impl Report {
     }
 }
 
-/// How a rule is broken.
-#[derive(Clone, Debug)]
-pub struct Counterexample {
-    /// The rule, and what is wrong.
-    pub breach: Breach,
-    /// What happens, in order: a line per event, followed by indented lines for what it leads to.
-    pub lines: Vec<String>,
-    /// How many events.
-    pub events: usize,
-}
-
 /// Explores a setup.
 pub fn explore<R: Subject>(setup: &Setup<R>, limits: &Limits) -> Report {
     let report = explore_once(setup, limits);
@@ -107,9 +96,9 @@ fn explore_once<R: Subject>(setup: &Setup<R>, limits: &Limits) -> Report {
     let checker = checker.spawn_bfs().join();
     let model = checker.model();
     let rules: Vec<Rule> =
-        Rule::ALL.into_iter().filter(|rule| properties::applies(setup, *rule)).collect();
+        Rule::ALL.into_iter().filter(|rule| model::applies(setup, *rule)).collect();
     let broken = rules.iter().find_map(|rule| checker.discovery(rule.name()));
-    let counterexample = broken.map(|path| tell::counterexample(model, path));
+    let counterexample = broken.map(|path| counterexample::of(model, path));
     let (generated, depth) = (checker.state_count(), checker.max_depth().saturating_sub(1));
     let ended = if counterexample.is_some() {
         Ended::Broken

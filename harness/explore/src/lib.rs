@@ -13,7 +13,7 @@
 //! of states every time. The cores are stepped through [`protocols::Replica`] alone.
 
 mod breach;
-mod director;
+mod counterexample;
 mod entries;
 mod explore;
 mod flight;
@@ -21,10 +21,8 @@ mod host;
 mod ledger;
 mod mark;
 pub mod model;
-mod properties;
 mod state;
 mod table;
-mod tell;
 #[cfg(test)]
 mod twin;
 
@@ -33,7 +31,8 @@ pub use protocols::explored::{
 };
 
 pub use breach::{Breach, Rule};
-pub use explore::{Counterexample, Ended, Limits, Report, explore};
+pub use counterexample::Counterexample;
+pub use explore::{Ended, Limits, Report, explore};
 pub use host::is_stepping;
 pub use model::Model;
 pub use state::{Action, State};

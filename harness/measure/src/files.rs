@@ -5,21 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{
+    csv_row::CsvRow,
     error::MeasureError,
     rows::{CHECKED_COLUMNS, SummaryRow},
     verdict::Checked,
 };
-
-/// A row type that is bound to a file of the results directory.
-pub trait CsvRow: Serialize + DeserializeOwned + Default {
-    /// The file's name.
-    const FILE: &'static str;
-    /// The columns that results of older versions may lack.
-    const NEWER: &'static [&'static str] = &[];
-}
 
 /// The columns of a row type, in order.
 pub fn columns<T: CsvRow>() -> Vec<String> {

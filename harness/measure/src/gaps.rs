@@ -191,7 +191,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        run::{Identity, SiteRecord},
+        identity::Identity,
+        run::SiteRecord,
         series::SeriesRecorder,
         verdict::Verdict,
     };

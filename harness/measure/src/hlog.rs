@@ -16,7 +16,7 @@ use hdrhistogram::serialization::{
     interval_log::{IntervalLogIterator, IntervalLogWriterBuilder, LogEntry},
 };
 
-use crate::{error::MeasureError, histogram::Histogram, run::Identity};
+use crate::{error::MeasureError, histogram::Histogram, identity::Identity};
 
 /// What a histogram measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::CsvRow,
+    csv_row::CsvRow,
     rows::SummaryRow,
-    run::{Identity, RunRecord},
     verdict::{FOREIGN_LOAD, Finding, Severity, Verdict},
 };
 
@@ -56,15 +55,14 @@ impl CsvRow for KneeRow {
 impl Step {
     /// That of a run at one rate: the cluster bears it if the run is valid and the 99th percentile
     /// of latency, as it is printed, is known and at most `p99_ms_max`.
-    pub fn of(record: &RunRecord, p99_ms_max: f64) -> Self {
-        let summary = record.summary_row();
+    pub(crate) fn of(summary: &SummaryRow, verdict: &Verdict, p99_ms_max: f64) -> Self {
         Self {
             rate_ops_per_s: summary.rate_ops_per_s.unwrap_or_default(),
-            why_not: why_not(&summary, &record.verdict, p99_ms_max),
+            why_not: why_not(summary, verdict, p99_ms_max),
             throughput_ops_per_s: summary.throughput_ops_per_s,
             latency_us_p99: summary.latency_us_p99,
             valid: summary.valid,
-            spoilt: record.verdict.reasons.iter().any(is_foreign_load),
+            spoilt: verdict.reasons.iter().any(is_foreign_load),
             kept: false,
         }
     }
@@ -94,28 +92,6 @@ fn why_not(summary: &SummaryRow, verdict: &Verdict, p99_ms_max: f64) -> Option<S
         return Some(format!("p99 {p99_ms} ms is a lower bound: too little was answered"));
     }
     (p99_ms > p99_ms_max).then(|| format!("p99 {p99_ms} ms, more than {p99_ms_max} ms"))
-}
-
-impl RunRecord {
-    /// The rows of `knee.csv`.
-    pub(crate) fn knee_rows(&self) -> Vec<KneeRow> {
-        let Identity { protocol, driver, point, repetition, .. } = &self.identity;
-        let row = |(number, step): (u32, &Step)| KneeRow {
-            protocol: protocol.clone(),
-            driver: driver.clone(),
-            point: point.clone(),
-            repetition: *repetition,
-            step: number,
-            rate_ops_per_s: step.rate_ops_per_s,
-            throughput_ops_per_s: step.throughput_ops_per_s,
-            latency_us_p99: step.latency_us_p99,
-            valid: step.valid,
-            passed: step.passed(),
-            kept: step.kept,
-            why_not: step.why_not.clone().unwrap_or_default(),
-        };
-        (1..).zip(&self.steps).map(row).collect()
-    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! in memory (`None`) as in the files (an empty cell). A row is never written without the verdict of its run.
 
 mod cgroup;
+mod csv_row;
 mod derive;
 mod error;
 mod files;
@@ -17,6 +18,7 @@ mod gaps;
 mod histogram;
 mod hlog;
 mod host;
+mod identity;
 mod kept;
 mod knee;
 mod manifest;
@@ -27,18 +29,22 @@ mod replica;
 mod results;
 mod rows;
 mod run;
+mod run_rows;
 mod series;
 mod silence;
 mod timeline;
+mod utc;
 mod verdict;
 
+pub use csv_row::CsvRow;
 pub use error::MeasureError;
-pub use files::{CsvRow, columns, read_rows, read_summary, write_rows};
+pub use files::{columns, read_rows, read_summary, write_rows};
 pub use fit::{Fit, Mixture, fit};
 pub use gaps::{COMMITS, EXECUTIONS, REPLIES, WAITS};
 pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
 pub use host::{Host, HostCpu, load_average, rss_bytes};
+pub use identity::Identity;
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
 pub use knee::{KneeRow, Step};
 pub use manifest::{Git, Manifest, Resumed, Versions};
@@ -46,15 +52,16 @@ pub use median::{COVERAGE_MIN, Change, Interval, median_coverage};
 pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_findings};
 pub use population::{Bound, Population};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
-pub use results::{ResultsDir, utc_text};
+pub use results::ResultsDir;
 pub use rows::{
     ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, LoadModelRow,
     ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
 };
-pub use run::{Event, Identity, OperationRecord, RunRecord, RunRows, SiteRecord, Timed};
+pub use run::{Event, OperationRecord, RunRecord, RunRows, SiteRecord, Timed};
 pub use series::{Series, SeriesRecorder};
 pub use silence::{Silence, Silences};
 pub use timeline::{BUCKET_MS, Bucket, Timeline};
+pub use utc::utc_text;
 pub use verdict::{
     Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, NOT_TO_BE_QUOTED,
     RunFacts, Severity, Verdict, judge,

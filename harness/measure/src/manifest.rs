@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     error::MeasureError,
     host::{Host, load_average},
-    results::utc_text,
+    utc::utc_text,
     verdict::Limits,
 };
 

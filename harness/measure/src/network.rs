@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::CsvRow,
-    run::Identity,
+    csv_row::CsvRow,
+    identity::Identity,
     verdict::{Finding, Severity},
 };
 

@@ -9,13 +9,15 @@ use std::{
     io,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use crate::{
+    csv_row::CsvRow,
     error::MeasureError,
     files::{RunKey, Table, columns, read_summary, run_of, whole_rows},
     hlog::{HistogramKind, file_safe, hlog_file_name, read_hlog, write_hlog},
+    identity::Identity,
     kept::{KeptRow, RecoveryRow},
     knee::KneeRow,
     manifest::Manifest,
@@ -24,7 +26,7 @@ use crate::{
     rows::{
         CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
     },
-    run::{Identity, RunRecord},
+    run::RunRecord,
 };
 
 /// Chosen: nobody starts more runs of one name and seed within a second.
@@ -219,14 +221,14 @@ impl ResultsDir {
 
     /// Rewrites `cdf.csv`, in one step: it holds merged figures, so rows cannot be appended.
     fn write_cdf(&self) -> Result<(), MeasureError> {
-        let path = self.path.join(<CdfRow as crate::files::CsvRow>::FILE);
+        let path = self.path.join(<CdfRow as CsvRow>::FILE);
         let scratch = self.path.join(".cdf");
         create_dir(&scratch)?;
         let mut table = Table::create::<CdfRow>(&scratch)?;
         for ((point, protocol, driver), distribution) in &self.distributions {
             table.append(&distribution.rows(protocol, driver, point))?;
         }
-        fs::rename(scratch.join(<CdfRow as crate::files::CsvRow>::FILE), &path)
+        fs::rename(scratch.join(<CdfRow as CsvRow>::FILE), &path)
             .and_then(|()| fs::remove_dir(&scratch))
             .map_err(|error| MeasureError::new(&path, error))
     }
@@ -261,7 +263,7 @@ fn made(
     planned: &[Identity],
     is_there: impl Fn(usize) -> bool,
 ) -> Result<Vec<RunKey>, MeasureError> {
-    let path = dir.join(<SummaryRow as crate::files::CsvRow>::FILE);
+    let path = dir.join(<SummaryRow as CsvRow>::FILE);
     let summary = whole_rows(&path)?;
     let cut_short = cut_short(dir)?;
     let mut made = Vec::new();
@@ -299,7 +301,7 @@ fn is_violation(header: &[String], record: &csv::StringRecord) -> bool {
 /// The runs that a signal, or something that could not be done, ended before their time. A replica that died did not: that
 /// is an outcome.
 fn cut_short(dir: &Path) -> Result<Vec<RunKey>, MeasureError> {
-    let events = whole_rows(&dir.join(<EventRow as crate::files::CsvRow>::FILE))?;
+    let events = whole_rows(&dir.join(<EventRow as CsvRow>::FILE))?;
     let column = events.header.iter().position(|name| name == "event");
     let rows = events.rows.iter().filter(|(_, record)| {
         let event = column.and_then(|column| record.get(column));
@@ -324,16 +326,6 @@ fn locked(dir: &Path) -> Result<File, MeasureError> {
         }
     }
     Err(MeasureError::new(dir, "a run is writing it: wait for its end, or stop it"))
-}
-
-/// A moment as 2026-01-31T12:00:00Z.
-pub fn utc_text(time: SystemTime) -> String {
-    utc(time, "%Y-%m-%dT%H:%M:%SZ")
-}
-
-fn utc(time: SystemTime, format: &str) -> String {
-    let timestamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    timestamp.strftime(format).to_string()
 }
 
 fn create_unique(root: &Path, manifest: &Manifest) -> Result<PathBuf, MeasureError> {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    files::CsvRow,
+    csv_row::CsvRow,
     replica::Role,
     timeline::BUCKET_MS,
     verdict::{Checked, Linearizable, Severity},

@@ -9,7 +9,7 @@ use std::{
 use driver::storage::StorageError;
 use protocols::ReplicaId;
 
-use crate::identity::Role;
+use crate::role::Role;
 
 /// A failure to set up, connect or talk.
 #[derive(Debug)]

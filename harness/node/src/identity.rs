@@ -16,12 +16,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocols::{ReplicaId, id::REPLICAS_MAX};
+use protocols::id::REPLICAS_MAX;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+
+pub use crate::role::Role;
 
 use crate::NodeError;
 
@@ -29,47 +31,6 @@ const AUTHORITY_FILE: &str = "authority.pem";
 const CLUSTER_FILE: &str = "cluster";
 /// The cluster of everybody who verifies nobody.
 const INSECURE_CLUSTER: &str = "insecure";
-
-/// What the holder of a certificate may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Be this replica, towards its peers and its clients.
-    Replica(ReplicaId),
-    /// Send requests.
-    Client,
-    /// Measure, inspect and stop replicas.
-    Operator,
-}
-
-impl Role {
-    /// The role's certificate name in the cluster called `cluster`.
-    pub fn name(self, cluster: &str) -> String {
-        format!("{}.{cluster}", self.label())
-    }
-
-    /// Every role in a cluster of `replicas`.
-    pub(crate) fn all(replicas: usize) -> impl Iterator<Item = Self> {
-        ReplicaId::all(replicas).map(Self::Replica).chain([Self::Client, Self::Operator])
-    }
-
-    fn label(self) -> String {
-        match self {
-            Self::Replica(id) => format!("replica-{}", id.0),
-            Self::Client => "client".to_owned(),
-            Self::Operator => "operator".to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Replica(id) => write!(f, "replica {}", id.0),
-            Self::Client => f.write_str("a client"),
-            Self::Operator => f.write_str("an operator"),
-        }
-    }
-}
 
 /// One party's certificate with its key, and the authority that the others must be signed by.
 pub struct Identity {
@@ -229,6 +190,8 @@ fn certificate_error(error: rcgen::Error) -> NodeError {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use protocols::ReplicaId;
 
     use super::*;
 

@@ -1,49 +1,18 @@
-//! A replica as a process: what it must be told, and its main function.
+//! A replica as a process: its main function.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use driver::storage::Durability;
 use nix::{
     sys::{prctl::set_pdeathsig, signal::Signal},
     unistd::getppid,
 };
-use protocols::{Config, Replica, ReplicaId};
-use serde::{Deserialize, Serialize};
+use protocols::Replica;
 use tokio::runtime::{Builder, LocalOptions};
 
-use crate::{NodeError, emulator::NetworkPlan, failpoint, server};
+pub use crate::options::Options;
 
-/// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Options {
-    /// Which replica to be.
-    pub id: ReplicaId,
-    /// The core's configuration, the same at all replicas.
-    pub config: Config,
-    /// The UDP address to listen on.
-    pub listen: SocketAddr,
-    /// Where the replicas listen, by number; the own one is not used.
-    pub peers: Vec<SocketAddr>,
-    /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is believed.
-    pub credentials: Option<PathBuf>,
-    /// What its records outlive.
-    pub durability: Durability,
-    /// The directory that is this replica's alone, made if need be. Nothing is kept there with [`Durability::Memory`],
-    /// which needs none.
-    pub data: Option<PathBuf>,
-    /// For tests: a log longer than this, in bytes, gets a snapshot in its place, and a segment of it a successor. None: as
-    /// long as is good.
-    pub log_bytes_kept: Option<u64>,
-    /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
-    /// (the kernel watches the thread). None: live on alone.
-    pub parent: Option<i32>,
-    /// The network to emulate; none is the bare loopback, whose packets cannot be impaired later.
-    pub network: Option<NetworkPlan>,
-}
+use crate::{NodeError, failpoint, server};
 
 /// Is a replica of core `R` until an operator stops it: the whole life of its process, on this
 /// thread. Logs to standard error.
@@ -111,7 +80,12 @@ fn die_with(parent: Option<i32>) -> Result<(), NodeError> {
 mod tests {
     use protocols::multi_paxos::MultiPaxos;
 
+    use std::net::SocketAddr;
+
+    use protocols::{Config, ReplicaId};
+
     use super::*;
+    use crate::emulator::NetworkPlan;
 
     fn refused(change: impl FnOnce(&mut Options)) -> String {
         let directory = tempfile::tempdir().expect("the host has a directory for temporary files");

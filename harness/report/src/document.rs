@@ -16,6 +16,9 @@ use crate::{
     verdict::Grade,
 };
 
+/// The file's name inside a results directory, unless another is asked for.
+pub const PAGE_FILE: &str = "report.html";
+
 /// The rows of one point in the table of results.
 pub(crate) struct Block {
     /// What distinguishes the point; empty where there is only one.
@@ -294,7 +297,7 @@ pub(crate) fn files(dir: &Path) -> Vec<[String; 3]> {
     let mut files: Vec<[String; 3]> = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') || name == crate::html::FILE {
+        if name.starts_with('.') || name == PAGE_FILE {
             continue;
         }
         let Ok(about) = entry.metadata() else { continue };

@@ -35,8 +35,9 @@ mod verdict;
 mod windows;
 
 pub use compare::{Compared, Outcome, compare, differing_keys};
+pub use document::PAGE_FILE as HTML_FILE;
 pub use error::ReportError;
-pub use html::{FILE as HTML_FILE, html};
+pub use html::html;
 pub use json::json;
 pub use known::{Known, display_name, know};
 pub use markdown::markdown;

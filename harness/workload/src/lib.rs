@@ -61,11 +61,11 @@ pub mod fault;
 mod formula;
 mod kind;
 mod known;
-mod load;
 mod load_model;
 mod model;
 mod overrides;
 mod own;
+mod parse;
 mod placement;
 mod plan;
 mod promises;
@@ -81,7 +81,6 @@ pub use protocols::{formula::Prediction, load_model::ReplicaLoad};
 
 pub use arrivals::{Arrivals, IntendedSend};
 pub use error::LoadError;
-pub use load::{SiteFile, TopologyFile};
 pub use load_model::{Capacity, Saturates};
 pub use model::{
     Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
@@ -89,6 +88,7 @@ pub use model::{
 };
 pub use overrides::Override;
 pub use own::{OwnOption, OwnOptions};
+pub use parse::{SiteFile, TopologyFile};
 pub use placement::Placement;
 pub use plan::{Plan, Point, Run};
 pub use promises::{Promise, Promises, Promising};

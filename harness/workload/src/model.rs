@@ -9,8 +9,13 @@ use protocols::{Protocol, ReplicaId};
 use serde::{Serialize, Serializer};
 
 use crate::{
-    document::Origin, fault::Fault, own::OwnOptions, sim_costs::SimCosts, sites::Sites,
-    sweep::Sweep, topology::Topology,
+    document::Origin,
+    fault::Fault,
+    own::OwnOptions,
+    sim_costs::SimCosts,
+    sites::Sites,
+    sweep::{Canonical, Sweep},
+    topology::Topology,
 };
 
 /// A validated workload file, overrides applied. Units are last in names: `_s`, `_ms`, `_ops_per_s`, `_bytes`.
@@ -388,5 +393,24 @@ impl Workload {
         };
         let times = if self.load.search.is_some() { SEARCH_STEPS_ABOUT } else { 1 };
         Duration::from_secs_f64(once_s) * times
+    }
+}
+
+impl Workload {
+    /// Do latencies follow from the matrix of sites alone: a simulation without costs?
+    pub fn costs_nothing(&self) -> bool {
+        self.cluster.driver == Driver::Sim && self.sim == Some(SimCosts::NONE)
+    }
+}
+
+impl Canonical for Durability {
+    fn canonical(&self) -> String {
+        self.name().to_owned()
+    }
+}
+
+impl Canonical for Rate {
+    fn canonical(&self) -> String {
+        self.to_string()
     }
 }

@@ -16,8 +16,7 @@ use crate::{
     document::Document,
     error::LoadError,
     kind::{choice, count},
-    plan::SHARED_SWEEPS,
-    sweep::Sweep,
+    sweep::{SHARED_SWEEPS, Sweep},
 };
 
 /// One option of one protocol.

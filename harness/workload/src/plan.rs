@@ -309,22 +309,6 @@ impl Workload {
     }
 }
 
-/// The keys that may be swept whatever the protocol, without their sections.
-pub(crate) const SHARED_SWEEPS: [&str; 12] = [
-    "batch_commands",
-    "batch_delay_us",
-    "clients",
-    "clients_per_site",
-    "conflict_rate",
-    "durability",
-    "leader",
-    "rate_ops_per_s",
-    "replicas",
-    "value_bytes",
-    "window",
-    "write_ratio",
-];
-
 /// A sweepable key.
 #[derive(Debug)]
 pub(crate) struct Swept {

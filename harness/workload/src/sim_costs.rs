@@ -4,15 +4,9 @@
 //! sources, as it was written, with the machine, the date, the errors of the fit and how far
 //! simulations agree.
 
-use std::sync::LazyLock;
-
 use serde::Serialize;
 
-use crate::{
-    calibrated::Calibrated,
-    load::read_calibration,
-    model::{Driver, Workload},
-};
+use crate::calibrated::Calibrated;
 
 /// The costs of a simulated replica. All zero: latencies are those of the network alone.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -34,18 +28,6 @@ pub struct SimCosts {
     /// The loads on which the costs of the CPU were measured; none if they are anybody's guess.
     #[serde(skip_serializing_if = "Calibrated::is_none")]
     pub calibrated: Calibrated,
-}
-
-impl Default for SimCosts {
-    /// As measured.
-    fn default() -> Self {
-        const FILE: &str = "default-costs.toml";
-        static MEASURED: LazyLock<SimCosts> = LazyLock::new(|| {
-            let read = read_calibration(FILE, include_str!("../default-costs.toml"));
-            read.unwrap_or_else(|error| panic!("{error}"))
-        });
-        *MEASURED
-    }
 }
 
 impl SimCosts {
@@ -77,13 +59,6 @@ impl SimCosts {
     pub fn of_cpu(mut self) -> [(&'static str, f64); 5] {
         let [wakeup, message, byte, command, ordering_step, _] = self.by_key();
         [wakeup, message, byte, command, ordering_step].map(|(key, cost)| (key, *cost))
-    }
-}
-
-impl Workload {
-    /// Do latencies follow from the matrix of sites alone: a simulation without costs?
-    pub fn costs_nothing(&self) -> bool {
-        self.cluster.driver == Driver::Sim && self.sim == Some(SimCosts::NONE)
     }
 }
 

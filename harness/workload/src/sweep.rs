@@ -3,8 +3,6 @@
 use protocols::ReplicaId;
 use serde::Serialize;
 
-use crate::model::{Durability, Rate};
-
 /// What the file gives for a sweepable key. A list of one is still a sweep: it gets a column.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -45,7 +43,7 @@ macro_rules! canonical_by_display {
     };
 }
 
-canonical_by_display!(f64, usize, Rate);
+canonical_by_display!(f64, usize);
 
 impl Canonical for ReplicaId {
     fn canonical(&self) -> String {
@@ -53,8 +51,18 @@ impl Canonical for ReplicaId {
     }
 }
 
-impl Canonical for Durability {
-    fn canonical(&self) -> String {
-        self.name().to_owned()
-    }
-}
+/// The keys that may be swept whatever the protocol, without their sections.
+pub(crate) const SHARED_SWEEPS: [&str; 12] = [
+    "batch_commands",
+    "batch_delay_us",
+    "clients",
+    "clients_per_site",
+    "conflict_rate",
+    "durability",
+    "leader",
+    "rate_ops_per_s",
+    "replicas",
+    "value_bytes",
+    "window",
+    "write_ratio",
+];

@@ -42,7 +42,7 @@ use crate::{
     identity::{Identity, Role},
     limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
     log::Log,
-    replica_process::Options,
+    options::Options,
     store::{Helper, ProcessStore},
     transport::Transport,
     wire::PeerHello,

@@ -22,9 +22,6 @@ use self::{
 };
 use crate::{error::ReportError, verdict::Grade};
 
-/// The file's name inside a results directory, unless another is asked for.
-pub const FILE: &str = "report.html";
-
 /// Nothing may be loaded from anywhere; the page's own styles and script are all there is.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
     img-src data:; base-uri 'none'; form-action 'none'";

@@ -131,8 +131,7 @@ impl<'a, M: Made> Climb<'a, M> {
             ..Step::default()
         };
         let p99_ms_max = self.search.p99_ms_max;
-        let mut step =
-            record.as_ref().map_or_else(unmeasured, |record| Step::of(record, p99_ms_max));
+        let mut step = record.as_ref().map_or_else(unmeasured, |record| record.step(p99_ms_max));
         if let Some(stop) = stop {
             step.why_not = Some(stop.text());
         }

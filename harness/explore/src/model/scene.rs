@@ -1,13 +1,13 @@
-//! A script's hands: what happened before an exploration begins, step by step.
+//! The stage on which a script acts before an exploration begins, step by step.
 
 use protocols::{
     ReplicaId,
     explored::{Stage, Subject},
 };
 
+use super::Model;
 use crate::{
     flight::Packet,
-    model::Model,
     state::{Action, Event, State},
 };
 

@@ -18,7 +18,6 @@ use std::{fs, path::Path};
 use serde::{Deserialize, Deserializer};
 use toml::Table;
 
-pub(crate) use self::calibration::read as read_calibration;
 pub use self::{site_file::SiteFile, topology::TopologyFile};
 
 use crate::{

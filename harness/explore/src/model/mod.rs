@@ -18,6 +18,9 @@
 //! * With duplicates without bound (`duplicates: None`) a message, once sent, is there for ever, and a second one adds
 //!   nothing.
 
+mod properties;
+mod scene;
+
 use std::sync::atomic::AtomicBool;
 
 use protocols::{
@@ -27,15 +30,15 @@ use protocols::{
 use smallvec::SmallVec;
 use stateright::Property;
 
+pub(crate) use self::properties::applies;
+use self::scene::Scene;
 use crate::{
     breach::Breach,
-    director::Scene,
     entries::{Entered, Envelope, Node, Outcome, Page, Step},
     flight::{Flight, Lane, Number, Packet},
     host::{Driver, Host, Stepped, Stimulus},
     ledger::{Ledger, Observation},
     mark::Reached,
-    properties,
     state::{Action, Event, Left, State},
     table::{Memo, Table},
 };

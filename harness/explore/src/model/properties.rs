@@ -1,14 +1,15 @@
 //! What is checked in every state, and what must be reached in some, as properties of the checker.
 
+use std::sync::atomic::Ordering;
+
 use protocols::{
     Order,
     explored::{Mark, OWN_MARKS_MAX, Setup, Subject},
 };
-use std::sync::atomic::Ordering;
-
 use stateright::Property;
 
-use crate::{breach::Rule, model::Model, state::State};
+use super::Model;
+use crate::{breach::Rule, state::State};
 
 /// The properties of a model: a rule is `always`, a mark is `sometimes`.
 pub(crate) fn all<R: Subject>(model: &Model<R>) -> Vec<Property<Model<R>>> {

@@ -4,6 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use protocols::{Protocol, registry};
@@ -52,7 +53,7 @@ pub(super) fn costs(document: &Document, path: &Path) -> Result<SimCosts, LoadEr
 
 /// The costs in `text`; `file` is what errors call it. A file of before there was some cost has
 /// what that is in the others: nothing can be made of it but a wrong order of protocols.
-pub(crate) fn read(file: &str, text: &str) -> Result<SimCosts, LoadError> {
+pub(super) fn read(file: &str, text: &str) -> Result<SimCosts, LoadError> {
     let table: Table = text.parse().map_err(|error| not_toml(file, text, &error))?;
     let origin = Origin { file: file.to_owned(), flags: Vec::new() };
     let Some(Value::Table(section)) = table.get(SECTION) else {
@@ -143,4 +144,16 @@ fn range(value: &Value) -> Result<[u64; 2], String> {
 
 fn most(value: &Value) -> Result<f64, String> {
     number(0.0..=COUNT_MAX as f64)(value)
+}
+
+impl Default for SimCosts {
+    /// As measured.
+    fn default() -> Self {
+        const FILE: &str = "default-costs.toml";
+        static MEASURED: LazyLock<SimCosts> = LazyLock::new(|| {
+            let read = read(FILE, include_str!("../../default-costs.toml"));
+            read.unwrap_or_else(|error| panic!("{error}"))
+        });
+        *MEASURED
+    }
 }

@@ -4,16 +4,24 @@ use protocols::{Effect, ReplicaId, explored::Subject};
 use stateright::Path;
 
 use crate::{
-    explore::Counterexample,
+    breach::Breach,
     model::Model,
     state::{Action, Event, State},
 };
 
-/// What leads to a broken rule, told event by event.
-pub(crate) fn counterexample<R: Subject>(
-    model: &Model<R>,
-    path: Path<State, Action>,
-) -> Counterexample {
+/// How a rule is broken.
+#[derive(Clone, Debug)]
+pub struct Counterexample {
+    /// The rule, and what is wrong.
+    pub breach: Breach,
+    /// What happens, in order: a line per event, followed by indented lines for what it leads to.
+    pub lines: Vec<String>,
+    /// How many events.
+    pub events: usize,
+}
+
+/// What leads to a broken rule, event by event.
+pub(crate) fn of<R: Subject>(model: &Model<R>, path: Path<State, Action>) -> Counterexample {
     let steps = path.into_vec();
     let (last, _) = steps.last().expect("a path has a state");
     let breach = model.breach(last).expect("the path leads to a broken rule").clone();
@@ -34,7 +42,7 @@ pub(crate) fn counterexample<R: Subject>(
     for (state, action) in &steps {
         if let Some(action) = action {
             events += 1;
-            tell(model, state, *action, &mut lines);
+            describe(model, state, *action, &mut lines);
         }
     }
     lines.push(format!("Broken: {}: {}", breach.rule, breach.detail));
@@ -42,7 +50,7 @@ pub(crate) fn counterexample<R: Subject>(
 }
 
 /// Appends what `action` is and what the replica does about it.
-fn tell<R: Subject>(model: &Model<R>, state: &State, action: Action, lines: &mut Vec<String>) {
+fn describe<R: Subject>(model: &Model<R>, state: &State, action: Action, lines: &mut Vec<String>) {
     let replica = model.whom(action.event);
     let what = match action.event {
         Event::Propose(proposal) => format!("{replica} is asked for {:?}", model.batch(proposal)),
