@@ -7,42 +7,32 @@
 //! invariants. A protocol states in its [`facts`] all that the rest of a program must know of it,
 //! and [`registry`] finds it by its name.
 //!
+//! Five rooms: `contract` is what a core is to the rest of a program, `words` the types that all
+//! cores share, `machine` the replicated state, `parts` what several cores do alike, and a folder
+//! per protocol. The first two know no protocol; a protocol knows no other.
+//!
 //! Sources are named by letters: PMS is Lamport, "Paxos Made Simple", 2001; PMMC is van Renesse and Altinbuken, "Paxos Made
 //! Moderately Complex", 2015; S13 is Moraru, Andersen and Kaminsky, "There Is More Consensus in Egalitarian Parliaments",
 //! SOSP 2013; SUT is Sutra, "On the correctness of Egalitarian Paxos", 2019; STAR is Ryabinin, Gotsman and Sutra, "Making
 //! Democracy Work: Fixing and Simplifying Egalitarian Paxos", OPODIS 2025. "chosen:" marks a decision of this project.
 
-pub mod ballot;
-mod batch_queue;
-pub mod catch_up;
-pub mod command;
-pub mod config;
-pub mod dependencies;
+mod contract;
 pub mod epaxos;
-pub mod explored;
-pub mod facts;
-pub mod formula;
-pub mod gather;
-pub mod id;
-pub mod key_map;
-pub mod kv;
-pub mod load_model;
-pub mod log;
+mod machine;
 pub mod multi_paxos;
-pub mod observed;
-pub mod options;
+mod parts;
 pub mod paxos;
-mod protocol;
-pub mod quorum;
 pub mod registry;
-pub mod replica;
-pub mod session;
-pub mod transfer;
+mod words;
 
-pub use command::{Batch, Command, Outcome, Request};
-pub use config::Config;
-pub use dependencies::Dependencies;
-pub use facts::{Facts, Order};
-pub use id::{ClientId, InstanceId, ReplicaId, ReplicaSet, RequestNumber, Slot};
-pub use protocol::{Protocol, UnknownProtocol, either};
-pub use replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status};
+pub use contract::{
+    Config, Effect, Effects, Facts, Input, Order, Path, Protocol, Replica, Snapshot, Status,
+    config, either, explored, facts, formula, load_model, observed, options, replica,
+};
+pub use machine::{kv, session};
+pub use parts::{catch_up, gather, transfer};
+pub use registry::UnknownProtocol;
+pub use words::{
+    Batch, ClientId, Command, Dependencies, InstanceId, Outcome, ReplicaId, ReplicaSet, Request,
+    RequestNumber, Slot, ballot, command, dependencies, id, key_map, log, quorum,
+};

@@ -190,12 +190,7 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::{
-        identity::Identity,
-        run::SiteRecord,
-        series::SeriesRecorder,
-        verdict::Verdict,
-    };
+    use crate::{identity::Identity, run::SiteRecord, series::SeriesRecorder, verdict::Verdict};
 
     const MS: u64 = 1_000_000;
 

@@ -11,6 +11,7 @@ use super::{
     snapshot::Snapshots,
 };
 use crate::{
+    Protocol,
     ballot::InstanceBallot,
     command::{Batch, Footprint},
     config::Config,
@@ -18,7 +19,6 @@ use crate::{
     epaxos::{EpaxosQuorums, Variant, fixed_fast_quorum, quorums_of},
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     observed::Observed,
-    protocol::Protocol,
     replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status},
 };
 

@@ -1,6 +1,6 @@
 //! Batches that this replica's clients proposed while another replica leads, until they are seen decided.
 
-use crate::{batch_queue::BatchQueue, command::Batch};
+use crate::{command::Batch, parts::batch_queue::BatchQueue};
 
 /// The most batches kept; a batch beyond it is dropped and left to its client's retry. chosen: above what a saturated
 /// leader has in flight, and 16 MiB of small batches.

@@ -10,6 +10,7 @@ use super::{
     patience::Patience,
 };
 use crate::{
+    Protocol,
     ballot::Ballot,
     catch_up::CatchUp,
     command::Batch,
@@ -17,7 +18,6 @@ use crate::{
     id::{ReplicaId, ReplicaSet, Slot},
     log::SlotLog,
     observed::Observed,
-    protocol::Protocol,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},

@@ -6,15 +6,15 @@ use super::{
     proposer::Attempt,
 };
 use crate::{
+    Protocol,
     ballot::Ballot,
-    batch_queue::BatchQueue,
     catch_up::CatchUp,
     command::Batch,
     config::Config,
     id::{ReplicaId, ReplicaSet, Slot},
     log::SlotLog,
     observed::Observed,
-    protocol::Protocol,
+    parts::batch_queue::BatchQueue,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},

@@ -15,11 +15,11 @@ use std::{fmt::Debug, hash::Hash, ops::RangeInclusive, sync::Arc, time::Duration
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    Protocol,
     command::Batch,
     config::Config,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    protocol::Protocol,
 };
 
 /// A protocol core: a deterministic state machine that asks for effects. Counters and caches stay out of `Eq` and `Hash`,

@@ -3,6 +3,10 @@
 //! The protocols of this crate have a line each. Another crate registers its own before anything is
 //! parsed; from then on files, command lines and results know them by their names.
 
+mod handle;
+
+pub use self::handle::UnknownProtocol;
+
 use std::{
     fmt,
     sync::{PoisonError, RwLock},

@@ -1,41 +1,17 @@
-//! A protocol as a value: a handle to its facts.
+//! What a protocol's handle takes from the registry: its order, its name in texts, its number in
+//! formats that are not for people.
 
-use std::{
-    cmp::Ordering,
-    fmt,
-    hash::{Hash, Hasher},
-    ops::Deref,
-    str::FromStr,
-};
+use std::{cmp::Ordering, fmt, str::FromStr};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, EnumAccess, VariantAccess, Visitor},
 };
 
-use crate::{Facts, registry};
-
-/// A protocol: a handle to its [`Facts`]. Two handles are equal if they have one name.
-/// [`registry::all`] gives their order.
-#[derive(Clone, Copy)]
-pub struct Protocol(&'static Facts);
+use super as registry;
+use crate::{Protocol, either};
 
 impl Protocol {
-    /// The protocol of these facts.
-    pub const fn new(facts: &'static Facts) -> Self {
-        Self(facts)
-    }
-
-    /// Its facts.
-    pub const fn facts(self) -> &'static Facts {
-        self.0
-    }
-
-    /// The name used on the command line, in files and in results.
-    pub const fn name(self) -> &'static str {
-        self.0.name
-    }
-
     /// Its place in the registry; none if it is not registered.
     pub fn place(self) -> Option<usize> {
         registry::all().iter().position(|known| *known == self)
@@ -44,28 +20,6 @@ impl Protocol {
     /// Its rank in the order: a protocol that is not registered comes last.
     fn rank(self) -> (usize, &'static str) {
         (self.place().unwrap_or(usize::MAX), self.name())
-    }
-}
-
-impl Deref for Protocol {
-    type Target = Facts;
-
-    fn deref(&self) -> &Facts {
-        self.0
-    }
-}
-
-impl PartialEq for Protocol {
-    fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0, other.0) || self.name() == other.name()
-    }
-}
-
-impl Eq for Protocol {}
-
-impl Hash for Protocol {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.name().hash(state);
     }
 }
 
@@ -81,18 +35,6 @@ impl PartialOrd for Protocol {
     }
 }
 
-impl fmt::Debug for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
 /// A name that no protocol bears.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProtocol(pub String);
@@ -105,15 +47,6 @@ impl fmt::Display for UnknownProtocol {
 }
 
 impl std::error::Error for UnknownProtocol {}
-
-/// `a, b or c`.
-pub fn either(names: &[&str]) -> String {
-    match names.split_last() {
-        Some((last, [])) => (*last).to_owned(),
-        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
-        None => String::new(),
-    }
-}
 
 impl FromStr for Protocol {
     type Err = UnknownProtocol;
@@ -177,6 +110,7 @@ impl<'de> Visitor<'de> for Numbered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Facts;
 
     static MINE: Facts = Facts::plain("protocol-test");
     static NOT_REGISTERED: Facts = Facts::plain("never-registered");
@@ -185,8 +119,6 @@ mod tests {
     fn a_name_that_nobody_bears_is_told_with_those_that_are_borne() {
         let error = "raft".parse::<Protocol>().unwrap_err().to_string();
         assert!(error.starts_with("\"raft\" is no protocol: use paxos, multi-paxos"), "{error}");
-        assert_eq!(either(&["a", "b", "c"]), "a, b or c");
-        assert_eq!((either(&["a"]), either(&[])), ("a".to_owned(), String::new()));
     }
 
     /// The numbers are in the logs of clusters that are there.

@@ -1,0 +1,6 @@
+//! What several cores do alike.
+
+pub(crate) mod batch_queue;
+pub mod catch_up;
+pub mod gather;
+pub mod transfer;
