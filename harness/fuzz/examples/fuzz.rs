@@ -11,7 +11,7 @@ use fuzz::{
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match carry_out(&arguments) {
+    match fuzz(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("fuzz: {error}");
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn carry_out(arguments: &[&str]) -> Result<(), String> {
+fn fuzz(arguments: &[&str]) -> Result<(), String> {
     let (name, seconds, seed) = match arguments {
         ["make-corpus"] => return make_corpus(),
         [name, seconds] => (name, seconds, "1"),
@@ -36,8 +36,8 @@ fn carry_out(arguments: &[&str]) -> Result<(), String> {
         return Err(format!("{name}: no such target; {}", usage()));
     }
     for target in chosen {
-        let tally = run(target, seed, Until::Elapsed(Duration::from_secs(seconds)))?;
-        println!("{}: {} cases, {} accepted", target.name, tally.cases, tally.accepted);
+        let tried = run(target, seed, Until::Elapsed(Duration::from_secs(seconds)))?;
+        println!("{}: {} cases, {} accepted", target.name, tried.cases, tried.accepted);
     }
     Ok(())
 }

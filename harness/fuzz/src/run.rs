@@ -21,7 +21,7 @@ pub enum Until {
 
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Tried {
     /// Inputs given to the target.
     pub cases: u64,
     /// How many of them it accepted.
@@ -32,11 +32,11 @@ pub struct Tally {
 ///
 /// # Errors
 /// The input at which it panicked, in words, or that its corpus cannot be read, or that it does not accept that.
-pub fn run(target: &Target, seed: u64, until: Until) -> Result<Tally, String> {
+pub fn run(target: &Target, seed: u64, until: Until) -> Result<Tried, String> {
     let corpus = corpus::read(target.name).map_err(|error| {
         format!("{}: no corpus: {error}: make it with `-- make-corpus`", target.name)
     })?;
-    let mut tally = Tally::default();
+    let mut tried = Tried::default();
     for input in &corpus {
         if !case(target, input)? {
             return Err(format!(
@@ -50,15 +50,15 @@ pub fn run(target: &Target, seed: u64, until: Until) -> Result<Tally, String> {
     let begin = Instant::now();
     loop {
         let over = match until {
-            Until::Cases(cases) => tally.cases >= cases,
+            Until::Cases(cases) => tried.cases >= cases,
             Until::Elapsed(time) => begin.elapsed() >= time,
         };
         if over {
-            return Ok(tally);
+            return Ok(tried);
         }
         let input = mutated(&corpus, &mut random);
-        tally.cases += 1;
-        tally.accepted += u64::from(case(target, &input)?);
+        tried.cases += 1;
+        tried.accepted += u64::from(case(target, &input)?);
     }
 }
 

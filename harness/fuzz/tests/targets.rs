@@ -24,7 +24,7 @@ fn no_decoder_falls_for_mangled_input() {
         let until = seconds
             .map_or(Until::Cases(cases), |seconds| Until::Elapsed(Duration::from_secs(seconds)));
         match run(target, SEED, until) {
-            Ok(tally) => println!("{}: {tally:?}", target.name),
+            Ok(tried) => println!("{}: {tried:?}", target.name),
             Err(failure) => failures.push(failure),
         }
     }

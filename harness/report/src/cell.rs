@@ -25,7 +25,7 @@ pub(crate) const BEYOND: &str = " †";
 
 /// How many runs stand behind a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Tally {
+pub(crate) struct RunCount {
     /// Number of repetitions.
     pub(crate) runs: usize,
     /// How many of them may be quoted.
@@ -152,16 +152,16 @@ impl Cell<'_> {
 
     /// What stands beside the figures.
     pub(crate) fn verdict(&self) -> String {
-        self.tally().verdict()
+        self.run_count().verdict()
     }
 
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn run_count(&self) -> RunCount {
         let Self { runs, valid_runs, violation, .. } = *self;
-        Tally { runs, valid_runs, violation }
+        RunCount { runs, valid_runs, violation }
     }
 }
 
-impl Tally {
+impl RunCount {
     /// How many runs a figure is taken from: the valid ones, or all where none is.
     pub(crate) fn counted(self) -> usize {
         if self.valid_runs > 0 { self.valid_runs } else { self.runs }

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use measure::{Manifest, SummaryRow};
 
 use crate::{
-    cell::Tally,
+    cell::RunCount,
     error::ReportError,
     formula::Formula,
     known::display_name,
@@ -59,7 +59,7 @@ pub(crate) fn blocks(results: &Results) -> Vec<Block> {
         let rows = results.protocols.iter().filter_map(|protocol| {
             let cell = results.cell(&point.text, protocol)?;
             let cells = line(results, protocol, &cell).into_iter().map(|cell| cell.text);
-            Some(Row { cells: cells.collect(), grade: grade_of(cell.tally()) })
+            Some(Row { cells: cells.collect(), grade: grade_of(cell.run_count()) })
         });
         Block { label: results.label(point, None), rows: rows.collect() }
     };
@@ -67,11 +67,11 @@ pub(crate) fn blocks(results: &Results) -> Vec<Block> {
 }
 
 /// What may be done with a figure over these runs.
-pub(crate) fn grade_of(tally: Tally) -> Grade {
-    match (tally.violation, tally.valid_runs) {
+pub(crate) fn grade_of(run_count: RunCount) -> Grade {
+    match (run_count.violation, run_count.valid_runs) {
         (true, _) => Grade::Violation,
         (false, 0) => Grade::NotValid,
-        (false, valid) if valid < tally.runs => Grade::Partly,
+        (false, valid) if valid < run_count.runs => Grade::Partly,
         (false, _) => Grade::Valid,
     }
 }
@@ -237,7 +237,7 @@ pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Shee
             _ => NONE.to_owned(),
         };
         let cell = results.cell(&row.point, &row.protocol);
-        let tally = cell.as_ref().map(crate::cell::Cell::tally);
+        let run_count = cell.as_ref().map(crate::cell::Cell::run_count);
         let mut cells = vec![
             display_name(&row.protocol),
             label(results, &row.point),
@@ -254,8 +254,8 @@ pub(crate) fn formula_sheet(results: &Results, dir: &Path) -> Result<Option<Shee
             },
             row.note.clone(),
         ];
-        cells.push(tally.map_or_else(|| Grade::NotValid.word().to_owned(), Tally::verdict));
-        Row { cells, grade: tally.map_or(Grade::NotValid, grade_of) }
+        cells.push(run_count.map_or_else(|| Grade::NotValid.word().to_owned(), RunCount::verdict));
+        Row { cells, grade: run_count.map_or(Grade::NotValid, grade_of) }
     };
     let rows: Vec<Row> = results.formulas(dir)?.iter().map(row).collect();
     let headings = [

@@ -37,7 +37,7 @@ pub struct Loads {
 
 /// One load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Load {
+pub struct LoadPoint {
     /// N.
     pub replicas: u64,
     /// Size of a value.
@@ -55,7 +55,7 @@ pub struct Calibrated([Option<Loads>; PROTOCOLS_MAX]);
 
 impl Loads {
     /// Nothing but `load`.
-    pub fn only(load: &Load) -> Self {
+    pub fn only(load: &LoadPoint) -> Self {
         let requests = whole(load.requests_under_way);
         Self {
             replicas: [load.replicas; 2],
@@ -83,7 +83,7 @@ impl Loads {
 
     /// In what `load` lies beyond these, each with what was calibrated: "51 replicas, calibrated
     /// were 3 to 9".
-    pub fn beyond(&self, load: &Load) -> Vec<String> {
+    pub fn beyond(&self, load: &LoadPoint) -> Vec<String> {
         let requests = whole(load.requests_under_way);
         // What is given is beyond as soon as it is another. What came out may be a little more.
         let given = [
@@ -161,8 +161,8 @@ fn whole(count: f64) -> u64 {
 mod tests {
     use super::*;
 
-    fn load(replicas: u64, value_bytes: u64, requests_under_way: f64) -> Load {
-        Load { replicas, value_bytes, requests_under_way, operations_per_cpu_s: 1e5 }
+    fn load(replicas: u64, value_bytes: u64, requests_under_way: f64) -> LoadPoint {
+        LoadPoint { replicas, value_bytes, requests_under_way, operations_per_cpu_s: 1e5 }
     }
 
     /// Three replicas with small and large values, nine with small ones.
@@ -184,7 +184,7 @@ mod tests {
                 operations_per_cpu_s_max: 1e5,
             }
         );
-        let beyond = |load: Load| loads().beyond(&load).join("; ");
+        let beyond = |load: LoadPoint| loads().beyond(&load).join("; ");
         assert_eq!(beyond(load(5, 1_024, 640.0)), "");
         assert_eq!(beyond(load(9, 16, 2_500.0)), "", "by less than a tenth");
         assert_eq!(beyond(load(51, 16, 816.0)), "51 replicas, calibrated were 3 to 9");
@@ -194,11 +194,11 @@ mod tests {
             "10485760 B of values under way, calibrated were 6291456 at most"
         );
         assert_eq!(
-            beyond(Load { value_bytes: 65_536, ..load(3, 16, 10.0) }),
+            beyond(LoadPoint { value_bytes: 65_536, ..load(3, 16, 10.0) }),
             "65536 B in a value, calibrated were 16 to 16384"
         );
         assert_eq!(
-            beyond(Load { operations_per_cpu_s: 123_456.7, ..load(3, 16, 10.0) }),
+            beyond(LoadPoint { operations_per_cpu_s: 123_456.7, ..load(3, 16, 10.0) }),
             "123457 operations per CPU-second of the busiest replica, calibrated were 100000 at most"
         );
     }

@@ -10,17 +10,17 @@ use protocols::{
 };
 
 /// A cluster of one protocol, with a key-value machine per replica.
-pub(crate) type MemoryCluster<R> = Net<R, Tally<R>>;
+pub(crate) type MemoryCluster<R> = Net<R, Counts<R>>;
 
 /// Counts, and remembers nothing that the cores do not cost.
-pub(crate) struct Tally<R: Replica> {
+pub(crate) struct Counts<R: Replica> {
     /// How many commands each replica has executed.
     pub(crate) executed: Vec<u64>,
     /// What was put into this replica, if it is recorded.
     recording: Option<(ReplicaId, Vec<Input<R>>)>,
 }
 
-impl<R: Replica> World<R> for Tally<R> {
+impl<R: Replica> World<R> for Counts<R> {
     const KEEPS: bool = false;
 
     #[inline]
@@ -40,8 +40,8 @@ impl<R: Replica> World<R> for Tally<R> {
 impl<R: Replica> MemoryCluster<R> {
     /// A cluster of `n` that is ready for commands.
     pub(crate) fn new(n: usize) -> Self {
-        let tally = Tally { executed: vec![0; n], recording: None };
-        let mut cluster = Self::of(Config::new(n), tally);
+        let counts = Counts { executed: vec![0; n], recording: None };
+        let mut cluster = Self::of(Config::new(n), counts);
         cluster.settle(usize::MAX);
         cluster
     }

@@ -5,46 +5,46 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{place::Ended, standing::Standing};
+use crate::{background::Background, place::Ended};
 
 #[test]
 fn as_a_new_user_would() {
-    let standing = Standing::none();
-    let told = standing.done(&["cluster", "up", "-n", "3", "--protocol", "epaxos"]);
+    let background = Background::none();
+    let told = background.done(&["cluster", "up", "-n", "3", "--protocol", "epaxos"]);
     assert!(told.starts_with("3 replicas of epaxos (durability buffered) are up"), "{told}");
     assert!(told.contains("\n  bench client put 114 514\n"), "{told}");
-    let told = standing.done(&["client", "put", "114", "514"]);
+    let told = background.done(&["client", "put", "114", "514"]);
     assert!(told.starts_with("ok (replica 0, "), "{told}");
     for server in ["0", "1", "2"] {
-        assert_eq!(standing.done(&["client", "get", "114", "--server", server]), "514\n");
+        assert_eq!(background.done(&["client", "get", "114", "--server", server]), "514\n");
     }
-    let all = standing.done(&["client", "get", "114", "--server", "all"]);
+    let all = background.done(&["client", "get", "114", "--server", "all"]);
     assert_eq!(all, "replica 0: 514\nreplica 1: 514\nreplica 2: 514\n");
-    assert_eq!(standing.done(&["client", "put-get", "k", "grün -1"]), "grün -1\n");
-    assert_eq!(standing.done(&["client", "get", "114", "k"]), "514\ngrün -1\n");
-    let absent = standing.bench(&["client", "get", "nothing"]);
+    assert_eq!(background.done(&["client", "put-get", "k", "grün -1"]), "grün -1\n");
+    assert_eq!(background.done(&["client", "get", "114", "k"]), "514\ngrün -1\n");
+    let absent = background.bench(&["client", "get", "nothing"]);
     assert_eq!((absent.code, absent.stdout.as_str()), (Some(1), ""));
     assert_eq!(absent.stderr, "bench: get \"nothing\": there is no such key\n");
 
-    let probe = standing.done(&["client", "probe"]);
+    let probe = background.done(&["client", "probe"]);
     assert_eq!(probe.lines().count(), 4, "{probe}");
     assert_eq!(probe.matches("epaxos").count(), 3, "{probe}");
     assert!(!probe.contains("down"), "{probe}");
     let batch =
         "client batch-put -N 1000 --keys 1000 --pipeline 10000 --random-key --random-server";
     let batch: Vec<&str> = batch.split(' ').collect();
-    let summary = standing.done(&batch);
+    let summary = background.done(&batch);
     assert!(summary.starts_with("1000 of 1000 puts done in "), "{summary}");
     for part in ["key-0 … key-999", "p50", "p90", "p99", "max", "retried  none", "seed"] {
         assert!(summary.contains(part), "{part} in {summary}");
     }
-    standing.settle();
-    standing.down();
+    background.settle();
+    background.down();
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_in_one_line() {
-    let standing = Standing::up(&["--durability", "memory"]);
+    let background = Background::up(&["--durability", "memory"]);
     let long = "k".repeat(5_000);
     let cases: [(&[&str], &str); 10] = [
         (&["client", "get", &long], "has 5000 bytes: at most 4096"),
@@ -59,22 +59,22 @@ fn what_makes_no_sense_is_refused_in_one_line() {
         (&["client", "batch-put", "-N", "x"], "invalid digit"),
     ];
     for (command, expected) in cases {
-        standing.refused(2, command, expected);
+        background.refused(2, command, expected);
     }
-    standing.down();
+    background.down();
 }
 
 #[test]
 fn large_values_come_back_whole_from_every_replica() {
-    let standing = Standing::up(&["--protocol", "paxos", "--durability", "memory"]);
+    let background = Background::up(&["--protocol", "paxos", "--durability", "memory"]);
     let batch = "client batch-put -N 20 --keys 10 --pipeline 7 --value-bytes 1048576 --server all";
     let batch: Vec<&str> = batch.split(' ').collect();
-    standing.done(&batch);
-    let value = standing.place.path().join("value");
+    background.done(&batch);
+    let value = background.place.path().join("value");
     let out = std::fs::File::create(&value).unwrap();
     let status = std::process::Command::new(env!("CARGO_BIN_EXE_bench"))
         .args(["client", "get", "key-7"])
-        .current_dir(standing.place.path())
+        .current_dir(background.place.path())
         .stdout(out)
         .status()
         .unwrap();
@@ -82,108 +82,108 @@ fn large_values_come_back_whole_from_every_replica() {
     let text = std::fs::read_to_string(&value).unwrap();
     assert_eq!(text.len(), (1 << 20) + 1);
     assert!(text.starts_with("0000") && text.trim_end().parse::<u64>().unwrap() % 10 == 7);
-    standing.settle();
+    background.settle();
     std::fs::remove_file(value).unwrap();
-    standing.down();
+    background.down();
 }
 
 #[test]
 fn without_a_majority_nothing_hangs_and_nothing_is_claimed() {
-    let standing = Standing::up(&["--protocol", "multi-paxos", "--durability", "memory"]);
-    standing.done(&["client", "put", "k", "1"]);
-    standing.done(&["cluster", "kill", "0"]);
-    let told = standing.done(&["client", "put", "k", "2", "--server", "0"]);
+    let background = Background::up(&["--protocol", "multi-paxos", "--durability", "memory"]);
+    background.done(&["client", "put", "k", "1"]);
+    background.done(&["cluster", "kill", "0"]);
+    let told = background.done(&["client", "put", "k", "2", "--server", "0"]);
     assert!(told.starts_with("ok (replica 1"), "the next one answered: {told}");
-    let all = standing.bench(&["client", "get", "k", "--server", "all"]);
+    let all = background.bench(&["client", "get", "k", "--server", "all"]);
     assert_eq!((all.code, all.stdout.as_str()), (Some(1), "replica 1: 2\nreplica 2: 2\n"));
     assert!(all.stderr.contains("replica 0 is dead"), "{}", all.stderr);
-    let probe = standing.bench(&["client", "probe"]);
+    let probe = background.bench(&["client", "probe"]);
     assert_eq!(probe.code, Some(1));
     assert!(probe.stdout.contains("dead"), "{}", probe.stdout);
-    standing.done(&["cluster", "kill", "1"]);
+    background.done(&["cluster", "kill", "1"]);
     let put = ["client", "put", "k", "3", "--timeout", "1"];
-    standing.refused(1, &put, "put \"k\": no answer within 1 s: it may have happened");
-    standing.refused(1, &["client", "get", "k", "--timeout", "1"], "no answer within 1 s");
+    background.refused(1, &put, "put \"k\": no answer within 1 s: it may have happened");
+    background.refused(1, &["client", "get", "k", "--timeout", "1"], "no answer within 1 s");
     let batch = ["client", "batch-put", "-N", "5", "--timeout", "1"];
-    let Ended { code, stdout, .. } = standing.bench(&batch);
+    let Ended { code, stdout, .. } = background.bench(&batch);
     assert_eq!(code, Some(1));
     assert!(stdout.starts_with("0 of 5 puts done"), "{stdout}");
     assert!(stdout.contains("unknown  5, each of which may have happened"), "{stdout}");
-    standing.down();
+    background.down();
 }
 
 #[test]
 fn replicas_that_all_stand_still_hang_no_client() {
-    let standing = Standing::up(&["--durability", "memory"]);
-    let all: Vec<Pid> = (0..3).map(|replica| Pid::from_raw(standing.process(replica))).collect();
+    let background = Background::up(&["--durability", "memory"]);
+    let all: Vec<Pid> = (0..3).map(|replica| Pid::from_raw(background.process(replica))).collect();
     for pid in &all {
         kill(*pid, Signal::SIGSTOP).unwrap();
     }
     let put = ["client", "put", "k", "1", "--timeout", "1"];
-    standing.refused(1, &put, "no replica could be reached within 1 s: it did not happen");
+    background.refused(1, &put, "no replica could be reached within 1 s: it did not happen");
     let batch = "client batch-put -N 30 --value-bytes 1048576 --random-server --timeout 1";
-    let Ended { code, stdout, .. } = standing.bench(&batch.split(' ').collect::<Vec<_>>());
+    let Ended { code, stdout, .. } = background.bench(&batch.split(' ').collect::<Vec<_>>());
     assert_eq!(code, Some(1));
     assert!(stdout.contains("not sent 30, which did not happen"), "{stdout}");
     for pid in all {
         kill(pid, Signal::SIGCONT).unwrap();
     }
-    assert_eq!(standing.bench(&["client", "get", "k"]).code, Some(1), "it did not happen");
+    assert_eq!(background.bench(&["client", "get", "k"]).code, Some(1), "it did not happen");
     // Paused in the midst of large puts: what is on its way is unknown, and the rest is held back.
     // As long as a pipe holds, for the sake of the reader below.
     let batch = "client batch-put -N 20000 --value-bytes 60000 --random-server --timeout 3";
-    let running = standing.start(&batch.split(' ').collect::<Vec<_>>());
+    let running = background.start(&batch.split(' ').collect::<Vec<_>>());
     crate::place::wait_for("the first puts", || {
-        let first = standing.bench(&["client", "get", "key-3"]);
+        let first = background.bench(&["client", "get", "key-3"]);
         (first.code == Some(0)).then_some(())
     });
     for replica in 0..3 {
-        kill(Pid::from_raw(standing.process(replica)), Signal::SIGSTOP).unwrap();
+        kill(Pid::from_raw(background.process(replica)), Signal::SIGSTOP).unwrap();
     }
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stdout);
     assert!(ended.stdout.contains("unknown  "), "{}", ended.stdout);
-    standing.down();
+    background.down();
 }
 
 #[test]
 fn a_minority_that_is_cut_off_answers_nothing_until_it_is_healed() {
-    let standing = Standing::up(&["--durability", "memory"]);
-    let told = standing.done(&["cluster", "partition", "0|1,2"]);
+    let background = Background::up(&["--durability", "memory"]);
+    let told = background.done(&["cluster", "partition", "0|1,2"]);
     assert!(told.starts_with("replica 0 | replicas 1 and 2 no longer hear each other"), "{told}");
     // What is not answered may still happen, after the end of the partition too: it is of a key of its own.
     let alone = |server: &'static str, key: &'static str| {
         ["client", "put", key, "1", "--server", server, "--max-retry", "0", "--timeout", "1.5"]
     };
-    standing.refused(1, &alone("0", "lost"), "put \"lost\": no answer within 1.5 s: it may have");
-    standing.done(&alone("1", "k"));
-    let status = standing.bench(&["cluster", "status"]);
+    background.refused(1, &alone("0", "lost"), "put \"lost\": no answer within 1.5 s: it may have");
+    background.done(&alone("1", "k"));
+    let status = background.bench(&["cluster", "status"]);
     assert!(status.stdout.contains("Cut off: 0→1 0→2 1→0 2→0"), "{}", status.stdout);
-    assert_eq!(standing.done(&["cluster", "heal"]), "every partition has ended\n");
-    assert_eq!(standing.done(&["cluster", "heal"]), "no replica was cut off\n");
-    standing.done(&["client", "put", "k", "2", "--server", "0"]);
-    assert_eq!(standing.done(&["client", "get", "k", "--server", "2"]), "2\n");
-    standing.settle();
-    standing.down();
+    assert_eq!(background.done(&["cluster", "heal"]), "every partition has ended\n");
+    assert_eq!(background.done(&["cluster", "heal"]), "no replica was cut off\n");
+    background.done(&["client", "put", "k", "2", "--server", "0"]);
+    assert_eq!(background.done(&["client", "get", "k", "--server", "2"]), "2\n");
+    background.settle();
+    background.down();
 }
 
 /// Every put, at whatever replica it was asked for, while one is killed with SIGKILL and started again. So many are under way
 /// that none being at that one when it dies is out of the question.
 fn puts_survive_a_kill(protocol: &str) {
     const PUTS: usize = 30_000;
-    let standing = Standing::up(&["--protocol", protocol]);
+    let background = Background::up(&["--protocol", protocol]);
     let puts = PUTS.to_string();
     let mut batch = vec!["client", "batch-put", "-N", &puts, "--keys", &puts, "--pipeline", "24"];
     batch.extend(["--random-server", "--timeout", "30", "--max-retry", "20"]);
-    let mut running = standing.start(&batch);
+    let mut running = background.start(&batch);
     crate::place::wait_for("the first puts", || {
-        let first = standing.bench(&["client", "get", "key-100"]);
+        let first = background.bench(&["client", "get", "key-100"]);
         (first.code == Some(0)).then_some(())
     });
     assert!(running.is_running(), "the puts were over too soon");
-    standing.done(&["cluster", "kill", "0"]);
+    background.done(&["cluster", "kill", "0"]);
     assert!(running.is_running(), "the puts were over too soon");
-    let told = standing.done(&["cluster", "restart", "0"]);
+    let told = background.done(&["cluster", "restart", "0"]);
     assert!(told.starts_with("replica 0 is back after "), "{told}");
     let ended = running.end();
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
@@ -195,13 +195,13 @@ fn puts_survive_a_kill(protocol: &str) {
     for server in ["0", "1", "2"] {
         let mut get = vec!["client", "get", "--server", server];
         get.extend(keys.iter().map(String::as_str));
-        assert_eq!(standing.done(&get), expected, "replica {server}");
+        assert_eq!(background.done(&get), expected, "replica {server}");
     }
     // Equal digests: what the sample does not show is the same everywhere, and no put was applied twice.
-    standing.settle();
-    let status = standing.done(&["cluster", "status"]);
+    background.settle();
+    let status = background.done(&["cluster", "status"]);
     assert_eq!(status.lines().filter(|line| line.contains("  equal  ")).count(), 3, "{status}");
-    standing.down();
+    background.down();
 }
 
 #[test]
@@ -221,18 +221,18 @@ fn epaxos_loses_and_repeats_nothing_when_a_replica_is_killed_and_comes_back() {
 
 #[test]
 fn a_durable_cluster_is_started_again_with_what_it_held() {
-    let standing = Standing::up(&["--durability", "fsync", "--protocol", "multi-paxos"]);
-    standing.done(&["client", "put", "k", "kept"]);
-    standing.settle();
-    standing.done(&["cluster", "down", "--keep"]);
-    let status = standing.bench(&["cluster", "status"]);
+    let background = Background::up(&["--durability", "fsync", "--protocol", "multi-paxos"]);
+    background.done(&["client", "put", "k", "kept"]);
+    background.settle();
+    background.done(&["cluster", "down", "--keep"]);
+    let status = background.bench(&["cluster", "status"]);
     assert!(status.stdout.contains("The cluster was stopped"), "{}", status.stdout);
-    standing.done(&["cluster", "up"]);
-    let all = standing.done(&["client", "get", "k", "--server", "all"]);
+    background.done(&["cluster", "up"]);
+    let all = background.done(&["client", "get", "k", "--server", "all"]);
     assert_eq!(all, "replica 0: kept\nreplica 1: kept\nreplica 2: kept\n");
-    standing.done(&["cluster", "kill", "0", "1", "2"]);
-    let told = standing.done(&["cluster", "up"]);
+    background.done(&["cluster", "kill", "0", "1", "2"]);
+    let told = background.done(&["cluster", "up"]);
     assert!(told.contains("are up again, which had died"), "{told}");
-    assert_eq!(standing.done(&["client", "get", "k"]), "kept\n");
-    standing.down();
+    assert_eq!(background.done(&["client", "get", "k"]), "kept\n");
+    background.down();
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agreement;
 #[cfg(test)]
+mod background;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod between_sites;
@@ -56,8 +58,6 @@ mod runs;
 mod simulated;
 #[cfg(test)]
 mod soak;
-#[cfg(test)]
-mod standing;
 #[cfg(test)]
 mod topology;
 #[cfg(debug_assertions)]

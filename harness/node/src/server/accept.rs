@@ -6,14 +6,14 @@ use protocols::Replica;
 use quinn::Incoming;
 use tokio::time::timeout;
 
-use super::{Ended, Shared, clients, close_code, guests::Place, operators, peers};
+use super::{Ended, Shared, admission::Counted, clients, close_code, operators, peers};
 use crate::{identity::Role, tls, transport::Link};
 
 /// Serves one incoming connection, which has this place unless it is another replica's, until it ends.
 pub(super) async fn serve<R: Replica>(
     shared: Shared<R>,
     incoming: Incoming,
-    mut place: Option<Place>,
+    mut place: Option<Counted>,
 ) {
     let address = incoming.remote_address();
     let connection = match timeout(shared.patience, incoming.into_future()).await {

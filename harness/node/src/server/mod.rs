@@ -5,9 +5,9 @@
 //! shares one thread and one [`Node`], so that nothing is locked and nothing crosses a channel.
 
 mod accept;
+mod admission;
 mod clients;
 mod flush;
-mod guests;
 mod network;
 mod operators;
 mod outputs;
@@ -30,7 +30,7 @@ use quinn::{Incoming, RecvStream, VarInt};
 use tokio::{sync::Notify, task::JoinSet};
 
 use self::{
-    guests::{Admission, Guests},
+    admission::{Admission, Connections},
     outputs::Outputs,
 };
 use crate::{
@@ -253,7 +253,7 @@ fn begin<R: Replica>(
 
 async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
     let mut tasks = JoinSet::new();
-    let guests = Guests::default();
+    let connections = Connections::default();
     tasks.spawn_local(flush::run(shared.clone()));
     for peer in ReplicaId::all(shared.peers.len()).filter(|peer| *peer > shared.id) {
         tasks.spawn_local(peers::keep_dialing(shared.clone(), peer));
@@ -264,7 +264,7 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
                 return shared.failure.borrow_mut().take().map_or(Ok(()), Err);
             }
             incoming = shared.transport.endpoint.accept() => match incoming {
-                Some(incoming) => receive(shared, &guests, incoming, &mut tasks),
+                Some(incoming) => receive(shared, &connections, incoming, &mut tasks),
                 None => return Err(NodeError::EndpointFailed),
             },
             Some(ended) = tasks.join_next() => if let Err(error) = ended
@@ -279,7 +279,7 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
 /// Somebody wants to connect.
 fn receive<R: Replica>(
     shared: &Shared<R>,
-    guests: &Guests,
+    connections: &Connections,
     incoming: Incoming,
     tasks: &mut JoinSet<()>,
 ) {
@@ -288,7 +288,7 @@ fn receive<R: Replica>(
         tasks.spawn_local(accept::serve(shared.clone(), incoming, None));
         return;
     }
-    match guests.admit(address.ip(), incoming.remote_address_validated()) {
+    match connections.admit(address.ip(), incoming.remote_address_validated()) {
         Admission::Admitted(place) => {
             tasks.spawn_local(accept::serve(shared.clone(), incoming, Some(place)));
         }

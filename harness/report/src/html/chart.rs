@@ -305,7 +305,7 @@ fn drawn_line(frame: Frame, panel: &Panel, line: &Line) -> String {
 /// What a point says of itself: whose it is, where, how much, and its runs' verdict.
 pub(super) fn said(panel: &Panel, name: &str, mark: &Mark, place: &str) -> String {
     let at = if place.is_empty() { panel.x.text(mark.x) } else { place.to_owned() };
-    let verdict = mark.tally.verdict();
+    let verdict = mark.run_count.verdict();
     let figure = bounded(mark.at_least.median, panel.y.text(mark.y));
     format!("{name}, {at}: {figure}, {verdict}")
 }

@@ -7,7 +7,7 @@ use super::{
     markup::{boxed_table, escape},
 };
 use crate::{
-    cell::Tally,
+    cell::RunCount,
     document::grade_of,
     numbers::{AtLeast, NONE, bounded, spread_name},
     plot::{
@@ -31,9 +31,9 @@ struct Series<'a> {
 
 impl Series<'_> {
     /// The verdict of all of its points, if they have one in common.
-    fn verdict(&self) -> Option<Tally> {
-        let first = self.points.first()?.tally;
-        self.points.iter().all(|mark| mark.tally == first).then_some(first)
+    fn verdict(&self) -> Option<RunCount> {
+        let first = self.points.first()?.run_count;
+        self.points.iter().all(|mark| mark.run_count == first).then_some(first)
     }
 
     fn at(&self, x: f64) -> Option<&Mark> {
@@ -70,7 +70,7 @@ pub(super) fn sentence(panel: &Panel) -> String {
     let mut parts = vec![format!("{} against {}.", panel.y.label, x_name(panel))];
     for series in series(panel) {
         let (name, points) = (series.name, &series.points);
-        let verdict = |mark: &Mark| mark.tally.verdict();
+        let verdict = |mark: &Mark| mark.run_count.verdict();
         if points.len() <= SAID_POINTS_MAX {
             let said = points.iter().map(|mark| {
                 format!(
@@ -82,14 +82,14 @@ pub(super) fn sentence(panel: &Panel) -> String {
             });
             parts.push(format!("{name}: {}.", said.collect::<Vec<_>>().join(", ")));
         } else {
-            let verdict = series.verdict().map_or("verdicts differ".to_owned(), Tally::verdict);
+            let verdict = series.verdict().map_or("verdicts differ".to_owned(), RunCount::verdict);
             let range = range(&panel.y, points);
             parts.push(format!("{name}: {} points, {range} ({verdict}).", points.len()));
         }
     }
     for bar in &panel.bars {
         let what = if bar.place.is_empty() { "" } else { ", " };
-        let (y, verdict) = (median(&panel.y, &bar.mark), bar.mark.tally.verdict());
+        let (y, verdict) = (median(&panel.y, &bar.mark), bar.mark.run_count.verdict());
         parts.push(format!("{}{what}{}: {y} ({verdict}).", bar.name, bar.place));
     }
     parts.join(" ")
@@ -123,8 +123,8 @@ fn long(panel: &Panel, all: &[Series<'_>], label: &str) -> String {
                 escape(name),
                 escape(&place),
                 escape(&with_spread(&panel.y, mark)),
-                bad(mark.tally),
-                escape(&mark.tally.verdict())
+                bad(mark.run_count),
+                escape(&mark.run_count.verdict())
             )
         })
         .collect();
@@ -136,7 +136,7 @@ fn long(panel: &Panel, all: &[Series<'_>], label: &str) -> String {
 /// A row per place on the x axis, a column per series.
 fn wide(panel: &Panel, all: &[Series<'_>], places: &[f64], label: &str) -> String {
     let heading = |series: &Series<'_>| match series.verdict() {
-        Some(tally) => format!("{} ({})", series.name, tally.verdict()),
+        Some(run_count) => format!("{} ({})", series.name, run_count.verdict()),
         None => series.name.to_owned(),
     };
     let first = x_name(panel).to_owned();
@@ -150,9 +150,13 @@ fn wide(panel: &Panel, all: &[Series<'_>], places: &[f64], label: &str) -> Strin
             };
             let mut text = with_spread(&panel.y, mark);
             if series.verdict().is_none() || !mark.valid {
-                text.push_str(&format!(", {}", mark.tally.verdict()));
+                text.push_str(&format!(", {}", mark.run_count.verdict()));
             }
-            row.push_str(&format!("<td class=\"value{}\">{}</td>", bad(mark.tally), escape(&text)));
+            row.push_str(&format!(
+                "<td class=\"value{}\">{}</td>",
+                bad(mark.run_count),
+                escape(&text)
+            ));
         }
         row + "</tr>\n"
     };
@@ -173,8 +177,8 @@ fn thinned(label: &str, headings: &[String], rows: &[String]) -> String {
     text
 }
 
-fn bad(tally: Tally) -> &'static str {
-    if grade_of(tally) >= Grade::NotValid { " bad" } else { "" }
+fn bad(run_count: RunCount) -> &'static str {
+    if grade_of(run_count) >= Grade::NotValid { " bad" } else { "" }
 }
 
 /// The figure alone, with `≥` if it is a lower bound.
@@ -208,9 +212,9 @@ fn with_spread(axis: &Axis, mark: &Mark) -> String {
 /// The panel for the script. A point is `[x, y, low, high, verdict]`, `low` and `high` null where they are `y`; the verdict
 /// is a place in `tallies`. A sixth number says which are lower bounds, the sum of 1 for `y`, 2 for `low` and 4 for `high`.
 pub(super) fn json(panel: &Panel) -> Value {
-    let mut tallies: Vec<(Tally, usize)> = Vec::new();
+    let mut tallies: Vec<(RunCount, usize)> = Vec::new();
     let mut point = |mark: &Mark| {
-        let own = (mark.tally, mark.values);
+        let own = (mark.run_count, mark.values);
         let place = tallies.iter().position(|known| *known == own).unwrap_or_else(|| {
             tallies.push(own);
             tallies.len() - 1
@@ -243,8 +247,8 @@ pub(super) fn json(panel: &Panel) -> Value {
         })
         .collect();
     let shades = panel.shades.iter().map(|shade| json!([shade.from, shade.to, shade.label]));
-    let tally = |(tally, values): &(Tally, usize)| {
-        let (verdict, runs) = (tally.verdict(), tally.counted());
+    let run_count = |(run_count, values): &(RunCount, usize)| {
+        let (verdict, runs) = (run_count.verdict(), run_count.counted());
         json!({ "verdict": verdict, "runs": runs, "interval": spread_name(*values) })
     };
     json!({
@@ -255,7 +259,7 @@ pub(super) fn json(panel: &Panel) -> Value {
         "bars": bars,
         "shades": shades.collect::<Vec<_>>(),
         "rules": panel.rules.iter().map(|rule| rule.x).collect::<Vec<_>>(),
-        "tallies": tallies.iter().map(tally).collect::<Vec<_>>(),
+        "tallies": tallies.iter().map(run_count).collect::<Vec<_>>(),
     })
 }
 

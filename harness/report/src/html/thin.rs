@@ -67,10 +67,10 @@ fn mean(points: &[Mark]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cell::Tally, numbers::AtLeast};
+    use crate::{cell::RunCount, numbers::AtLeast};
 
     fn line(count: u32, y: impl Fn(f64) -> f64) -> Vec<Mark> {
-        let tally = Tally { runs: 1, valid_runs: 1, violation: false };
+        let run_count = RunCount { runs: 1, valid_runs: 1, violation: false };
         let mark = |x: u32| {
             let (x, y) = (f64::from(x), y(f64::from(x)));
             Mark {
@@ -79,7 +79,7 @@ mod tests {
                 low: y,
                 high: y,
                 valid: true,
-                tally,
+                run_count,
                 values: 1,
                 at_least: AtLeast::default(),
             }

@@ -15,14 +15,14 @@ use crate::{
     results::{Point, Results},
 };
 
-type Load = fn(&ReplicaRow) -> Option<f64>;
+type Column = fn(&ReplicaRow) -> Option<f64>;
 
 /// Chosen: with more bars than this in a panel, the leader's label would not fit its bar.
 const LABELLED_BARS_MAX: usize = 24;
 
 pub(super) fn figures(results: &Results) -> Vec<Figure> {
-    let messages: Load = |row| Some(peer_messages(row));
-    let cpu: Load = |row| row.cpu_s.map(|cpu_s| cpu_s * 1e6);
+    let messages: Column = |row| Some(peer_messages(row));
+    let cpu: Column = |row| row.cpu_s.map(|cpu_s| cpu_s * 1e6);
     let mut figures = Vec::new();
     let title = "Messages per operation at each replica";
     figures.extend(of(results, "load-messages", title, "messages per op", messages, true));
@@ -37,7 +37,7 @@ fn of(
     stem: &str,
     title: &str,
     unit: &str,
-    load: Load,
+    load: Column,
     modelled: bool,
 ) -> Vec<Figure> {
     let panel = |point| panel(results, point, unit, load, modelled);
@@ -48,7 +48,7 @@ fn of(
     paged(results, stem, title, legend.as_slice(), panels)
 }
 
-fn panel(results: &Results, point: &Point, unit: &str, load: Load, modelled: bool) -> Panel {
+fn panel(results: &Results, point: &Point, unit: &str, load: Column, modelled: bool) -> Panel {
     let groups: Vec<(&String, Cell<'_>)> = results
         .protocols
         .iter()
@@ -85,7 +85,7 @@ fn bar(
     cell: &Cell<'_>,
     replica: u32,
     x: f64,
-    load: Load,
+    load: Column,
 ) -> Option<Bar> {
     let mut role = Role::Peer;
     let mut figures = Vec::new();

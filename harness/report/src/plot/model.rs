@@ -7,7 +7,7 @@ use super::{
     look::{Look, OF_NOBODY},
 };
 use crate::{
-    cell::{Cell, Tally},
+    cell::{Cell, RunCount},
     numbers::{AtLeast, Spread},
     results::Results,
     verdict::Shown,
@@ -100,7 +100,7 @@ pub(crate) struct Mark {
     pub(crate) high: f64,
     pub(crate) valid: bool,
     /// The runs that it was taken from.
-    pub(crate) tally: Tally,
+    pub(crate) run_count: RunCount,
     /// How many repetitions' figures `y` is the median of; 1 where it is none.
     pub(crate) values: usize,
     /// Which of `y`, `low` and `high` are lower bounds.
@@ -144,9 +144,9 @@ pub(crate) struct Shade {
 impl Mark {
     /// The figure of a cell at `x`.
     pub(crate) fn new(x: f64, spread: Spread, cell: &Cell<'_>) -> Self {
-        let (valid, tally) = (cell.is_valid(), cell.tally());
+        let (valid, run_count) = (cell.is_valid(), cell.run_count());
         let Spread { median: y, low, high, count: values, at_least } = spread;
-        Self { x, y, low, high, valid, tally, values, at_least }
+        Self { x, y, low, high, valid, run_count, values, at_least }
     }
 
     /// Where carets stand: above the figure, above the high end of its spread.
@@ -254,11 +254,11 @@ mod tests {
 
     #[test]
     fn a_line_falls_into_exact_parts_and_lower_bounds() {
-        let tally = Tally { runs: 1, valid_runs: 1, violation: false };
+        let run_count = RunCount { runs: 1, valid_runs: 1, violation: false };
         let mark = |(x, bound): (u32, bool)| {
             let x = f64::from(x);
             let at_least = AtLeast { median: bound, low: bound, high: bound };
-            Mark { x, y: 1.0, low: 1.0, high: 1.0, valid: true, tally, values: 1, at_least }
+            Mark { x, y: 1.0, low: 1.0, high: 1.0, valid: true, run_count, values: 1, at_least }
         };
         let line = |bounds: &[bool]| Line {
             name: String::new(),

@@ -412,19 +412,19 @@ mod tests {
         super::{canvas::register_fonts, look::look},
         *,
     };
-    use crate::{cell::Tally, numbers::AtLeast};
+    use crate::{cell::RunCount, numbers::AtLeast};
 
     fn figure(valid: bool) -> Figure {
         let look = look(&[], "epaxos");
         let marks = [(0.0, 10.0), (1.0, 40.0)];
-        let tally = Tally { runs: 1, valid_runs: usize::from(valid), violation: false };
+        let run_count = RunCount { runs: 1, valid_runs: usize::from(valid), violation: false };
         let mark = |(x, y)| Mark {
             x,
             y,
             low: y * 0.8,
             high: y * 1.2,
             valid,
-            tally,
+            run_count,
             values: 1,
             at_least: AtLeast::default(),
         };

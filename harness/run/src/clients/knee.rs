@@ -52,7 +52,7 @@ impl Ladder {
     }
 
     /// What became of the next rate; the end, if there is nothing more to be tried.
-    fn tell(&mut self, bears: bool) -> Option<End> {
+    fn record_step(&mut self, bears: bool) -> Option<End> {
         self.steps += 1;
         let known = if bears { &mut self.borne } else { &mut self.refused };
         *known = Some(self.next);
@@ -158,7 +158,7 @@ impl<'a, M: Made> Climb<'a, M> {
             self.again += 1;
             return None;
         }
-        let end = self.ladder.tell(passed);
+        let end = self.ladder.record_step(passed);
         if passed || self.best.is_none() {
             self.best = Some((place, made));
         }
@@ -241,7 +241,7 @@ mod tests {
         let mut tried = Vec::new();
         loop {
             tried.push(ladder.next);
-            if let Some(end) = ladder.tell(ladder.next <= knee) {
+            if let Some(end) = ladder.record_step(ladder.next <= knee) {
                 return (tried, end);
             }
             assert!(tried.len() < 100, "{tried:?}");

@@ -133,10 +133,10 @@ async fn once(
     let mut watch = Watch { processes: &mut processes, interrupt, progress };
     let evidence = setting.results.join(format!("evidence-{stem}.json"));
     let phases = Phases { setting, run, controls: &controls, client_timeout, evidence: &evidence };
-    let carried_out = phases.carry_out(load, &mut lines, &mut watch).await;
+    let ran = phases.run_phases(load, &mut lines, &mut watch).await;
     processes.shut_down(lines).await;
-    let (mut load, mut seen) = match carried_out {
-        Ok(carried_out) => carried_out,
+    let (mut load, mut seen) = match ran {
+        Ok(ran) => ran,
         Err(stop) => return Ended::unmeasured(stop, true),
     };
     // Only now: it takes a while, and the connections with the replicas would be given up.
@@ -210,7 +210,7 @@ impl Phases<'_> {
     ///
     /// # Errors
     /// Why nothing was measured.
-    async fn carry_out(
+    async fn run_phases(
         &self,
         mut load: Generator,
         lines: &mut Vec<Control>,

@@ -58,7 +58,8 @@ impl NetworkUpdater {
         wanted: watch::Receiver<Network>,
     ) -> Self {
         let known = Rc::new(Known::default());
-        let task = spawn_local(tell(controls.clone(), replica, wanted, Rc::clone(&known)));
+        let task =
+            spawn_local(announce_changes(controls.clone(), replica, wanted, Rc::clone(&known)));
         Self { replica, known, task }
     }
 
@@ -76,7 +77,7 @@ impl NetworkUpdater {
             seen.up.set(Some(start.elapsed()));
             // The load may have ended.
             let _ = let_in.send(true);
-            tell(controls, replica, wanted, seen).await;
+            announce_changes(controls, replica, wanted, seen).await;
         });
         Self { replica, known, task }
     }
@@ -111,7 +112,7 @@ async fn wait_until_up(controls: &Controls, replica: ReplicaId) {
 }
 
 /// Tells `replica` every change, for as long as there may be more.
-async fn tell(
+async fn announce_changes(
     controls: Controls,
     replica: ReplicaId,
     mut wanted: watch::Receiver<Network>,

@@ -2,7 +2,7 @@
 //! others: what lies beyond them is said beside the figures.
 
 use measure::{Finding, NOT_TO_BE_QUOTED, RunRecord, Severity};
-use workload::{Run, SimCosts, calibrated::Load};
+use workload::{Run, SimCosts, calibrated::LoadPoint};
 
 /// What there is to say of the throughput of `run`; nothing where its load was calibrated, or where
 /// the CPU costs nothing, so that throughput is a matter of round trips.
@@ -33,12 +33,12 @@ pub(super) fn finding(run: &Run, record: &RunRecord, costs: &SimCosts) -> Option
 
 /// The load as it came out; none if nothing was done.
 #[expect(clippy::cast_precision_loss, reason = "counts of one run")]
-fn load(run: &Run, record: &RunRecord) -> Option<Load> {
+fn load(run: &Run, record: &RunRecord) -> Option<LoadPoint> {
     let throughput_ops_per_s =
         record.throughput_ops_per_s().filter(|ops_per_s| *ops_per_s > 0.0)?;
     let busiest_ns = record.replicas.iter().filter_map(|replica| replica.cpu_ns).max()?;
     let latency_s = record.merged().latency.mean_us()?.us / 1e6;
-    Some(Load {
+    Some(LoadPoint {
         replicas: run.point.replicas as u64,
         value_bytes: run.point.value_bytes as u64,
         // As many as come while one is under way, in every kind of loop.

@@ -108,10 +108,10 @@ fn once<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
     let phases = Phases { setting, run, sites: sites(setting.workload, run.point.replicas) };
     let mut simulation = phases.simulation::<R>(0);
     let mut seen = Seen::default();
-    let carried_out = phases.carry_out(&mut simulation, &mut seen);
+    let ran = phases.run_phases(&mut simulation, &mut seen);
     let stem = naming::stem(run);
     let (mut broken, mut warnings) = (None, Vec::new());
-    match carried_out {
+    match ran {
         Ok(()) => {}
         Err(Halt::Asked) => {
             let stop = Some(Stop::Interrupted("a signal"));
@@ -206,7 +206,7 @@ impl Phases<'_> {
     }
 
     /// Everything from the start of the cluster to the comparison of its replicas.
-    fn carry_out<R: Replica>(
+    fn run_phases<R: Replica>(
         &self,
         simulation: &mut Simulation<R, Generator>,
         seen: &mut Seen,
@@ -383,7 +383,7 @@ impl Phases<'_> {
     /// Makes the run once more for its last events, and writes them down; says what was broken and where to look.
     fn write_evidence<R: Replica>(&self, violation: &Violation, stem: &str) -> String {
         let mut again = self.simulation::<R>(EVIDENCE_LINES);
-        let traced = match self.carry_out(&mut again, &mut Seen::default()) {
+        let traced = match self.run_phases(&mut again, &mut Seen::default()) {
             Err(Halt::Violation(traced)) => traced,
             // Only if the program is to end meanwhile.
             _ => Box::new(violation.clone()),

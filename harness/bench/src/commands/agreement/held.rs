@@ -3,7 +3,7 @@
 use protocols::Protocol;
 use workload::calibrated::{self, Calibrated, Loads};
 
-use crate::commands::calibrate::costs::Load;
+use crate::commands::calibrate::costs::MeasuredRun;
 
 /// Chosen: a simulation that is further off than this does not show what a real cluster does.
 const FACTOR_MAX: f64 = 2.0;
@@ -42,7 +42,7 @@ impl Held {
 }
 
 /// Every load that is in both, in the order of the real ones.
-pub(crate) fn held(real: &[Load], simulated: &[Load]) -> Vec<Held> {
+pub(crate) fn held(real: &[MeasuredRun], simulated: &[MeasuredRun]) -> Vec<Held> {
     let mut loads: Vec<Held> = Vec::new();
     for load in real {
         if loads.iter().any(|held| is_of(held, load)) {
@@ -75,7 +75,7 @@ pub(crate) fn calibrated(loads: &[Held]) -> Calibrated {
         let valid = held.real.valid_runs > 0 && held.simulated.valid_runs > 0;
         let protocol: Result<Protocol, _> = held.protocol.parse();
         if let (true, true, Ok(protocol)) = (agrees, valid, protocol) {
-            let load = calibrated::Load {
+            let load = calibrated::LoadPoint {
                 replicas: held.size.into(),
                 value_bytes: held.value_bytes,
                 requests_under_way: held.requests_under_way,
@@ -90,17 +90,18 @@ pub(crate) fn calibrated(loads: &[Held]) -> Calibrated {
     calibrated
 }
 
-fn is_of(held: &Held, load: &Load) -> bool {
+fn is_of(held: &Held, load: &MeasuredRun) -> bool {
     let Held { protocol, size, clients, window, value_bytes, .. } = held;
-    let Load { protocol: of, size: n, clients: of_all, window: of_one, .. } = load;
+    let MeasuredRun { protocol: of, size: n, clients: of_all, window: of_one, .. } = load;
     (protocol, size, clients, window, value_bytes) == (of, n, of_all, of_one, &load.value_bytes)
 }
 
-fn seen<'a>(runs: impl Iterator<Item = &'a Load>) -> Seen {
-    let (valid, not_valid): (Vec<&Load>, Vec<&Load>) = runs.partition(|load| load.valid);
+fn seen<'a>(runs: impl Iterator<Item = &'a MeasuredRun>) -> Seen {
+    let (valid, not_valid): (Vec<&MeasuredRun>, Vec<&MeasuredRun>) =
+        runs.partition(|load| load.valid);
     let (all, valid_runs) = (valid.len() + not_valid.len(), valid.len());
     let counted = if valid.is_empty() { not_valid } else { valid };
-    let median = |figure: fn(&Load) -> f64| {
+    let median = |figure: fn(&MeasuredRun) -> f64| {
         spread(counted.iter().map(|load| figure(load))).map_or(f64::NAN, |[_, median, _]| median)
     };
     let count = |runs: usize| u32::try_from(runs).expect("plans have fewer runs");
@@ -108,7 +109,7 @@ fn seen<'a>(runs: impl Iterator<Item = &'a Load>) -> Seen {
         runs: count(all),
         valid_runs: count(valid_runs),
         per_cpu_s: median(|load| load.operations / load.cpu_s()),
-        per_busiest_cpu_s: median(Load::per_busiest_cpu_s),
+        per_busiest_cpu_s: median(MeasuredRun::per_busiest_cpu_s),
     }
 }
 
@@ -131,8 +132,8 @@ pub(super) mod tests {
     use crate::commands::calibrate::costs::Worked;
 
     /// A run of three replicas.
-    pub(crate) fn load(value_bytes: u64, operations: f64, cpu_s: [f64; 3]) -> Load {
-        Load {
+    pub(crate) fn load(value_bytes: u64, operations: f64, cpu_s: [f64; 3]) -> MeasuredRun {
+        MeasuredRun {
             protocol: "epaxos".to_owned(),
             size: 3,
             clients: 48,
@@ -160,7 +161,7 @@ pub(super) mod tests {
     #[test]
     fn repetitions_are_one_load_and_count_by_their_median_if_they_are_valid() {
         let times = [4.0, 1.0, 2.0].map(|cpu_s| load(16, 1_000.0, [cpu_s; 3]));
-        let not_valid = Load { valid: false, ..load(16, 1_000.0, [0.001; 3]) };
+        let not_valid = MeasuredRun { valid: false, ..load(16, 1_000.0, [0.001; 3]) };
         let real = [times.as_slice(), std::slice::from_ref(&not_valid)].concat();
         let found = held(&real, &[not_valid]);
         assert_eq!(found.len(), 1);
@@ -175,11 +176,11 @@ pub(super) mod tests {
     fn only_loads_that_agree_are_calibrated() {
         let real = [16, 1_024, 16_384].map(|bytes| load(bytes, 1_000.0, [1.0; 3]));
         let took_s = [0.6, 1.9, 0.1];
-        let of = |(real, cpu_s): (&Load, f64)| Load {
+        let of = |(real, cpu_s): (&MeasuredRun, f64)| MeasuredRun {
             replicas: [cpu_s; 3].map(|cpu_s| Worked { cpu_s, ..Worked::default() }).to_vec(),
             ..real.clone()
         };
-        let simulated: Vec<Load> = real.iter().zip(took_s).map(of).collect();
+        let simulated: Vec<MeasuredRun> = real.iter().zip(took_s).map(of).collect();
         let loads = calibrated(&held(&real, &simulated)).of(protocols::epaxos::PROTOCOL).unwrap();
         assert_eq!((loads.replicas, loads.value_bytes), ([3, 3], [16, 1_024]));
         assert_eq!(loads.requests_under_way, [1_536; 2]);

@@ -13,7 +13,7 @@ const FRAME_HEAD_BYTES: usize = 4;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Load {
+pub(crate) struct MeasuredRun {
     pub(crate) protocol: String,
     /// N.
     pub(crate) size: u32,
@@ -42,7 +42,7 @@ pub(crate) struct Worked {
     pub(crate) cpu_s: f64,
 }
 
-impl Load {
+impl MeasuredRun {
     /// CPU time of all replicas.
     pub(crate) fn cpu_s(&self) -> f64 {
         self.replicas.iter().map(|replica| replica.cpu_s).sum()
@@ -75,7 +75,7 @@ pub(super) struct Measured {
 }
 
 /// The runs of a results directory; none without the CPU time of every replica.
-pub(crate) fn loads(summary: &[SummaryRow], replicas: &[ReplicaRow]) -> Option<Vec<Load>> {
+pub(crate) fn loads(summary: &[SummaryRow], replicas: &[ReplicaRow]) -> Option<Vec<MeasuredRun>> {
     summary
         .iter()
         .map(|run| {
@@ -84,7 +84,7 @@ pub(crate) fn loads(summary: &[SummaryRow], replicas: &[ReplicaRow]) -> Option<V
                     == (&run.protocol, &run.point, run.repetition)
             };
             let request_bytes = request_bytes(usize::try_from(run.value_bytes).ok()?);
-            Some(Load {
+            Some(MeasuredRun {
                 protocol: run.protocol.clone(),
                 size: run.replicas,
                 clients: run.clients?,
@@ -128,9 +128,9 @@ fn request_bytes(value_bytes: usize) -> f64 {
 }
 
 /// The costs of the smallest clusters' replicas; none if the runs do not tell the kinds of work apart.
-pub(super) fn fitted(loads: &[Load]) -> Option<Measured> {
+pub(super) fn fitted(loads: &[MeasuredRun]) -> Option<Measured> {
     let size = loads.iter().map(|load| load.size).min()?;
-    let smallest: Vec<&Load> = loads.iter().filter(|load| load.size == size).collect();
+    let smallest: Vec<&MeasuredRun> = loads.iter().filter(|load| load.size == size).collect();
     let samples = mixtures(smallest.iter().copied());
     let fitted = fit(&samples)?;
     let costs = in_units(fitted.costs);
@@ -147,7 +147,7 @@ pub(super) fn fitted(loads: &[Load]) -> Option<Measured> {
     Some(Measured { costs, ranges, error_rms, error_max, size, runs, samples })
 }
 
-fn mixtures<'a>(loads: impl Iterator<Item = &'a Load>) -> Vec<Mixture<KINDS>> {
+fn mixtures<'a>(loads: impl Iterator<Item = &'a MeasuredRun>) -> Vec<Mixture<KINDS>> {
     let replicas = loads.flat_map(|load| &load.replicas).filter(|replica| replica.cpu_s > 0.0);
     let mixture = |of: &Worked| Mixture {
         counts: [of.wakeups, of.messages, of.bytes, of.commands, of.ordering_steps],

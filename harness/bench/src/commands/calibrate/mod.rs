@@ -13,7 +13,7 @@ use measure::{Host, Versions, read_rows, read_summary, utc_text};
 use protocols::registry;
 use workload::{Override, Plan, SimCosts, Workload, calibrated::Calibrated};
 
-use self::costs::{Load, Measured};
+use self::costs::{Measured, MeasuredRun};
 use super::{
     agreement::{self, Held, calibrated, held, spread},
     run::{Keeping, make},
@@ -158,7 +158,10 @@ impl From<Failure> for Ended {
 }
 
 /// Makes the runs of `workload`; gives what its replicas did, and where the results are.
-pub(crate) fn made(asked: &Asked<'_>, workload: &Workload) -> Result<(Vec<Load>, PathBuf), Ended> {
+pub(crate) fn made(
+    asked: &Asked<'_>,
+    workload: &Workload,
+) -> Result<(Vec<MeasuredRun>, PathBuf), Ended> {
     let keeping = Keeping { out: asked.results, history: false, quiet: asked.quiet };
     let plan = Plan::new(workload);
     let planned = plan.runs.len();

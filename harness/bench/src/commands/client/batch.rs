@@ -29,10 +29,10 @@ pub(super) async fn run(
         None => super::client_id()?.0,
     };
     let bar = bar(arguments);
-    let mut tally = Tally::default();
+    let mut outcomes = Outcomes::default();
     caller.connect().await;
     let started = Instant::now();
-    let all = put_all(setting, arguments, seed, &mut caller, &mut tally, &bar);
+    let all = put_all(setting, arguments, seed, &mut caller, &mut outcomes, &bar);
     let interrupted = tokio::select! {
         biased;
         signal = interrupt.raised() => Some(signal),
@@ -40,12 +40,12 @@ pub(super) async fn run(
     };
     let took = started.elapsed();
     bar.finish_and_clear();
-    tally.unknown += caller.outstanding() as u64;
-    output::print(&summary(arguments, &tally, seed, took))?;
+    outcomes.unknown += caller.outstanding() as u64;
+    output::print(&summary(arguments, &outcomes, seed, took))?;
     if let Some(signal) = interrupted {
         return Err(Failure::failed(format!("interrupted ({signal})")));
     }
-    Ok(if tally.done == arguments.puts { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if outcomes.done == arguments.puts { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 async fn put_all(
@@ -53,7 +53,7 @@ async fn put_all(
     arguments: &BatchArguments,
     seed: u64,
     caller: &mut Caller,
-    tally: &mut Tally,
+    outcomes: &mut Outcomes,
     bar: &ProgressBar,
 ) {
     let mut draw = Draw(seed);
@@ -62,7 +62,7 @@ async fn put_all(
     while begun < arguments.puts || caller.outstanding() > 0 {
         if heard.elapsed() >= setting.policy.timeout {
             // Nobody has answered for as long as one command may take: the others would fare no better.
-            tally.not_sent += arguments.puts - begun;
+            outcomes.not_sent += arguments.puts - begun;
             begun = arguments.puts;
         }
         while begun < arguments.puts
@@ -76,11 +76,11 @@ async fn put_all(
             if let End::Answered(_) = ended.end {
                 heard = Instant::now();
             }
-            tally.count(&ended);
+            outcomes.count(&ended);
         }
-        bar.set_position(tally.ended());
-        if tally.unknown + tally.refused > 0 {
-            bar.set_message(format!("{} failed", tally.unknown + tally.refused));
+        bar.set_position(outcomes.ended());
+        if outcomes.unknown + outcomes.refused > 0 {
+            bar.set_message(format!("{} failed", outcomes.unknown + outcomes.refused));
         }
     }
 }
@@ -119,7 +119,7 @@ impl Draw {
 
 /// What became of the puts.
 #[derive(Debug, Default)]
-struct Tally {
+struct Outcomes {
     latency: Histogram,
     done: u64,
     refused: u64,
@@ -130,7 +130,7 @@ struct Tally {
     retries: u64,
 }
 
-impl Tally {
+impl Outcomes {
     fn count(&mut self, ended: &Ended) {
         match &ended.end {
             End::Answered(Outcome::Done | Outcome::Forgotten) => {
@@ -151,13 +151,13 @@ impl Tally {
     }
 }
 
-fn summary(arguments: &BatchArguments, tally: &Tally, seed: u64, took: Duration) -> String {
+fn summary(arguments: &BatchArguments, outcomes: &Outcomes, seed: u64, took: Duration) -> String {
     let s = took.as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "to be read by people")]
-    let rate = tally.done as f64 / s.max(1e-9);
+    let rate = outcomes.done as f64 / s.max(1e-9);
     let mut text = format!(
         "{} of {} puts done in {s:.2} s: {rate:.0} per second\n",
-        tally.done, arguments.puts
+        outcomes.done, arguments.puts
     );
     let keys = match arguments.keys {
         1 => "key-0".to_owned(),
@@ -166,29 +166,29 @@ fn summary(arguments: &BatchArguments, tally: &Tally, seed: u64, took: Duration)
     let _ = writeln!(text, "  keys     {keys}, values of {} bytes", arguments.value_bytes);
     let percentile = |name: &str, us: Option<f64>| us.map(|us| format!("{name} {:.2}", us / 1e3));
     let latency = [
-        percentile("p50", tally.latency.percentile_us(50.0)),
-        percentile("p90", tally.latency.percentile_us(90.0)),
-        percentile("p99", tally.latency.percentile_us(99.0)),
-        percentile("max", tally.latency.max_us()),
+        percentile("p50", outcomes.latency.percentile_us(50.0)),
+        percentile("p90", outcomes.latency.percentile_us(90.0)),
+        percentile("p99", outcomes.latency.percentile_us(99.0)),
+        percentile("max", outcomes.latency.max_us()),
     ];
     let latency: Vec<String> = latency.into_iter().flatten().collect();
     if !latency.is_empty() {
         let _ = writeln!(text, "  latency  {}, in ms", latency.join(", "));
     }
-    match (tally.retried, tally.retries) {
+    match (outcomes.retried, outcomes.retries) {
         (0, _) => text.push_str("  retried  none\n"),
         (puts, times) => {
             let _ = writeln!(text, "  retried  {puts} puts, {times} times in all");
         }
     }
-    if tally.refused > 0 {
-        let _ = writeln!(text, "  refused  {}, which did not happen", tally.refused);
+    if outcomes.refused > 0 {
+        let _ = writeln!(text, "  refused  {}, which did not happen", outcomes.refused);
     }
-    if tally.not_sent > 0 {
-        let _ = writeln!(text, "  not sent {}, which did not happen", tally.not_sent);
+    if outcomes.not_sent > 0 {
+        let _ = writeln!(text, "  not sent {}, which did not happen", outcomes.not_sent);
     }
-    if tally.unknown > 0 {
-        let _ = writeln!(text, "  unknown  {}, each of which may have happened", tally.unknown);
+    if outcomes.unknown > 0 {
+        let _ = writeln!(text, "  unknown  {}, each of which may have happened", outcomes.unknown);
     }
     if arguments.random_key || arguments.random_server {
         let _ = writeln!(text, "  seed     {seed}");

@@ -1,4 +1,4 @@
-//! `bench client`: talks to a standing cluster.
+//! `bench client`: talks to a cluster in the background.
 //!
 //! [`Caller`] sends commands and sees to it that each is answered, or that it is known what may have
 //! become of it; [`single`] is put, get and put-get, [`batch`] many puts at a time, [`probe`] how the replicas are and how they reach each other.

@@ -26,7 +26,7 @@ pub(super) fn partition(
     directory.describe(&description)?;
     block_on(async {
         let lines = Lines::new(directory, &description)?;
-        tell(&lines, description.running(), &description).await
+        announce_cuts(&lines, description.running(), &description).await
     })?;
     output::print(&format!("{what}: `{}` ends it\n", typed(directory, "cluster heal")))?;
     Ok(ExitCode::SUCCESS)
@@ -40,7 +40,7 @@ pub(super) fn heal(directory: &Directory) -> Result<ExitCode, Failure> {
     description.cut.clear();
     block_on(async {
         let lines = Lines::new(directory, &description)?;
-        told(&lines, description.running(), &NetworkChange::Heal).await
+        announce(&lines, description.running(), &NetworkChange::Heal).await
     })?;
     // Last: what was not ended everywhere is still shown, and ended by another try.
     directory.describe(&description)?;
@@ -50,7 +50,7 @@ pub(super) fn heal(directory: &Directory) -> Result<ExitCode, Failure> {
 }
 
 /// Tells `replicas` who is cut off from whom.
-pub(super) async fn tell(
+pub(super) async fn announce_cuts(
     lines: &Lines,
     replicas: ReplicaSet,
     description: &Description,
@@ -59,10 +59,14 @@ pub(super) async fn tell(
         return Ok(());
     }
     let change = NetworkChange::Partition { blocked: description.cut.clone() };
-    told(lines, replicas, &change).await
+    announce(lines, replicas, &change).await
 }
 
-async fn told(lines: &Lines, replicas: ReplicaSet, change: &NetworkChange) -> Result<(), Failure> {
+async fn announce(
+    lines: &Lines,
+    replicas: ReplicaSet,
+    change: &NetworkChange,
+) -> Result<(), Failure> {
     match lines.network(replicas, change).await.into_iter().next() {
         None => Ok(()),
         Some((id, error)) => Err(Failure::failed(format!(

@@ -87,7 +87,7 @@ async fn bring_back(
     let others = description.running().difference(wanted);
     match starting.wait_until_up(&lines, description, others, &mut interrupt).await {
         Ok(()) => {
-            links::tell(&lines, wanted, description).await?;
+            links::announce_cuts(&lines, wanted, description).await?;
             starting.keep();
             Ok(())
         }

@@ -101,7 +101,7 @@ fn carry_on(
     let progress = Progress::new(plan.runs.len(), plan.run_estimate(), keeping.quiet);
     let setting = (&progress, keeping.history);
     let carried_out = match workload.cluster.driver {
-        Driver::Quic => carry_out(workload, &plan, &mut results, setting),
+        Driver::Quic => run_real(workload, &plan, &mut results, setting),
         Driver::Sim => simulate(workload, (&plan, &made), &mut results, setting),
     };
     progress.clear();
@@ -203,7 +203,7 @@ impl Tried {
 }
 
 /// Makes one run after the other, until one ends before its time.
-fn carry_out(
+fn run_real(
     workload: &Workload,
     plan: &Plan,
     results: &mut ResultsDir,
@@ -291,7 +291,7 @@ fn simulate(
         }
     }
     let mut taker = TakeDown { plan, results, progress, formulas };
-    let mut tried = simulated::carry_out(plan, setting, &halt, progress, &mut taker)?;
+    let mut tried = simulated::run_all(plan, setting, &halt, progress, &mut taker)?;
     tried.formulas = taker.formulas.map(|formulas| formulas.rows()).unwrap_or_default();
     Ok(tried)
 }

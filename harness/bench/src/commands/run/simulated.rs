@@ -41,7 +41,7 @@ pub(super) trait Taker {
 }
 
 /// Makes the runs of `plan`, until all are done or a signal asks for the end.
-pub(super) fn carry_out(
+pub(super) fn run_all(
     plan: &Plan,
     setting: Setting<'_>,
     halt: &AtomicBool,

@@ -1,4 +1,4 @@
-//! How many connections there are, from where: who comes when there are enough is refused, before any handshake.
+//! How many connections there are, and from where. One too many is refused before any handshake.
 
 use std::{cell::RefCell, net::IpAddr, rc::Rc};
 
@@ -8,7 +8,7 @@ use crate::limits::{CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX, UNPROVEN_MAX};
 
 /// The connections that there are. Cloning shares.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guests(Rc<RefCell<Counts>>);
+pub(super) struct Connections(Rc<RefCell<Counts>>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -17,27 +17,27 @@ struct Counts {
     unproven: usize,
 }
 
-/// A connection's place among them, until it is dropped.
+/// A connection that counts among them until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    guests: Guests,
+pub(super) struct Counted {
+    connections: Connections,
     address: IpAddr,
     unproven: bool,
 }
 
-/// What is to be done with somebody who comes.
+/// What becomes of an attempt to connect.
 #[derive(Debug)]
 pub(super) enum Admission {
     /// Serve it.
-    Admitted(Place),
+    Admitted(Counted),
     /// Let it show that the address is its own, and come again.
     Prove,
-    /// Send it away.
+    /// Turn it away.
     Refused,
 }
 
-impl Guests {
-    /// Somebody comes from `address`, and has shown, or not, that it is its own.
+impl Connections {
+    /// Decides about an attempt from `address`, which was proven, or not, to be its own.
     pub(super) fn admit(&self, address: IpAddr, is_proven: bool) -> Admission {
         let mut counts = self.0.borrow_mut();
         let of_it = counts.of.get(&address).copied().unwrap_or(0);
@@ -50,23 +50,23 @@ impl Guests {
         counts.all += 1;
         counts.unproven += 1;
         *counts.of.entry(address).or_default() += 1;
-        Admission::Admitted(Place { guests: self.clone(), address, unproven: true })
+        Admission::Admitted(Counted { connections: self.clone(), address, unproven: true })
     }
 }
 
-impl Place {
+impl Counted {
     /// The handshake is done.
     pub(super) fn proven(&mut self) {
         if std::mem::take(&mut self.unproven) {
-            self.guests.0.borrow_mut().unproven -= 1;
+            self.connections.0.borrow_mut().unproven -= 1;
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.proven();
-        let mut counts = self.guests.0.borrow_mut();
+        let mut counts = self.connections.0.borrow_mut();
         counts.all -= 1;
         if let Some(of_it) = counts.of.get_mut(&self.address) {
             *of_it -= 1;
@@ -85,8 +85,8 @@ mod tests {
         IpAddr::from(u32::try_from(number).unwrap().to_be_bytes())
     }
 
-    fn place(guests: &Guests, number: usize) -> Place {
-        match guests.admit(address(number), true) {
+    fn place(connections: &Connections, number: usize) -> Counted {
+        match connections.admit(address(number), true) {
             Admission::Admitted(place) => place,
             other => panic!("{other:?} for {number}"),
         }
@@ -94,33 +94,37 @@ mod tests {
 
     #[test]
     fn one_more_than_the_limit_is_refused_until_one_leaves() {
-        let guests = Guests::default();
-        let mut of_one: Vec<Place> =
-            (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| place(&guests, 1)).collect();
-        assert!(matches!(guests.admit(address(1), true), Admission::Refused));
+        let connections = Connections::default();
+        let mut of_one: Vec<Counted> =
+            (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| place(&connections, 1)).collect();
+        assert!(matches!(connections.admit(address(1), true), Admission::Refused));
         of_one.pop();
-        of_one.push(place(&guests, 1));
-        assert!(matches!(guests.admit(address(1), true), Admission::Refused));
+        of_one.push(place(&connections, 1));
+        assert!(matches!(connections.admit(address(1), true), Admission::Refused));
         let others = CONNECTIONS_MAX - of_one.len();
-        let mut others: Vec<Place> = (0..others).map(|number| place(&guests, 2 + number)).collect();
-        assert!(matches!(guests.admit(address(9_999), true), Admission::Refused), "in all");
+        let mut others: Vec<Counted> =
+            (0..others).map(|number| place(&connections, 2 + number)).collect();
+        assert!(matches!(connections.admit(address(9_999), true), Admission::Refused), "in all");
         others.pop();
-        others.push(place(&guests, 9_999));
+        others.push(place(&connections, 9_999));
         drop((of_one, others));
-        let counts = guests.0.borrow();
+        let counts = connections.0.borrow();
         assert_eq!((counts.all, counts.unproven, counts.of.len()), (0, 0, 0));
     }
 
     #[test]
     fn many_handshakes_at_once_are_for_those_who_prove_their_address() {
-        let guests = Guests::default();
-        let mut places: Vec<Place> =
-            (0..UNPROVEN_MAX).map(|number| place(&guests, number)).collect();
-        assert!(matches!(guests.admit(address(9_999), false), Admission::Prove));
-        places.push(place(&guests, 9_999));
+        let connections = Connections::default();
+        let mut places: Vec<Counted> =
+            (0..UNPROVEN_MAX).map(|number| place(&connections, number)).collect();
+        assert!(matches!(connections.admit(address(9_999), false), Admission::Prove));
+        places.push(place(&connections, 9_999));
         places[0].proven();
-        assert!(matches!(guests.admit(address(9_999), false), Admission::Prove), "one too many");
+        assert!(
+            matches!(connections.admit(address(9_999), false), Admission::Prove),
+            "one too many"
+        );
         places[1].proven();
-        assert!(matches!(guests.admit(address(9_999), false), Admission::Admitted(_)));
+        assert!(matches!(connections.admit(address(9_999), false), Admission::Admitted(_)));
     }
 }

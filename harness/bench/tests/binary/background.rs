@@ -11,11 +11,11 @@ use nix::{
 use crate::place::{Ended, Place, Running, TINY, wait_for};
 
 /// A place with a cluster in it, or none yet.
-pub(crate) struct Standing {
+pub(crate) struct Background {
     pub(crate) place: Place,
 }
 
-impl Standing {
+impl Background {
     /// A place without a cluster.
     pub(crate) fn none() -> Self {
         Self { place: Place::new(TINY) }
@@ -23,10 +23,10 @@ impl Standing {
 
     /// A cluster that is up.
     pub(crate) fn up(arguments: &[&str]) -> Self {
-        let standing = Self::none();
-        let ended = standing.bench(&[&["cluster", "up"], arguments].concat());
+        let background = Self::none();
+        let ended = background.bench(&[&["cluster", "up"], arguments].concat());
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
-        standing
+        background
     }
 
     /// Runs the program to its end.
@@ -113,7 +113,7 @@ impl Standing {
     }
 }
 
-impl Drop for Standing {
+impl Drop for Background {
     fn drop(&mut self) {
         for pid in self.processes() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
