@@ -16,8 +16,11 @@
 //!   number that was never given out, finds nothing.
 //! * A request is sent [`Policy::sends_max`] times at most, for whatever reason it is sent again.
 //! * A pinned request stays with its replica. Any other goes to the next replica each time.
-//! * The floor that requests carry (`unanswered_from`) is never above the number of an open write,
-//!   and it is as high as that allows.
+//! * The floor that a request carries (`unanswered_from`) is the lowest write that was open when the
+//!   request was opened, or the next one if none was. So it is never above an open write.
+//! * A retry is what was sent first, byte for byte, with the same floor. Replicas tell by equality
+//!   that a batch is one that they know: what is decided through another replica is proposed no
+//!   more. The floor of a retry may be out of date, which does no harm: replicas keep the highest.
 //!
 //! # The floor, and writes that were given up
 //!
@@ -94,6 +97,8 @@ pub struct Open<T> {
     pub begun: Nanos,
     /// When its attempt is over.
     pub deadline: Nanos,
+    /// The floor that it carries.
+    unanswered_from: u64,
     /// How often it was sent.
     pub sends: u32,
     /// The replica that is asked.
@@ -161,7 +166,8 @@ impl<T> ClientSession<T> {
         self.open == 0
     }
 
-    /// The floor that requests carry: the lowest open write, or the next one if none is open.
+    /// The floor of a request that is opened now: the lowest open write, or the next one if none is
+    /// open.
     pub const fn unanswered_from(&self) -> u64 {
         self.writes.first()
     }
@@ -185,7 +191,8 @@ impl<T> ClientSession<T> {
             Target::Only(to) => (to, true),
         };
         let deadline = now.saturating_add(self.policy.attempt_ns.min(self.policy.total_ns));
-        let open = Open { kept, begun: now, deadline, sends: 0, to, pinned };
+        let unanswered_from = self.unanswered_from();
+        let open = Open { kept, begun: now, deadline, unanswered_from, sends: 0, to, pinned };
         self.open += 1;
         match kind {
             RequestKind::Read => RequestNumber::read(self.reads.push(open)),
@@ -193,14 +200,17 @@ impl<T> ClientSession<T> {
         }
     }
 
-    /// What is to be sent now for the open request `number`, with its `command` and the present
-    /// floor; counts as sent. None if the request is not open.
+    /// What is to be sent now for the open request `number`, whose `command` this is; counts as
+    /// sent. None if the request is not open, or was sent often enough.
     pub fn send<'a>(&mut self, number: RequestNumber, command: Command<'a>) -> Option<Request<'a>> {
         debug_assert_eq!(command.is_read(), number.is_read(), "{number:?} has another command");
-        let (client, unanswered_from) = (self.client, self.unanswered_from());
+        let (client, sends_max) = (self.client, self.policy.sends_max);
         let open = self.ring_mut(number).get_mut(number.index())?;
-        open.sends = open.sends.saturating_add(1);
-        Some(Request { client, number, unanswered_from, command })
+        if open.sends >= sends_max {
+            return None;
+        }
+        open.sends += 1;
+        Some(Request { client, number, unanswered_from: open.unanswered_from, command })
     }
 
     /// Another attempt begins for the request `number`: returns the replica that is to be asked.

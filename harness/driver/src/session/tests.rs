@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocols::{Outcome, kv::Kv};
+use protocols::{Batch, Outcome, kv::Kv};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -91,16 +91,17 @@ fn a_retry_keeps_its_number_and_asks_the_next_replica() {
     assert_eq!(session.due(number, 25), None);
 }
 
+/// A replica that waits to propose the one drops it when the other is decided, since they are equal.
 #[test]
-fn a_retry_carries_the_present_floor() {
+fn a_retry_is_what_was_sent_first_byte_for_byte() {
     let mut session = session(TWICE);
-    for _ in 0..3 {
-        write(&mut session, 0);
-    }
+    write(&mut session, 0);
+    let number = session.open(RequestKind::Write, ANY, 0, ());
+    let first = Batch::single(&session.send(number, PUT).unwrap()).unwrap();
     assert!(close_write(&mut session, 1));
-    let second = RequestNumber::write(2);
-    assert_eq!(session.move_on(second, 10, |next| next), Some(ReplicaId(1)));
-    assert_eq!(session.send(second, PUT).unwrap().unanswered_from, 2);
+    assert_eq!(session.unanswered_from(), 2, "another floor than the first copy carries");
+    assert_eq!(session.move_on(number, 10, |next| next), Some(ReplicaId(1)));
+    assert_eq!(Batch::single(&session.send(number, PUT).unwrap()).unwrap(), first);
 }
 
 #[test]
@@ -138,6 +139,7 @@ fn a_request_with_a_bounded_time_waits_for_its_end_after_the_last_send() {
         let again = session.move_on(number, now, |next| next);
         assert_eq!(again.is_some(), now < 2, "three sends");
     }
+    assert_eq!(session.send(number, PUT), None, "whatever the reason");
     assert_eq!(session.due(number, 99), None, "an answer may still come");
     assert_eq!(session.due(number, 100), Some(Due::GiveUp));
 }
@@ -289,6 +291,7 @@ struct NaiveOpen {
     tag: u64,
     begun: Nanos,
     deadline: Nanos,
+    floor: u64,
     sends: u32,
     to: usize,
     pinned: bool,
@@ -349,7 +352,7 @@ impl Pair {
         }
         self.tag += 1;
         let (is_read, to) = (rng.random_bool(0.3), rng.random_range(0..self.naive.replicas));
-        let pinned = rng.random_bool(0.2);
+        let (pinned, floor) = (rng.random_bool(0.2), self.naive.floor());
         let naive = &mut self.naive;
         let expected = if is_read {
             naive.reads += 1;
@@ -365,7 +368,7 @@ impl Pair {
         assert_eq!(number, expected);
         let deadline = self.now + naive.policy.attempt_ns.min(naive.policy.total_ns);
         let (tag, begun) = (self.tag, self.now);
-        let open = NaiveOpen { tag, begun, deadline, sends: 0, to, pinned };
+        let open = NaiveOpen { tag, begun, deadline, floor, sends: 0, to, pinned };
         assert!(naive.open.insert(number, open).is_none(), "{number:?} was given out before");
         if rng.random_bool(0.9) {
             self.send(number);
@@ -373,14 +376,15 @@ impl Pair {
     }
 
     fn send(&mut self, number: RequestNumber) {
-        let floor = self.naive.floor();
-        let open = self.naive.open.get_mut(&number);
+        let sends_max = self.naive.policy.sends_max;
+        let open = self.naive.open.get_mut(&number).filter(|open| open.sends < sends_max);
         let command = if number.is_read() { GET } else { PUT };
         let sent = self.session.send(number, command);
         assert_eq!(sent.is_some(), open.is_some(), "{number:?}");
         let (Some(open), Some(sent)) = (open, sent) else { return };
         open.sends += 1;
-        let expected = Request { client: CLIENT, number, unanswered_from: floor, command };
+        let unanswered_from = open.floor;
+        let expected = Request { client: CLIENT, number, unanswered_from, command };
         assert_eq!(sent, expected);
     }
 
@@ -499,8 +503,8 @@ impl Pair {
 }
 
 fn naive_of(open: &Open<u64>) -> NaiveOpen {
-    let Open { kept, begun, deadline, sends, to, pinned } = *open;
-    NaiveOpen { tag: kept, begun, deadline, sends, to: to.index(), pinned }
+    let Open { kept, begun, deadline, unanswered_from, sends, to, pinned } = *open;
+    NaiveOpen { tag: kept, begun, deadline, floor: unanswered_from, sends, to: to.index(), pinned }
 }
 
 /// Windows from one request to thousands: gaps as wide, answers in any order and again, requests
