@@ -242,10 +242,9 @@ impl Client {
         let place = self.place(number)?;
         let Submission { batch, first_operation, .. } = &self.outstanding[place];
         let session = &mut self.session;
-        let is_open = |session: &ClientSession<Place>, number| session.get(number).is_some();
-        let mut numbers = batch.requests().map(|request| request.number);
         // All of them were sent at one time, as often and to the same replicas.
-        let first = numbers.find(|number| is_open(session, *number))?;
+        let mut numbers = batch.requests().map(|request| request.number);
+        let first = numbers.find(|number| session.get(*number).is_some())?;
         if session.due(first, now)? == Due::GiveUp {
             batch.requests().for_each(|request| drop(session.close(request.number)));
             self.outstanding.swap_remove(place);
