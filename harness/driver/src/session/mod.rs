@@ -44,8 +44,9 @@
 //! * It must send the command that belongs to a number, the same each time.
 //! * It must call [`ClientSession::overdue`], or [`ClientSession::due`], often enough.
 //!
-//! Nothing here reads a clock or touches a socket. Opening, sending and closing take constant time,
-//! and allocate nothing once the rings have grown to the largest span of open numbers.
+//! Nothing here reads a clock or touches a socket. Opening and sending take constant time, closing
+//! does on average, and none of them allocates once the rings have grown to the largest span of
+//! open numbers.
 
 mod ring;
 #[cfg(test)]
