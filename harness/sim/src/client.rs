@@ -246,7 +246,9 @@ impl Client {
         let mut numbers = batch.requests().map(|request| request.number);
         let first = numbers.find(|number| session.get(*number).is_some())?;
         if session.due(first, now)? == Due::GiveUp {
-            batch.requests().for_each(|request| drop(session.close(request.number)));
+            for request in batch.requests() {
+                session.close(request.number);
+            }
             self.outstanding.swap_remove(place);
             return Some(Late::GivenUp);
         }
