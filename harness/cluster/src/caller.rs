@@ -1,28 +1,28 @@
 //! Sends commands and sees to it that each is answered.
 //!
-//! A command keeps its number however often it is sent, so that it takes effect once. It is sent again, to the next replica
-//! that answers, when its session breaks or its attempt's time is over, and given up when all of its time is: then it may
-//! have taken effect or not, unless it never left. A replica that answers other commands meanwhile is slow, and sending it
-//! all again elsewhere would only make it slower: a command waits longer for such a one, up to half of all its time.
+//! Numbers, retries and the end of a command are those of every client's session ([`driver::session`]). A command is sent
+//! again, to the next replica that answers, when its connection breaks or its attempt's time is over, and given up when all
+//! of its time is. A replica that answers other commands meanwhile is slow, and sending it all again elsewhere would only
+//! make it slower: a command waits longer for such a one, up to half of all its time.
 //!
 //! **Invariants.** No command outlives its time-out. A command that is asked of one replica alone is sent to no other.
 
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use driver::{Refusal, Reply};
+use driver::{
+    Nanos, Refusal, Reply,
+    session::{self, ClientSession, Due, Open, RequestKind, Target, best_from},
+};
 use node::{
     client::{Connector, Session},
     identity::Role,
     link::{Endpoint, SessionLink},
 };
-use protocols::{
-    ClientId, Command, Outcome, ReplicaId, Request, RequestNumber, session::OUTCOMES_MAX,
-};
+use protocols::{ClientId, Command, Outcome, ReplicaId, RequestNumber};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::{Description, Directory, Error, Sight};
@@ -45,6 +45,15 @@ impl Policy {
     /// What one attempt has.
     fn attempt(&self) -> Duration {
         self.timeout / (self.retries_max + 1)
+    }
+
+    /// The same, as a session has it.
+    fn of_session(&self) -> session::Policy {
+        session::Policy {
+            attempt_ns: nanoseconds(self.attempt()),
+            total_ns: nanoseconds(self.timeout),
+            sends_max: self.retries_max.saturating_add(1),
+        }
     }
 }
 
@@ -115,16 +124,12 @@ pub struct Ended {
 
 /// A command that has not ended.
 #[derive(Debug)]
-struct Open {
-    order: Order,
-    begun: Instant,
-    attempt_ends: Instant,
-    ends: Instant,
-    /// Who has it, or would if there were a session.
-    at: usize,
-    /// Is it on its way over the present session there?
+struct Asked {
+    key: Vec<u8>,
+    /// None: the key is read.
+    value: Option<Value>,
+    /// Is it on its way over the present connection?
     in_flight: bool,
-    sends: u32,
 }
 
 /// The way to one replica.
@@ -134,20 +139,19 @@ struct Way {
     /// Let an attempt's time pass without an answer, and has not been heard since.
     silent: bool,
     /// When it answered last.
-    heard: Option<Instant>,
+    heard: Option<Nanos>,
 }
 
 /// One client with all that it has outstanding.
 #[derive(Debug)]
 pub struct Caller {
-    id: ClientId,
+    session: ClientSession<Asked>,
     policy: Policy,
     ways: Vec<Way>,
-    writes: BTreeMap<u64, Open>,
-    reads: BTreeMap<u64, Open>,
-    writes_begun: u64,
-    reads_begun: u64,
+    /// Times are counted from here.
+    origin: Instant,
     sweep: Interval,
+    key: Vec<u8>,
     value: Vec<u8>,
     ended: Vec<Ended>,
 }
@@ -175,14 +179,12 @@ impl Caller {
         let mut sweep = interval(SWEEP_EVERY);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
-            id,
+            session: ClientSession::new(id, description.replicas(), policy.of_session()),
             policy,
             ways: ways.collect(),
-            writes: BTreeMap::new(),
-            reads: BTreeMap::new(),
-            writes_begun: 0,
-            reads_begun: 0,
+            origin: Instant::now(),
             sweep,
+            key: Vec::new(),
             value: Vec::new(),
             ended: Vec::new(),
         })
@@ -206,36 +208,25 @@ impl Caller {
 
     /// How many commands have not ended.
     pub fn outstanding(&self) -> usize {
-        self.writes.len() + self.reads.len()
+        self.session.len()
     }
 
-    /// May another one begin? Of a session's results only so many are kept: the oldest unanswered write holds them all.
+    /// May another one begin?
     pub fn has_room(&self) -> bool {
-        let span = self.writes_begun + 1 - self.unanswered_from();
         // What a silent replica does not take keeps nothing from the others.
         let ways = self.ways.iter().filter(|way| !way.silent);
-        let sessions = ways.filter_map(|way| way.link.session.as_ref());
-        span < OUTCOMES_MAX as u64
-            && sessions.map(Session::unsent_bytes).sum::<usize>() < UNSENT_BYTES_MAX
+        let connections = ways.filter_map(|way| way.link.session.as_ref());
+        self.session.has_room()
+            && connections.map(Session::unsent_bytes).sum::<usize>() < UNSENT_BYTES_MAX
     }
 
     /// Begins `order`; returns its number.
     pub fn begin(&mut self, order: Order) -> RequestNumber {
-        let begun = Instant::now();
-        let ends = begun + self.policy.timeout;
-        let at = self.route(order.to.index(), order.pinned);
-        let is_read = order.value.is_none();
-        let attempt_ends = begun + self.policy.attempt();
-        let open = Open { order, begun, attempt_ends, ends, at, in_flight: false, sends: 0 };
-        let number = if is_read {
-            self.reads_begun += 1;
-            self.reads.insert(self.reads_begun, open);
-            RequestNumber::read(self.reads_begun)
-        } else {
-            self.writes_begun += 1;
-            self.writes.insert(self.writes_begun, open);
-            RequestNumber::write(self.writes_begun)
-        };
+        let Order { key, value, to, pinned } = order;
+        let kind = if value.is_some() { RequestKind::Write } else { RequestKind::Read };
+        let target = if pinned { Target::Only(to) } else { Target::First(route(&self.ways, to)) };
+        let asked = Asked { key, value, in_flight: false };
+        let number = self.session.open(kind, target, self.now(), asked);
         self.send(number);
         number
     }
@@ -255,7 +246,7 @@ impl Caller {
         }
         let mut idle = false;
         while self.sweep.poll_tick(cx).is_ready() {
-            self.sweep(Instant::now());
+            self.sweep(self.now());
             idle = self.outstanding() == 0;
         }
         self.flush(cx);
@@ -268,12 +259,13 @@ impl Caller {
     fn read_replies(&mut self, cx: &mut Context<'_>) {
         for place in 0..self.ways.len() {
             let mut replies = Vec::new();
+            let now = self.now();
             while let Some(session) = &mut self.ways[place].link.session {
                 match session.poll_replies(cx, |reply| replies.push(reply)) {
                     Poll::Pending => break,
                     Poll::Ready(Ok(_)) => {
                         self.ways[place].silent = false;
-                        self.ways[place].heard = Some(Instant::now());
+                        self.ways[place].heard = Some(now);
                     }
                     Poll::Ready(Err(_)) => self.lose(place),
                 }
@@ -286,114 +278,98 @@ impl Caller {
 
     fn on_reply(&mut self, place: usize, reply: Reply) {
         let Reply { client, number, answer } = reply;
+        if client != self.session.client() {
+            return;
+        }
         // A second answer, to a command that was sent twice, finds nothing.
-        let own = client == self.id;
-        let Some(open) = self.open_mut(number).filter(|_| own) else { return };
+        let Some(open) = self.session.close(number) else { return };
         let end = match answer {
             Ok(outcome) => End::Answered(outcome),
-            // Another replica may have taken on what this one refuses.
-            Err(_) if open.sends > 1 => End::Unknown,
-            Err(refusal) => End::Refused(refusal),
+            Err(refusal) if open.is_without_effect(true) => End::Refused(refusal),
+            Err(_) => End::Unknown,
         };
-        self.end(number, end, Some(ReplicaId::from_index(place)));
+        self.end(number, &open, end, Some(ReplicaId::from_index(place)));
     }
 
-    fn end(&mut self, number: RequestNumber, end: End, by: Option<ReplicaId>) {
-        let list = if number.is_read() { &mut self.reads } else { &mut self.writes };
-        let Some(open) = list.remove(&number.index()) else { return };
+    fn end(&mut self, number: RequestNumber, open: &Open<Asked>, end: End, by: Option<ReplicaId>) {
         let retries = open.sends.saturating_sub(1);
-        self.ended.push(Ended { number, end, by, retries, took: open.begun.elapsed() });
+        let took = Duration::from_nanos(self.now() - open.begun);
+        self.ended.push(Ended { number, end, by, retries, took });
     }
 
-    /// The session with this replica is lost: what was on its way there is sent elsewhere.
+    /// The connection to this replica is lost: what was on its way there is sent elsewhere.
     fn lose(&mut self, place: usize) {
         self.ways[place].link.lose();
-        for number in self.numbers(|open| open.at == place && open.in_flight) {
-            if let Some(open) = self.open_mut(number) {
-                open.in_flight = false;
+        let now = self.now();
+        for number in self.asked_of(place, true) {
+            if let Some(asked) = self.session.kept_mut(number) {
+                asked.in_flight = false;
             }
-            self.again(number, Instant::now());
+            self.again(number, now);
         }
     }
 
-    /// What waits for a session with this replica goes over the one that there is now.
+    /// What waits for a connection to this replica goes over the one that there is now.
     fn send_waiting(&mut self, place: usize) {
-        for number in self.numbers(|open| open.at == place && !open.in_flight) {
+        for number in self.asked_of(place, false) {
             self.send(number);
         }
     }
 
-    fn sweep(&mut self, now: Instant) {
-        let (timeout, attempt) = (self.policy.timeout, self.policy.attempt());
-        for number in self.numbers(|open| open.ends <= now || open.attempt_ends <= now) {
-            let Some(open) = self.open_mut(number) else { continue };
-            if open.ends <= now {
-                let end = if open.sends == 0 { End::NotSent } else { End::Unknown };
-                self.end(number, end, None);
+    fn sweep(&mut self, now: Nanos) {
+        let attempt = nanoseconds(self.policy.attempt());
+        let overdue: Vec<_> = self.session.overdue(now).collect();
+        for (number, due) in overdue {
+            if due == Due::GiveUp {
+                let Some(open) = self.session.close(number) else { continue };
+                let unsent = open.is_without_effect(false);
+                self.end(number, &open, if unsent { End::NotSent } else { End::Unknown }, None);
                 continue;
             }
-            let (at, half) = (open.at, open.begun + timeout / 2);
-            let heard = self.ways[at].heard;
-            if heard.is_some_and(|heard| now - heard < attempt) && now < half {
-                if let Some(open) = self.open_mut(number) {
-                    open.attempt_ends = (now + attempt).min(half);
-                }
+            let Some(open) = self.session.get(number) else { continue };
+            let half = open.begun + nanoseconds(self.policy.timeout / 2);
+            let way = &mut self.ways[open.to.index()];
+            let answers = way.heard.is_some_and(|heard| now.saturating_sub(heard) < attempt);
+            if answers && now < half {
+                self.session.postpone(number, (now + attempt).min(half));
                 continue;
             }
-            self.ways[at].silent = heard.is_none_or(|heard| now - heard >= attempt);
+            way.silent = !answers;
             self.again(number, now);
         }
     }
 
     /// Sends a command to the next replica, if it may be sent again; else it waits for its end.
-    fn again(&mut self, number: RequestNumber, now: Instant) {
-        let Policy { retries_max, .. } = self.policy;
-        let attempt = self.policy.attempt();
-        let Some(open) = self.open_mut(number) else { return };
-        if open.sends > retries_max {
-            open.attempt_ends = open.ends;
+    fn again(&mut self, number: RequestNumber, now: Nanos) {
+        let ways = &self.ways;
+        if self.session.move_on(number, now, |next| route(ways, next)).is_none() {
             return;
         }
-        open.attempt_ends = (now + attempt).min(open.ends);
-        let (at, pinned) = (open.at, open.order.pinned);
-        let next = if pinned { at } else { self.route((at + 1) % self.ways.len(), false) };
-        if let Some(open) = self.open_mut(number) {
-            open.at = next;
-            open.in_flight = false;
+        if let Some(asked) = self.session.kept_mut(number) {
+            asked.in_flight = false;
         }
         self.send(number);
     }
 
-    /// Who gets what is meant for `place`: the first from there on that has a session and answers, or else that may yet.
-    fn route(&self, place: usize, pinned: bool) -> usize {
-        if pinned {
-            return place;
-        }
-        let order = || (0..self.ways.len()).map(|step| (place + step) % self.ways.len());
-        let answers = |place: &usize| !self.ways[*place].silent;
-        let is_open = |place: &usize| self.ways[*place].link.session.is_some();
-        let best = order().find(|place| answers(place) && is_open(place));
-        best.or_else(|| order().find(answers)).or_else(|| order().find(is_open)).unwrap_or(place)
-    }
-
-    /// Sends a command to where it is meant to go, or lets a session be opened there, which then sends it.
+    /// Sends a command to where it is meant to go, or lets a connection be opened there, which then sends it.
     fn send(&mut self, number: RequestNumber) {
-        let (client, unanswered_from) = (self.id, self.unanswered_from());
-        let list = if number.is_read() { &mut self.reads } else { &mut self.writes };
-        let Some(open) = list.get_mut(&number.index()) else { return };
-        let link = &mut self.ways[open.at].link;
-        let Some(session) = &mut link.session else { return link.dial() };
-        let key = &open.order.key;
-        let command = match &open.order.value {
+        let Some(open) = self.session.get(number) else { return };
+        let link = &mut self.ways[open.to.index()].link;
+        let Some(connection) = &mut link.session else { return link.dial() };
+        self.key.clone_from(&open.kept.key);
+        let key = &self.key;
+        let command = match &open.kept.value {
             None => Command::Get { key },
             Some(value) => {
                 value.write(&mut self.value);
                 Command::Put { key, value: &self.value }
             }
         };
-        session.send(&Request { client, number, unanswered_from, command });
-        open.in_flight = true;
-        open.sends += 1;
+        let Some(request) = self.session.send(number, command) else { return };
+        connection.send(&request);
+        if let Some(asked) = self.session.kept_mut(number) {
+            asked.in_flight = true;
+        }
     }
 
     fn flush(&mut self, cx: &mut Context<'_>) {
@@ -407,25 +383,30 @@ impl Caller {
         }
     }
 
-    /// The lowest write without an answer: the next one, if all have theirs.
-    fn unanswered_from(&self) -> u64 {
-        self.writes.first_key_value().map_or(self.writes_begun + 1, |(first, _)| *first)
+    /// The commands that are asked of this replica: those on their way, or those that wait for a connection.
+    fn asked_of(&self, place: usize, in_flight: bool) -> Vec<RequestNumber> {
+        let is_there =
+            |open: &Open<Asked>| open.to.index() == place && open.kept.in_flight == in_flight;
+        let asked = self.session.iter().filter(|(_, open)| is_there(open));
+        asked.map(|(number, _)| number).collect()
     }
 
-    fn open_mut(&mut self, number: RequestNumber) -> Option<&mut Open> {
-        let list = if number.is_read() { &mut self.reads } else { &mut self.writes };
-        list.get_mut(&number.index())
+    fn now(&self) -> Nanos {
+        nanoseconds(self.origin.elapsed())
     }
+}
 
-    fn numbers(&self, which: impl Fn(&Open) -> bool) -> Vec<RequestNumber> {
-        let of = |list: &BTreeMap<u64, Open>, number: fn(u64) -> RequestNumber| {
-            let found = list.iter().filter(|(_, open)| which(open));
-            found.map(|(index, _)| number(*index)).collect::<Vec<_>>()
-        };
-        let mut numbers = of(&self.writes, RequestNumber::write);
-        numbers.extend(of(&self.reads, RequestNumber::read));
-        numbers
-    }
+/// Which replica gets what is meant for `to`: the first from there on that has a connection and answers, or else that may
+/// yet.
+fn route(ways: &[Way], to: ReplicaId) -> ReplicaId {
+    best_from(to, ways.len(), |replica| {
+        let way = &ways[replica.index()];
+        (way.silent, way.link.session.is_none())
+    })
+}
+
+fn nanoseconds(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! A [`Driver`] steps one protocol core. It remembers which client waits for which request, joins
 //! requests into batches, runs the core's timers, applies what is executed, records what must be
 //! durable, and lets nothing leave before that. `node` puts sockets, files and a clock around it;
-//! `sim` puts a queue of events around the same code.
+//! `sim` puts a queue of events around the same code. [`session`] is the other end: what a client
+//! keeps of its requests.
 //!
 //! **Invariants.** Nothing here touches a socket, a file, a thread or a clock. Time is a parameter:
 //! [`Nanos`] since an origin that the caller chooses. Everything else is behind three traits:
@@ -18,6 +19,7 @@ pub mod failpoint;
 pub mod machine;
 mod meters;
 mod reply;
+pub mod session;
 mod status;
 pub mod storage;
 mod store;

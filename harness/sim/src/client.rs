@@ -1,7 +1,11 @@
 //! Clients: what they ask for, and what they wait for.
+//!
+//! Numbers, retries and giving up are those of every client's session ([`driver::session`]). A
+//! submission is a batch of requests that are sent together, so that they are overdue together.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
+use driver::session::{ClientSession, Due, Policy, RequestKind, Target};
 use protocols::{Batch, ClientId, Command, Outcome, ReplicaId, ReplicaSet, Request, RequestNumber};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -32,8 +36,8 @@ impl Mix {
 }
 
 /// What the clients do: each keeps a number of submissions outstanding, until it has made all of
-/// its own. It sends to its site's replica; when an answer is late it sends the same again to the
-/// next replica, and gives up in the end if it is told when.
+/// its own. It sends to its site's replica; when an answer is late it sends what is not answered
+/// again to the next replica, and gives up in the end if it is told when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     /// The sites that have clients.
@@ -84,6 +88,15 @@ impl Load {
         }
     }
 
+    /// When a client sends again, and when it gives up.
+    fn policy(&self) -> Policy {
+        Policy {
+            attempt_ns: self.timeout_ns.unwrap_or(Nanos::MAX),
+            total_ns: Nanos::MAX,
+            sends_max: self.sends_max.unwrap_or(u32::MAX),
+        }
+    }
+
     /// The keys that take reads and appends alone.
     pub(crate) fn append_only(&self) -> impl Iterator<Item = Vec<u8>> {
         (0..self.append_only_keys).map(append_only_key)
@@ -97,28 +110,39 @@ fn append_only_key(index: u32) -> Vec<u8> {
 /// What a client waits for.
 #[derive(Debug)]
 pub(crate) struct Submission {
-    pub(crate) number: u64,
-    pub(crate) batch: Batch,
+    number: u64,
+    batch: Batch,
     /// Where the history keeps its first command.
-    pub(crate) first_operation: usize,
-    pub(crate) commands: usize,
-    /// Its requests that are not answered.
-    open: BTreeSet<RequestNumber>,
+    first_operation: usize,
+    /// How many of its requests are open.
+    open: usize,
     pub(crate) sent_at: Nanos,
-    pub(crate) attempts: u32,
-    /// The lowest write in it.
-    unanswered_from: u64,
+}
+
+/// Where an open request stands.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    submission: u64,
+    /// In the submission's batch.
+    position: usize,
+}
+
+/// What a client does about a submission whose answers are late.
+#[derive(Debug)]
+pub(crate) enum Late {
+    /// It asks `to` for what is not answered: `operations`, as the history keeps them.
+    Again { to: ReplicaId, batch: Batch, operations: Vec<usize> },
+    /// It gives up.
+    GivenUp,
 }
 
 /// One client.
 #[derive(Debug)]
 pub(crate) struct Client {
-    id: ClientId,
     pub(crate) site: ReplicaId,
-    pub(crate) outstanding: Vec<Submission>,
+    session: ClientSession<Place>,
+    outstanding: Vec<Submission>,
     submitted: u64,
-    writes: u64,
-    reads: u64,
     elements: u64,
     private_key: Vec<u8>,
     /// What the client last saw of a key.
@@ -143,14 +167,13 @@ enum Kind {
 }
 
 impl Client {
-    pub(crate) fn new(number: u64, site: ReplicaId) -> Self {
+    /// Client `number` at `site`, of a cluster of `replicas`.
+    pub(crate) fn new(number: u64, site: ReplicaId, replicas: usize, load: &Load) -> Self {
         Self {
-            id: ClientId(number),
             site,
+            session: ClientSession::new(ClientId(number), replicas, load.policy()),
             outstanding: Vec::new(),
             submitted: 0,
-            writes: 0,
-            reads: 0,
             elements: 0,
             private_key: format!("own-{number}").into_bytes(),
             seen: FxHashMap::default(),
@@ -162,40 +185,28 @@ impl Client {
         self.submitted >= load.submissions && self.outstanding.is_empty()
     }
 
-    /// Draws the next submission; none if all have been made. The caller adds it to `outstanding`.
-    pub(crate) fn next(&mut self, load: &Load, rng: &mut ChaCha8Rng) -> Option<Batch> {
+    /// Draws the next submission, which is sent at `now`; none if all have been made. The caller
+    /// hands it to [`Client::await_answer`].
+    pub(crate) fn next(&mut self, load: &Load, rng: &mut ChaCha8Rng, now: Nanos) -> Option<Batch> {
         if self.submitted >= load.submissions {
             return None;
         }
         self.submitted += 1;
         let commands = if load.batch_max > 1 { rng.random_range(1..=load.batch_max) } else { 1 };
         let drafts: Vec<_> = (0..commands).map(|_| self.draft(load, rng)).collect();
-        let unanswered_from = self.unanswered_from();
-        let requests: Vec<_> =
-            drafts.iter().map(|draft| self.number(draft, unanswered_from)).collect();
+        let requests: Vec<_> = drafts
+            .iter()
+            .enumerate()
+            .filter_map(|(position, draft)| self.begin(position, draft.command(), now))
+            .collect();
         Some(Batch::new(&requests).expect("keys and values are short"))
     }
 
-    /// Takes note of a submission just drawn.
+    /// Takes note of a submission just drawn; returns its number.
     pub(crate) fn await_answer(&mut self, batch: Batch, first_operation: usize, now: Nanos) -> u64 {
-        let (mut open, mut unanswered_from) = (BTreeSet::new(), u64::MAX);
-        for request in batch.requests() {
-            open.insert(request.number);
-            if !request.number.is_read() {
-                unanswered_from = unanswered_from.min(request.number.index());
-            }
-        }
-        self.outstanding.push(Submission {
-            number: self.submitted,
-            batch,
-            first_operation,
-            commands: open.len(),
-            open,
-            sent_at: now,
-            attempts: 1,
-            unanswered_from,
-        });
-        self.submitted
+        let (number, open) = (self.submitted, batch.requests().count());
+        self.outstanding.push(Submission { number, batch, first_operation, open, sent_at: now });
+        number
     }
 
     /// Takes in the answer to request `number`, unless it had one: the operation that it answers,
@@ -205,11 +216,12 @@ impl Client {
         number: RequestNumber,
         outcome: &Outcome,
     ) -> Option<(usize, Option<Submission>)> {
-        let (place, position) = self.find(number)?;
+        let Place { submission, position } = self.session.close(number)?.kept;
+        let place = self.place(submission)?;
         let submission = &mut self.outstanding[place];
-        submission.open.remove(&number);
+        submission.open -= 1;
         let operation = submission.first_operation + position;
-        let request = submission.batch.requests().nth(position).expect("it was found there");
+        let request = submission.batch.requests().nth(position).expect("it was made from it");
         if let Some(seen) = self.seen.get_mut(request.command.key()) {
             match (outcome, request.command) {
                 (Outcome::Value(value), _) => seen.clone_from(value),
@@ -220,27 +232,44 @@ impl Client {
                 _ => {}
             }
         }
-        let is_whole = submission.open.is_empty();
+        let is_whole = submission.open == 0;
         Some((operation, is_whole.then(|| self.outstanding.swap_remove(place))))
     }
 
-    /// The client waits for submission `number` no more.
-    pub(crate) fn give_up(&mut self, number: u64) {
-        self.outstanding.retain(|submission| submission.number != number);
+    /// An attempt of submission `number` is over at `now`: what the client does about those of its
+    /// requests that are open. None if it waits for none of them.
+    pub(crate) fn late(&mut self, number: u64, now: Nanos) -> Option<Late> {
+        let place = self.place(number)?;
+        let Submission { batch, first_operation, .. } = &self.outstanding[place];
+        let session = &mut self.session;
+        // All of them were sent at one time, as often and to the same replicas.
+        let mut numbers = batch.requests().map(|request| request.number);
+        let first = numbers.find(|number| session.get(*number).is_some())?;
+        if session.due(first, now)? == Due::GiveUp {
+            for request in batch.requests() {
+                session.close(request.number);
+            }
+            self.outstanding.swap_remove(place);
+            return Some(Late::GivenUp);
+        }
+        let (mut to, mut requests, mut operations) = (self.site, Vec::new(), Vec::new());
+        for (position, request) in batch.requests().enumerate() {
+            let Some(next) = session.move_on(request.number, now, |next| next) else { continue };
+            to = next;
+            requests.extend(session.send(request.number, request.command));
+            operations.push(first_operation + position);
+        }
+        let batch = Batch::new(&requests).expect("it was part of a batch");
+        Some(Late::Again { to, batch, operations })
     }
 
-    /// The submission with the open request `number`, and the request's position in it.
-    fn find(&self, number: RequestNumber) -> Option<(usize, usize)> {
-        let is_open = |submission: &Submission| submission.open.contains(&number);
-        let place = self.outstanding.iter().position(is_open)?;
-        let mut requests = self.outstanding[place].batch.requests();
-        Some((place, requests.position(|request| request.number == number)?))
+    /// What the client waits for, each with how often it was sent.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (RequestNumber, u32)> {
+        self.session.iter().map(|(number, open)| (number, open.sends))
     }
 
-    /// The lowest write without an answer, of those drawn before.
-    fn unanswered_from(&self) -> u64 {
-        let lowest = self.outstanding.iter().map(|submission| submission.unanswered_from).min();
-        lowest.unwrap_or(u64::MAX).min(self.writes + 1)
+    fn place(&self, submission: u64) -> Option<usize> {
+        self.outstanding.iter().position(|other| other.number == submission)
     }
 
     fn draft(&mut self, load: &Load, rng: &mut ChaCha8Rng) -> Draft {
@@ -257,32 +286,40 @@ impl Client {
             };
         }
         self.elements += 1;
-        let element = (self.id.0 << 32 | self.elements).to_be_bytes();
+        let element = (self.session.client().0 << 32 | self.elements).to_be_bytes();
         let expected = (kind == Kind::CompareAndSet)
             .then(|| self.seen.entry(key.clone()).or_default().clone())
             .flatten();
         Draft { kind, key, element, expected }
     }
 
-    fn number<'d>(&mut self, draft: &'d Draft, unanswered_from: u64) -> Request<'d> {
-        let (key, value) = (&draft.key[..], &draft.element[..]);
-        let command = match draft.kind {
+    /// Opens the request for `command`, which is at `position` of the submission just drawn, and
+    /// sends it.
+    fn begin<'d>(
+        &mut self,
+        position: usize,
+        command: Command<'d>,
+        now: Nanos,
+    ) -> Option<Request<'d>> {
+        let kind = if command.is_read() { RequestKind::Read } else { RequestKind::Write };
+        let place = Place { submission: self.submitted, position };
+        let number = self.session.open(kind, Target::First(self.site), now, place);
+        self.session.send(number, command)
+    }
+}
+
+impl Draft {
+    fn command(&self) -> Command<'_> {
+        let (key, value) = (&self.key[..], &self.element[..]);
+        match self.kind {
             Kind::Get => Command::Get { key },
             Kind::Put => Command::Put { key, value },
             Kind::Append => Command::Append { key, value },
             Kind::CompareAndSet => {
-                Command::CompareAndSet { key, expected: draft.expected.as_deref(), value }
+                Command::CompareAndSet { key, expected: self.expected.as_deref(), value }
             }
             Kind::Delete => Command::Delete { key },
-        };
-        let number = if command.is_read() {
-            self.reads += 1;
-            RequestNumber::read(self.reads)
-        } else {
-            self.writes += 1;
-            RequestNumber::write(self.writes)
-        };
-        Request { client: self.id, number, unanswered_from, command }
+        }
     }
 }
 

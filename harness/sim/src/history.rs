@@ -59,11 +59,9 @@ impl History {
         self.0[place].answer = Some((now, outcome));
     }
 
-    /// Notes that the `count` operations from `first` on were sent again.
-    pub(crate) fn retry(&mut self, first: usize, count: usize) {
-        for operation in &mut self.0[first..first + count] {
-            operation.attempts += 1;
-        }
+    /// Notes that the operation kept at `place` was sent again.
+    pub(crate) fn retry(&mut self, place: usize) {
+        self.0[place].attempts += 1;
     }
 
     /// How many distinct writes there are.

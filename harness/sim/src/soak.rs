@@ -7,7 +7,7 @@ use protocols::{ClientId, Outcome as CommandOutcome, Replica, ReplicaId, Request
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    client::{Client, Load},
+    client::{Client, Late, Load},
     coverage::Rare,
     history::{Elements, History, elements, repeated_element},
     outcome::{Counters, Outcome, SiteLatencies},
@@ -55,15 +55,14 @@ fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome,
 pub(crate) enum SoakWake {
     /// A client makes its next submission.
     Submit { client: u32 },
-    /// A client has waited long enough for the answer to its n-th attempt.
-    Impatience { client: u32, number: u64, attempts: u32 },
+    /// An attempt of a client's submission is over.
+    Impatience { client: u32, number: u64 },
 }
 
 /// The clients of a soak.
 #[derive(Debug)]
 pub(crate) struct SoakClients<'s> {
     load: &'s Load,
-    replicas: usize,
     clients: Vec<Client>,
     rng: ChaCha8Rng,
     history: History,
@@ -79,10 +78,10 @@ impl<'s> SoakClients<'s> {
     fn new(load: &'s Load, replicas: usize, seed: u64) -> Self {
         let sites = load.sites.iter();
         let clients = sites.flat_map(|site| vec![site; load.clients_per_site]);
+        let client = |(id, site)| Client::new(id, site, replicas, load);
         Self {
             load,
-            replicas,
-            clients: (1..).zip(clients).map(|(id, site)| Client::new(id, site)).collect(),
+            clients: (1..).zip(clients).map(client).collect(),
             rng: rng(seed, 1),
             history: History::default(),
             given_up: 0,
@@ -95,41 +94,35 @@ impl<'s> SoakClients<'s> {
     /// A client makes its next submission, if it has one left, at its own site's replica.
     fn submit(&mut self, client: u32, agenda: &mut Agenda<SoakWake>) {
         let state = &mut self.clients[client as usize];
-        let Some(batch) = state.next(self.load, &mut self.rng) else { return };
+        let Some(batch) = state.next(self.load, &mut self.rng, agenda.now_ns) else { return };
         let first_operation = self.history.invoke(&batch, agenda.now_ns);
         let number = state.await_answer(batch.clone(), first_operation, agenda.now_ns);
         let to = state.site;
-        self.ask(number, Ask { client, to, batch }, 1, agenda);
+        self.ask(number, Ask { client, to, batch }, agenda);
     }
 
-    /// A client that waits for the answer to submission `number`, tried `attempts` times, tries the next replica.
-    fn retry(&mut self, client: u32, number: u64, attempts: u32, agenda: &mut Agenda<SoakWake>) {
-        let state = &mut self.clients[client as usize];
-        let Some(submission) = state.outstanding.iter_mut().find(|other| other.number == number)
-        else {
-            return;
-        };
-        debug_assert_eq!(submission.attempts, attempts, "one timeout runs per submission");
-        if self.load.sends_max.is_some_and(|sends_max| attempts >= sends_max) {
-            state.give_up(number);
-            self.given_up += 1;
-            agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
-            return;
+    /// An attempt of submission `number` is over: if its client waits for it, it tries the next
+    /// replica or gives up.
+    fn retry(&mut self, client: u32, number: u64, agenda: &mut Agenda<SoakWake>) {
+        match self.clients[client as usize].late(number, agenda.now_ns) {
+            None => {}
+            Some(Late::GivenUp) => {
+                self.given_up += 1;
+                agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
+            }
+            Some(Late::Again { to, batch, operations }) => {
+                self.moved += 1;
+                operations.into_iter().for_each(|place| self.history.retry(place));
+                self.ask(number, Ask { client, to, batch }, agenda);
+            }
         }
-        let to = ReplicaId::from_index((state.site.index() + attempts as usize) % self.replicas);
-        submission.attempts += 1;
-        self.moved += 1;
-        self.history.retry(submission.first_operation, submission.commands);
-        let batch = submission.batch.clone();
-        self.ask(number, Ask { client, to, batch }, attempts + 1, agenda);
     }
 
-    fn ask(&self, number: u64, ask: Ask, attempts: u32, agenda: &mut Agenda<SoakWake>) {
+    fn ask(&self, number: u64, ask: Ask, agenda: &mut Agenda<SoakWake>) {
         let client = ask.client;
         agenda.ask(ask);
         if let Some(timeout) = self.load.timeout_ns {
-            let impatience = SoakWake::Impatience { client, number, attempts };
-            agenda.wake_within(timeout..=timeout, impatience);
+            agenda.wake_within(timeout..=timeout, SoakWake::Impatience { client, number });
         }
     }
 }
@@ -149,9 +142,7 @@ impl Source for SoakClients<'_> {
     fn on_wake(&mut self, wake: SoakWake, agenda: &mut Agenda<SoakWake>) {
         match wake {
             SoakWake::Submit { client } => self.submit(client, agenda),
-            SoakWake::Impatience { client, number, attempts } => {
-                self.retry(client, number, attempts, agenda);
-            }
+            SoakWake::Impatience { client, number } => self.retry(client, number, agenda),
         }
     }
 
@@ -201,12 +192,11 @@ impl Source for SoakClients<'_> {
     }
 
     fn waiting(&self) -> String {
-        let waiting: Vec<_> = self
-            .clients
-            .iter()
-            .flat_map(|client| &client.outstanding)
-            .map(|submission| (&submission.batch, submission.attempts))
-            .collect();
+        let of = |(client, state): (u64, &Client)| {
+            let requests: Vec<_> = state.waiting().collect();
+            (!requests.is_empty()).then_some((client, requests))
+        };
+        let waiting: Vec<_> = (1..).zip(&self.clients).filter_map(of).collect();
         format!("{waiting:?}")
     }
 }

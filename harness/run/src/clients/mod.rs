@@ -20,7 +20,7 @@ use self::{outstanding::Clients, tally::Tally};
 use crate::history::{SiteProcesses, WindowFile};
 
 /// A request is asked of so many replicas in turn before nothing more is hoped for.
-pub(crate) const SENDS_MAX: u8 = 5;
+pub(crate) const SENDS_MAX: u32 = 5;
 /// Chosen: an open loop holds back, and its lag shows it, while more than this is outstanding: the generator must not
 /// take the host's memory when the cluster does not keep up.
 pub(crate) const OUTSTANDING_MAX: usize = 1 << 20;
@@ -35,7 +35,7 @@ pub(crate) const SWEEPS_PER_TIMEOUT: u32 = 10;
 /// in it would be given up.
 pub(crate) fn wait_max(workload: &Workload) -> Duration {
     let timeout = workload.timeouts().client;
-    timeout * u32::from(SENDS_MAX) + timeout / SWEEPS_PER_TIMEOUT * 2
+    timeout * SENDS_MAX + timeout / SWEEPS_PER_TIMEOUT * 2
 }
 /// When requests are sent.
 #[derive(Debug)]

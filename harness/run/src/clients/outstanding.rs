@@ -3,14 +3,17 @@
 //! Those that make the load come first, site by site. A site that has none has a reader behind
 //! them, who asks for nothing but the closing reads there.
 //!
-//! **Invariants.** Writes and reads of a client are numbered apart, each densely from 1; a retry keeps its number. Nothing
-//! here reads a clock or touches a socket, and issuing or answering allocates nothing once the rings have grown.
+//! What a client has open, and what it does when an answer is late, is its session
+//! ([`driver::session`]): the same that every other client has.
+//!
+//! **Invariants.** Nothing here reads a clock or touches a socket, and issuing or answering allocates nothing once the
+//! sessions have grown.
 
-use std::collections::VecDeque;
-
+use driver::session::{ClientSession, Due, Open, Policy, RequestKind, Target};
 use protocols::{ClientId, Command, ReplicaId, Request, RequestNumber};
 use workload::{ClientStream, KEY_BYTES, Kind, Op, Placement, Point, fill_value};
 
+use super::SENDS_MAX;
 use crate::history::{Invoked, Recorder};
 
 /// A request that was sent. Times are in nanoseconds since the start of the load.
@@ -20,14 +23,7 @@ pub(crate) struct Pending {
     pub(crate) invoked: Invoked,
     /// A closing read: it is asked of one replica, and is no part of what is measured.
     pub(crate) closing: bool,
-    /// When its client asks another replica.
-    deadline_ns: u64,
     key: [u8; KEY_BYTES],
-    /// Who was asked last.
-    to: ReplicaId,
-    /// How often it was sent.
-    sends: u8,
-    answered: bool,
 }
 
 impl Pending {
@@ -46,55 +42,13 @@ impl Pending {
     pub(crate) const fn key(&self) -> &[u8] {
         &self.key
     }
-
-    /// Was it sent more than once?
-    pub(crate) const fn was_sent_again(&self) -> bool {
-        self.sends > 1
-    }
-}
-
-/// A client's outstanding requests of one kind, by number. The front one is never answered.
-#[derive(Debug)]
-struct Ring {
-    first: u64,
-    pending: VecDeque<Pending>,
-}
-
-impl Ring {
-    const fn new() -> Self {
-        Self { first: 1, pending: VecDeque::new() }
-    }
-
-    /// Adds a request; returns its number among its kind.
-    fn push(&mut self, pending: Pending) -> u64 {
-        self.pending.push_back(pending);
-        self.first + self.pending.len() as u64 - 1
-    }
-
-    fn open(&mut self, index: u64) -> Option<&mut Pending> {
-        let offset = usize::try_from(index.checked_sub(self.first)?).ok()?;
-        self.pending.get_mut(offset).filter(|pending| !pending.answered)
-    }
-
-    /// Takes a request out; none if it was taken before.
-    fn take(&mut self, index: u64) -> Option<Pending> {
-        let pending = self.open(index)?;
-        pending.answered = true;
-        let taken = *pending;
-        while self.pending.front().is_some_and(|pending| pending.answered) {
-            self.pending.pop_front();
-            self.first += 1;
-        }
-        Some(taken)
-    }
 }
 
 #[derive(Debug)]
 struct Client {
     site: usize,
     stream: ClientStream,
-    writes: Ring,
-    reads: Ring,
+    session: ClientSession<Pending>,
 }
 
 /// A request of one client: what is needed to find it again.
@@ -113,6 +67,8 @@ pub(crate) struct Closed {
     pub(crate) site: usize,
     /// What was known about it.
     pub(crate) pending: Pending,
+    /// Is it certain that it has no effect if it was refused?
+    pub(crate) is_without_effect_if_refused: bool,
 }
 
 /// What becomes of a request whose time is over.
@@ -129,9 +85,7 @@ pub(crate) enum Overdue {
 pub(crate) struct Clients {
     list: Vec<Client>,
     placement: Placement,
-    replicas: usize,
     value_bytes: usize,
-    timeout_ns: u64,
     value: Vec<u8>,
     outstanding: usize,
 }
@@ -140,27 +94,20 @@ impl Clients {
     /// The clients of all sites of `point`; each asks another replica after `timeout_ns`.
     pub(crate) fn new(point: &Point, run_seed: u64, timeout_ns: u64) -> Self {
         let placement = point.clients;
+        let policy = Policy { attempt_ns: timeout_ns, total_ns: u64::MAX, sends_max: SENDS_MAX };
         let sites = (0..point.replicas)
             .flat_map(|site| (0..placement.at(site)).map(move |client| (site, client)));
         let readers = (placement.sites_with_clients()..point.replicas).map(|site| (site, 0));
         let list = sites
             .chain(readers)
-            .map(|(site, client)| Client {
+            .enumerate()
+            .map(|(place, (site, client))| Client {
                 site,
                 stream: ClientStream::new(point, run_seed, site, client),
-                writes: Ring::new(),
-                reads: Ring::new(),
+                session: ClientSession::new(client_id(place), point.replicas, policy),
             })
             .collect();
-        Self {
-            list,
-            placement,
-            replicas: point.replicas,
-            value_bytes: point.value_bytes,
-            timeout_ns,
-            value: Vec::new(),
-            outstanding: 0,
-        }
+        Self { list, placement, value_bytes: point.value_bytes, value: Vec::new(), outstanding: 0 }
     }
 
     /// How many clients make the load: the first ones.
@@ -210,19 +157,12 @@ impl Clients {
         let client = &mut self.list[place];
         let Op { kind, key, to } = client.stream.next_op();
         let key: [u8; KEY_BYTES] = key.try_into().expect("every key has KEY_BYTES");
-        let pending = Pending {
-            invoked: history.begin(&key, due_ns, now_ns),
-            closing: false,
-            deadline_ns: now_ns.saturating_add(self.timeout_ns),
-            key,
-            to,
-            sends: 1,
-            answered: false,
+        let pending = Pending { invoked: history.begin(&key, due_ns, now_ns), closing: false, key };
+        let kind = match kind {
+            Kind::Write => RequestKind::Write,
+            Kind::Read => RequestKind::Read,
         };
-        let number = match kind {
-            Kind::Write => RequestNumber::write(client.writes.push(pending)),
-            Kind::Read => RequestNumber::read(client.reads.push(pending)),
-        };
+        let number = client.session.open(kind, Target::First(to), now_ns, pending);
         self.outstanding += 1;
         self.hand_over(Handle { client: place, number }, &key, to, send);
         (pending.due_ns(), pending.sent_ns())
@@ -237,73 +177,65 @@ impl Clients {
         history: &mut Recorder,
         send: impl FnOnce(&[Request<'_>]),
     ) {
-        let client = &mut self.list[place];
+        let session = &mut self.list[place].session;
         let mut requests = Vec::with_capacity(keys.len());
         for name in keys {
             let pending = Pending {
                 invoked: history.begin(name, None, now_ns),
                 closing: true,
-                deadline_ns: now_ns.saturating_add(self.timeout_ns),
                 key: (**name).try_into().expect("every key has KEY_BYTES"),
-                to,
-                sends: 1,
-                answered: false,
             };
-            let number = RequestNumber::read(client.reads.push(pending));
-            let unanswered_from = client.writes.first;
-            let command = Command::Get { key: name };
-            requests.push(Request { client: client_id(place), number, unanswered_from, command });
+            let number = session.open(RequestKind::Read, Target::Only(to), now_ns, pending);
+            requests.extend(session.send(number, Command::Get { key: name }));
         }
         self.outstanding += requests.len();
         send(&requests);
     }
 
-    /// Sends a request once more, of the next replica; a closing read of the same.
+    /// Sends a request once more, to the next replica; a closing read to the same. One that was sent often enough waits
+    /// for its end.
     pub(crate) fn again(
         &mut self,
         handle: Handle,
         now_ns: u64,
         send: impl FnOnce(ReplicaId, &Request<'_>),
     ) {
-        let (replicas, timeout_ns) = (self.replicas, self.timeout_ns);
-        let Some(pending) = self.ring(handle).open(handle.number.index()) else { return };
-        if !pending.closing {
-            pending.to = ReplicaId::from_index((pending.to.index() + 1) % replicas);
-        }
-        pending.sends = pending.sends.saturating_add(1);
-        pending.deadline_ns = now_ns.saturating_add(timeout_ns);
-        let (key, to) = (pending.key, pending.to);
+        let Handle { client: place, number } = handle;
+        let session = &mut self.list[place].session;
+        let Some(to) = session.move_on(number, now_ns, |next| next) else { return };
+        let Some(key) = session.get(number).map(|open| open.kept.key) else { return };
         self.hand_over(handle, &key, to, send);
     }
 
     /// Takes a request out: it was answered, or is given up. None if it was taken out before, which happens when a
     /// request was asked twice and both replicas answered.
     pub(crate) fn close(&mut self, handle: Handle) -> Option<Closed> {
-        if handle.client >= self.list.len() {
-            return None;
-        }
-        let pending = self.ring(handle).take(handle.number.index())?;
+        let Client { site, session, .. } = self.list.get_mut(handle.client)?;
+        let closed = session.close(handle.number)?;
         self.outstanding -= 1;
-        Some(Closed { site: self.list[handle.client].site, pending })
+        let is_without_effect_if_refused = closed.is_without_effect(true);
+        Some(Closed { site: *site, pending: closed.kept, is_without_effect_if_refused })
     }
 
-    /// Every request whose time is over; of those that were sent `sends_max` times no more is hoped for.
-    pub(crate) fn overdue(&self, now_ns: u64, sends_max: u8) -> Vec<Overdue> {
-        self.open_requests()
-            .filter(|(_, pending)| pending.deadline_ns <= now_ns)
-            .map(|(handle, pending)| match pending.sends {
-                sends if sends >= sends_max => Overdue::GiveUp(handle),
-                _ => Overdue::Again(handle),
-            })
-            .collect()
+    /// Every request whose time is over; of those that were sent [`SENDS_MAX`] times no more is hoped for.
+    pub(crate) fn overdue(&self, now_ns: u64) -> Vec<Overdue> {
+        let mut found = Vec::new();
+        for (place, client) in self.list.iter().enumerate() {
+            found.extend(client.session.overdue(now_ns).map(|(number, due)| {
+                let handle = Handle { client: place, number };
+                match due {
+                    Due::Again => Overdue::Again(handle),
+                    Due::GiveUp => Overdue::GiveUp(handle),
+                }
+            }));
+        }
+        found
     }
 
     /// Everything that is outstanding: of which site, whether it is a read, and what is known about it.
     pub(crate) fn outstanding_requests(&self) -> impl Iterator<Item = (usize, bool, &Pending)> {
-        let of = |(handle, pending): (Handle, _)| {
-            (self.site(handle.client), handle.number.is_read(), pending)
-        };
-        self.open_requests().map(of)
+        self.open_requests()
+            .map(|(handle, open)| (self.site(handle.client), handle.number.is_read(), &open.kept))
     }
 
     /// Everything that is outstanding.
@@ -313,30 +245,17 @@ impl Clients {
 
     /// Everything that was asked of `replica` last, but for closing reads, which are of that replica alone.
     pub(crate) fn asked_of(&self, replica: ReplicaId) -> Vec<Handle> {
-        let asked = |pending: &Pending| pending.to == replica && !pending.closing;
         self.open_requests()
-            .filter(|(_, pending)| asked(pending))
+            .filter(|(_, open)| open.to == replica && !open.pinned)
             .map(|(handle, _)| handle)
             .collect()
     }
 
-    fn open_requests(&self) -> impl Iterator<Item = (Handle, &Pending)> {
+    fn open_requests(&self) -> impl Iterator<Item = (Handle, &Open<Pending>)> {
         self.list.iter().enumerate().flat_map(|(place, client)| {
-            let of = move |ring: &'_ Ring, number: fn(u64) -> RequestNumber| {
-                let first = ring.first;
-                move |offset: usize| Handle { client: place, number: number(first + offset as u64) }
-            };
-            let writes = of(&client.writes, RequestNumber::write);
-            let reads = of(&client.reads, RequestNumber::read);
-            let writes = client.writes.pending.iter().enumerate().map(move |(i, p)| (writes(i), p));
-            let reads = client.reads.pending.iter().enumerate().map(move |(i, p)| (reads(i), p));
-            writes.chain(reads).filter(|(_, pending)| !pending.answered)
+            let of = move |(number, open)| (Handle { client: place, number }, open);
+            client.session.iter().map(of)
         })
-    }
-
-    fn ring(&mut self, handle: Handle) -> &mut Ring {
-        let client = &mut self.list[handle.client];
-        if handle.number.is_read() { &mut client.reads } else { &mut client.writes }
     }
 
     fn hand_over(
@@ -347,14 +266,14 @@ impl Clients {
         send: impl FnOnce(ReplicaId, &Request<'_>),
     ) {
         let Handle { client: place, number } = handle;
-        let client = client_id(place);
         let kind = if number.is_read() { Kind::Read } else { Kind::Write };
         if kind == Kind::Write {
-            fill_value(&mut self.value, client.0, number.as_u64(), self.value_bytes);
+            fill_value(&mut self.value, client_id(place).0, number.as_u64(), self.value_bytes);
         }
         let command = Op { kind, key, to }.command(&self.value);
-        let unanswered_from = self.list[place].writes.first;
-        send(to, &Request { client, number, unanswered_from, command });
+        if let Some(request) = self.list[place].session.send(number, command) {
+            send(to, &request);
+        }
     }
 }
 
@@ -481,13 +400,19 @@ mod tests {
         let mut clients = clients("");
         let last = clients.place(2, 0);
         issue(&mut clients, last, 0);
-        assert_eq!(clients.overdue(999, 2), []);
-        assert_eq!(clients.overdue(1_000, 2), [Overdue::Again(write(last, 1))]);
-        clients.again(write(last, 1), 1_000, |to, request| {
-            assert_eq!((to, request.number), (ReplicaId(0), RequestNumber::write(1)));
-        });
-        assert_eq!(clients.overdue(1_999, 2), []);
-        assert_eq!(clients.overdue(2_000, 2), [Overdue::GiveUp(write(last, 1))]);
+        for sends in 1..SENDS_MAX {
+            let now_ns = 1_000 * u64::from(sends);
+            assert_eq!(clients.overdue(now_ns - 1), []);
+            assert_eq!(clients.overdue(now_ns), [Overdue::Again(write(last, 1))]);
+            let next = ReplicaId::from_index((2 + sends as usize) % 3);
+            clients.again(write(last, 1), now_ns, |to, request| {
+                assert_eq!((to, request.number), (next, RequestNumber::write(1)));
+            });
+        }
+        let end_ns = 1_000 * u64::from(SENDS_MAX);
+        assert_eq!(clients.overdue(end_ns - 1), []);
+        assert_eq!(clients.overdue(end_ns), [Overdue::GiveUp(write(last, 1))]);
+        clients.again(write(last, 1), end_ns, |_, _| panic!("it was sent often enough"));
         let closed = clients.close(write(last, 1)).unwrap();
         assert_eq!(closed.site, 2);
         assert!(closed.pending.sent_ns() < 1_000, "latency counts from the first send");

@@ -27,8 +27,7 @@ use workload::Run;
 use super::{grid::Grid, tamper::Tamper};
 use crate::{
     clients::{
-        self, OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SENDS_MAX,
-        SWEEPS_PER_TIMEOUT,
+        self, OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SWEEPS_PER_TIMEOUT,
         outstanding::{Clients, Closed, Handle, Overdue, client_id, place_of},
         tally::Tally,
     },
@@ -489,7 +488,7 @@ impl Generator {
     }
 
     fn sweep(&mut self, now_ns: u64) {
-        for overdue in self.clients.overdue(now_ns, SENDS_MAX) {
+        for overdue in self.clients.overdue(now_ns) {
             match overdue {
                 Overdue::Again(handle) => self.send_again(handle, now_ns),
                 Overdue::GiveUp(handle) => {
@@ -502,7 +501,7 @@ impl Generator {
 
     fn give_up(&mut self, handle: Handle, now_ns: u64) {
         let Some(closed) = self.clients.close(handle) else { return };
-        let Closed { site, pending } = closed;
+        let Closed { site, pending, .. } = closed;
         let id = (client_id(handle.client), handle.number);
         let until_ns = self.history.given_up(pending.invoked, id, (now_ns, pending.closing));
         self.closing_unanswered += u64::from(pending.closing);
@@ -549,10 +548,10 @@ impl Seen<'_> {
             }
             Err(_) => {
                 // Another replica may have taken on what this one refuses.
-                let at_ns = if pending.was_sent_again() {
-                    self.history.given_up(pending.invoked, id, times)
-                } else {
+                let at_ns = if closed.is_without_effect_if_refused {
                     self.history.refused(pending.invoked, id, times)
+                } else {
+                    self.history.given_up(pending.invoked, id, times)
                 };
                 self.tally.refused(site, is_read, &pending, at_ns);
             }

@@ -9,8 +9,7 @@ use workload::Run;
 
 use crate::{
     clients::{
-        self, OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SENDS_MAX,
-        SWEEPS_PER_TIMEOUT,
+        self, OUTSTANDING_MAX, Pace, READ_BACK_BATCH, READ_BACK_KEYS_MAX, SWEEPS_PER_TIMEOUT,
         outstanding::{Clients, Closed, Handle, Overdue, client_id},
         tally::Tally,
     },
@@ -208,7 +207,7 @@ impl Generator {
 
     fn sweep(&mut self, agenda: &mut Agenda<Wake>) {
         let now_ns = agenda.now_ns - self.start_ns;
-        for overdue in self.clients.overdue(now_ns, SENDS_MAX) {
+        for overdue in self.clients.overdue(now_ns) {
             match overdue {
                 Overdue::Again(handle) => self.again(handle, now_ns, agenda),
                 Overdue::GiveUp(handle) => {
@@ -222,7 +221,7 @@ impl Generator {
 
     fn give_up(&mut self, handle: Handle, now_ns: u64) {
         let Some(closed) = self.clients.close(handle) else { return };
-        let Closed { site, pending } = closed;
+        let Closed { site, pending, .. } = closed;
         let id = (client_id(handle.client), handle.number);
         let until_ns = self.history.given_up(pending.invoked, id, (now_ns, pending.closing));
         self.closing_unanswered += u64::from(pending.closing);
