@@ -75,7 +75,7 @@ impl<R: Replica> Output<R> for Collector<'_, R> {
 pub(crate) struct Progress {
     pub(crate) proposals: u64,
     pub(crate) decisions: u64,
-    /// When a client last had an answer or something asked for was decided.
+    /// When a client last had an answer or gave up, or something asked for was decided.
     pub(crate) last_at: Nanos,
 }
 

@@ -204,6 +204,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     pub fn tell_source<T>(&mut self, tell: impl FnOnce(&mut S, &mut Agenda<S::Wake>) -> T) -> T {
         self.agenda.now_ns = self.now;
         let told = tell(&mut self.source, &mut self.agenda);
+        if std::mem::take(&mut self.agenda.has_given_up) {
+            self.progress.last_at = self.now;
+        }
         self.do_as_wished();
         told
     }

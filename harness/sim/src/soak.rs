@@ -112,6 +112,7 @@ impl<'s> SoakClients<'s> {
         debug_assert_eq!(submission.attempts, attempts, "one timeout runs per submission");
         if self.load.sends_max.is_some_and(|sends_max| attempts >= sends_max) {
             state.give_up(number);
+            agenda.give_up();
             self.given_up += 1;
             agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
             return;
