@@ -57,7 +57,7 @@ fn seeds_differ_in_which_faults_there_are_and_how_strong() {
     }
     for (kind, weak, strong) in [
         ("loss", 0.005, 0.6),
-        ("duplicates", 0.005, 0.6),
+        ("duplicates", 0.005, 0.35),
         ("delay", 2e6, 3e9),
         ("clog", 1e6, 2e9),
         ("slow", 3e3, 5e4),
