@@ -87,6 +87,7 @@ mod tests {
         timers.set('a', start, 50 * MS..=50 * MS);
         assert_eq!(timers.expired(start + 49 * MS_NS), None);
         timers.cancel('a');
+        assert_eq!(timers.next_deadline(), None);
         assert_eq!(timers.expired(start + 100 * MS_NS), None);
     }
 

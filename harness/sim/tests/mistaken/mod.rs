@@ -1,8 +1,8 @@
 //! A correct core that makes one mistake, for tests of those that must notice it. The core is any;
 //! the mistake lies in the effects, which are distorted on their way to the driver.
 //!
-//! [`turns`] is the correct core that these tests use: the protocol of `docs/own-protocol`, which no
-//! crate of the workspace knows.
+//! [`turns`] is the correct core that these tests use: the protocol of `docs/own-protocol`, which
+//! no crate of the workspace knows.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
