@@ -83,7 +83,7 @@ fn agreement_is_on_dependencies_too() {
     let write = batch(1, b"k", true);
     let [some, other] = [[1, 0, 0], [2, 0, 0]].map(Dependencies::from_iter);
     let mut commit = |replica, dependencies: &Dependencies| {
-        observer.committed(ReplicaId(replica), at(1, 1), &write, &dependencies)
+        observer.committed(ReplicaId(replica), at(1, 1), &write, dependencies)
     };
     assert!(commit(0, &some).unwrap());
     assert!(!commit(1, &some).unwrap());
