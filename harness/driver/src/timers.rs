@@ -11,13 +11,15 @@ use crate::Nanos;
 #[derive(Debug)]
 pub(crate) struct Timers<T> {
     running: Vec<(T, Nanos)>,
+    /// When the first of them runs out: it is asked for far more often than it changes.
+    next: Option<Nanos>,
     random: ChaCha8Rng,
 }
 
 impl<T: Copy + Eq> Timers<T> {
     /// No timers; draws come from `seed`.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { running: Vec::new(), random: ChaCha8Rng::seed_from_u64(seed) }
+        Self { running: Vec::new(), next: None, random: ChaCha8Rng::seed_from_u64(seed) }
     }
 
     /// Runs `timer` (again), to run out at a time drawn from `after`, counted from `now`.
@@ -30,23 +32,31 @@ impl<T: Copy + Eq> Timers<T> {
             Some((_, present)) => *present = deadline,
             None => self.running.push((timer, deadline)),
         }
+        self.find_next();
     }
 
     /// Stops `timer`, if it runs.
     pub(crate) fn cancel(&mut self, timer: T) {
         self.running.retain(|(other, _)| *other != timer);
+        self.find_next();
     }
 
     /// When the next timer runs out.
     pub(crate) fn next_deadline(&self) -> Option<Nanos> {
-        self.running.iter().map(|(_, deadline)| *deadline).min()
+        self.next
     }
 
     /// Takes out the timer that ran out first, if one has by `now`.
     pub(crate) fn expired(&mut self, now: Nanos) -> Option<T> {
-        let (position, (_, deadline)) =
-            self.running.iter().enumerate().min_by_key(|(_, (_, deadline))| *deadline)?;
-        (*deadline <= now).then(|| self.running.swap_remove(position).0)
+        let first = self.next.filter(|deadline| *deadline <= now)?;
+        let position = self.running.iter().position(|(_, deadline)| *deadline == first)?;
+        let (timer, _) = self.running.swap_remove(position);
+        self.find_next();
+        Some(timer)
+    }
+
+    fn find_next(&mut self) {
+        self.next = self.running.iter().map(|(_, deadline)| *deadline).min();
     }
 }
 
@@ -77,6 +87,7 @@ mod tests {
         timers.set('a', start, 50 * MS..=50 * MS);
         assert_eq!(timers.expired(start + 49 * MS_NS), None);
         timers.cancel('a');
+        assert_eq!(timers.next_deadline(), None);
         assert_eq!(timers.expired(start + 100 * MS_NS), None);
     }
 

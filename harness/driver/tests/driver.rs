@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-#[path = "../../node/tests/common/toy.rs"]
-mod toy;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::explicit_iter_loop,
+    reason = "it belongs to a crate with lints of its own"
+)]
+#[path = "../../../docs/own-protocol/src/turns.rs"]
+mod turns;
 
 use std::time::Duration;
 
@@ -12,14 +20,16 @@ use driver::{
 };
 use protocols::{
     Batch, ClientId, Command, Config, Effect, Effects, Input, InstanceId, Outcome, Path, Protocol,
-    Replica, ReplicaId, ReplicaSet, Request, RequestNumber, Snapshot, Status,
+    Replica, ReplicaId, ReplicaSet, Request, RequestNumber, Slot, Snapshot, Status,
+    ballot::InstanceBallot,
     command::BatchError,
     config::Batching,
     dependencies::Dependencies,
     epaxos::{self, EPaxos},
 };
-use toy::{Message, Toy};
+use turns::{Say, Turns};
 
+/// The owner of slots 1, 4, 7 and so on.
 const LEADER: ReplicaId = ReplicaId(0);
 const FOLLOWER: ReplicaId = ReplicaId(1);
 const MS: Nanos = 1_000_000;
@@ -77,11 +87,27 @@ fn turn<R: Replica>(driver: &mut Driver<R>, now: Nanos, kept: &mut Kept<R>) {
     assert_eq!(kept.released, kept.sent.len() + kept.replies.len());
 }
 
-fn stores(kept: &Kept<Toy>) -> usize {
-    kept.sent.iter().filter(|(_, message)| matches!(message, Message::Store { .. })).count()
+fn proposed(kept: &Kept<Turns>) -> usize {
+    kept.sent.iter().filter(|(_, (_, say))| matches!(say, Say::Accept(..))).count()
 }
 
-fn leader() -> Driver<Toy> {
+/// A follower votes for what the leader proposes at its slot.
+fn vote(driver: &mut Driver<Turns>, slot: Slot) {
+    driver.on_message(FOLLOWER, (slot, Say::Vote(InstanceBallot::INITIAL)), 10).unwrap();
+}
+
+/// Those whose turn it is at the two slots below `slot` propose nothing there.
+fn pass_below(driver: &mut Driver<Turns>, slot: Slot) {
+    for slot in [slot - 2, slot - 1] {
+        driver.on_message(FOLLOWER, (slot, Say::Decided(Batch::NOOP)), 10).unwrap();
+    }
+}
+
+fn nanoseconds(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap()
+}
+
+fn leader() -> Driver<Turns> {
     Driver::new(LEADER, &Config::new(3), 1, NOW)
 }
 
@@ -90,12 +116,12 @@ fn a_reply_comes_after_execution_and_not_before() {
     let (mut driver, mut kept, now) = (leader(), Kept::default(), NOW);
     driver.on_requests(7, batch(&[put(1, 1, b"k", b"v")]), now).unwrap();
     turn(&mut driver, now, &mut kept);
-    assert_eq!((stores(&kept), kept.replies.len()), (1, 0));
+    assert_eq!((proposed(&kept), kept.replies.len()), (1, 0));
     assert_eq!((driver.pending(), driver.pending_of(7)), (1, 1));
     assert_eq!(kept.sent[0].0, ReplicaSet::others(LEADER, 3), "encoded once for both");
 
     let later = now + 3 * MS;
-    driver.on_message(FOLLOWER, Message::Stored(1), 10).unwrap();
+    vote(&mut driver, 1);
     turn(&mut driver, later, &mut kept);
     let [(connection, reply)] = &kept.replies[..] else { panic!("{:?}", kept.replies) };
     assert_eq!((*connection, &reply.answer), (7, &Ok(Outcome::Done)));
@@ -118,9 +144,9 @@ fn a_retry_of_a_pending_request_moves_the_reply_and_proposes_nothing() {
     driver.forget(7);
     driver.on_requests(8, request, now).unwrap();
     turn(&mut driver, now, &mut kept);
-    assert_eq!(stores(&kept), 1);
+    assert_eq!(proposed(&kept), 1);
     assert_eq!((driver.pending(), driver.pending_of(7), driver.pending_of(8)), (1, 0, 1));
-    driver.on_message(FOLLOWER, Message::Stored(1), 10).unwrap();
+    vote(&mut driver, 1);
     turn(&mut driver, now, &mut kept);
     assert_eq!(kept.replies.iter().map(|(to, _)| *to).collect::<Vec<_>>(), [8]);
 }
@@ -128,17 +154,20 @@ fn a_retry_of_a_pending_request_moves_the_reply_and_proposes_nothing() {
 #[test]
 fn a_retry_of_an_applied_write_is_answered_at_once_and_a_read_is_done_again() {
     let (mut driver, mut kept, now) = (leader(), Kept::default(), NOW);
-    for (slot, request) in (1..).zip([put(1, 1, b"k", b"v"), get(1, 1, b"k")]) {
+    for (slot, request) in [(1, put(1, 1, b"k", b"v")), (4, get(1, 1, b"k"))] {
         driver.on_requests(7, batch(&[request]), now).unwrap();
         turn(&mut driver, now, &mut kept);
-        driver.on_message(FOLLOWER, Message::Stored(slot), 10).unwrap();
+        if slot > 1 {
+            pass_below(&mut driver, slot);
+        }
+        vote(&mut driver, slot);
         turn(&mut driver, now, &mut kept);
     }
-    assert_eq!((stores(&kept), kept.replies.len()), (2, 2));
+    assert_eq!((proposed(&kept), kept.replies.len()), (2, 2));
     driver.on_requests(9, batch(&[put(1, 1, b"k", b"v")]), now).unwrap();
     driver.on_requests(9, batch(&[get(1, 1, b"k")]), now).unwrap();
     turn(&mut driver, now, &mut kept);
-    assert_eq!((stores(&kept), kept.replies.len()), (3, 3), "only the read goes out again");
+    assert_eq!((proposed(&kept), kept.replies.len()), (3, 3), "only the read goes out again");
     assert_eq!((kept.replies[2].0, &kept.replies[2].1.answer), (9, &Ok(Outcome::Done)));
     assert_eq!(driver.status().executed, 2);
 }
@@ -150,7 +179,7 @@ fn of_a_batch_only_what_is_new_is_proposed() {
     driver.on_requests(7, batch(&[b]), now).unwrap();
     driver.on_requests(7, batch(&[a, b, c]), now).unwrap();
     turn(&mut driver, now, &mut kept);
-    let Message::Store { batch, .. } = &kept.sent[1].1 else { panic!("a store was expected") };
+    let (4, Say::Accept(_, batch)) = &kept.sent[1].1 else { panic!("{:?}", kept.sent) };
     assert_eq!(batch.requests().collect::<Vec<_>>(), [a, c]);
     assert_eq!(driver.pending(), 3);
 }
@@ -168,13 +197,14 @@ fn timers_fire_when_they_are_due() {
     let (mut driver, mut kept, start) = (leader(), Kept::default(), NOW);
     turn(&mut driver, start, &mut kept);
     let due = driver.next_deadline().expect("the core set its tick");
-    assert!(due >= start + 50 * MS && due <= start + 100 * MS);
+    let period = nanoseconds(Config::new(3).timeouts.retransmit);
+    assert!(due >= start + period && due <= start + 2 * period);
     driver.on_time(due - MS, &mut ());
     turn(&mut driver, due, &mut kept);
     assert_eq!(kept.sent.len(), 0);
     driver.on_time(due, &mut ());
     turn(&mut driver, due, &mut kept);
-    assert_eq!(kept.sent.len(), 2, "the tick speaks to both followers");
+    assert_eq!(kept.sent.len(), 1, "the tick asks a follower");
     assert!(driver.next_deadline().unwrap() > due);
 }
 
@@ -186,11 +216,13 @@ fn measuring_begins_anew() {
     turn(&mut driver, now, &mut kept);
     assert_eq!(driver.report(now).counters.queue_depth_max, 3, "two requests and the start");
     driver.begin_measuring(now);
-    driver.on_message(FOLLOWER, Message::Stored(2), 10).unwrap();
+    vote(&mut driver, 1);
+    pass_below(&mut driver, 4);
+    vote(&mut driver, 4);
     turn(&mut driver, now, &mut kept);
     let counters = driver.report(now).counters;
     assert_eq!((counters.client_requests, counters.client_replies), (0, 2));
-    assert_eq!((counters.queue_depth_max, counters.queue_depth_samples), (1, 1));
+    assert_eq!((counters.queue_depth_max, counters.queue_depth_samples), (4, 1), "four messages");
 }
 
 /// A core that captures, installs and executes as its messages say.
@@ -357,14 +389,14 @@ fn commands_wait_for_others_until_the_batch_is_full_or_the_first_has_waited() {
     let delay = Duration::from_nanos(delay_ns);
     let mut config = Config::new(3);
     config.batching = Batching { commands_max: 3, delay };
-    let mut driver: Driver<Toy> = Driver::new(LEADER, &config, 1, NOW);
+    let mut driver: Driver<Turns> = Driver::new(LEADER, &config, 1, NOW);
     let (mut kept, now) = (Kept::default(), NOW);
     let timers = driver.next_deadline();
     for index in 1..=4 {
         driver.on_requests(7, batch(&[put(1, index, b"k", b"v")]), now).unwrap();
     }
     turn(&mut driver, now, &mut kept);
-    assert_eq!(stores(&kept), 1, "three of the four");
+    assert_eq!(proposed(&kept), 1, "three of the four");
     assert_eq!((driver.pending(), driver.pending_of(7)), (4, 4));
     let deadline = timers.into_iter().chain([now + delay_ns]).min();
     assert_eq!(driver.next_deadline(), deadline);
@@ -372,13 +404,13 @@ fn commands_wait_for_others_until_the_batch_is_full_or_the_first_has_waited() {
     driver.on_requests(8, batch(&[put(1, 4, b"k", b"v")]), now).unwrap();
     let later = now + delay_ns;
     turn(&mut driver, later - 1, &mut kept);
-    assert_eq!(stores(&kept), 1);
+    assert_eq!(proposed(&kept), 1);
     driver.on_time(later, &mut ());
     turn(&mut driver, later, &mut kept);
-    assert_eq!(stores(&kept), 2);
-    for store in 1..=2 {
-        driver.on_message(FOLLOWER, Message::Stored(store), 10).unwrap();
-    }
+    assert_eq!(proposed(&kept), 2);
+    vote(&mut driver, 1);
+    pass_below(&mut driver, 4);
+    vote(&mut driver, 4);
     turn(&mut driver, later, &mut kept);
     let answered: Vec<ConnectionId> = kept.replies.iter().map(|(to, _)| *to).collect();
     assert_eq!(answered, [7, 7, 7, 8]);
@@ -390,11 +422,11 @@ fn commands_wait_for_others_until_the_batch_is_full_or_the_first_has_waited() {
 fn without_a_delay_what_is_there_at_a_flush_is_one_batch() {
     let mut config = Config::new(3);
     config.batching = Batching { commands_max: 1_000, delay: Duration::ZERO };
-    let mut driver: Driver<Toy> = Driver::new(LEADER, &config, 1, NOW);
+    let mut driver: Driver<Turns> = Driver::new(LEADER, &config, 1, NOW);
     let (mut kept, now) = (Kept::default(), NOW);
     for index in 1..=20 {
         driver.on_requests(7, batch(&[put(1, index, b"k", b"v")]), now).unwrap();
     }
     turn(&mut driver, now, &mut kept);
-    assert_eq!(stores(&kept), 1);
+    assert_eq!(proposed(&kept), 1);
 }

@@ -1,10 +1,10 @@
 //! A protocol that states nothing but how it is stepped is explored as well.
 
-#[path = "../../sim/tests/toy/mod.rs"]
-mod toy;
+#[path = "../../sim/tests/mistaken/mod.rs"]
+mod mistaken;
 
 use explore::{Ended, Limits, Report, Rule, Subject, explore};
-use toy::Toy;
+use mistaken::{Mistaken, turns::Turns};
 
 fn explored<R: Subject>() -> Report {
     let setups = R::setups();
@@ -14,7 +14,7 @@ fn explored<R: Subject>() -> Report {
 
 #[test]
 fn its_default_configuration_is_explored_to_the_end() {
-    let report = explored::<Toy<{ toy::NONE }>>();
+    let report = explored::<Mistaken<Turns, { mistaken::NONE }>>();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.name, report.ended), ("two", Ended::Complete));
     assert!(!report.rules.contains(&Rule::Visibility), "slots are the order");
@@ -23,6 +23,6 @@ fn its_default_configuration_is_explored_to_the_end() {
 
 #[test]
 fn its_mistakes_are_found() {
-    let counterexample = explored::<Toy<{ toy::EXECUTES_TWICE }>>().counterexample.unwrap();
-    assert_eq!(counterexample.breach.rule, Rule::Execution);
+    let report = explored::<Mistaken<Turns, { mistaken::EXECUTES_TWICE }>>();
+    assert_eq!(report.counterexample.unwrap().breach.rule, Rule::Execution);
 }

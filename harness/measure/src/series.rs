@@ -5,6 +5,8 @@
 //! enough for one dense array while a bucket is open and a short list once it is over; so percentiles of several replicas
 //! come from merged samples here, too. Memory is bounded: [`BUCKETS_MAX`] buckets, and in none more than [`CLASSES`] counts.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -68,6 +70,8 @@ struct Track {
     bucket: u32,
     /// The counts of every class in this bucket; empty before the first.
     open: Vec<u32>,
+    /// Only these classes have counts: mostly a few of all.
+    used: Range<usize>,
 }
 
 impl Series {
@@ -150,15 +154,23 @@ impl Track {
         if bucket > self.bucket || self.open.is_empty() {
             self.closed.extend(self.close());
             self.bucket = bucket;
-            self.open.clear();
             self.open.resize(CLASSES, 0);
+            self.open[self.used.clone()].fill(0);
+            self.used = 0..0;
         }
-        self.open[class(latency_ns)] += 1;
+        let class = class(latency_ns);
+        self.open[class] += 1;
+        self.used = if self.used.is_empty() {
+            class..class + 1
+        } else {
+            self.used.start.min(class)..self.used.end.max(class + 1)
+        };
     }
 
     /// The open bucket as a list; none if nothing is in it.
     fn close(&self) -> Option<SeriesBucket> {
-        let counts = (0u16..).zip(&self.open).filter(|(_, count)| **count > 0);
+        let first = u16::try_from(self.used.start).expect("there are fewer classes");
+        let counts = (first..).zip(&self.open[self.used.clone()]).filter(|(_, count)| **count > 0);
         let counts: Vec<(u16, u32)> = counts.map(|(class, count)| (class, *count)).collect();
         (!counts.is_empty()).then_some(SeriesBucket { bucket: self.bucket, counts })
     }
@@ -234,7 +246,7 @@ mod tests {
         let series = recorder.series(400 * MS);
         let buckets: Vec<u32> = series.commit.iter().map(|bucket| bucket.bucket).collect();
         assert_eq!(buckets, [0, 1, 3]);
-        assert_eq!(merged(&series.commit[..1]).len(), 3);
+        assert_eq!((merged(&series.commit[..1]).len(), merged(&series.commit).len()), (3, 5));
         assert_eq!(merged(&series.execute[..1]).len(), 2, "one of the three came later");
         let p50_us = merged(&series.commit).percentile_us(50.0).unwrap();
         assert!((p50_us - 2_000.0).abs() < 40.0, "{p50_us}");

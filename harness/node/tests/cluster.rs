@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Cluster, ask, block_on, get, put, toy::Toy};
+use common::{Cluster, ask, block_on, get, put, turns::Turns};
 use driver::{Reply, storage::Durability};
 use measure::Role as Part;
 use node::{
@@ -59,8 +59,8 @@ async fn answers_and_agrees<R: Replica>() {
 }
 
 #[test]
-fn toy_answers_and_agrees() {
-    block_on(answers_and_agrees::<Toy>());
+fn turns_answers_and_agrees() {
+    block_on(answers_and_agrees::<Turns>());
 }
 
 #[test]
@@ -82,12 +82,12 @@ fn paxos_answers_and_agrees() {
 fn peers_that_are_not_up_yet_are_waited_for() {
     block_on(async {
         let mut cluster = Cluster::new(3);
-        cluster.start_one::<Toy>(R0);
+        cluster.start_one::<Turns>(R0);
         let mut session = cluster.session(R0).await;
         session.send(&put(1, 1, b"k", b"v"));
         let early = tokio::time::timeout(Duration::from_millis(200), session.exchange(drop)).await;
         assert!(early.is_err(), "answered without a majority: {early:?}");
-        cluster.start_one::<Toy>(R2);
+        cluster.start_one::<Turns>(R2);
         let mut replies: Vec<Reply> = Vec::new();
         session.exchange(|reply| replies.push(reply)).await.unwrap();
         assert_eq!(replies[0].answer, Ok(Outcome::Done));
@@ -99,13 +99,13 @@ fn a_peer_that_comes_back_is_connected_again() {
     block_on(async {
         let mut cluster = Cluster::new(3);
         cluster.durability = Durability::Buffered;
-        ALL.into_iter().for_each(|id| cluster.start_one::<Toy>(id));
+        ALL.into_iter().for_each(|id| cluster.start_one::<Turns>(id));
         let mut session = cluster.session(R0).await;
         ask(&mut session, put(1, 1, b"k", b"1")).await;
         // Replica 1 is dialed by 0 and dials 2: both directions come back.
         cluster.kill(R1).await;
         ask(&mut session, put(1, 2, b"k", b"2")).await;
-        cluster.start_one::<Toy>(R1);
+        cluster.start_one::<Turns>(R1);
         ask(&mut session, put(1, 3, b"k", b"3")).await;
         cluster.settle(&ALL, 3).await;
         cluster.connected(R1, 2).await;
@@ -115,7 +115,7 @@ fn a_peer_that_comes_back_is_connected_again() {
 #[test]
 fn a_replica_that_comes_back_without_its_promises_is_told_so_and_ends() {
     block_on(async {
-        let mut cluster = Cluster::start::<Toy>(3);
+        let mut cluster = Cluster::start::<Turns>(3);
         for (id, others) in [(R1, [R0, R2]), (R2, [R0, R1])] {
             // Both directions: replica 1 is dialed and dials, replica 2 is only dialed.
             for other in others {
@@ -123,14 +123,14 @@ fn a_replica_that_comes_back_without_its_promises_is_told_so_and_ends() {
             }
             let before = cluster.control(id).await.status().await.unwrap().incarnation;
             cluster.kill(id).await;
-            cluster.start_one::<Toy>(id);
+            cluster.start_one::<Turns>(id);
             let error = cluster.ended(id).await.unwrap_err().to_string();
             assert!(error.starts_with("refused by r"), "{error}");
             assert!(error.contains(&format!("was incarnation {before:016x}")), "{error}");
             assert!(error.contains("start it with the --data that it had"), "{error}");
             if id == R1 {
                 // With three of three there would be no majority for the second half.
-                cluster = Cluster::start::<Toy>(3);
+                cluster = Cluster::start::<Turns>(3);
             }
         }
         let mut session = cluster.session(R0).await;
@@ -143,22 +143,22 @@ fn a_data_directory_is_its_replicas_and_of_one_process_at_a_time() {
     block_on(async {
         let mut cluster = Cluster::new(3);
         cluster.durability = Durability::Fsync;
-        cluster.start_one::<Toy>(R0);
+        cluster.start_one::<Turns>(R0);
         cluster.connected(R0, 0).await;
         let incarnation = cluster.control(R0).await.status().await.unwrap().incarnation;
         let mut options = cluster.options(R0);
         options.listen.set_port(0);
-        let error = replica_process::serve::<Toy>(&options).await.unwrap_err().to_string();
+        let error = replica_process::serve::<Turns>(&options).await.unwrap_err().to_string();
         let holder = format!("process {} works in this directory", std::process::id());
         assert!(error.contains(&holder), "{error}");
 
         cluster.kill(R0).await;
         let other = Options { data: options.data.clone(), ..cluster.options(R1) };
-        let error = replica_process::serve::<Toy>(&other).await.unwrap_err().to_string();
+        let error = replica_process::serve::<Turns>(&other).await.unwrap_err().to_string();
         assert!(error.contains("holds the data of replica 0, not of replica 1"), "{error}");
         let error = replica_process::serve::<Paxos>(&options).await.unwrap_err().to_string();
-        assert!(error.contains("of protocol multi-paxos, not of protocol paxos"), "{error}");
-        cluster.start_one::<Toy>(R0);
+        assert!(error.contains("of protocol turns, not of protocol paxos"), "{error}");
+        cluster.start_one::<Turns>(R0);
         cluster.connected(R0, 0).await;
         let again = cluster.control(R0).await.status().await.unwrap().incarnation;
         assert_eq!(incarnation, again);
@@ -169,7 +169,7 @@ fn a_data_directory_is_its_replicas_and_of_one_process_at_a_time() {
 fn a_request_sent_again_over_a_new_session_takes_effect_once() {
     block_on(async {
         let mut cluster = Cluster::new(3);
-        cluster.start_one::<Toy>(R0);
+        cluster.start_one::<Turns>(R0);
         let append = Request {
             command: protocols::Command::Append { key: b"k", value: b"x" },
             ..put(1, 1, b"k", b"")
@@ -181,7 +181,7 @@ fn a_request_sent_again_over_a_new_session_takes_effect_once() {
         drop(first);
         let mut second = cluster.session(R0).await;
         second.send(&append);
-        cluster.start_one::<Toy>(R1);
+        cluster.start_one::<Turns>(R1);
         assert_eq!(ask(&mut second, append).await, Outcome::Done);
         assert_eq!(ask(&mut second, get(1, 1, b"k")).await, Outcome::Value(Some(b"x".to_vec())));
     });
@@ -190,7 +190,7 @@ fn a_request_sent_again_over_a_new_session_takes_effect_once() {
 #[test]
 fn large_values_pass_and_a_session_ends_with_its_replica() {
     block_on(async {
-        let mut cluster = Cluster::start::<Toy>(3);
+        let mut cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R1).await;
         let large = vec![5; 1 << 20];
         for index in 1..=20 {
@@ -213,7 +213,7 @@ fn large_values_pass_and_a_session_ends_with_its_replica() {
 #[test]
 fn an_operator_measures_inspects_and_stops() {
     block_on(async {
-        let mut cluster = Cluster::start::<Toy>(3);
+        let mut cluster = Cluster::start::<MultiPaxos>(3);
         let mut session = cluster.session(R0).await;
         ask(&mut session, put(1, 1, b"before", b"v")).await;
         let mut control = cluster.control(R0).await;

@@ -8,7 +8,10 @@ mod common;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use common::{Cluster, ask, block_on, put, toy::Toy};
+use common::{
+    Cluster, ask, block_on, put,
+    turns::{Say, Turns},
+};
 use driver::Driver;
 use node::{
     client::Connector,
@@ -22,7 +25,7 @@ use node::{
     wire::{ClientHello, ControlRequest, PeerHello},
 };
 use protocols::{
-    Batch, Config, Outcome, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
+    Batch, Config, Outcome, Replica, ReplicaId, command::BATCH_BYTES_MAX, multi_paxos::MultiPaxos,
 };
 use quinn::{ConnectionError, Endpoint, crypto::rustls::QuicClientConfig};
 use rustls::{
@@ -91,13 +94,7 @@ fn framed<T: serde::Serialize>(value: &T) -> Vec<u8> {
 
 /// What `from` would say first if it were a beginning of its own.
 fn hello(from: ReplicaId) -> PeerHello {
-    PeerHello {
-        from,
-        protocol: protocols::multi_paxos::PROTOCOL,
-        replicas: 3,
-        incarnation: 1,
-        known: vec![],
-    }
+    PeerHello { from, protocol: Turns::PROTOCOL, replicas: 3, incarnation: 1, known: vec![] }
 }
 
 /// What the true `from` says first.
@@ -116,7 +113,7 @@ async fn still_serves(cluster: &Cluster, session: &mut node::client::Session, in
 #[test]
 fn nobody_of_another_cluster_is_let_in() {
     block_on(async {
-        let (cluster, other) = (Cluster::start::<Toy>(3), Cluster::new(3));
+        let (cluster, other) = (Cluster::start::<Turns>(3), Cluster::new(3));
         let mut session = cluster.session(R0).await;
         let address = cluster.addresses[0];
         // A client of the other cluster does not even believe the server.
@@ -150,7 +147,7 @@ fn nobody_of_another_cluster_is_let_in() {
 #[test]
 fn a_server_that_is_not_the_replica_meant_is_not_believed() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let connector = Connector::new(&cluster.identity(Role::Client)).unwrap();
         let error = connector.connect(R1, cluster.addresses[0]).await.unwrap_err();
         assert!(error.to_string().contains("r1") || error.to_string().contains("replica 1"));
@@ -161,7 +158,7 @@ fn a_server_that_is_not_the_replica_meant_is_not_believed() {
 #[test]
 fn a_certificate_is_good_for_its_own_role_alone() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R0).await;
         let directory = cluster.credentials();
         let to_r2 = |shown| {
@@ -176,7 +173,7 @@ fn a_certificate_is_good_for_its_own_role_alone() {
         // And what it sends after a proper greeting is read as batches, never as messages.
         let (_endpoint, client) = to_r2("client").await;
         let mut bytes = framed(&ClientHello { to: R2 });
-        bytes.extend(framed(&common::toy::Message::Committed(1_000_000)));
+        bytes.extend(framed(&(1_000_000u64, Say::Ask)));
         let reason = closed_after(&client, &bytes).await;
         assert!(reason.contains("batch"), "{reason}");
         // A replica is the replica that its certificate names.
@@ -207,7 +204,8 @@ fn a_role_that_the_cluster_does_not_have_is_refused() {
         identity::create(&directory, 5).unwrap();
         for id in [R0, R1, R2] {
             let options = cluster.options(id);
-            cluster.start_with::<Toy>(Options { credentials: Some(directory.clone()), ..options });
+            cluster
+                .start_with::<Turns>(Options { credentials: Some(directory.clone()), ..options });
         }
         let address = cluster.addresses[0];
         let (_endpoint, fifth) =
@@ -223,7 +221,7 @@ fn a_role_that_the_cluster_does_not_have_is_refused() {
 #[test]
 fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R0).await;
         let directory = cluster.credentials();
         let oversize = u32::try_from(FRAME_BYTES_MAX + 1).unwrap().to_le_bytes();
@@ -261,12 +259,12 @@ fn frames_that_make_no_sense_close_their_connection_and_the_replica_serves_on() 
 fn a_replica_is_the_beginning_that_any_of_its_peers_has_met() {
     block_on(async {
         let mut cluster = Cluster::new(3);
-        cluster.start_one::<Toy>(R0);
-        cluster.start_one::<Toy>(R1);
+        cluster.start_one::<Turns>(R0);
+        cluster.start_one::<Turns>(R1);
         cluster.connected(R0, 1).await;
         cluster.kill(R1).await;
         // Replica 2 never met replica 1, but it meets replica 0, which did.
-        cluster.start_one::<Toy>(R2);
+        cluster.start_one::<Turns>(R2);
         cluster.connected(R2, 1).await;
         let directory = cluster.credentials();
         let (_endpoint, replica) =
@@ -325,7 +323,7 @@ async fn greeted(cluster: &Cluster, shown: &str) -> (Endpoint, quinn::Connection
 #[test]
 fn a_client_is_no_operator() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R0).await;
         assert!(Operator::new(&cluster.identity(Role::Client)).is_err(), "its own side says so");
         for order in [ControlRequest::Shutdown, ControlRequest::Report] {
@@ -343,7 +341,7 @@ fn a_client_is_no_operator() {
 #[test]
 fn a_certificate_that_somebody_made_for_himself_is_refused_whatever_it_claims() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R0).await;
         let name = std::fs::read_to_string(cluster.credentials().join("cluster")).unwrap();
         let forged = tempfile::tempdir().unwrap();
@@ -372,7 +370,7 @@ fn a_certificate_that_somebody_made_for_himself_is_refused_whatever_it_claims() 
 #[test]
 fn a_connection_has_one_stream() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let (_endpoint, client) = greeted(&cluster, "client").await;
         let (mut send, _receive) = client.open_bi().await.unwrap();
         send.write_all(&framed(&ClientHello { to: R2 })).await.unwrap();
@@ -392,7 +390,7 @@ fn a_connection_has_one_stream() {
 #[test]
 fn one_connection_more_than_an_address_may_have_is_refused_and_the_others_stay() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R2).await;
         let mut guests = Vec::new();
         // The session and the guests are of one address; the other replicas are, too, and do not count.
@@ -415,7 +413,7 @@ fn one_connection_more_than_an_address_may_have_is_refused_and_the_others_stay()
 #[test]
 fn who_never_greets_is_sent_away() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let (_endpoint, no_stream) = greeted(&cluster, "client").await;
         let (_other, no_greeting) = greeted(&cluster, "client").await;
         let (mut send, _receive) = no_greeting.open_bi().await.unwrap();
@@ -479,7 +477,7 @@ fn an_insecure_cluster_serves_its_like_and_no_other() {
         let mut cluster = Cluster::new(3);
         for id in [R0, R1, R2] {
             let options = cluster.options(id);
-            cluster.start_with::<Toy>(Options { credentials: None, ..options });
+            cluster.start_with::<Turns>(Options { credentials: None, ..options });
         }
         let address = cluster.addresses[0];
         let client = Identity::insecure(Role::Client).unwrap();
@@ -498,7 +496,7 @@ fn an_insecure_cluster_serves_its_like_and_no_other() {
 #[test]
 fn who_verifies_nobody_gets_nowhere_in_a_cluster_that_does() {
     block_on(async {
-        let cluster = Cluster::start::<Toy>(3);
+        let cluster = Cluster::start::<Turns>(3);
         let mut session = cluster.session(R0).await;
         let status = cluster.control(R0).await.status().await.unwrap();
         assert!(!status.is_insecure);

@@ -6,13 +6,12 @@ use driver::{ConnectionId, Driver};
 use protocols::{Batch, Replica, ReplicaId};
 
 use crate::{
-    carry::{Collector, Watcher},
+    carry::Collector,
     cost::Work,
-    host::{Arrival, Envelope, Host, Outgoing},
+    host::{Arrival, Envelope},
     queue::Nanos,
     simulation::{Event, Simulation},
     source::Source,
-    store::SimStore,
     violation::{Breach, Broken},
 };
 
@@ -38,7 +37,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             self.look_into_inbox_later(replica);
             return Ok(());
         }
-        self.drain(replica, std::iter::once(arrival))
+        self.take_in(replica, arrival)?;
+        self.stop(replica)
     }
 
     /// A replica's CPU is free: it takes in what came meanwhile.
@@ -54,7 +54,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
         let taken = host.inbox.len().min(DRAIN_MAX);
         let arrivals: Vec<_> = host.inbox.drain(..taken).collect();
-        self.drain(replica, arrivals.into_iter())?;
+        for arrival in arrivals {
+            self.take_in(replica, arrival)?;
+        }
+        self.stop(replica)?;
         self.look_into_inbox_later(replica);
         Ok(())
     }
@@ -69,16 +72,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// Takes in all that was ready, then lets the driver do what all of it calls for. The clock
-    /// runs ahead meanwhile: the replica is busy until it has stopped.
-    fn drain(
-        &mut self,
-        replica: ReplicaId,
-        arrivals: impl Iterator<Item = Arrival<R>>,
-    ) -> Result<(), Breach> {
-        for arrival in arrivals {
-            self.take_in(replica, arrival)?;
-        }
+    /// All that was ready is taken in: the driver does what all of it calls for. The clock has run
+    /// ahead meanwhile: the replica is busy until it has stopped.
+    fn stop(&mut self, replica: ReplicaId) -> Result<(), Breach> {
         let done = self.turn(replica);
         self.hosts[replica.index()].busy_until = self.now;
         done
@@ -114,14 +110,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     ) -> Result<(), Breach> {
         let bytes = envelope.bytes;
         self.work(replica, Work::message(bytes));
-        self.note(replica, 1, &(from, envelope.hash), || {
-            format!("{from} -> {replica} {:?}", envelope.message)
-        });
-        // The last receiver of a message need not copy it.
-        let message = match Rc::try_unwrap(envelope) {
-            Ok(envelope) => envelope.message,
-            Err(shared) => shared.message.clone(),
-        };
+        let hash = envelope.hash;
+        let message = self.envelopes.open(envelope);
+        self.note(replica, 1, &(from, hash), || format!("{from} -> {replica} {message:?}"));
         let Some(driver) = &mut self.hosts[replica.index()].driver else { return Ok(()) };
         driver.on_message(from, message, bytes.into()).map_err(|error| {
             Breach::new(Broken::Assertion, format!("{from} -> {replica}: {error}"))
@@ -167,30 +158,41 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// Lets a replica's driver do what is to be done, or some of it if the replica is to crash
     /// midway.
     pub(crate) fn turn(&mut self, replica: ReplicaId) -> Result<(), Breach> {
-        // What the turns before have done is durable: the driver releases it first of all.
-        if !self.hosts[replica.index()].store.is_writing() {
-            self.observe(replica)?;
+        let host = &self.hosts[replica.index()];
+        let Some(driver) = &host.driver else { return Ok(()) };
+        let (steps, makes_durable) = (driver.is_stepped(), host.store.makes_durable());
+        if makes_durable {
+            // What the turns before have done is durable: the driver releases it first of all.
+            if !host.store.is_writing() {
+                self.observe(replica)?;
+            }
+        } else if !steps {
+            // All that it was asked for is done and released.
+            self.set_alarm(replica);
+            return Ok(());
         }
-        let steps = self.hosts[replica.index()].driver.as_ref().is_some_and(Driver::is_stepped);
         if steps {
             self.work(replica, Work::WAKEUP);
         }
         let now = self.now;
         let (counts_bytes, costs) = (self.cluster.counts_bytes, !self.cluster.costs.is_none());
-        let mut released = 0;
-        let turned = self.watched_driver(replica, |driver, store, outbox, watch| {
+        let (mut released, mut work, mut breach) = (0, Work::NONE, None);
+        let done = self.watched_driver(replica, |driver, store, (outbox, envelopes), watch| {
             let released = &mut released;
-            let mut output = Collector { outbox, released, counts_bytes, work: Work::NONE };
+            let mut output =
+                Collector { outbox, envelopes, released, counts_bytes, work: Work::NONE };
             let done = driver.turn(now, store, &mut output, watch);
-            // A core's status takes a while to put together.
-            let ordering_steps = if costs { driver.core().status().ordering_steps } else { 0 };
-            (done, watch.work + output.work, driver.proposals(), ordering_steps)
+            if costs {
+                work = watch.work + output.work;
+            }
+            breach = watch.breach.take();
+            done
         });
-        let Some((done, work, proposals, ordering_steps)) = turned else { return Ok(()) };
-        let host = &mut self.hosts[replica.index()];
-        self.progress.proposals += proposals - std::mem::replace(&mut host.proposals, proposals);
-        let ordered = ordering_steps - std::mem::replace(&mut host.ordering_steps, ordering_steps);
-        self.work(replica, work + Work::ordering(ordered));
+        let Some(done) = done else { return Ok(()) };
+        if let Some(breach) = breach {
+            return Err(breach);
+        }
+        self.count_turn(replica, work);
         let host = &mut self.hosts[replica.index()];
         let puts_out = matches!(done, Ok(true)) && released > 0;
         if host.crash_midway && (host.store.has_begun() || puts_out) {
@@ -214,6 +216,21 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         Ok(())
     }
 
+    /// Counts what a turn has proposed, and charges for what it was beside the wakeup.
+    fn count_turn(&mut self, replica: ReplicaId, work: Work) {
+        let host = &mut self.hosts[replica.index()];
+        let Some(driver) = &host.driver else { return };
+        let proposals = driver.proposals();
+        self.progress.proposals += proposals - std::mem::replace(&mut host.proposals, proposals);
+        if self.cluster.costs.is_none() {
+            return;
+        }
+        // A core's status takes a while to put together.
+        let steps = driver.core().status().ordering_steps;
+        let ordered = steps - std::mem::replace(&mut host.ordering_steps, steps);
+        self.work(replica, work + Work::ordering(ordered));
+    }
+
     /// Sees to it that the driver is told when its next timer runs out.
     fn set_alarm(&mut self, replica: ReplicaId) {
         let host = &mut self.hosts[replica.index()];
@@ -225,35 +242,6 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             let life = host.life;
             self.arrive_at(at.max(self.now), replica, Arrival::Alarm { life });
         }
-    }
-
-    /// Does something with a replica's driver while that is watched; nothing if the replica is
-    /// down.
-    fn watched_driver<T>(
-        &mut self,
-        replica: ReplicaId,
-        work: impl FnOnce(
-            &mut Driver<R>,
-            &mut SimStore,
-            &mut Vec<Outgoing<R>>,
-            &mut Watcher<'_, S>,
-        ) -> T,
-    ) -> Option<T> {
-        // Drivers are large: they stay where they are.
-        let Host { driver, store, outbox, observed, counters, .. } =
-            &mut self.hosts[replica.index()];
-        let mut watch = Watcher {
-            replica,
-            now: self.now,
-            observed,
-            trace: &mut self.trace,
-            source: &mut self.source,
-            hash: &mut self.hash,
-            events: &mut self.events,
-            work: Work::NONE,
-            counters,
-        };
-        Some(work(driver.as_mut()?, store, outbox, &mut watch))
     }
 
     /// A replica works: the clock moves on by what that takes.

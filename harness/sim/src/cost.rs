@@ -44,6 +44,7 @@ impl Costs {
     };
 
     /// Does work take no time?
+    #[inline]
     pub fn is_none(&self) -> bool {
         *self == Self::NONE
     }
@@ -92,7 +93,12 @@ impl Work {
 
     /// A message of so many bytes comes or leaves.
     pub(crate) const fn message(bytes: u32) -> Self {
-        Self { messages: 1, bytes: bytes as u64, ..Self::NONE }
+        Self::messages(1, bytes)
+    }
+
+    /// A message of so many bytes leaves for so many receivers.
+    pub(crate) const fn messages(receivers: u64, bytes: u32) -> Self {
+        Self { messages: receivers, bytes: receivers * bytes as u64, ..Self::NONE }
     }
 
     /// Instances were put in order of execution, by so many rows.

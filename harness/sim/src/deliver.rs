@@ -27,6 +27,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// The work of a replica is done: the first `count` things leave that it has put out.
     pub(crate) fn send(&mut self, from: ReplicaId, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut outbox = std::mem::take(&mut self.hosts[from.index()].outbox);
         for outgoing in outbox.drain(..count) {
             self.let_leave(from, outgoing);
@@ -39,9 +42,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Outgoing::Message { to, envelope } => {
                 let leaves = self.leave(from, envelope.bytes);
                 let (first, second) = self.links.fate(from, to, leaves);
-                for at in [first, second].into_iter().flatten() {
-                    let envelope = Rc::clone(&envelope);
-                    self.arrive_at(at, to, Arrival::Message { from, envelope });
+                let Some(first) = first else { return };
+                if let Some(second) = second {
+                    let copy = Rc::clone(&envelope);
+                    self.arrive_at(first, to, Arrival::Message { from, envelope: copy });
+                    self.arrive_at(second, to, Arrival::Message { from, envelope });
+                } else {
+                    self.arrive_at(first, to, Arrival::Message { from, envelope });
                 }
             }
             Outgoing::Reply { client, reply, bytes } => {

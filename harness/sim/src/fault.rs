@@ -21,6 +21,16 @@ pub enum Fault {
     OneWay(ReplicaSet, ReplicaSet),
     /// Every partition ends.
     Heal,
+    /// The link from one replica to another holds back what is sent there in this time, in
+    /// nanoseconds: it sets out when the time is over.
+    Clog {
+        /// The sender.
+        from: ReplicaId,
+        /// The receiver.
+        to: ReplicaId,
+        /// How long.
+        for_ns: u64,
+    },
     /// The replica is gone, with everything that it had not made durable.
     Crash(ReplicaId),
     /// The replica crashes amid carrying out what its next step asks for: some of it is done, the rest is lost. Void
@@ -57,6 +67,7 @@ impl Fault {
             Self::Heal | Self::Restart(_) | Self::Resume(_) | Self::Checkpoint(_) => true,
             Self::Partition(_)
             | Self::OneWay(..)
+            | Self::Clog { .. }
             | Self::Crash(_)
             | Self::CrashMidway(_)
             | Self::SyncFails(_)
@@ -115,6 +126,10 @@ impl fmt::Display for Fault {
             }
             Self::OneWay(from, to) => write!(f, "nothing passes from {from:?} to {to:?}"),
             Self::Heal => f.write_str("partitions end"),
+            Self::Clog { from, to, for_ns } => {
+                let held_ms = for_ns.div_ceil(1_000_000);
+                write!(f, "messages from {from} to {to} are held back for {held_ms} ms")
+            }
             Self::Crash(replica) => write!(f, "{replica} crashes"),
             Self::CrashMidway(replica) => write!(f, "{replica} crashes amid its next step"),
             Self::SyncFails(replica) => write!(f, "{replica}'s next sync fails"),

@@ -34,11 +34,44 @@ pub(crate) enum Arrival<R: Replica> {
 /// A message as it was sent, to all its receivers.
 #[derive(Debug)]
 pub(crate) struct Envelope<M> {
-    pub(crate) message: M,
+    /// None once it was taken out.
+    pub(crate) message: Option<M>,
     /// Hash of the message, taken once for all receivers.
     pub(crate) hash: u64,
     /// The length of its frame, where bytes are counted.
     pub(crate) bytes: u32,
+}
+
+/// Envelopes that were opened, for the messages to come: one need not be allocated for each.
+#[derive(Debug)]
+pub(crate) struct Envelopes<M>(Vec<Rc<Envelope<M>>>);
+
+impl<M> Default for Envelopes<M> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<M: Clone> Envelopes<M> {
+    /// Puts a message into an envelope. Its hash is `hash`, its frame is `bytes` long.
+    pub(crate) fn put_in(&mut self, message: M, hash: u64, bytes: u32) -> Rc<Envelope<M>> {
+        let full = Envelope { message: Some(message), hash, bytes };
+        let Some(mut envelope) = self.0.pop() else { return Rc::new(full) };
+        *Rc::get_mut(&mut envelope).expect("nobody has an envelope that was opened") = full;
+        envelope
+    }
+
+    /// Takes the message out. Only its last receiver need not copy it.
+    pub(crate) fn open(&mut self, mut envelope: Rc<Envelope<M>>) -> M {
+        let message = if let Some(own) = Rc::get_mut(&mut envelope) {
+            let message = own.message.take();
+            self.0.push(envelope);
+            message
+        } else {
+            envelope.message.clone()
+        };
+        message.expect("an envelope is opened once by each receiver")
+    }
 }
 
 /// What a replica sends, to one receiver.

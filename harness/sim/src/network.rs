@@ -80,13 +80,15 @@ pub(crate) struct Links {
     sites: usize,
     /// By sender, then receiver, as `jitter_ns`.
     one_way_ns: Vec<Nanos>,
-    jitter_ns: Vec<RangeInclusive<u64>>,
+    jitter_ns: Vec<Nanos>,
     /// When the last message arrives that was sent on a link, where they arrive in order; empty if
     /// they need not.
     last_ns: Vec<Nanos>,
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
     pub(crate) extra_delay_ns: RangeInclusive<u64>,
+    /// By link: until when it holds messages back.
+    clogged_until: Vec<Nanos>,
     /// By sender: who does not hear it.
     blocked: Vec<ReplicaSet>,
     rng: ChaCha8Rng,
@@ -98,11 +100,12 @@ impl Links {
         Self {
             sites,
             one_way_ns: network.one_way_ns.concat(),
-            jitter_ns: network.jitter_ns.iter().flatten().map(|most| 0..=*most).collect(),
+            jitter_ns: network.jitter_ns.concat(),
             last_ns: vec![0; if network.in_order { sites * sites } else { 0 }],
             loss: network.loss,
             duplicate: network.duplicate,
             extra_delay_ns: 0..=0,
+            clogged_until: vec![0; sites * sites],
             blocked: vec![ReplicaSet::EMPTY; sites],
             rng,
         }
@@ -142,19 +145,31 @@ impl Links {
         self.blocked.fill(ReplicaSet::EMPTY);
     }
 
+    /// What leaves one site for another before `until` sets out then.
+    pub(crate) fn clog(&mut self, from: ReplicaId, to: ReplicaId, until: Nanos) {
+        let clogged = &mut self.clogged_until[self.sites * from.index() + to.index()];
+        *clogged = until.max(*clogged);
+    }
+
     fn happens(&mut self, probability: f64) -> bool {
         probability > 0.0 && self.rng.random_bool(probability)
     }
 
     fn arrives(&mut self, from: ReplicaId, to: ReplicaId, leaves: Nanos) -> Nanos {
         let link = self.sites * from.index() + to.index();
-        let (jitter, extra) = (self.jitter_ns[link].clone(), self.extra_delay_ns.clone());
-        let mut arrives = leaves + self.one_way_ns[link] + self.draw(&jitter);
+        let jitter_ns = self.draw_up_to(self.jitter_ns[link]);
+        let sets_out = leaves.max(self.clogged_until[link]);
+        let mut arrives = sets_out + self.one_way_ns[link] + jitter_ns;
         if let Some(last) = self.last_ns.get_mut(link) {
             arrives = arrives.max(*last);
             *last = arrives;
         }
-        arrives + self.draw(&extra)
+        let extra = &self.extra_delay_ns;
+        if *extra.end() == 0 { arrives } else { arrives + self.draw(&extra.clone()) }
+    }
+
+    fn draw_up_to(&mut self, most: u64) -> u64 {
+        if most == 0 { 0 } else { self.rng.random_range(0..=most) }
     }
 }
 
@@ -191,6 +206,19 @@ mod tests {
             assert!((1_000..=1_400).contains(&delay), "{delay} within the range of one message");
             assert!(ordered >= loose, "the same draws, and a wait for what was sent before");
         }
+    }
+
+    #[test]
+    fn a_clogged_link_holds_messages_back_and_no_other_does() {
+        let mut links = Links::new(&Network::uniform(3, 1_000), ChaCha8Rng::seed_from_u64(7));
+        links.clog(FROM, TO, 500);
+        links.clog(FROM, TO, 100);
+        let mut arrival = |from, to, leaves| links.fate(from, to, leaves).0.unwrap();
+        assert_eq!(
+            [0, 499, 500, 600].map(|at| arrival(FROM, TO, at)),
+            [1_500, 1_500, 1_500, 1_600]
+        );
+        assert_eq!((arrival(TO, FROM, 0), arrival(FROM, ReplicaId(2), 0)), (1_000, 1_000));
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub struct Scenario {
     /// Decides everything that is drawn.
     pub seed: u64,
     /// How long after the last fault the cluster may go without progress and not be at rest, in
-    /// simulated nanoseconds. Progress is a client's having its answer, or a decision of what was
-    /// proposed.
+    /// simulated nanoseconds. Progress is a client's having its answer or giving up, or a decision
+    /// of what was proposed.
     pub settle_ns_max: u64,
     /// How many events a violation tells of.
     pub trace_lines_max: usize,

@@ -17,7 +17,7 @@ use crate::{
     carry::Progress,
     coverage::Coverage,
     fault::{Fault, FaultPlan},
-    host::{Arrival, Host},
+    host::{Arrival, Envelopes, Host},
     network::Links,
     observe::Observer,
     outcome::Counters,
@@ -57,6 +57,7 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) queue: Queue<Event<R, S::Wake>>,
     pub(crate) hosts: Vec<Host<R>>,
     pub(crate) links: Links,
+    pub(crate) envelopes: Envelopes<R::Message>,
     pub(crate) source: S,
     /// What the clients want, between their being told something and its being done.
     agenda: Agenda<S::Wake>,
@@ -117,6 +118,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             queue: Queue::new(),
             hosts: ReplicaId::all(n).map(|id| first_life(cluster, id)).collect(),
             links: Links::new(&cluster.network, rng(cluster.seed, 0)),
+            envelopes: Envelopes::default(),
             source,
             agenda: Agenda::new(),
             progress: Progress::default(),
@@ -202,6 +204,9 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     pub fn tell_source<T>(&mut self, tell: impl FnOnce(&mut S, &mut Agenda<S::Wake>) -> T) -> T {
         self.agenda.now_ns = self.now;
         let told = tell(&mut self.source, &mut self.agenda);
+        if std::mem::take(&mut self.agenda.has_given_up) {
+            self.progress.last_at = self.now;
+        }
         self.do_as_wished();
         told
     }

@@ -107,6 +107,7 @@ impl<'s> SoakClients<'s> {
         match self.clients[client as usize].late(number, agenda.now_ns) {
             None => {}
             Some(Late::GivenUp) => {
+                agenda.give_up();
                 self.given_up += 1;
                 agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
             }

@@ -55,6 +55,8 @@ pub struct Agenda<W> {
     /// The simulated time, in nanoseconds.
     pub now_ns: u64,
     pub(crate) wishes: Vec<Wish<W>>,
+    /// Has a client given something up since it was last looked?
+    pub(crate) has_given_up: bool,
 }
 
 /// One thing that clients want.
@@ -77,12 +79,18 @@ pub struct Ask {
 
 impl<W> Agenda<W> {
     pub(crate) const fn new() -> Self {
-        Self { now_ns: 0, wishes: Vec::new() }
+        Self { now_ns: 0, wishes: Vec::new(), has_given_up: false }
     }
 
     /// Sends a submission to a replica.
     pub fn ask(&mut self, ask: Ask) {
         self.wishes.push(Wish::Ask(ask));
+    }
+
+    /// Says that a client waits for something no more. That is progress: a client has only so much
+    /// to give up.
+    pub(crate) fn give_up(&mut self) {
+        self.has_given_up = true;
     }
 
     /// Asks to be woken after a time out of `after`, drawn, in nanoseconds.

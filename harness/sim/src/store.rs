@@ -117,6 +117,11 @@ impl Store for SimStore {
 }
 
 impl SimStore {
+    /// Is there anything to wait for until it is durable?
+    pub(crate) fn makes_durable(&self) -> bool {
+        matches!(self, Self::Disk(_))
+    }
+
     /// Has the driver begun something that has not set out?
     pub(crate) fn has_begun(&self) -> bool {
         matches!(self, Self::Disk(disk) if disk.begun.is_some())

@@ -18,6 +18,7 @@ impl Trace {
     }
 
     /// Adds what `text` says, if lines are kept at all.
+    #[inline]
     pub(crate) fn add(&mut self, at: Nanos, text: impl FnOnce() -> String) {
         if self.lines_max == 0 {
             return;

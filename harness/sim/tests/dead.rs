@@ -5,7 +5,7 @@ use protocols::{
     Replica, ReplicaId, ReplicaSet, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
     quorum::faults_tolerated,
 };
-use sim::{Fault, FaultPlan, Hostility, Scenario, hostile, run};
+use sim::{Fault, FaultPlan, Hostility, Load, Network, Scenario, hostile, run};
 
 /// The hostile scenario of `seed`, where some replicas die half way through the faults and stay dead.
 fn deadly(seed: u64, replicas: usize) -> Scenario {
@@ -61,4 +61,23 @@ fn multi_paxos_survives_a_minority_that_dies_for_good() {
 #[test]
 fn epaxos_survives_a_minority_that_dies_for_good() {
     survives::<EPaxos>(0..60);
+}
+
+/// Clients of a dead replica that ask nobody else have nothing but what they give up: that takes
+/// longer than a cluster may go without progress.
+#[test]
+fn a_run_goes_on_for_as_long_as_its_clients_give_up() {
+    const SECOND: u64 = 1_000_000_000;
+    let dead = ReplicaId(0);
+    let load = Load {
+        timeout_ns: Some(10 * SECOND),
+        sends_max: Some(1),
+        ..Load::private(ReplicaSet::only(dead), 20)
+    };
+    let mut scenario = Scenario::new(Network::uniform(3, 1_000_000), load, 1);
+    scenario.faults = FaultPlan(vec![(0, Fault::Crash(dead))]);
+    assert!(scenario.settle_ns_max < 20 * 10 * SECOND);
+    let outcome = run::<Paxos>(&scenario).unwrap_or_else(|violation| panic!("{violation}"));
+    assert!(outcome.simulated_ns >= 20 * 10 * SECOND);
+    assert!(outcome.history.operations().iter().all(|operation| operation.attempts == 1));
 }

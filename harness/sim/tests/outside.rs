@@ -1,21 +1,28 @@
 //! A protocol that no crate of this project knows: registered by its facts, it is named, set up and
 //! swept by a workload file, and simulated, as those that are built in.
 
-mod toy;
+mod mistaken;
 
-use protocols::{Protocol, epaxos, registry};
+use mistaken::turns::{self, Turns};
+use protocols::{Facts, Protocol, epaxos, registry};
 use sim::{Hostility, hostile, run};
-use toy::{Fetch, Toy};
 use workload::{Plan, Prediction, Workload};
 
-type Outside = Toy<{ toy::NONE }>;
+/// What a protocol with a stable leader would state of itself.
+static LED: Facts = Facts {
+    title: "Led",
+    has_stable_leader: true,
+    options: turns::FACTS.options,
+    ..Facts::plain("led")
+};
 
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
-const FILE: &str = "name = \"x\"\nrepetitions = 1\nprotocols = [\"toy\", \"epaxos\"]\n\
-    cluster = { driver = \"sim\", leader = [0, 1] }\ntoy.fetch = [1, 50]\n";
+const FILE: &str = "name = \"x\"\nrepetitions = 1\nprotocols = [\"turns\", \"led\", \"epaxos\"]\n\
+    cluster = { driver = \"sim\", leader = [0, 1] }\nturns.patience = [1, 50]\nled.patience = 7\n";
 
 fn registered() -> Protocol {
-    registry::register(&toy::FACTS).unwrap_or_else(|error| panic!("{error}"))
+    registry::register(&LED).unwrap_or_else(|error| panic!("{error}"));
+    registry::register(&turns::FACTS).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn parse(text: &str) -> Result<Workload, String> {
@@ -26,68 +33,73 @@ fn parse(text: &str) -> Result<Workload, String> {
 #[test]
 fn a_workload_file_names_sets_up_and_sweeps_it() {
     let workload = parse(FILE).unwrap();
-    assert_eq!(workload.protocols, [registered(), epaxos::PROTOCOL]);
+    assert_eq!(workload.protocols, [registered(), Protocol::new(&LED), epaxos::PROTOCOL]);
     let plan = Plan::new(&workload);
     let runs: Vec<_> =
         plan.runs.iter().map(|run| format!("{} {}", run.protocol, run.point.canonical())).collect();
-    // It has a stable leader, which EPaxos has not, and its option is its own.
+    // Options are each protocol's own, and the leader is swept for those that have a stable one.
     assert_eq!(
         runs,
-        [
-            "toy fetch=1 leader=0",
-            "epaxos default",
-            "toy fetch=1 leader=1",
-            "toy fetch=50 leader=0",
-            "toy fetch=50 leader=1",
-        ]
+        ["turns patience=1", "led leader=0", "epaxos default", "turns patience=50", "led leader=1",]
     );
     let seeds: Vec<u64> = plan.runs.iter().map(|run| run.seed).collect();
     assert!(seeds.iter().all(|seed| *seed == seeds[0]), "all are offered the same");
-    for run in plan.runs.iter().filter(|run| run.protocol == registered()) {
-        let Fetch(fetch) = workload.config(&run.point).options.of();
-        assert!(run.point.canonical().starts_with(&format!("fetch={fetch} ")), "{run:?}");
+    for run in &plan.runs {
+        let given = workload.config(&run.point).options.get(0);
+        match run.protocol.name {
+            "turns" => {
+                assert_eq!(run.point.canonical(), format!("patience={}", given.unwrap()));
+            }
+            "led" => assert_eq!(given, Some(7)),
+            _ => assert_eq!(run.protocol, epaxos::PROTOCOL),
+        }
     }
 }
 
 #[test]
 fn what_a_file_says_wrongly_of_it_is_refused_as_of_any() {
     let refused = |more: &str| parse(&format!("name = \"x\"\n{more}")).unwrap_err();
-    assert_eq!(refused("toy.fetch = 0"), "x.toml: toy.fetch = 0: must be at least 1");
-    assert_eq!(refused("toy.fetch = [1, 51]"), "x.toml: toy.fetch = 51: must be at most 50");
+    assert_eq!(refused("turns.patience = 0"), "x.toml: turns.patience = 0: must be at least 1");
     assert_eq!(
-        refused("toy.fetch = \"all\""),
-        "x.toml: toy.fetch = \"all\": must be a whole number, not a string"
+        refused("turns.patience = [1, 1001]"),
+        "x.toml: turns.patience = 1001: must be at most 1000"
     );
     assert_eq!(
-        refused("toy.fetsh = 1"),
-        "x.toml: toy.fetsh = 1: unknown key: did you mean toy.fetch?"
+        refused("turns.patience = \"all\""),
+        "x.toml: turns.patience = \"all\": must be a whole number, not a string"
     );
-    assert_eq!(refused("toy.colour = 1"), "x.toml: toy.colour = 1: unknown key: [toy] takes fetch");
-    assert!(
-        refused("protocols = [\"toi\"]")
-            .ends_with("unknown protocol: use \"paxos\", \"multi-paxos\", \"epaxos\" or \"toy\"")
+    assert_eq!(
+        refused("turns.patienz = 1"),
+        "x.toml: turns.patienz = 1: unknown key: did you mean turns.patience?"
     );
+    assert_eq!(
+        refused("turns.colour = 1"),
+        "x.toml: turns.colour = 1: unknown key: [turns] takes patience"
+    );
+    let unknown = refused("protocols = [\"turnz\"]");
+    assert!(unknown.contains("unknown protocol: use \"paxos\", \"multi-paxos\", \"epaxos\", "));
+    assert!(["\"turns\"", "\"led\""].into_iter().all(|name| unknown.contains(name)), "{unknown}");
 }
 
 #[test]
 fn it_runs_under_hostile_schedules_with_the_options_of_the_file() {
     let workload = parse(FILE).unwrap();
-    let options = |fetch: &str| {
+    let options = |patience: &str| {
         let points = workload.points(registered());
-        let of = points.into_iter().find(|point| point.canonical().starts_with(fetch)).unwrap();
+        let of = points.into_iter().find(|point| point.canonical() == patience).unwrap();
         workload.config(&of).options
     };
-    let traces = |fetch: &str| -> Vec<u64> {
+    let traces = |patience: &str| -> Vec<u64> {
         let hashes = (0..10).map(|seed| {
             let mut scenario = hostile(seed, &HOSTILITY);
-            scenario.config.options = options(fetch);
-            let outcome = run::<Outside>(&scenario);
+            scenario.config.options = options(patience);
+            let outcome = run::<Turns>(&scenario);
             outcome.unwrap_or_else(|violation| panic!("{violation}")).trace_hash
         });
         hashes.collect()
     };
-    assert_eq!(traces("fetch=1 "), traces("fetch=1 "), "one seed, one run");
-    assert_ne!(traces("fetch=1 "), traces("fetch=50 "), "the option does not reach the core");
+    assert_eq!(traces("patience=1"), traces("patience=1"), "one seed, one run");
+    assert_ne!(traces("patience=1"), traces("patience=50"), "the option does not reach the core");
 }
 
 /// What it does not state is not known, and that is said.

@@ -1,10 +1,12 @@
-//! Shrinking, by a toy protocol whose bugs need faults to show.
+//! Shrinking, by a protocol with mistakes that need faults to show.
 
-mod toy;
+mod mistaken;
 
+use mistaken::{Mistaken, turns::Turns};
 use protocols::{ReplicaId, ReplicaSet};
 use sim::{Broken, Fault, FaultPlan, Hostility, Scenario, hostile, replay, run, shrink};
-use toy::Toy;
+
+type Forgetful = Mistaken<Turns, { mistaken::FORGETS }>;
 
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
 const RUNS_MAX: usize = 400;
@@ -12,7 +14,7 @@ const RUNS_MAX: usize = 400;
 /// Hostile scenarios in which a replica that forgets breaks agreement.
 fn forgetful() -> impl Iterator<Item = Scenario> {
     let breaks = |scenario: &Scenario| {
-        run::<Toy<{ toy::FORGETS }>>(scenario)
+        run::<Forgetful>(scenario)
             .is_err_and(|violation| violation.breach.broken == Broken::Agreement)
     };
     (0..50).map(|seed| hostile(seed, &HOSTILITY)).filter(breaks)
@@ -22,7 +24,7 @@ fn forgetful() -> impl Iterator<Item = Scenario> {
 fn a_forgetful_replica_needs_crashes_and_restarts_and_few_other_faults() {
     let mut alone = 0;
     for scenario in forgetful().take(6) {
-        let shrunk = shrink::<Toy<{ toy::FORGETS }>>(&scenario, RUNS_MAX).unwrap();
+        let shrunk = shrink::<Forgetful>(&scenario, RUNS_MAX).unwrap();
         assert!(shrunk.minimal && shrunk.runs <= RUNS_MAX, "{} runs", shrunk.runs);
         assert_eq!(shrunk.violation.breach.broken, Broken::Agreement);
         assert!(!shrunk.violation.trace.is_empty());
@@ -41,16 +43,15 @@ fn a_forgetful_replica_needs_crashes_and_restarts_and_few_other_faults() {
 #[test]
 fn the_search_finds_the_same_plan_again() {
     let scenario = forgetful().next().expect("a crash makes it forget");
-    let [once, again] =
-        [(), ()].map(|()| shrink::<Toy<{ toy::FORGETS }>>(&scenario, RUNS_MAX).unwrap());
+    let [once, again] = [(), ()].map(|()| shrink::<Forgetful>(&scenario, RUNS_MAX).unwrap());
     assert_eq!(again.scenario.faults, once.scenario.faults);
     assert_eq!(again.violation, once.violation);
 }
 
 #[test]
-fn a_bug_that_needs_no_fault_is_left_without_any() {
+fn a_mistake_that_needs_no_fault_is_left_without_any() {
     let scenario = hostile(1, &HOSTILITY);
-    let shrunk = shrink::<Toy<{ toy::PANICS }>>(&scenario, RUNS_MAX).unwrap();
+    let shrunk = shrink::<Mistaken<Turns, { mistaken::PANICS }>>(&scenario, RUNS_MAX).unwrap();
     assert_eq!(shrunk.scenario.faults, FaultPlan::none());
     assert_eq!(shrunk.violation.breach.broken, Broken::Assertion);
     assert_eq!((shrunk.runs, shrunk.minimal), (2, true));
@@ -59,24 +60,24 @@ fn a_bug_that_needs_no_fault_is_left_without_any() {
 #[test]
 fn the_search_is_bounded_and_says_when_it_gave_up() {
     let scenario = forgetful().next().expect("a crash makes it forget");
-    let shrunk = shrink::<Toy<{ toy::FORGETS }>>(&scenario, 2).unwrap();
+    let shrunk = shrink::<Forgetful>(&scenario, 2).unwrap();
     assert_eq!((shrunk.runs, shrunk.minimal), (2, false));
     assert_eq!(shrunk.violation.breach.broken, Broken::Agreement);
 }
 
 #[test]
 fn there_is_nothing_to_shrink_where_no_rule_breaks() {
-    assert!(shrink::<Toy<{ toy::NONE }>>(&hostile(1, &HOSTILITY), RUNS_MAX).is_none());
+    assert!(shrink::<Turns>(&hostile(1, &HOSTILITY), RUNS_MAX).is_none());
 }
 
 #[test]
 fn a_replay_is_the_run_with_its_events_written_down() {
     let scenario = hostile(1, &HOSTILITY);
-    let first = run::<Toy<{ toy::NONE }>>(&scenario).unwrap();
-    let again = replay::<Toy<{ toy::NONE }>>(&scenario).unwrap();
+    let first = run::<Turns>(&scenario).unwrap();
+    let again = replay::<Turns>(&scenario).unwrap();
     assert_eq!((first.trace_hash, first.trace.len()), (again.trace_hash, 0));
     assert_eq!(again.trace.len(), scenario.trace_lines_max);
-    let all = replay::<Toy<{ toy::NONE }>>(&Scenario { trace_lines_max: usize::MAX, ..scenario });
+    let all = replay::<Turns>(&Scenario { trace_lines_max: usize::MAX, ..scenario });
     assert!(all.unwrap().trace.ends_with(&again.trace));
 }
 

@@ -129,8 +129,8 @@ impl Message {
         }
     }
 
-    /// Every ballot that the message names.
-    pub(super) fn ballots(&self) -> impl Iterator<Item = Ballot> {
+    /// Does `holds` say yes to every ballot that the message names?
+    pub(super) fn all_ballots(&self, holds: impl Fn(Ballot) -> bool) -> bool {
         let (ballot, other) = match self {
             Self::Promise { ballot, accepted, .. } => {
                 (Some(*ballot), accepted.as_ref().map(|(ballot, _)| *ballot))
@@ -147,7 +147,7 @@ impl Message {
             | Self::FetchSnapshot { .. }
             | Self::Piece(_) => (None, None),
         };
-        ballot.into_iter().chain(other)
+        ballot.is_none_or(&holds) && other.is_none_or(&holds)
     }
 }
 

@@ -123,7 +123,7 @@ impl Replica for Paxos {
     }
 
     fn admissible(message: &Message, replicas: usize) -> bool {
-        message.ballots().all(|ballot| ballot.leader.index() < replicas) && message.is_proper()
+        message.all_ballots(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
     fn status(&self) -> Status {
@@ -254,7 +254,7 @@ impl Paxos {
     fn are_near(&self, message: &Message) -> bool {
         let entry = message.slot().and_then(|slot| self.log.get(slot));
         let promised = entry.map_or(Ballot::ZERO, |entry| entry.promised);
-        message.ballots().all(|ballot| ballot.is_near(promised))
+        message.all_ballots(|ballot| ballot.is_near(promised))
     }
 
     fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {

@@ -273,7 +273,10 @@ impl<R: Replica> Driver<R> {
 
     /// When [`Driver::on_time`] has something to do next.
     pub fn next_deadline(&self) -> Option<Nanos> {
-        [self.timers.next_deadline(), self.gathered_until].into_iter().flatten().min()
+        match (self.timers.next_deadline(), self.gathered_until) {
+            (Some(timer), Some(gathered)) => Some(timer.min(gathered)),
+            (timer, gathered) => timer.or(gathered),
+        }
     }
 
     /// Lets the next turn take a checkpoint, as if the log had grown long. Nothing happens without
@@ -351,6 +354,9 @@ impl<R: Replica> Driver<R> {
             self.core.step(Input::Flush, &mut effects);
         }
         self.effects = effects;
+        if self.answers.is_empty() {
+            return;
+        }
         for (connection, reply) in self.answers.drain(..) {
             self.meters.counters.client_replies += 1;
             around.output.reply(connection, reply);

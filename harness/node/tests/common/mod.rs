@@ -2,7 +2,15 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub(crate) mod toy;
+#[allow(
+    unreachable_pub,
+    missing_docs,
+    clippy::cast_possible_truncation,
+    clippy::explicit_iter_loop,
+    reason = "it belongs to a crate with lints of its own"
+)]
+#[path = "../../../../docs/own-protocol/src/turns.rs"]
+pub(crate) mod turns;
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -15,7 +23,9 @@ use node::{
     replica_process::{self, Options},
     transport::free_addresses,
 };
-use protocols::{ClientId, Command, Config, Outcome, Replica, ReplicaId, Request, RequestNumber};
+use protocols::{
+    ClientId, Command, Config, Outcome, Replica, ReplicaId, Request, RequestNumber, registry,
+};
 use tokio::{
     runtime::{Builder, LocalOptions},
     task::JoinHandle,
@@ -45,6 +55,7 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Addresses and credentials for `replicas`, none of them running.
     pub(crate) fn new(replicas: usize) -> Self {
+        registry::register(&turns::FACTS).unwrap_or_else(|error| panic!("{error}"));
         let directory = tempfile::tempdir().unwrap();
         identity::create(directory.path(), replicas).unwrap();
         Self {

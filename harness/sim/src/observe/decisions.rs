@@ -62,7 +62,7 @@ impl Decisions {
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-        dependencies: Dependencies,
+        dependencies: &Dependencies,
     ) -> Result<bool, Breach> {
         let known = self.0.slot(instance);
         let before = match known {
@@ -71,14 +71,14 @@ impl Decisions {
                 return Ok(true);
             }
             Known::Decision(decision) => {
-                if decision.batch == *batch && decision.dependencies == dependencies {
+                if decision.batch == *batch && decision.dependencies == *dependencies {
                     return Ok(false);
                 }
                 let Decision { batch, dependencies, first, .. } = &**decision;
                 format!("{batch:?} after {dependencies:?} at {first}")
             }
             Known::Settled(settled) => {
-                if *settled == hash(batch, &dependencies) {
+                if *settled == hash(batch, dependencies) {
                     return Ok(false);
                 }
                 "another at all others, which have executed it".to_owned()
@@ -135,7 +135,7 @@ impl Decisions {
 }
 
 impl Decision {
-    fn new(first: ReplicaId, batch: &Batch, dependencies: Dependencies) -> Self {
+    fn new(first: ReplicaId, batch: &Batch, dependencies: &Dependencies) -> Self {
         let use_of = |touch: &protocols::command::Touch| KeyUse {
             key: touch.key,
             write: touch.write,
@@ -143,7 +143,7 @@ impl Decision {
         };
         Self {
             batch: batch.clone(),
-            dependencies,
+            dependencies: dependencies.clone(),
             touches: batch.footprint().touches().iter().map(use_of).collect(),
             effective: 0,
             executed: ReplicaSet::EMPTY,

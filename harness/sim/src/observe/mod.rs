@@ -66,7 +66,7 @@ impl Observer {
         replica: ReplicaId,
         instance: InstanceId,
         batch: &Batch,
-        dependencies: Dependencies,
+        dependencies: &Dependencies,
     ) -> Result<bool, Breach> {
         if !self.committed[replica.index()].insert(instance) {
             let detail = format!("{replica} reported {instance} again");

@@ -34,7 +34,7 @@ fn decide(decisions: &[(InstanceId, Batch, [u64; REPLICAS])]) -> Result<(), Brea
     let mut observer = observer();
     decisions.iter().try_for_each(|(instance, batch, dependencies)| {
         let dependencies: Dependencies = dependencies.iter().copied().collect();
-        observer.committed(ReplicaId(0), *instance, batch, dependencies).map(|_| ())
+        observer.committed(ReplicaId(0), *instance, batch, &dependencies).map(|_| ())
     })
 }
 
@@ -83,7 +83,7 @@ fn agreement_is_on_dependencies_too() {
     let write = batch(1, b"k", true);
     let [some, other] = [[1, 0, 0], [2, 0, 0]].map(Dependencies::from_iter);
     let mut commit = |replica, dependencies: &Dependencies| {
-        observer.committed(ReplicaId(replica), at(1, 1), &write, dependencies.clone())
+        observer.committed(ReplicaId(replica), at(1, 1), &write, dependencies)
     };
     assert!(commit(0, &some).unwrap());
     assert!(!commit(1, &some).unwrap());
@@ -115,7 +115,7 @@ fn three_decided() -> (Observer, [(InstanceId, Batch); 3]) {
     ];
     for (instance, batch, dependencies) in &decided {
         let dependencies: Dependencies = dependencies.iter().copied().collect();
-        observer.committed(ReplicaId(0), *instance, batch, dependencies).unwrap();
+        observer.committed(ReplicaId(0), *instance, batch, &dependencies).unwrap();
     }
     (observer, decided.map(|(instance, batch, _)| (instance, batch)))
 }
@@ -166,12 +166,12 @@ fn a_settled_decision_is_still_one() {
         let write = batch(1, b"k", true);
         let none: Dependencies = [0; REPLICAS].into_iter().collect();
         for replica in ReplicaId::all(2) {
-            observer.committed(replica, at(0, 1), &write, none.clone()).unwrap();
+            observer.committed(replica, at(0, 1), &write, &none).unwrap();
             observer.executed(replica, at(0, 1), &write).unwrap();
         }
         assert!(observer.decisions.get(at(0, 1)).is_some(), "one has not executed it");
         observer.crashed(ReplicaId(2));
-        observer.committed(ReplicaId(0), at(0, 2), &Batch::NOOP, none.clone()).unwrap();
+        observer.committed(ReplicaId(0), at(0, 2), &Batch::NOOP, &none).unwrap();
         for replica in ReplicaId::all(2) {
             observer.executed(replica, at(0, 2), &Batch::NOOP).unwrap();
         }
@@ -179,9 +179,9 @@ fn a_settled_decision_is_still_one() {
         (observer, none)
     };
     let (mut observer, none) = settled();
-    assert!(!observer.committed(ReplicaId(1), at(0, 2), &Batch::NOOP, none).unwrap());
+    assert!(!observer.committed(ReplicaId(1), at(0, 2), &Batch::NOOP, &none).unwrap());
     let (mut observer, none) = settled();
-    let other = observer.committed(ReplicaId(1), at(0, 2), &batch(2, b"k", true), none);
+    let other = observer.committed(ReplicaId(1), at(0, 2), &batch(2, b"k", true), &none);
     assert_eq!(broken(other), Broken::Agreement);
     let (mut observer, _) = settled();
     let again = observer.executed(ReplicaId(1), at(0, 2), &Batch::NOOP);
@@ -194,8 +194,8 @@ fn a_settled_command_must_be_known() {
     let mut observer = Observer::new(protocols::epaxos::PROTOCOL, 1, false);
     let (first, second) = (batch(1, b"k", true), batch(2, b"k", true));
     let none: Dependencies = [0; 1].into_iter().collect();
-    observer.committed(ReplicaId(0), at(0, 1), &first, none.clone()).unwrap();
+    observer.committed(ReplicaId(0), at(0, 1), &first, &none).unwrap();
     observer.executed(ReplicaId(0), at(0, 1), &first).unwrap();
-    let result = observer.committed(ReplicaId(0), at(0, 2), &second, none);
+    let result = observer.committed(ReplicaId(0), at(0, 2), &second, &none);
     assert_eq!(broken(result), Broken::Visibility);
 }
