@@ -8,7 +8,7 @@ use protocols::{
 };
 use smallvec::SmallVec;
 
-use crate::{breach::Breach, flight::Number, host::Host, ledger::Ledger, table::Memo};
+use crate::{breach::Breach, flight::Number, host::ExploredReplica, ledger::Ledger, table::Memo};
 
 /// A message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub(crate) struct Envelope<R: Subject> {
 /// A replica in the table, with what its steps came to.
 #[derive(Debug)]
 pub(crate) struct Node<R: Subject> {
-    pub(crate) host: Host<R>,
+    pub(crate) host: ExploredReplica<R>,
     /// Which of the configuration's commands its machine has applied, a bit each.
     pub(crate) applied: u32,
     pub(crate) steps: Memo,
@@ -84,7 +84,7 @@ pub(crate) struct Step {
 
 impl<R: Subject> Envelope<R> {
     /// Is it an answer that makes no difference to `receiver` any more?
-    pub(crate) fn is_meaningless_to(&self, receiver: &Host<R>) -> bool {
+    pub(crate) fn is_meaningless_to(&self, receiver: &ExploredReplica<R>) -> bool {
         self.meaningless_after.is_some_and(|instance| receiver.has_committed(instance))
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 
 /// A replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Host<R: Subject> {
+pub(crate) struct ExploredReplica<R: Subject> {
     pub(crate) id: ReplicaId,
     /// None while it is down.
     pub(crate) core: Option<R>,
@@ -83,14 +83,14 @@ pub(crate) struct Driver {
 /// What a step came to.
 #[derive(Clone, Debug)]
 pub(crate) struct Stepped<R: Subject> {
-    pub(crate) host: Host<R>,
+    pub(crate) host: ExploredReplica<R>,
     pub(crate) sent: Vec<(ReplicaId, R::Message)>,
     pub(crate) observed: Vec<Observation>,
     pub(crate) marks: Marks,
     pub(crate) breach: Option<Breach>,
 }
 
-impl<R: Subject> Host<R> {
+impl<R: Subject> ExploredReplica<R> {
     /// A replica that has never run.
     pub(crate) fn new(id: ReplicaId) -> Self {
         Self {
@@ -238,7 +238,7 @@ impl<R: Subject> Host<R> {
 }
 
 impl<R: Subject> Stepped<R> {
-    fn of(host: Host<R>) -> Self {
+    fn of(host: ExploredReplica<R>) -> Self {
         Self { host, sent: Vec::new(), observed: Vec::new(), marks: Marks::NONE, breach: None }
     }
 

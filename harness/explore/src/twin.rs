@@ -7,7 +7,7 @@ use protocols::{
 };
 use stateright::Model as _;
 
-use crate::{host::Host, model::Model, state::Event};
+use crate::{host::ExploredReplica, model::Model, state::Event};
 
 const WALKS: u64 = 150;
 const STEPS_MAX: usize = 60;
@@ -19,7 +19,7 @@ fn walk<R: Subject>(name: &str) {
     let mut longest = 0;
     for walk in 1..=WALKS {
         let mut state = model.initial().clone();
-        let mut hosts: Vec<Host<R>> = ReplicaId::all(model.setup.config.replicas)
+        let mut hosts: Vec<ExploredReplica<R>> = ReplicaId::all(model.setup.config.replicas)
             .map(|replica| model.host(&state, replica).clone())
             .collect();
         let mut draw = walk;

@@ -8,17 +8,18 @@ use std::{
 
 use driver::{ConnectionId, Driver, Output, Reply, Sent, Watch};
 use protocols::{
-    Batch, ClientId, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Request, RequestNumber,
-    Snapshot, dependencies::Dependencies,
+    Batch, InstanceId, Path, Replica, ReplicaId, ReplicaSet, Request, Snapshot,
+    dependencies::Dependencies,
 };
 use rustc_hash::FxHasher;
 
 use crate::{
     cost::{Work, frame_bytes},
     coverage::{Coverage, Rare},
-    host::{Envelopes, Host, Outgoing},
+    host::{Envelopes, Observed, Outgoing, SimReplica},
     observe::Observer,
     outcome::Counters,
+    progress::Progress,
     queue::Nanos,
     simulation::Simulation,
     source::Source,
@@ -68,49 +69,6 @@ impl<R: Replica> Output<R> for Collector<'_, R> {
     fn release(&mut self) {
         *self.released = self.outbox.len();
     }
-}
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Progress {
-    pub(crate) proposals: u64,
-    pub(crate) decisions: u64,
-    /// When a client last had an answer or gave up, or something asked for was decided.
-    pub(crate) last_at: Nanos,
-}
-
-impl Progress {
-    /// Something was decided at `now`. That is progress unless it is one more than was asked for:
-    /// endless decisions are no way to rest.
-    const fn decided(&mut self, now: Nanos) {
-        self.decisions += 1;
-        if self.decisions <= self.proposals {
-            self.last_at = now;
-        }
-    }
-}
-
-/// What a replica did and what is not known to be durable, in the order in which it did it.
-#[derive(Debug)]
-pub(crate) enum Observed {
-    Committed {
-        instance: InstanceId,
-        batch: Batch,
-        dependencies: Dependencies,
-    },
-    Executing {
-        instance: InstanceId,
-        batch: Batch,
-    },
-    /// The command at this position of the batch that is being executed took effect.
-    TookEffect {
-        position: usize,
-        client: ClientId,
-        number: RequestNumber,
-    },
-    Captured(Arc<[u8]>),
-    Checkpointed,
-    Installed(Snapshot),
 }
 
 /// Those that watch a replica from outside the cluster, and what they take note of.
@@ -170,7 +128,7 @@ impl<S: Source> Bystanders<'_, S> {
     }
 
     /// Tells of all that was kept until it was durable, up to the first rule that is broken.
-    fn tell(&mut self, kept: &mut Vec<Observed>) -> Result<(), Breach> {
+    fn notify(&mut self, kept: &mut Vec<Observed>) -> Result<(), Breach> {
         // What is executed now, for the effects of its commands.
         let mut executing = None;
         kept.drain(..).try_for_each(|one| match one {
@@ -330,7 +288,7 @@ impl<R: Replica, S: Source> Watch<R> for Watcher<'_, S> {
 impl<R: Replica, S: Source> Simulation<R, S> {
     /// Tells the observers what a replica did that is durable now.
     pub(crate) fn observe(&mut self, replica: ReplicaId) -> Result<(), Breach> {
-        let Host { observed, checkpointed_at, .. } = &mut self.hosts[replica.index()];
+        let SimReplica { observed, checkpointed_at, .. } = &mut self.hosts[replica.index()];
         if observed.is_empty() {
             return Ok(());
         }
@@ -343,7 +301,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             checkpointed_at,
             source: &mut self.source,
         };
-        bystanders.tell(observed)
+        bystanders.notify(observed)
     }
 
     /// Does something with a replica's driver while that is watched; nothing if the replica is
@@ -359,7 +317,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         ) -> T,
     ) -> Option<T> {
         // Drivers are large: they stay where they are.
-        let Host { driver, store, outbox, observed, checkpointed_at, counters, .. } =
+        let SimReplica { driver, store, outbox, observed, checkpointed_at, counters, .. } =
             &mut self.hosts[replica.index()];
         let bystanders = Bystanders {
             replica,

@@ -14,6 +14,9 @@
 //! writes what it has put out: so the receivers take it in together, too. It leaves through the
 //! network interface, one byte after the other.
 
+/// How many times its CPU time a replica's work takes, in thousandths.
+pub(crate) const NORMAL_PACE: u64 = 1_000;
+
 /// What work costs. All zero is a replica that works in no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Costs {

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use protocols::{ReplicaId, ReplicaSet};
 
-use crate::{host::NORMAL_PACE, trace::Millis};
+use crate::{cost::NORMAL_PACE, trace::Millis};
 
 /// One change for the worse, or back.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,20 +1,18 @@
 //! One simulated replica: a driver, what lies around it, and what it leaves behind in a crash.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, sync::Arc};
 
 use driver::{Driver, Meters, Reply};
-use protocols::{Batch, Replica, ReplicaId};
+use protocols::{
+    Batch, ClientId, Dependencies, InstanceId, Replica, ReplicaId, RequestNumber, Snapshot,
+};
 
 use crate::{
-    carry::Observed,
-    cost::{Costs, Work},
+    cost::{Costs, NORMAL_PACE, Work},
     outcome::Counters,
     queue::Nanos,
     store::SimStore,
 };
-
-/// How many times its CPU time a replica's work takes, in thousandths.
-pub(crate) const NORMAL_PACE: u64 = 1_000;
 
 /// What comes to a replica.
 #[derive(Debug)]
@@ -92,9 +90,32 @@ pub(crate) enum Down {
     Refused(String),
 }
 
+/// What a replica did and what is not known to be durable, in the order in which it did it.
+#[derive(Debug)]
+pub(crate) enum Observed {
+    Committed {
+        instance: InstanceId,
+        batch: Batch,
+        dependencies: Dependencies,
+    },
+    Executing {
+        instance: InstanceId,
+        batch: Batch,
+    },
+    /// The command at this position of the batch that is being executed took effect.
+    TookEffect {
+        position: usize,
+        client: ClientId,
+        number: RequestNumber,
+    },
+    Captured(Arc<[u8]>),
+    Checkpointed,
+    Installed(Snapshot),
+}
+
 /// One replica. What a crash leaves is in its store.
 #[derive(Debug)]
-pub(crate) struct Host<R: Replica> {
+pub(crate) struct SimReplica<R: Replica> {
     /// None while the replica is down.
     pub(crate) driver: Option<Driver<R>>,
     pub(crate) down: Option<Down>,
@@ -138,7 +159,7 @@ pub(crate) struct Host<R: Replica> {
     pub(crate) counters: Counters,
 }
 
-impl<R: Replica> Host<R> {
+impl<R: Replica> SimReplica<R> {
     /// A replica that `driver` runs and that keeps in `store` what must last.
     pub(crate) fn new(driver: Driver<R>, store: SimStore) -> Self {
         Self {

@@ -12,9 +12,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::{
     client::{Load, Mix},
-    cost::Costs,
+    cost::{Costs, NORMAL_PACE},
     fault::{Fault, FaultPlan},
-    host::NORMAL_PACE,
     network::Network,
     queue::Nanos,
     scenario::Scenario,

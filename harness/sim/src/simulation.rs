@@ -14,13 +14,13 @@ use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHasher;
 
 use crate::{
-    carry::Progress,
     coverage::Coverage,
     fault::{Fault, FaultPlan},
-    host::{Arrival, Envelopes, Host},
+    host::{Arrival, Envelopes, SimReplica},
     network::Links,
     observe::Observer,
     outcome::Counters,
+    progress::Progress,
     queue::{Nanos, Queue},
     scenario::Cluster,
     source::{Agenda, Source, Wish},
@@ -46,7 +46,7 @@ pub(crate) enum Event<R: Replica, W> {
     /// The n-th fault of the plan.
     Fault(usize),
     /// Time to see whether the cluster is at rest.
-    RestCheck,
+    QuiescenceCheck,
 }
 
 /// A cluster and its clients under way. Its owner lets time pass and may interfere between events.
@@ -55,7 +55,7 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) faults: FaultPlan,
     pub(crate) now: Nanos,
     pub(crate) queue: Queue<Event<R, S::Wake>>,
-    pub(crate) hosts: Vec<Host<R>>,
+    pub(crate) hosts: Vec<SimReplica<R>>,
     pub(crate) links: Links,
     pub(crate) envelopes: Envelopes<R::Message>,
     pub(crate) source: S,
@@ -73,7 +73,7 @@ pub struct Simulation<R: Replica, S: Source> {
     pub(crate) events: u64,
     /// How many events there were at this moment.
     at_once: u64,
-    pub(crate) at_rest: bool,
+    pub(crate) quiescent: bool,
 }
 
 impl<R: Replica, S: Source> fmt::Debug for Simulation<R, S> {
@@ -94,15 +94,15 @@ pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
 }
 
 /// A replica that has never been before.
-fn first_life<R: Replica>(cluster: &Cluster, id: ReplicaId) -> Host<R> {
+fn first_life<R: Replica>(cluster: &Cluster, id: ReplicaId) -> SimReplica<R> {
     let (config, seed) = (cluster.config_of(R::PROTOCOL, id), cluster.seed_of(id, 0));
     let Some(storage) = &cluster.storage else {
-        return Host::new(Driver::new(id, &config, seed, 0), SimStore::Memory);
+        return SimReplica::new(Driver::new(id, &config, seed, 0), SimStore::Memory);
     };
     let mut disk = DiskStore::new(storage.clone(), cluster.owner::<R>(id));
     let begun = disk.begin_life(&config, (seed, 0));
     let Begun { driver, .. } = begun.expect("a new disk takes a new replica's data");
-    Host::new(driver, SimStore::Disk(Box::new(disk)))
+    SimReplica::new(driver, SimStore::Disk(Box::new(disk)))
 }
 
 impl<R: Replica, S: Source> Simulation<R, S> {
@@ -130,7 +130,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             hash: FxHasher::default(),
             events: 0,
             at_once: 0,
-            at_rest: false,
+            quiescent: false,
             cluster: cluster.clone(),
             faults: faults.clone(),
         };
@@ -354,8 +354,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
                 let fault = self.faults.0[index].1.clone();
                 self.strike(&fault)
             }
-            Event::RestCheck => {
-                self.at_rest = self.look_for_rest()?;
+            Event::QuiescenceCheck => {
+                self.quiescent = self.check_quiescence()?;
                 Ok(())
             }
         }

@@ -41,8 +41,8 @@ fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome,
     let clients = SoakClients::new(&scenario.load, scenario.config.replicas, scenario.seed);
     let mut simulation = Simulation::<R, _>::new(&cluster, &scenario.faults, clients);
     let ended = simulation.watched(|simulation| {
-        simulation.run_to_rest(scenario.settle_ns_max)?;
-        simulation.check_at_rest()
+        simulation.run_until_quiescent(scenario.settle_ns_max)?;
+        simulation.check_final_state()
     });
     match ended {
         Ok(()) => Ok(simulation.into_outcome()),
@@ -204,9 +204,9 @@ impl Source for SoakClients<'_> {
 
 impl<R: Replica> Simulation<R, SoakClients<'_>> {
     /// What must hold at rest, beyond what the search for rest has found.
-    fn check_at_rest(&self) -> Result<(), Breach> {
+    fn check_final_state(&self) -> Result<(), Breach> {
         let history = &self.source.history;
-        let (asked, applied) = (history.writes(), self.state_at_rest().digest().writes);
+        let (asked, applied) = (history.writes(), self.final_state().digest().writes);
         let answered = history.answered_writes();
         if !(answered..=asked).contains(&applied) {
             let detail =
@@ -217,14 +217,14 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
             self.check_appends(&key)?;
         }
         history.check_reads()?;
-        let value = |key: &[u8]| self.state_at_rest().value(key).map(<[u8]>::to_vec);
+        let value = |key: &[u8]| self.final_state().value(key).map(<[u8]>::to_vec);
         history.check_linearizability(&self.source.effects, self.now, value)
     }
 
     /// Everything appended to `key`, and answered, is in its value, once, and nothing that nobody
     /// appended. All replicas hold the same.
     fn check_appends(&self, key: &[u8]) -> Result<(), Breach> {
-        let value = self.state_at_rest().value(key).unwrap_or_default();
+        let value = self.final_state().value(key).unwrap_or_default();
         let present: BTreeSet<_> = elements(value).collect();
         let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
         for (element, is_answered) in self.source.history.appended(key) {

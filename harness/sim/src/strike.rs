@@ -4,10 +4,9 @@ use driver::storage::StorageError;
 use protocols::{Replica, ReplicaId, ReplicaSet, Snapshot};
 
 use crate::{
-    carry::Observed,
     coverage::Rare,
     fault::Fault,
-    host::{Arrival, Down},
+    host::{Arrival, Down, Observed},
     simulation::{Event, Simulation},
     source::Source,
     store::{Begun, SimStore},

@@ -36,7 +36,7 @@ use crate::{
     breach::Breach,
     entries::{Entered, Envelope, Node, Outcome, Page, Step},
     flight::{Flight, Lane, Number, Packet},
-    host::{Driver, Host, Stepped, Stimulus},
+    host::{Driver, ExploredReplica, Stepped, Stimulus},
     ledger::{Ledger, Observation},
     mark::Reached,
     state::{Action, Event, Left, State},
@@ -106,7 +106,7 @@ impl<R: Subject> Model<R> {
         let replicas = ReplicaId::all(self.setup.config.replicas);
         // The bounds are for what comes after. Records are kept until then.
         state.left = Left::ENOUGH;
-        state.hosts = replicas.clone().map(|id| self.node(Host::new(id))).collect();
+        state.hosts = replicas.clone().map(|id| self.node(ExploredReplica::new(id))).collect();
         for replica in replicas {
             state = self.next(&state, self.act(&state, Event::Restart(replica)));
         }
@@ -131,7 +131,7 @@ impl<R: Subject> Model<R> {
         (self.hosts.len(), self.envelopes.len())
     }
 
-    pub(crate) fn host<'a>(&'a self, state: &State, replica: ReplicaId) -> &'a Host<R> {
+    pub(crate) fn host<'a>(&'a self, state: &State, replica: ReplicaId) -> &'a ExploredReplica<R> {
         &self.hosts.get(state.hosts[replica.index()]).host
     }
 
@@ -279,7 +279,7 @@ impl<R: Subject> Model<R> {
         }
     }
 
-    fn node(&self, host: Host<R>) -> Number {
+    fn node(&self, host: ExploredReplica<R>) -> Number {
         let has_applied = |batch: &&Batch| {
             batch.requests().all(|request| host.machine.kv.answered(&request).is_some())
         };

@@ -282,7 +282,7 @@ impl Phases<'_> {
         self.drain(simulation, timeout_ns)?;
         let living: ReplicaSet =
             ReplicaId::all(replicas).filter(|replica| !faults.down.contains(*replica)).collect();
-        self.rest(simulation)?;
+        self.wait_until_quiescent(simulation)?;
         // One after the other: time costs nothing, and Paxos' proposers would be in each other's way.
         for replica in living.iter() {
             simulation.tell_source(|load, agenda| load.read_back(replica, agenda));
@@ -313,10 +313,13 @@ impl Phases<'_> {
     }
 
     /// Lets the living replicas come to rest, in equal states; false if they do not.
-    fn rest<R: Replica>(&self, simulation: &mut Simulation<R, Generator>) -> Result<bool, Halt> {
+    fn wait_until_quiescent<R: Replica>(
+        &self,
+        simulation: &mut Simulation<R, Generator>,
+    ) -> Result<bool, Halt> {
         let deadline_ns = simulation.now_ns() + nanoseconds(REST_TIMEOUT);
         let look_every_ns = nanoseconds(self.setting.workload.timeouts().replica.retransmit);
-        while !simulation.replicas_rest() {
+        while !simulation.are_quiescent() {
             let now_ns = simulation.now_ns();
             if now_ns >= deadline_ns {
                 return Ok(false);
@@ -333,7 +336,7 @@ impl Phases<'_> {
         living: ReplicaSet,
         findings: &mut Vec<Finding>,
     ) -> Result<Option<bool>, Halt> {
-        if self.rest(simulation)? {
+        if self.wait_until_quiescent(simulation)? {
             return Ok(Some(true));
         }
         let busy = |replica: &ReplicaId| {

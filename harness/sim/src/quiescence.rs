@@ -1,4 +1,4 @@
-//! Rest: when a run may end, and what must hold then.
+//! Quiescence: when a run may end, and what must hold then.
 
 use protocols::{
     Replica, ReplicaId,
@@ -15,10 +15,10 @@ use crate::{
 impl<R: Replica, S: Source> Simulation<R, S> {
     /// Lets time pass until the faults are over, every client has its answers, and the replicas are at rest with equal
     /// states. It may take `settle_ns_max` without any progress after the last fault.
-    pub(crate) fn run_to_rest(&mut self, settle_ns_max: u64) -> Result<(), Breach> {
+    pub(crate) fn run_until_quiescent(&mut self, settle_ns_max: u64) -> Result<(), Breach> {
         self.settle_ns_max = settle_ns_max;
-        self.queue.push(self.faults.end_ns(), Event::RestCheck);
-        while !self.at_rest {
+        self.queue.push(self.faults.end_ns(), Event::QuiescenceCheck);
+        while !self.quiescent {
             self.next_event()?;
         }
         Ok(())
@@ -26,22 +26,22 @@ impl<R: Replica, S: Source> Simulation<R, S> {
 
     /// Is the cluster at rest: faults over, clients served, nothing left to decide or execute, all states equal? If not
     /// yet, looks again later, until it has taken too long.
-    pub(crate) fn look_for_rest(&mut self) -> Result<bool, Breach> {
-        if self.source.is_done() && self.replicas_rest() && self.all_live_that_may() {
+    pub(crate) fn check_quiescence(&mut self) -> Result<bool, Breach> {
+        if self.source.is_done() && self.are_quiescent() && self.all_live_that_may() {
             return Ok(true);
         }
         let busy_until = self.faults.end_ns().max(self.progress.last_at);
         if self.now > busy_until.saturating_add(self.settle_ns_max) {
-            return Err(self.restless());
+            return Err(self.not_quiescent());
         }
         let pause = self.cluster.config.timeouts.retransmit.as_nanos();
         let pause = u64::try_from(pause).unwrap_or(u64::MAX).max(1);
-        self.queue.push(self.now.saturating_add(pause), Event::RestCheck);
+        self.queue.push(self.now.saturating_add(pause), Event::QuiescenceCheck);
         Ok(false)
     }
 
     /// Have all replicas that live nothing left to decide or execute, and equal states?
-    pub fn replicas_rest(&self) -> bool {
+    pub fn are_quiescent(&self) -> bool {
         let mut living = self.hosts.iter().filter_map(|host| host.driver.as_ref());
         let Some(first) = living.clone().next() else { return false };
         let digest = first.digest();
@@ -62,13 +62,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     }
 
     /// The state of the first replica that lives: at rest, of them all.
-    pub(crate) fn state_at_rest(&self) -> &Kv {
+    pub(crate) fn final_state(&self) -> &Kv {
         let living = self.hosts.iter().find_map(|host| host.driver.as_ref());
         living.expect("a minority at most is dead").kv()
     }
 
     /// What it is that has not come to rest.
-    fn restless(&self) -> Breach {
+    fn not_quiescent(&self) -> Breach {
         let all = || ReplicaId::all(self.hosts.len());
         let digests: Vec<Digest> = all().map(|replica| self.digest(replica)).collect();
         let statuses: Vec<_> = all().map(|replica| self.status(replica)).collect();
