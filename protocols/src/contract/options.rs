@@ -162,10 +162,41 @@ impl OptionFacts {
         }
     }
 
+    /// Is `value` one that it may have?
+    pub fn allows(&self, value: u32) -> bool {
+        match self.kind {
+            OptionKind::Number { least, most } => (least..=most).contains(&value),
+            OptionKind::Choice(choices) => (value as usize) < choices.len(),
+        }
+    }
+
     /// A value as it is written in results.
     pub fn text(&self, value: u32) -> String {
         self.name_of(value).map_or_else(|| value.to_string(), str::to_owned)
     }
+}
+
+/// The first of `options` that cannot be used, with the reason; none if all can.
+pub fn unusable(options: &'static [OptionFacts]) -> Option<(&'static str, &'static str)> {
+    if let Some(beyond) = options.get(OPTIONS_MAX) {
+        return Some((beyond.key, "a protocol has 8 options at most"));
+    }
+    let proper = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let reason = |(place, option): (usize, &OptionFacts)| {
+        if option.key.is_empty() || !option.key.chars().all(proper) {
+            Some("a key has lower-case letters, digits and underscores")
+        } else if options[..place].iter().any(|other| other.key == option.key) {
+            Some("another option has this key")
+        } else if !option.allows(option.default) {
+            Some("its default is none of its values")
+        } else if !option.hostile.iter().all(|value| option.allows(*value)) {
+            Some("a hostile value is none of its values")
+        } else {
+            None
+        }
+    };
+    let mut faulty = options.iter().enumerate();
+    faulty.find_map(|(place, option)| Some((option.key, reason((place, option))?)))
 }
 
 impl Protocol {
@@ -211,19 +242,41 @@ mod tests {
     use crate::registry;
 
     #[test]
-    fn what_is_declared_fits_and_has_its_default_among_its_values() {
+    fn the_options_of_this_crate_can_be_used() {
         for protocol in registry::all() {
-            assert!(protocol.options.len() <= OPTIONS_MAX);
-            for option in protocol.options {
-                let allowed = |value: u32| match option.kind {
-                    OptionKind::Number { least, most } => (least..=most).contains(&value),
-                    OptionKind::Choice(choices) => (value as usize) < choices.len(),
-                };
-                let key = option.key;
-                assert!(allowed(option.default), "{protocol}: {key}");
-                assert!(option.hostile.iter().all(|value| allowed(*value)), "{protocol}: {key}");
-            }
+            assert_eq!(unusable(protocol.options), None, "{protocol}");
         }
+    }
+
+    const GOOD: OptionFacts = OptionFacts {
+        key: "width",
+        about: "how wide",
+        kind: OptionKind::Number { least: 1, most: 9 },
+        default: 3,
+        files: InFiles::One,
+        fixed: None,
+        hostile: &[1, 9],
+    };
+
+    #[test]
+    fn options_that_cannot_be_used_are_named_with_the_reason() {
+        static OPTIONS: [OptionFacts; 9] = [GOOD; 9];
+        static TWICE: [OptionFacts; 2] = [GOOD; 2];
+        static LOUD: [OptionFacts; 1] = [OptionFacts { key: "Width", ..GOOD }];
+        static BEYOND: [OptionFacts; 1] = [OptionFacts { default: 10, ..GOOD }];
+        static WILD: [OptionFacts; 1] = [OptionFacts { hostile: &[0], ..GOOD }];
+        let cases: [(&'static [OptionFacts], &str); 5] = [
+            (&OPTIONS, "8 options at most"),
+            (&TWICE, "another option"),
+            (&LOUD, "lower-case"),
+            (&BEYOND, "its default"),
+            (&WILD, "a hostile value"),
+        ];
+        for (options, expected) in cases {
+            let (_, reason) = unusable(options).expect(expected);
+            assert!(reason.contains(expected), "{reason}");
+        }
+        assert_eq!(OPTIONS_MAX, 8, "the message says so");
     }
 
     #[test]

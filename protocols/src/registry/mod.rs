@@ -12,7 +12,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use crate::{Facts, Protocol, epaxos, multi_paxos, paxos};
+use crate::{Facts, Protocol, epaxos, explored::TIMER_KINDS_MAX, multi_paxos, options, paxos};
 
 /// The protocols of this crate, in the order in which tables and plots list them. A protocol's
 /// place is written into logs: new lines go to the end.
@@ -35,6 +35,17 @@ pub enum NotRegistered {
     NameTaken(&'static str),
     /// The name is empty, or has other characters than lower-case letters, digits and hyphens.
     NameNotProper(&'static str),
+    /// One of its options cannot be used.
+    Option {
+        /// The protocol.
+        name: &'static str,
+        /// The option.
+        key: &'static str,
+        /// The reason.
+        reason: &'static str,
+    },
+    /// It has more than [`TIMER_KINDS_MAX`] kinds of timers.
+    TooManyTimers(&'static str),
     /// There are [`PROTOCOLS_MAX`] already.
     TooMany,
 }
@@ -47,6 +58,12 @@ impl fmt::Display for NotRegistered {
                 f,
                 "{name:?} cannot be a protocol's name: use lower-case letters, digits and hyphens"
             ),
+            Self::Option { name, key, reason } => {
+                write!(f, "option {key:?} of protocol {name:?} cannot be used: {reason}")
+            }
+            Self::TooManyTimers(name) => {
+                write!(f, "protocol {name:?} has more than {TIMER_KINDS_MAX} kinds of timers")
+            }
             Self::TooMany => write!(f, "there are {PROTOCOLS_MAX} protocols already"),
         }
     }
@@ -58,11 +75,18 @@ impl std::error::Error for NotRegistered {}
 /// may be registered again.
 ///
 /// # Errors
-/// If another protocol has this name, the name is not proper, or there are too many.
+/// If another protocol has this name, the name is not proper, an option cannot be used, or there
+/// are too many timers or protocols.
 pub fn register(facts: &'static Facts) -> Result<Protocol, NotRegistered> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if facts.name.is_empty() || !facts.name.chars().all(fits) {
         return Err(NotRegistered::NameNotProper(facts.name));
+    }
+    if facts.timers.len() > TIMER_KINDS_MAX {
+        return Err(NotRegistered::TooManyTimers(facts.name));
+    }
+    if let Some((key, reason)) = options::unusable(facts.options) {
+        return Err(NotRegistered::Option { name: facts.name, key, reason });
     }
     let mut registered = REGISTERED.write().unwrap_or_else(PoisonError::into_inner);
     let protocol = Protocol::new(facts);
@@ -101,6 +125,7 @@ pub(crate) fn built_in_place(protocol: Protocol) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::OptionFacts;
 
     static MINE: Facts = Facts::plain("registry-test");
     static TWIN: Facts = Facts::plain("registry-test");
@@ -125,6 +150,25 @@ mod tests {
     fn a_name_that_no_file_could_have_is_refused() {
         assert_eq!(register(&LOUD), Err(NotRegistered::NameNotProper("Loud")));
         assert_eq!(register(&NAMELESS), Err(NotRegistered::NameNotProper("")));
+    }
+
+    #[test]
+    fn facts_that_would_not_fit_are_refused() {
+        static TIMERS: Facts = Facts { timers: &["tick"; 9], ..Facts::plain("nine-timers") };
+        assert_eq!(register(&TIMERS), Err(NotRegistered::TooManyTimers("nine-timers")));
+        static OPTION: OptionFacts = OptionFacts {
+            key: "Width",
+            about: "how wide",
+            kind: options::OptionKind::Number { least: 1, most: 9 },
+            default: 3,
+            files: options::InFiles::One,
+            fixed: None,
+            hostile: &[],
+        };
+        static OPTIONS: Facts =
+            Facts { options: std::slice::from_ref(&OPTION), ..Facts::plain("loud-option") };
+        let refused = register(&OPTIONS).unwrap_err().to_string();
+        assert!(refused.starts_with("option \"Width\" of protocol \"loud-option\""), "{refused}");
     }
 
     #[test]
