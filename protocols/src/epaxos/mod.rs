@@ -60,6 +60,7 @@
 mod conflicts;
 mod explored;
 mod facts;
+mod forest;
 pub mod formula;
 pub mod graph;
 mod instance;
@@ -73,10 +74,13 @@ mod quorums;
 mod recovery;
 mod replica;
 mod snapshot;
+mod window;
 
 pub use conflicts::ConflictIndex;
 pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Phase, Record, Report, Timer};
-pub use options::{FastQuorum, UnknownVariant, Variant, fast_quorum_of, quorums_of};
+pub use options::{
+    ConflictWindow, Execution, FastQuorum, UnknownVariant, Variant, fast_quorum_of, quorums_of,
+};
 pub use quorums::{EpaxosQuorums, fixed_fast_quorum};
 pub use replica::EPaxos;
