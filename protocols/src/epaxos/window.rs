@@ -5,8 +5,10 @@
 //! is proposed as one batch once one of those has been executed. A key is contended for a command that
 //! writes it, and for a read as long as an unexecuted write of it is known here.
 //!
-//! So a component of N rows has at most N·W instances that write one key, if each batch touches one key: of each row
-//! only those that were under way at once can depend on each other. Load makes batches larger then, not chains longer.
+//! So a component of N rows has at most N·W instances that write one key, if each batch touches that key alone. Of more than
+//! W of one row, the last was proposed when another was executed here. All that the other reaches was decided by then, so
+//! that it does not reach the last one, by either rule of execution. Load makes batches larger, not chains longer.
+//!
 //! A batch of several keys waits for the first one that is full, and for no other after that, so that no two keys can keep
 //! it for ever.
 //!

@@ -1,6 +1,6 @@
 //! EPaxos' configurations.
 
-use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED};
+use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED, bounded, windowed};
 use crate::{
     ReplicaId,
     epaxos::{EPaxos, FastQuorum, Message, Timer},
@@ -16,6 +16,8 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, DECIDED),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, DECIDED),
+        bounded(ORDERED, DECIDED),
+        windowed(ORDERED, DECIDED),
         Setup::plain(
             "duplicates",
             "two commands, every message any number of times in any order",
@@ -48,6 +50,7 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
             RECOVERED.with(WAITED),
         )
         .at_most(10_000_000),
+        bounded_recovery(),
         Setup::plain(
             "recoveries",
             "two recoveries and a renewed one at any time",
@@ -102,6 +105,15 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
         conflicting_fast(),
         duplicate_validate(),
     ]
+}
+
+/// One recovery at any time beside the bounded rule: an instance that becomes a no-op, or is decided
+/// otherwise than it was heard of.
+fn bounded_recovery() -> Setup<EPaxos> {
+    let mut setup = bounded(ORDERED.with_timers(ROW, 1), RECOVERED);
+    setup.name = "bounded-recovery";
+    setup.about = "the same with one recovery at any time";
+    setup.at_most(4_000_000)
 }
 
 const fn row(replica: u8) -> Timer {
