@@ -128,14 +128,13 @@ impl<'h> Naive<'h> {
         };
         for from in 0..history.len() {
             let (mut edges, mut needs) = (0, 0);
-            for to in 0..history.len() {
+            for (to, decision) in history.iter().enumerate() {
                 if naive.depends(from, to) {
                     needs |= 1 << to;
-                    let mutual = naive.depends(to, from);
-                    let lower = naive.key(from) < naive.key(to);
-                    if !(execution == Execution::Bounded && mutual && lower)
-                        && !history[to].batch.is_noop()
-                    {
+                    let dropped = execution == Execution::Bounded
+                        && naive.depends(to, from)
+                        && naive.key(from) < naive.key(to);
+                    if !dropped && !decision.batch.is_noop() {
                         edges |= 1 << to;
                     }
                 }

@@ -130,15 +130,15 @@ fn a_crash_loses_what_waits() {
 }
 
 /// The longest component of a key that every replica writes all the time, with messages in any order.
-fn longest(replicas: usize, window: u32, execution: Execution, seed: u64) -> u64 {
-    let mut config = Config::new(replicas);
+fn longest(replicas: u8, window: u32, execution: Execution, seed: u64) -> u64 {
+    let mut config = Config::new(replicas.into());
     config.options.put(ConflictWindow::of(window));
     config.options.put(execution);
     config.options.put([Variant::Star, Variant::Sosp13][usize::from(seed % 2 == 1)]);
     let mut net = Net::with(config);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for client in 1..=150 {
-        let replica = rng.random_range(0..u8::try_from(replicas).unwrap());
+        let replica = rng.random_range(0..replicas);
         ask(&mut net, replica, client, "k", true);
         for _ in 0..rng.random_range(0..10) {
             if !net.flight.is_empty() {
@@ -153,7 +153,7 @@ fn longest(replicas: usize, window: u32, execution: Execution, seed: u64) -> u64
     let applied: usize = net.executed_by(0).iter().map(|(_, batch)| batch.requests().len()).sum();
     assert_eq!(applied, 150);
     (0..replicas)
-        .map(|replica| net.core(u8::try_from(replica).unwrap()).status().longest_component)
+        .map(|replica| net.core(replica).status().longest_component)
         .max()
         .expect("replicas")
 }
@@ -166,7 +166,7 @@ fn components_have_at_most_as_many_members_as_rows_have_windows() {
         for seed in 0..12 {
             for (replicas, window) in [(3, 1), (3, 2), (5, 1), (5, 4)] {
                 let longest = longest(replicas, window, execution, seed);
-                let bound = replicas as u64 * u64::from(window);
+                let bound = u64::from(replicas) * u64::from(window);
                 assert!(longest <= bound, "{execution:?} {replicas} {window} {seed}: {longest}");
             }
             unbounded = unbounded.max(longest(3, 0, execution, seed));
