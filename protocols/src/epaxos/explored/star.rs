@@ -3,7 +3,7 @@
 use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED, bounded, windowed};
 use crate::{
     ReplicaId,
-    epaxos::{EPaxos, FastQuorum, Message, Timer},
+    epaxos::{EPaxos, Execution, FastQuorum, Message, Timer},
     explored::{Bounds, Director, Mark, Marks, Setup, repeated},
 };
 
@@ -107,13 +107,14 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     ]
 }
 
-/// One recovery at any time beside the bounded rule: an instance that becomes a no-op, or is decided
-/// otherwise than it was heard of.
+/// An instance that becomes a no-op, or is decided otherwise than it was heard of, beside the bounded
+/// rule.
 fn bounded_recovery() -> Setup<EPaxos> {
-    let mut setup = bounded(ORDERED.with_timers(ROW, 1), RECOVERED);
-    setup.name = "bounded-recovery";
-    setup.about = "the same with one recovery at any time";
-    setup.at_most(4_000_000)
+    let about = "two commands executed by the bounded rule, one recovery at any time";
+    let bounds = ORDERED.with_timers(ROW, 1);
+    let mut setup = Setup::plain("bounded-recovery", about, 3, 2, bounds, RECOVERED);
+    setup.config.options.put(Execution::Bounded);
+    setup.at_most(10_000_000)
 }
 
 const fn row(replica: u8) -> Timer {
