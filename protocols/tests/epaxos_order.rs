@@ -1,4 +1,5 @@
-//! The execution graph against an executor that searches from scratch after each event, and the work that it does.
+//! The execution graph against an executor that searches from scratch after each event, and the
+//! work that it does.
 
 use std::collections::BTreeMap;
 
@@ -211,9 +212,9 @@ impl<'h> Naive<'h> {
     }
 }
 
-/// Thousands of random graphs, in random orders of arrival, for both rules and both kinds of keys: after each event
-/// exactly that is executed which an executor finds that looks at everything anew, and conflicting
-/// commands are executed in the order that the whole graph gives.
+/// Thousands of random graphs, in random orders of arrival, for both rules and both kinds of keys:
+/// after each event exactly that is executed which an executor finds that looks at everything anew,
+/// and conflicting commands are executed in the order that the whole graph gives.
 #[test]
 fn it_executes_what_a_search_from_scratch_finds() {
     let (mut longest, mut dropped) = (0, 0);
@@ -310,8 +311,8 @@ fn the_work_on_a_component_that_keeps_growing_is_linear() {
     }
 }
 
-/// Two keys of one row each, and a third row whose commands tie what came before together, one step further at each
-/// arrival: a search that begins again would walk all of it each time.
+/// Two keys of one row each, and a third row whose commands tie what came before together, one step
+/// further at each arrival: a search that begins again would walk all of it each time.
 #[test]
 fn a_component_that_is_tied_together_step_by_step_is_not_walked_again() {
     // Row 0 is a chain. Each command of row 1 stands on a key of its own with one link of that
@@ -382,8 +383,8 @@ fn of_a_mutual_pair_one_edge_is_dropped() {
     assert_eq!(commit(&open), [low.instance, high.instance, open.instance]);
 }
 
-/// A row is one slot in dependencies. Where the edge to that slot is dropped, an earlier one of the row
-/// that is to come first must be found all the same.
+/// A row is one slot in dependencies. Where the edge to that slot is dropped, an earlier one of the
+/// row that is to come first must be found all the same.
 #[test]
 fn a_dropped_edge_hides_nothing_of_its_row() {
     let earlier = hot(1, 1, &[0, 0, 0]);

@@ -10,10 +10,10 @@
 //!
 //! The root of a tree is asked for at each wait. The trees are kept as link-cut trees, whose
 //! operations take O(log n) amortised for n instances (Sleator, Tarjan, "A data structure for
-//! dynamic trees", JCSS 1983, §5; splay trees as in their "Self-adjusting binary search trees", JACM
-//! 1985). The members of components are joined by path compression, O(log n) amortised
-//! as well. So instances with m edges between them cost O((n + m) log n), in whatever order they
-//! come, since an edge is asked about once.
+//! dynamic trees", JCSS 1983, §5; splay trees as in their "Self-adjusting binary search trees",
+//! JACM 1985). The members of components are joined by path compression, O(log n) amortised as
+//! well. So instances with m edges between them cost O((n + m) log n), in whatever order they come,
+//! since an edge is asked about once.
 
 /// An instance in the forest.
 pub(super) type Cell = u32;
@@ -32,8 +32,8 @@ pub(super) struct Forest {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// The splay tree of the link-cut tree: the parent there, or the cell that the head of this path
-    /// waits for.
+    /// The splay tree of the link-cut tree: the parent there, or the cell that the head of this
+    /// path waits for.
     up: Cell,
     left: Cell,
     right: Cell,
@@ -156,8 +156,8 @@ impl Forest {
         }
     }
 
-    /// Takes `component`, which waits for nothing, out of the forest. Appends its cells to `members`
-    /// and the components that waited for it to `woken`. The cells are free from now on.
+    /// Takes `component`, which waits for nothing, out of the forest. Appends its cells to
+    /// `members` and the components that waited for it to `woken`. The cells are free from now on.
     pub(super) fn dissolve(
         &mut self,
         component: Cell,

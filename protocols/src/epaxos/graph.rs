@@ -1,9 +1,10 @@
 //! Execution: from committed instances with dependencies to one order, the same on every replica.
 //!
-//! The graph holds the instances that are known and not executed. An instance is executed once everything it depends on,
-//! transitively, is committed: strongly connected components, dependencies first, inside a component in instance order, in the
-//! published variant by sequence number before that. (S13 §4.4, STAR) What is closed is executed at once, whatever else is
-//! still open.
+//! The graph holds the instances that are known and not executed. An instance is executed once
+//! everything it depends on, transitively, is committed: strongly connected components,
+//! dependencies first, inside a component in instance order, in the published variant by sequence
+//! number before that. (S13 §4.4, STAR) What is closed is executed at once, whatever else is still
+//! open.
 //!
 //! Dependencies are read as "every conflicting instance of that row up to here". Of those, the graph visits the last
 //! unexecuted write and the reads after it: a committed write reaches the earlier ones through its own dependencies, which
@@ -11,50 +12,61 @@
 //!
 //! # The search
 //!
-//! The search never begins again. Each committed instance follows its edges one after the other and remembers where it
-//! stands. It stops at an edge whose end is not executed, and its component waits for that end (`forest`):
+//! The search never begins again. Each committed instance follows its edges one after the other and
+//! remembers where it stands. It stops at an edge whose end is not executed, and its component
+//! waits for that end (`forest`):
 //!
-//! * The end is not committed, or the row is not known so far: the component goes on when that arrives.
+//! * The end is not committed, or the row is not known so far: the component goes on when that
+//!   arrives.
 //! * The end is in another component: the component goes on when that one has been executed.
-//! * The end waits for the component itself: all on the way are one component, which goes on with the edges that any member
-//!   has left.
+//! * The end waits for the component itself: all on the way are one component, which goes on with
+//!   the edges that any member has left.
 //!
-//! A component without edges left is executed. Its members reach each other, since they were joined along a cycle. Every edge
-//! out of it ends in what is executed. So it is a strongly connected component, and everything it depends on has come before.
-//! A component that is not executed waits for something, and what it waits for does not wait for it; so at the end of
-//! each wait is something that has not arrived. Hence what is executed is exactly what is closed. Each edge is followed once,
-//! whatever arrives in whatever order; `forest` gives the cost.
+//! A component without edges left is executed. Its members reach each other, since they were joined
+//! along a cycle. Every edge out of it ends in what is executed. So it is a strongly connected
+//! component, and everything it depends on has come before. A component that is not executed waits
+//! for something, and what it waits for does not wait for it; so at the end of each wait is
+//! something that has not arrived. Hence what is executed is exactly what is closed. Each edge is
+//! followed once, whatever arrives in whatever order; `forest` gives the cost.
 //!
 //! # Bounded execution
 //!
-//! With [`Execution::Bounded`] some edges are dropped, so that chains of commands that know each other do not grow for as long
-//! as load lasts. Each committed instance has a *key*, a number and then the instance itself. Of two committed instances, each
-//! in the other's dependencies, the edge from the lower key to the higher one is dropped. No other edge is. Inside a component
-//! the order is that of the keys.
+//! With [`Execution::Bounded`] some edges are dropped, so that chains of commands that know each
+//! other do not grow for as long as load lasts. Each committed instance has a *key*, a number and
+//! then the instance itself. Of two committed instances, each in the other's dependencies, the edge
+//! from the lower key to the higher one is dropped. No other edge is. Inside a component the order
+//! is that of the keys.
 //!
 //! Why it is safe:
 //!
-//! * *The order is the same everywhere.* Whether an edge is there depends on the committed values of its two ends and on nothing
-//!   else. An instance still waits until each instance that it depends on is decided, so that no replica guesses. So all
-//!   replicas take the components of one graph, whatever was proposed, recovered or heard first.
-//! * *Two conflicting commands are ordered.* One has the other in its dependencies (invariant 2). If both have, one edge of the
-//!   two stays, since keys differ. So one reaches the other, or both are in one component.
-//! * *Real time is kept.* Let A be answered before B is proposed. All that A reaches was decided by then, and nothing decided
-//!   then depends on B. So A does not reach B, and the pair is not mutual. B depends on A, and that edge stays: A is first.
-//! * *A dropped edge hides nothing.* An edge to a write stands for the earlier conflicting instances of its row, which that
-//!   write reaches. Where the edge to it is dropped they are visited themselves, until an edge to a write stays. Edges within
-//!   a row are never dropped, since no instance depends on a later slot of its row (invariant 6).
-//! * *A snapshot may come between.* What a replica has executed contains all that it reaches. So a replica that goes on from
-//!   there takes the same components as one that executed everything itself. Replicas with different rules would not; hence the
-//!   rule is a part of what may not change over a cluster's life.
+//! * *The order is the same everywhere.* Whether an edge is there depends on the committed values
+//!   of its two ends and on nothing else. An instance still waits until each instance that it
+//!   depends on is decided, so that no replica guesses. So all replicas take the components of one
+//!   graph, whatever was proposed, recovered or heard first.
+//! * *Two conflicting commands are ordered.* One has the other in its dependencies (invariant 2).
+//!   If both have, one edge of the two stays, since keys differ. So one reaches the other, or both
+//!   are in one component.
+//! * *Real time is kept.* Let A be answered before B is proposed. All that A reaches was decided by
+//!   then, and nothing decided then depends on B. So A does not reach B, and the pair is not
+//!   mutual. B depends on A, and that edge stays: A is first.
+//! * *A dropped edge hides nothing.* An edge to a write stands for the earlier conflicting
+//!   instances of its row, which that write reaches. Where the edge to it is dropped they are
+//!   visited themselves, until an edge to a write stays. Edges within a row are never dropped,
+//!   since no instance depends on a later slot of its row (invariant 6).
+//! * *A snapshot may come between.* What a replica has executed contains all that it reaches. So a
+//!   replica that goes on from there takes the same components as one that executed everything
+//!   itself. Replicas with different rules would not; hence the rule is a part of what may not
+//!   change over a cluster's life.
 //!
-//! The number is the sequence number where there is one. The corrected protocol has none, and needs none: there it is the sum of
-//! the dependencies' slots, with the instance's own slot for its row. It is a function of what is agreed on anyway, so that no
-//! message, record or fast path changes. It grows with what an instance knows: of two instances that name the same or more in
-//! every row, the one that knows the other has the higher number, so that edges to older instances are those that stay. If
-//! the numbers order a pair the other way, a chain is longer, and nothing else.
+//! The number is the sequence number where there is one. The corrected protocol has none, and needs
+//! none: there it is the sum of the dependencies' slots, with the instance's own slot for its row.
+//! It is a function of what is agreed on anyway, so that no message, record or fast path changes.
+//! It grows with what an instance knows: of two instances that name the same or more in every row,
+//! the one that knows the other has the higher number, so that edges to older instances are those
+//! that stay. If the numbers order a pair the other way, a chain is longer, and nothing else.
 //!
-//! Chains become short and not bounded: one-sided edges to newer commands stay. The bound is `window`.
+//! Chains become short and not bounded: one-sided edges to newer commands stay. The bound is
+//! `window`.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -296,8 +308,8 @@ impl ExecutionGraph {
         self.counts.0.steps
     }
 
-    /// How much work the search has done so far: instances entered, edges looked at, and steps in the
-    /// forest.
+    /// How much work the search has done so far: instances entered, edges looked at, and steps in
+    /// the forest.
     pub fn visits(&self) -> u64 {
         self.counts.0.visits + self.search.0.forest.hops()
     }
@@ -387,7 +399,8 @@ impl ExecutionGraph {
         self.node_mut(instance).visit.0.cell = cell;
     }
 
-    /// Follows the edges of the component of `cell`, which waits for nothing, until it has to wait or is executed.
+    /// Follows the edges of the component of `cell`, which waits for nothing, until it has to wait
+    /// or is executed.
     fn go_on(&mut self, cell: Cell, executed: &mut Executed) {
         let component = self.search.0.forest.component(cell);
         while let Some(member) = self.search.0.forest.open(component) {
@@ -541,7 +554,8 @@ impl Keys {
         }
     }
 
-    /// The last instance of `upto.row` up to `upto.slot` that conflicts with a command of this touch, and whether it writes.
+    /// The last instance of `upto.row` up to `upto.slot` that conflicts with a command of this
+    /// touch, and whether it writes.
     fn last_conflicting(&self, touch: &Touch, upto: InstanceId) -> Option<(Slot, bool)> {
         let Touching { writes, reads } = &self.by_key.get(touch.key)?[upto.row.index()];
         let write = last_at_or_below(writes, upto.slot);

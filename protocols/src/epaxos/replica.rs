@@ -244,7 +244,8 @@ impl EPaxos {
         self.arm_retransmission(effects);
     }
 
-    /// Leads a new instance with `batch`, at once or when its keys' window allows. (S13 §4.3.1 phase 1)
+    /// Leads a new instance with `batch`, at once or when its keys' window allows. (S13 §4.3.1
+    /// phase 1)
     pub(super) fn propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         assert!(!batch.is_noop(), "nobody asks for a no-op");
         let footprint = batch.footprint();

@@ -1,19 +1,22 @@
 //! The window of a key: what bounds chains of conflicting commands.
 //!
 //! A row proposes a command on a contended key only while fewer than W
-//! ([`ConflictWindow`](super::ConflictWindow)) of its own that touch the key are not executed here. The rest waits and
-//! is proposed as one batch once one of those has been executed. A key is contended for a command that
-//! writes it, and for a read as long as an unexecuted write of it is known here.
+//! ([`ConflictWindow`](super::ConflictWindow)) of its own that touch the key are not executed here.
+//! The rest waits and is proposed as one batch once one of those has been executed. A key is
+//! contended for a command that writes it, and for a read as long as an unexecuted write of it is
+//! known here.
 //!
-//! So a component of N rows has at most N·W instances that write one key, if each batch touches that key alone. Of more than
-//! W of one row, the last was proposed when another was executed here. All that the other reaches was decided by then, so
-//! that it does not reach the last one, by either rule of execution. Load makes batches larger, not chains longer.
+//! So a component of N rows has at most N·W instances that write one key, if each batch touches
+//! that key alone. Of more than W of one row, the last was proposed when another was executed here.
+//! All that the other reaches was decided by then, so that it does not reach the last one, by
+//! either rule of execution. Load makes batches larger, not chains longer.
 //!
-//! A batch of several keys waits for the first one that is full, and for no other after that, so that no two keys can keep
-//! it for ever.
+//! A batch of several keys waits for the first one that is full, and for no other after that, so
+//! that no two keys can keep it for ever.
 //!
-//! Nobody relies on what waits. A crash loses it, as it loses what a client has sent and no core has taken, and the
-//! client asks again. The window is a replica's own business: others need not have it, or the same.
+//! Nobody relies on what waits. A crash loses it, as it loses what a client has sent and no core
+//! has taken, and the client asks again. The window is a replica's own business: others need not
+//! have it, or the same.
 
 use std::collections::VecDeque;
 
@@ -24,7 +27,8 @@ use crate::{
     replica::Effects,
 };
 
-/// chosen: how many bytes are joined into one batch. Thousands of small commands fit, and a link is not held up.
+/// chosen: how many bytes are joined into one batch. Thousands of small commands fit, and a link is
+/// not held up.
 const JOINED_BYTES_MAX: usize = 1 << 20;
 
 /// What waits, and what need not any more.
@@ -87,7 +91,8 @@ impl Window {
 }
 
 impl EPaxos {
-    /// The first key of `footprint` whose window is full, or that others wait for already: they come first.
+    /// The first key of `footprint` whose window is full, or that others wait for already: they
+    /// come first.
     pub(super) fn full_key(&self, footprint: &Footprint) -> Option<KeyHash> {
         let ConflictWindow(window) = self.config.options.of();
         let window = window?.get() as usize;

@@ -1,7 +1,8 @@
-//! The published rule that bounds execution (Tollman, Park, Ousterhout, "EPaxos Revisited", NSDI'21, REV: the flag of its
-//! code against "infinite" chains) lets replicas diverge. It is here alone, as an executor that reads what a replica has on
-//! record. Three schedules show it, each run by real replicas; the bounded rule of the cores has one order in each. They
-//! are golden scripts as well (`testdata/epaxos_sosp13`).
+//! The published rule that bounds execution (Tollman, Park, Ousterhout, "EPaxos Revisited",
+//! NSDI'21, REV: the flag of its code against "infinite" chains) lets replicas diverge. It is here
+//! alone, as an executor that reads what a replica has on record. Three schedules show it, each run
+//! by real replicas; the bounded rule of the cores has one order in each. They are golden scripts
+//! as well (`testdata/epaxos_sosp13`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,9 +49,9 @@ impl Published {
         (self.0[&instance].dependencies.seq().expect("the published variant"), instance)
     }
 
-    /// What `root` executes: all that it reaches and that `done` lacks, in order; none if it has to wait. An instance with
-    /// a higher key than the root that has the root among its dependencies is not followed, whether its value is decided or
-    /// not.
+    /// What `root` executes: all that it reaches and that `done` lacks, in order; none if it has to
+    /// wait. An instance with a higher key than the root that has the root among its dependencies
+    /// is not followed, whether its value is decided or not.
     fn execute(&self, root: InstanceId, done: &[InstanceId]) -> Option<Vec<InstanceId>> {
         let next = |from: InstanceId| {
             let on = &self.0[&from].dependencies;
@@ -115,8 +116,9 @@ fn one_order(net: &mut Net) -> Vec<InstanceId> {
     order
 }
 
-/// A replica prunes by a value that is not settled. It holds R with w among its dependencies, which is not
-/// what is decided, and executes w before R, though R was executed elsewhere before w was proposed.
+/// A replica prunes by a value that is not settled. It holds R with w among its dependencies, which
+/// is not what is decided, and executes w before R, though R was executed elsewhere before w was
+/// proposed.
 #[test]
 fn the_published_rule_diverges_on_unsettled_values() {
     let mut net = bounded();

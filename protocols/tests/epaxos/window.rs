@@ -72,7 +72,8 @@ fn what_the_window_has_no_room_for_is_proposed_as_one_when_it_has() {
     assert_eq!(requests.sum::<usize>(), 7);
 }
 
-/// Reads do not conflict with each other. Once a write waits, reads that come later wait behind it, or it might wait for ever.
+/// Reads do not conflict with each other. Once a write waits, reads that come later wait behind it,
+/// or it might wait for ever.
 #[test]
 fn reads_are_held_by_writes_alone_and_do_not_pass_what_waits() {
     let mut net = windowed(3, 1);
@@ -115,7 +116,8 @@ fn a_command_that_became_a_no_op_makes_room() {
     }
 }
 
-/// What waits is lost with its replica, which owes nobody anything, and goes on with an empty window.
+/// What waits is lost with its replica, which owes nobody anything, and goes on with an empty
+/// window.
 #[test]
 fn a_crash_loses_what_waits() {
     let mut net = windowed(3, 1);
@@ -129,7 +131,8 @@ fn a_crash_loses_what_waits() {
     net.assert_equal_states();
 }
 
-/// The longest component of a key that every replica writes all the time, with messages in any order.
+/// The longest component of a key that every replica writes all the time, with messages in any
+/// order.
 fn longest(replicas: u8, window: u32, execution: Execution, seed: u64) -> u64 {
     let mut config = Config::new(replicas.into());
     config.options.put(ConflictWindow::of(window));

@@ -75,7 +75,8 @@ fn bounded(bounds: Bounds, reach: Marks) -> Setup<EPaxos> {
     setup
 }
 
-/// Two commands at one replica that conflict, the second of which waits for the first, and one at another; by the bounded rule.
+/// Two commands at one replica that conflict, the second of which waits for the first, and one at
+/// another; by the bounded rule.
 fn windowed(bounds: Bounds, reach: Marks) -> Setup<EPaxos> {
     let about = "a command waits for an earlier one of its row, and one of another row conflicts";
     let mut setup = Setup::plain("window", about, 3, 3, bounds, reach);

@@ -107,8 +107,8 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     ]
 }
 
-/// An instance that becomes a no-op, or is decided otherwise than it was heard of, beside the bounded
-/// rule.
+/// An instance that becomes a no-op, or is decided otherwise than it was heard of, beside the
+/// bounded rule.
 fn bounded_recovery() -> Setup<EPaxos> {
     let about = "two commands executed by the bounded rule, one recovery at any time";
     let bounds = ORDERED.with_timers(ROW, 1);
