@@ -169,9 +169,8 @@ mod tests {
             let options = hostile(seed, &HOSTILITY).cluster(epaxos::PROTOCOL, 0).config.options;
             (options.of::<Execution>().name(), options.of::<ConflictWindow>().to_number())
         });
-        let windows = |rule| [0, 1, 2, 3].map(move |window| (rule, window));
-        let all: BTreeSet<_> = ["closed", "bounded"].into_iter().flat_map(windows).collect();
-        assert_eq!(drawn.collect::<BTreeSet<_>>(), all, "each window with each rule");
+        let all = BTreeSet::from([("closed", 0), ("bounded", 0), ("bounded", 1)]);
+        assert_eq!(drawn.collect::<BTreeSet<_>>(), all);
     }
 
     #[test]

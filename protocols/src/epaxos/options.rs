@@ -59,7 +59,7 @@ pub(super) const OPTIONS: [OptionFacts; 4] = [
         default: 0,
         files: InFiles::Swept,
         fixed: None,
-        hostile: &[0, 1],
+        hostile: &[0, 1, 1],
     },
     OptionFacts {
         key: "conflict_window",
@@ -68,7 +68,7 @@ pub(super) const OPTIONS: [OptionFacts; 4] = [
         default: 0,
         files: InFiles::Swept,
         fixed: None,
-        hostile: &[0, 1, 2, 0, 3],
+        hostile: &[0, 0, 1],
     },
 ];
 
