@@ -5,7 +5,10 @@ use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
     command::Footprint,
     dependencies::Dependencies,
-    epaxos::graph::{Executed, ExecutionGraph},
+    epaxos::{
+        Execution,
+        graph::{Executed, ExecutionGraph},
+    },
 };
 
 const ROWS: usize = 5;
@@ -70,7 +73,7 @@ fn graph(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(decisions.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter_batched_ref(
-                || (ExecutionGraph::new(ROWS), Executed::new()),
+                || (ExecutionGraph::new(ROWS, Execution::Closed), Executed::new()),
                 |(graph, executed)| {
                     for d in &decisions {
                         graph.known(d.instance, &d.footprint, executed);

@@ -6,7 +6,10 @@ use protocols::{
     Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
     command::Footprint,
     dependencies::Dependencies,
-    epaxos::graph::{Executed, ExecutionGraph},
+    epaxos::{
+        Execution,
+        graph::{Executed, ExecutionGraph},
+    },
 };
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -54,7 +57,7 @@ fn order(executed: &Executed) -> Vec<InstanceId> {
 
 /// Commits `decisions` in their order and returns what was executed after each.
 fn run(rows: usize, decisions: &[Decision]) -> Vec<Vec<InstanceId>> {
-    let mut graph = ExecutionGraph::new(rows);
+    let mut graph = ExecutionGraph::new(rows, Execution::Closed);
     let steps = decisions.iter().map(|decision| {
         let mut executed = Executed::new();
         commit(&mut graph, decision, &mut executed);
@@ -125,7 +128,7 @@ fn a_hole_below_a_dependency_is_waited_for_until_known() {
     let first = decision(id(0, 1), 0, true, &[0, 0, 0]);
     let second = decision(id(0, 2), 9, true, &[0, 0, 0]);
     let waits = decision(id(1, 1), 0, true, &[2, 0, 0]);
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     commit(&mut graph, &waits, &mut executed);
     commit(&mut graph, &second, &mut executed);
@@ -140,7 +143,7 @@ fn a_hole_below_a_dependency_is_waited_for_until_known() {
 fn a_hole_that_does_not_conflict_holds_up_only_until_it_is_known() {
     let hole = decision(id(0, 1), 9, true, &[0, 0, 0]);
     let waits = decision(id(1, 1), 0, true, &[1, 0, 0]);
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     commit(&mut graph, &waits, &mut executed);
     graph.known(hole.instance, &hole.footprint, &mut executed);
@@ -150,7 +153,7 @@ fn a_hole_that_does_not_conflict_holds_up_only_until_it_is_known() {
 #[test]
 fn a_no_op_satisfies_whoever_depends_on_it() {
     let waits = decision(id(1, 1), 0, true, &[1, 0, 0]);
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     graph.known(id(0, 1), &batch(id(0, 1), 0, true).footprint(), &mut executed);
     commit(&mut graph, &waits, &mut executed);
@@ -165,7 +168,7 @@ fn a_no_op_satisfies_whoever_depends_on_it() {
 fn a_no_op_does_not_hide_what_came_before_it() {
     let before = decision(id(0, 1), 0, true, &[0, 0, 0]);
     let waits = decision(id(1, 1), 0, true, &[2, 0, 0]);
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     graph.known(id(0, 1), &before.footprint, &mut executed);
     graph.known(id(0, 2), &before.footprint, &mut executed);
@@ -181,7 +184,7 @@ fn a_no_op_does_not_hide_what_came_before_it() {
 fn a_write_waits_for_every_read_below_it_and_reads_not_for_reads() {
     let reads = [1, 2, 3].map(|slot| decision(id(0, slot), 0, false, &[0, 0, 0]));
     let write = decision(id(1, 1), 0, true, &[3, 0, 0]);
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     for read in &reads {
         graph.known(read.instance, &read.footprint, &mut executed);
@@ -198,7 +201,7 @@ fn a_write_waits_for_every_read_below_it_and_reads_not_for_reads() {
 #[test]
 fn a_chain_of_100_000_is_executed_in_order() {
     let length = 100_000;
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     let link = |slot: Slot| decision(id(0, slot), 0, true, &[slot - 1, 0, 0]);
     for slot in 1..=length {
@@ -215,7 +218,7 @@ fn a_chain_of_100_000_is_executed_in_order() {
 #[test]
 fn a_cycle_of_3_000_is_one_component() {
     let length = 1_000;
-    let mut graph = ExecutionGraph::new(3);
+    let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
     for slot in 1..=length {
         for row in 0..3 {
@@ -295,7 +298,7 @@ fn execute_shuffled(
     if let Some(rng) = rng {
         events.shuffle(rng);
     }
-    let mut graph = ExecutionGraph::new(usize::from(rows));
+    let mut graph = ExecutionGraph::new(usize::from(rows), Execution::Closed);
     let mut executed = Executed::new();
     for (i, decided) in events {
         let decision = &history[i];

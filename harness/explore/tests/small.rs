@@ -72,6 +72,9 @@ fn state_counts_of_epaxos() {
     counted::<EPaxos>(&[
         ("two", 86_515, 25_000, 22),
         ("three", 1_714_618, 461_507, 28),
+        ("bounded", 1_714_618, 461_507, 28),
+        ("window", 57_796, 19_141, 24),
+        ("bounded-recovery", 789_173, 256_915, 36),
         ("duplicates", 282_973, 48_046, 24),
         ("faults", 550_334, 174_046, 16),
     ]);
@@ -81,7 +84,12 @@ fn state_counts_of_epaxos() {
 fn state_counts_of_epaxos_as_published() {
     counted_of_variant::<EPaxos>(
         Variant::Sosp13,
-        &[("two", 219, 119, 10), ("three", 10_555, 4_261, 15)],
+        &[
+            ("two", 219, 119, 10),
+            ("three", 10_555, 4_261, 15),
+            ("bounded", 10_555, 4_261, 15),
+            ("window", 2_208, 1_035, 15),
+        ],
     );
 }
 

@@ -141,7 +141,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use protocols::{
-        epaxos::{self, FastQuorum, Variant},
+        epaxos::{self, ConflictWindow, Execution, FastQuorum, Variant},
+        options::Setting,
         paxos::{self, Window},
     };
 
@@ -164,6 +165,12 @@ mod tests {
         assert_eq!(window_of(&given), 8, "what is given stays");
         let options = hostile(0, &HOSTILITY).cluster(epaxos::PROTOCOL, 0).config.options;
         assert_eq!((options.of(), options.of()), (Variant::Star, FastQuorum::Optimized));
+        let drawn = (0..200).map(|seed| {
+            let options = hostile(seed, &HOSTILITY).cluster(epaxos::PROTOCOL, 0).config.options;
+            (options.of::<Execution>().name(), options.of::<ConflictWindow>().to_number())
+        });
+        let all = BTreeSet::from([("closed", 0), ("bounded", 0), ("bounded", 1)]);
+        assert_eq!(drawn.collect::<BTreeSet<_>>(), all);
     }
 
     #[test]

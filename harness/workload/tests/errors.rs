@@ -41,7 +41,8 @@ fn unknown_keys() {
     check("[comands]\nkeys = \"zipf\"", "x.toml: comands: unknown key: did you mean commands?");
     check(
         "[epaxos]\nthrifty = true",
-        "x.toml: epaxos.thrifty = true: unknown key: [epaxos] takes variant, fast_quorum",
+        "x.toml: epaxos.thrifty = true: unknown key: [epaxos] takes variant, fast_quorum, \
+         execution, conflict_window",
     );
     check(
         "colour = \"red\"",

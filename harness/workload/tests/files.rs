@@ -149,6 +149,8 @@ batch_delay_us = 0
 [epaxos]
 variant = "star"
 fast_quorum = "optimized"
+execution = "closed"
+conflict_window = 0
 
 [load]
 mode = "closed"

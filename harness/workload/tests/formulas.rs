@@ -146,6 +146,21 @@ fn the_published_variant_has_predictions_of_its_own() {
     assert_eq!(predicted(&three)[2], Between(85 * MS, 170 * MS), "of the corrected one");
 }
 
+/// A command that waits for an earlier one of its row commits later than any formula says.
+#[test]
+fn the_window_of_a_key_leaves_conflicts_without_a_prediction() {
+    for variant in ["star", "sosp13"] {
+        let epaxos = format!("[epaxos]\nvariant = \"{variant}\"\nconflict_window = 1\n[sim]");
+        let windowed = |text: &str| predicted(&text.replace("[sim]", &epaxos))[2];
+        let conflicts = format!("{FREE}[commands]\nconflict_rate = 0.5");
+        assert!(matches!(windowed(FREE), Prediction::Exactly(_)), "{variant}");
+        for text in [conflicts.replace("replicas = 5", "replicas = 3"), conflicts] {
+            let why = "commands wait for the window of their key";
+            assert_eq!(windowed(&text), Prediction::Nothing(why), "{variant}");
+        }
+    }
+}
+
 #[test]
 fn a_disturbance_leaves_nothing_to_predict() {
     let all = |text: &str, why: &'static str| {

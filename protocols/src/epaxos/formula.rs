@@ -5,9 +5,11 @@
 //! | fast | q(s, fast quorum) |
 //! | slow | that + q(s, majority), at most; in the published variant exactly |
 //! | the published variant, N = 3 | q(s, 2): every command takes the fast path, whatever conflicts |
+//!
+//! A command that waits for the window of its key commits later than that.
 
 use super::{
-    options::{FastQuorum, Variant, fast_quorum_of},
+    options::{ConflictWindow, FastQuorum, Variant, fast_quorum_of},
     quorums::EpaxosQuorums,
 };
 use crate::{
@@ -71,7 +73,13 @@ pub(super) fn latency(asked: &LatencyQuestion<'_>) -> Prediction {
     let fast_ns = fast_ns(round_trips, site, kind);
     // At N = 3 the one reply that a fixed fast quorum takes is identical to itself.
     let always_fast = variant == Variant::Sosp13 && round_trips.count() == 3;
-    if asked.isolated || asked.without_conflicts || always_fast {
+    if asked.isolated || asked.without_conflicts {
+        return Prediction::Exactly(fast_ns);
+    }
+    if asked.options.of::<ConflictWindow>() != ConflictWindow::of(0) {
+        return Prediction::Nothing("commands wait for the window of their key");
+    }
+    if always_fast {
         return Prediction::Exactly(fast_ns);
     }
     // Two rounds to a majority, once enough replies differ, may be shorter than one to a fast

@@ -1,23 +1,80 @@
 //! Execution: from committed instances with dependencies to one order, the same on every replica.
 //!
-//! The graph holds the instances that are known and not executed. An instance is executed once everything it depends on,
-//! transitively, is committed: strongly connected components by Tarjan's algorithm (iterative, so that no chain is too
-//! long), dependencies first, inside a component in instance order, in the published variant by sequence number before that.
-//! (S13 §4.4, STAR)
-//!
-//! It is driven by events and never searches twice for nothing: an instance that cannot be executed is filed under the
-//! one thing that it lacks (an uncommitted instance, or unknown slots of a row) and tried again when that arrives. What is
-//! closed is executed at once, whatever else is still open.
+//! The graph holds the instances that are known and not executed. An instance is executed once
+//! everything it depends on, transitively, is committed: strongly connected components,
+//! dependencies first, inside a component in instance order, in the published variant by sequence
+//! number before that. (S13 §4.4, STAR) What is closed is executed at once, whatever else is still
+//! open.
 //!
 //! Dependencies are read as "every conflicting instance of that row up to here". Of those, the graph visits the last
 //! unexecuted write and the reads after it: a committed write reaches the earlier ones through its own dependencies, which
 //! hold everything conflicting that its row's owner had proposed before it.
+//!
+//! # The search
+//!
+//! The search never begins again. Each committed instance follows its edges one after the other and
+//! remembers where it stands. It stops at an edge whose end is not executed, and its component
+//! waits for that end (`forest`):
+//!
+//! * The end is not committed, or the row is not known so far: the component goes on when that
+//!   arrives.
+//! * The end is in another component: the component goes on when that one has been executed.
+//! * The end waits for the component itself: all on the way are one component, which goes on with
+//!   the edges that any member has left.
+//!
+//! A component without edges left is executed. Its members reach each other, since they were joined
+//! along a cycle. Every edge out of it ends in what is executed. So it is a strongly connected
+//! component, and everything it depends on has come before. A component that is not executed waits
+//! for something, and what it waits for does not wait for it; so at the end of each wait is
+//! something that has not arrived. Hence what is executed is exactly what is closed. Each edge is
+//! followed once, whatever arrives in whatever order; `forest` gives the cost.
+//!
+//! # Bounded execution
+//!
+//! With [`Execution::Bounded`] some edges are dropped, so that chains of commands that know each
+//! other do not grow for as long as load lasts. Each committed instance has a *key*, a number and
+//! then the instance itself. Of two committed instances, each in the other's dependencies, the edge
+//! from the lower key to the higher one is dropped. No other edge is. Inside a component the order
+//! is that of the keys.
+//!
+//! Why it is safe:
+//!
+//! * *The order is the same everywhere.* Whether an edge is there depends on the committed values
+//!   of its two ends and on nothing else. An instance still waits until each instance that it
+//!   depends on is decided, so that no replica guesses. So all replicas take the components of one
+//!   graph, whatever was proposed, recovered or heard first.
+//! * *Two conflicting commands are ordered.* One has the other in its dependencies (invariant 2).
+//!   If both have, one edge of the two stays, since keys differ. So one reaches the other, or both
+//!   are in one component.
+//! * *Real time is kept.* Let A be answered before B is proposed. All that A reaches was decided by
+//!   then, and nothing decided then depends on B. So A does not reach B, and the pair is not
+//!   mutual. B depends on A, and that edge stays: A is first.
+//! * *A dropped edge hides nothing.* An edge to a write stands for the earlier conflicting
+//!   instances of its row, which that write reaches. Where the edge to it is dropped they are
+//!   visited themselves, until an edge to a write stays. Edges within a row are never dropped,
+//!   since no instance depends on a later slot of its row (invariant 6).
+//! * *A snapshot may come between.* What a replica has executed contains all that it reaches. So a
+//!   replica that goes on from there takes the same components as one that executed everything
+//!   itself. Replicas with different rules would not; hence the rule is a part of what may not
+//!   change over a cluster's life.
+//!
+//! The number is the sequence number where there is one. The corrected protocol has none, and needs
+//! none: there it is the sum of the dependencies' slots, with the instance's own slot for its row.
+//! It is a function of what is agreed on anyway, so that no message, record or fast path changes.
+//! It grows with what an instance knows: of two instances that name the same or more in every row,
+//! the one that knows the other has the higher number, so that edges to older instances are those
+//! that stay. If the numbers order a pair the other way, a chain is longer, and nothing else.
+//!
+//! Chains become short and not bounded: one-sided edges to newer commands stay. The bound is
+//! `window`.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::forest::{Cell, Forest};
 use crate::{
     command::{Batch, Footprint, Touch},
     dependencies::Dependencies,
+    epaxos::Execution,
     id::{InstanceId, ReplicaId, Slot},
     key_map::KeyMap,
     log::SlotLog,
@@ -30,6 +87,7 @@ pub type Executed = Vec<(InstanceId, Batch)>;
 /// The instances known and not executed, by row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ExecutionGraph {
+    execution: Execution,
     rows: Vec<Row>,
     /// Which unexecuted instances touch a key: a view of `rows`.
     keys: Observed<Keys>,
@@ -44,6 +102,8 @@ pub struct Counts {
     longest_component: u64,
     /// By how many rows instances were put in order, each by all that its dependencies name.
     steps: u64,
+    /// How many instances were entered and edges looked at.
+    visits: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,8 +112,8 @@ struct Row {
     nodes: SlotLog<Node>,
     /// Every slot up to here is known.
     known_to: Slot,
-    /// Who waits until the row is known up to a slot.
-    awaiting_known: Observed<BTreeMap<Slot, Vec<InstanceId>>>,
+    /// The instances that wait until the row is known up to a slot.
+    awaiting_known: Observed<BTreeMap<Slot, Vec<Cell>>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -78,22 +138,10 @@ enum State {
 /// What the search remembers of a node. It can be worked out again from the graph.
 #[derive(Clone, Debug, Default)]
 struct Visit {
-    lacks: Option<Lack>,
-    /// Who is to be tried again when this node has been executed.
-    waiters: Vec<InstanceId>,
-    round: u64,
-    index: u32,
-    low: u32,
-    on_stack: bool,
-}
-
-/// The one thing that keeps an instance from being executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lack {
-    /// This instance is not committed, or lacks something itself.
-    Instance(InstanceId),
-    /// The row is not known up to this slot.
-    Known { row: ReplicaId, to: Slot },
+    /// Of a committed node that is not executed.
+    cell: Cell,
+    /// The instances that go on when this node has been decided.
+    waiters: Vec<Cell>,
 }
 
 /// Unexecuted slots of one row that touch one key, ascending.
@@ -112,27 +160,45 @@ struct Keys {
 
 #[derive(Clone, Debug, Default)]
 struct Search {
-    round: u64,
-    next_index: u32,
-    stack: Vec<InstanceId>,
-    frames: Vec<Frame>,
-    edges: Vec<InstanceId>,
+    forest: Forest,
+    /// By cell.
+    explored: Vec<Explored>,
+    /// Components that may go on, each by one of its members.
+    ready: VecDeque<Cell>,
+    cells: Vec<Cell>,
     component: Vec<InstanceId>,
-    ready: VecDeque<InstanceId>,
 }
 
-/// A node on the search's path, with the part of the edge list that is left to follow.
+/// A committed instance, and which of its edges are left.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
-    node: InstanceId,
-    edges_from: usize,
-    next: usize,
+struct Explored {
+    instance: InstanceId,
+    /// The row that its edges lead to now, as an index.
+    row: usize,
+    /// The key that they are about now, as an index.
+    touch: usize,
+    /// The slots of that row and key up to here are left; none if all are.
+    to: Option<Slot>,
+}
+
+/// What comes next of an instance.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// It has to come after this one, which is committed and not executed.
+    After(InstanceId),
+    /// This one has to be decided first.
+    Undecided(InstanceId),
+    /// The row has to be known up to this slot first.
+    Unknown { row: ReplicaId, to: Slot },
+    /// No edge is left.
+    Done,
 }
 
 impl ExecutionGraph {
     /// An empty graph of `rows` rows.
-    pub fn new(rows: usize) -> Self {
+    pub fn new(rows: usize, execution: Execution) -> Self {
         Self {
+            execution,
             rows: vec![Row::default(); rows],
             keys: Observed::default(),
             search: Observed::default(),
@@ -143,11 +209,12 @@ impl ExecutionGraph {
     /// A graph where every instance of each row up to `executed`, and each of `above`, is executed
     /// already; what was counted so far is taken over from an earlier graph.
     pub fn resumed(
+        execution: Execution,
         executed: &Dependencies,
         above: impl IntoIterator<Item = InstanceId>,
         counts: Counts,
     ) -> Self {
-        let mut graph = Self::new(executed.rows());
+        let mut graph = Self::new(executed.rows(), execution);
         graph.counts = Observed(counts);
         for upto in executed.iter() {
             let row = &mut graph.rows[upto.row.index()];
@@ -187,6 +254,7 @@ impl ExecutionGraph {
         let newly_known = self.make_known(instance, footprint);
         let node = self.node_mut(instance);
         node.state = State::Committed;
+        let waiters = std::mem::take(&mut node.visit.0.waiters);
         if batch.is_noop() {
             self.execute(instance, executed);
         } else {
@@ -196,8 +264,9 @@ impl ExecutionGraph {
             );
             node.batch = batch;
             node.dependencies = dependencies;
-            self.search.0.ready.push_back(instance);
+            self.enter(instance);
         }
+        self.search.0.ready.extend(waiters);
         if newly_known {
             self.wake_known(instance.row);
         }
@@ -239,6 +308,21 @@ impl ExecutionGraph {
         self.counts.0.steps
     }
 
+    /// How much work the search has done so far: instances entered, edges looked at, and steps in
+    /// the forest.
+    pub fn visits(&self) -> u64 {
+        self.counts.0.visits + self.search.0.forest.hops()
+    }
+
+    /// How many unexecuted instances of `row` touch the key of `touch`, if that is contended: if
+    /// `touch` writes it, or an unexecuted instance of any row does. Else none.
+    pub fn contending(&self, touch: &Touch, row: ReplicaId) -> usize {
+        let Some(touching) = self.keys.0.by_key.get(touch.key) else { return 0 };
+        let is_written = touch.write || touching.iter().any(|row| !row.writes.is_empty());
+        let Touching { writes, reads } = &touching[row.index()];
+        if is_written { writes.len() + reads.len() } else { 0 }
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         self.counts.0
@@ -263,7 +347,7 @@ impl ExecutionGraph {
         true
     }
 
-    /// Marks `instance` as executed and lets those that waited for it try again.
+    /// Marks `instance` as executed.
     fn execute(&mut self, instance: InstanceId, executed: &mut Executed) {
         let node = self.node_mut(instance);
         assert_eq!(node.state, State::Committed, "{instance} executed twice or uncommitted");
@@ -271,8 +355,6 @@ impl ExecutionGraph {
         let rows = node.dependencies.rows() as u64;
         let batch = std::mem::take(&mut node.batch);
         let footprint = std::mem::take(&mut node.footprint);
-        let waiters = std::mem::take(&mut node.visit.0.waiters);
-        self.search.0.ready.extend(waiters);
         self.counts.0.steps += rows;
         for touch in footprint.touches() {
             self.keys.0.remove(touch, instance);
@@ -287,7 +369,7 @@ impl ExecutionGraph {
         row.nodes.collect(to);
     }
 
-    /// Lets those try again that waited until `row` was known as far as it is now.
+    /// Lets those go on that waited until `row` was known as far as it is now.
     fn wake_known(&mut self, row: ReplicaId) {
         let row = &mut self.rows[row.index()];
         while let Some(first) = row.awaiting_known.0.first_entry()
@@ -298,183 +380,139 @@ impl ExecutionGraph {
     }
 
     fn run(&mut self, executed: &mut Executed) {
-        while let Some(instance) = self.search.0.ready.pop_front() {
-            self.try_execute(instance, executed);
+        while let Some(cell) = self.search.0.ready.pop_front() {
+            self.go_on(cell, executed);
         }
     }
 
-    /// Tarjan from `root`. Executes each component as it closes; on meeting something that lacks, files `root` under it.
-    fn try_execute(&mut self, root: InstanceId, executed: &mut Executed) {
-        if self.is_executed(root) {
-            return;
+    /// A committed instance begins to follow its edges.
+    fn enter(&mut self, instance: InstanceId) {
+        self.counts.0.visits += 1;
+        let search = &mut self.search.0;
+        let cell = search.forest.enter();
+        let explored = Explored { instance, row: 0, touch: 0, to: None };
+        match search.explored.get_mut(cell as usize) {
+            Some(place) => *place = explored,
+            None => search.explored.push(explored),
         }
-        if let Some(lack) = self.lack_of(root) {
-            self.file(root, lack);
-            return;
-        }
-        self.search.0.round += 1;
-        self.search.0.next_index = 0;
-        if let Err(lack) = self.enter(root) {
-            self.abandon(root, lack);
-            return;
-        }
-        while let Some(frame) = self.search.0.frames.last_mut() {
-            let (node, edges_from) = (frame.node, frame.edges_from);
-            if let Some(&to) = self.search.0.edges.get(frame.next) {
-                frame.next += 1;
-                if let Err(lack) = self.follow(node, to) {
-                    self.abandon(root, lack);
+        search.ready.push_back(cell);
+        self.node_mut(instance).visit.0.cell = cell;
+    }
+
+    /// Follows the edges of the component of `cell`, which waits for nothing, until it has to wait
+    /// or is executed.
+    fn go_on(&mut self, cell: Cell, executed: &mut Executed) {
+        let component = self.search.0.forest.component(cell);
+        while let Some(member) = self.search.0.forest.open(component) {
+            match self.next_step(member) {
+                Step::After(instance) => {
+                    let cell = self.node(instance).visit.0.cell;
+                    if self.search.0.forest.wait(component, cell) {
+                        return;
+                    }
+                }
+                Step::Undecided(instance) => {
+                    self.node_mut(instance).visit.0.waiters.push(member);
                     return;
                 }
-                continue;
+                Step::Unknown { row, to } => {
+                    let awaiting = &mut self.rows[row.index()].awaiting_known.0;
+                    awaiting.entry(to).or_default().push(member);
+                    return;
+                }
+                Step::Done => self.search.0.forest.close(component),
             }
-            self.search.0.edges.truncate(edges_from);
-            self.search.0.frames.pop();
-            let (index, low) = {
-                let visit = &self.node(node).visit.0;
-                (visit.index, visit.low)
+        }
+        self.execute_component(component, executed);
+    }
+
+    /// Moves `cell` on along its edges.
+    fn next_step(&mut self, cell: Cell) -> Step {
+        let mut at = self.search.0.explored[cell as usize];
+        let step = self.next_step_from(&mut at);
+        self.search.0.explored[cell as usize] = at;
+        step
+    }
+
+    fn next_step_from(&mut self, at: &mut Explored) -> Step {
+        let node = self.node(at.instance);
+        let touches = node.footprint.touches();
+        let mut looked_at = 0;
+        let step = loop {
+            let Some(&upto) = node.dependencies.slots().get(at.row) else { break Step::Done };
+            let row = &self.rows[at.row];
+            let id = ReplicaId::from_index(at.row);
+            if upto > row.nodes.collected() && upto > row.known_to {
+                break Step::Unknown { row: id, to: upto };
+            }
+            let touch = touches.get(at.touch).filter(|_| upto > row.nodes.collected());
+            let Some(touch) = touch else {
+                (at.row, at.touch, at.to) = (at.row + 1, 0, None);
+                continue;
             };
-            if let Some(parent) = self.search.0.frames.last().map(|frame| frame.node) {
-                let visit = &mut self.node_mut(parent).visit.0;
-                visit.low = visit.low.min(low);
-            }
-            if index == low {
-                self.close_component(node, executed);
-            }
-        }
-    }
-
-    /// Takes the edge `from` → `to`: enters a node not seen in this search, or notes a way back.
-    fn follow(&mut self, from: InstanceId, to: InstanceId) -> Result<(), Lack> {
-        if self.is_executed(to) {
-            return Ok(());
-        }
-        let visit = &self.node(to).visit.0;
-        if visit.round != self.search.0.round {
-            return self.enter(to);
-        }
-        if visit.on_stack {
-            let index = visit.index;
-            let visit = &mut self.node_mut(from).visit.0;
-            visit.low = visit.low.min(index);
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, instance: InstanceId) -> Result<(), Lack> {
-        let search = &mut self.search.0;
-        let (round, index) = (search.round, search.next_index);
-        search.next_index += 1;
-        search.stack.push(instance);
-        let edges_from = search.edges.len();
-        search.frames.push(Frame { node: instance, edges_from, next: edges_from });
-        let visit = &mut self.node_mut(instance).visit.0;
-        visit.lacks = None;
-        (visit.round, visit.index, visit.low, visit.on_stack) = (round, index, index, true);
-        self.push_edges(instance)?;
-        for i in edges_from..self.search.0.edges.len() {
-            let to = self.search.0.edges[i];
-            if self.node(to).state != State::Committed {
-                return Err(Lack::Instance(to));
-            }
-            if let Some(lack) = self.lack_of(to) {
-                return Err(lack);
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends to the edge list what `instance` has to come after.
-    fn push_edges(&mut self, instance: InstanceId) -> Result<(), Lack> {
-        let node = &self.rows[instance.row.index()].nodes.get(instance.slot).expect("entered");
-        for upto in node.dependencies.iter() {
-            let row = &self.rows[upto.row.index()];
-            if upto.slot <= row.nodes.collected() {
+            looked_at += 1;
+            let upto = InstanceId::new(id, at.to.unwrap_or(upto));
+            let Some((slot, write)) = self.keys.0.last_conflicting(touch, upto) else {
+                (at.touch, at.to) = (at.touch + 1, None);
                 continue;
+            };
+            let on = InstanceId::new(id, slot);
+            if self.node(on).state != State::Committed {
+                // What is decided as a no-op does not stand for what came before it.
+                at.to = Some(slot);
+                break Step::Undecided(on);
             }
-            if row.known_to < upto.slot {
-                return Err(Lack::Known { row: upto.row, to: upto.slot });
+            let dropped = self.is_dropped(at.instance, on);
+            if write && !dropped {
+                (at.touch, at.to) = (at.touch + 1, None);
+            } else {
+                at.to = Some(slot - 1);
             }
-            for touch in node.footprint.touches() {
-                self.keys.0.push_conflicting(touch, upto, &mut self.search.0.edges);
-            }
-        }
-        Ok(())
-    }
-
-    /// What `instance` still lacks, as far as that was found out before.
-    fn lack_of(&mut self, instance: InstanceId) -> Option<Lack> {
-        let mut at = instance;
-        let lack = loop {
-            let lack = self.node(at).visit.0.lacks?;
-            match lack {
-                Lack::Known { row, to } => {
-                    if self.rows[row.index()].known_to >= to {
-                        return None;
-                    }
-                    break lack;
-                }
-                Lack::Instance(on) => {
-                    if self.is_executed(on) {
-                        return None;
-                    }
-                    match self.node(on).state {
-                        State::Unknown | State::Known => break lack,
-                        State::Committed | State::Executed => at = on,
-                    }
-                }
+            if !dropped {
+                break Step::After(on);
             }
         };
-        self.node_mut(instance).visit.0.lacks = Some(lack);
-        Some(lack)
+        self.counts.0.visits += looked_at;
+        step
     }
 
-    /// Ends a search that met `lack`: all that is on the stack reaches it.
-    fn abandon(&mut self, root: InstanceId, lack: Lack) {
-        let mut stack = std::mem::take(&mut self.search.0.stack);
-        for instance in stack.drain(..) {
-            let visit = &mut self.node_mut(instance).visit.0;
-            visit.on_stack = false;
-            visit.lacks = Some(lack);
-        }
-        self.search.0.stack = stack;
-        self.search.0.frames.clear();
-        self.search.0.edges.clear();
-        self.file(root, lack);
+    /// Of `from` and `on`, on which it depends, both committed: is that edge dropped?
+    fn is_dropped(&self, from: InstanceId, on: InstanceId) -> bool {
+        self.execution == Execution::Bounded
+            && self.node(on).dependencies.contain(from)
+            && self.key(from) < self.key(on)
     }
 
-    fn file(&mut self, instance: InstanceId, lack: Lack) {
-        match lack {
-            Lack::Instance(on) => self.node_mut(on).visit.0.waiters.push(instance),
-            Lack::Known { row, to } => {
-                self.rows[row.index()].awaiting_known.0.entry(to).or_default().push(instance);
-            }
-        }
+    /// The place of a committed instance in the order that bounded execution goes by.
+    fn key(&self, instance: InstanceId) -> (u64, InstanceId) {
+        let dependencies = &self.node(instance).dependencies;
+        let number = dependencies.seq().unwrap_or_else(|| {
+            // The own slot takes the place of the one that the row depends on, which is lower.
+            let own = instance.slot - dependencies.slot(instance.row);
+            dependencies.slots().iter().fold(own, |sum, slot| sum.saturating_add(*slot))
+        });
+        (number, instance)
     }
 
-    fn close_component(&mut self, head: InstanceId, executed: &mut Executed) {
-        let mut component = std::mem::take(&mut self.search.0.component);
-        loop {
-            let instance = self.search.0.stack.pop().expect("the head is on the stack");
-            self.node_mut(instance).visit.0.on_stack = false;
-            component.push(instance);
-            if instance == head {
-                break;
-            }
-        }
+    fn execute_component(&mut self, component: Cell, executed: &mut Executed) {
+        let search = &mut self.search.0;
+        let mut component_of = std::mem::take(&mut search.component);
+        search.forest.dissolve(component, &mut search.cells, &mut search.ready);
+        let instance = |cell: Cell| search.explored[cell as usize].instance;
+        component_of.extend(search.cells.drain(..).map(instance));
         // Where there are sequence numbers every instance has one: the published variant. (S13 §4.4)
-        match self.node(head).dependencies.seq() {
-            None => component.sort_unstable(),
-            Some(_) => component.sort_unstable_by_key(|instance| {
+        match self.execution {
+            Execution::Closed => component_of.sort_unstable_by_key(|instance| {
                 (self.node(*instance).dependencies.seq(), *instance)
             }),
+            Execution::Bounded => component_of.sort_unstable_by_key(|at| self.key(*at)),
         }
         let longest = &mut self.counts.0.longest_component;
-        *longest = (*longest).max(component.len() as u64);
-        for instance in component.drain(..) {
+        *longest = (*longest).max(component_of.len() as u64);
+        for instance in component_of.drain(..) {
             self.execute(instance, executed);
         }
-        self.search.0.component = component;
+        self.search.0.component = component_of;
     }
 
     fn node(&self, instance: InstanceId) -> &Node {
@@ -516,18 +554,13 @@ impl Keys {
         }
     }
 
-    /// Appends the instances of `upto.row` up to `upto.slot` that have to be visited for a command with this touch.
-    fn push_conflicting(&self, touch: &Touch, upto: InstanceId, edges: &mut Vec<InstanceId>) {
-        let Some(touching) = self.by_key.get(touch.key) else { return };
-        let Touching { writes, reads } = &touching[upto.row.index()];
-        let last_write = last_at_or_below(writes, upto.slot);
-        edges.extend(last_write.map(|slot| InstanceId::new(upto.row, slot)));
-        if touch.write {
-            let after_write = last_write.unwrap_or(0);
-            let reads = reads.iter().rev().skip_while(|slot| **slot > upto.slot);
-            let reads = reads.take_while(|slot| **slot > after_write);
-            edges.extend(reads.map(|slot| InstanceId::new(upto.row, *slot)));
-        }
+    /// The last instance of `upto.row` up to `upto.slot` that conflicts with a command of this
+    /// touch, and whether it writes.
+    fn last_conflicting(&self, touch: &Touch, upto: InstanceId) -> Option<(Slot, bool)> {
+        let Touching { writes, reads } = &self.by_key.get(touch.key)?[upto.row.index()];
+        let write = last_at_or_below(writes, upto.slot);
+        let read = last_at_or_below(reads, upto.slot).filter(|_| touch.write);
+        write.max(read).map(|slot| (slot, Some(slot) == write))
     }
 }
 

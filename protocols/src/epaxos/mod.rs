@@ -32,7 +32,9 @@
 //! 4. `ballot ≥ accepted_ballot`; only Accept raises the latter.
 //! 5. Stored PreAccept dependencies contain the proposed ones and never change, but with a ballot in the published variant.
 //! 6. No instance has itself or a later slot of its own row among its dependencies.
-//! 7. A command is executed once, after everything it depends on or together with it, and answered after that.
+//! 7. A command is executed once, after everything it depends on or together with it, and answered
+//!    after that. By the bounded rule it may come before one of those that depends on it as well
+//!    (`graph`).
 //!
 //! # Collecting
 //!
@@ -46,6 +48,10 @@
 //!
 //! * Dependencies are one slot per row, read as "every conflicting instance up to here": a superset, which costs order and
 //!   never safety. `graph` says how execution reads them.
+//! * Two options keep chains on a hot key short. `epaxos.execution = "bounded"` drops one edge of
+//!   each two commands that depend on each other, by a rule of its own: the one that was published
+//!   for this lets replicas diverge (`docs/bounded-execution.md`). `epaxos.conflict_window` bounds
+//!   how many commands a row has under way on a key (`window`).
 //! * A PreAcceptOk says only what it adds, a Commit leaves out what the receiver was proposed (`Ask` covers the receiver
 //!   that was not). The original sends all of it each time.
 //! * Commit is taken at any ballot. A replica that knows a decision answers any request about the instance with it.
@@ -60,6 +66,7 @@
 mod conflicts;
 mod explored;
 mod facts;
+mod forest;
 pub mod formula;
 pub mod graph;
 mod instance;
@@ -73,10 +80,13 @@ mod quorums;
 mod recovery;
 mod replica;
 mod snapshot;
+mod window;
 
 pub use conflicts::ConflictIndex;
 pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Phase, Record, Report, Timer};
-pub use options::{FastQuorum, UnknownVariant, Variant, fast_quorum_of, quorums_of};
+pub use options::{
+    ConflictWindow, Execution, FastQuorum, UnknownVariant, Variant, fast_quorum_of, quorums_of,
+};
 pub use quorums::{EpaxosQuorums, fixed_fast_quorum};
 pub use replica::EPaxos;

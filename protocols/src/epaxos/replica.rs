@@ -9,6 +9,7 @@ use super::{
     message::{Message, Phase, Record, Timer},
     progress::Retransmission,
     snapshot::Snapshots,
+    window::Window,
 };
 use crate::{
     Protocol,
@@ -48,6 +49,8 @@ pub struct EPaxos {
     /// What others said their recoveries wait with: the highest |R| per instance.
     pub(super) heard_waiting: BTreeMap<InstanceId, usize>,
     pub(super) snapshots: Snapshots,
+    /// What clients asked for that waits for earlier own commands on its key.
+    pub(super) window: Window,
     executed: Observed<Executed>,
     takeovers: Observed<u64>,
     pub(super) installs: Observed<u64>,
@@ -88,13 +91,14 @@ impl Replica for EPaxos {
             pre_accepting,
             rows: vec![Row::default(); n],
             conflicts,
-            graph: ExecutionGraph::new(n),
+            graph: ExecutionGraph::new(n, config.options.of()),
             earlier_lives_to: 0,
             retransmission: Retransmission::new(n),
             recoveries: BTreeMap::new(),
             waiting: BTreeSet::new(),
             heard_waiting: BTreeMap::new(),
             snapshots: Snapshots::default(),
+            window: Window::default(),
             executed: Observed::default(),
             takeovers: Observed(0),
             installs: Observed(0),
@@ -120,6 +124,7 @@ impl Replica for EPaxos {
             Input::Checkpoint(machine) => self.on_checkpoint(machine, effects),
             Input::Flush => self.report_progress_if_due(effects),
         }
+        self.propose_held(effects);
     }
 
     fn admissible(message: &Message, replicas: usize) -> bool {
@@ -132,7 +137,7 @@ impl Replica for EPaxos {
             unexecuted: self.graph.unexecuted(),
             undecided: {
                 let own = self.own_row();
-                own.log.last() - own.committed_to
+                own.log.last() - own.committed_to + self.window.held()
             },
             held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
             longest_component: self.graph.longest_component(),
@@ -239,13 +244,22 @@ impl EPaxos {
         self.arm_retransmission(effects);
     }
 
-    /// Leads a new instance with `batch`. (S13 §4.3.1 phase 1)
+    /// Leads a new instance with `batch`, at once or when its keys' window allows. (S13 §4.3.1
+    /// phase 1)
     pub(super) fn propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         assert!(!batch.is_noop(), "nobody asks for a no-op");
+        let footprint = batch.footprint();
+        match self.full_key(&footprint) {
+            Some(key) => self.window.hold(key, batch),
+            None => self.lead(batch, footprint, effects),
+        }
+    }
+
+    /// Leads a new instance with `batch`, which touches `footprint`.
+    pub(super) fn lead(&mut self, batch: Batch, footprint: Footprint, effects: &mut Effects<Self>) {
         let variant = self.variant();
         let row = &mut self.rows[self.id.index()];
         let instance = InstanceId::new(self.id, row.log.last() + 1);
-        let footprint = batch.footprint();
         let dependencies = self.conflicts.dependencies(&footprint);
         self.conflicts.insert(instance, &footprint);
         self.conflicts.note_seq(&footprint, &dependencies);
@@ -423,6 +437,10 @@ impl EPaxos {
     pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
             self.retransmission.executed_unreported += 1;
+            if instance.row == self.id && self.window.held() > 0 {
+                let entry = self.rows[self.id.index()].log.get(instance.slot);
+                self.window.free(&entry.expect("executed here, so held").footprint);
+            }
             effects.push(Effect::Execute { instance, batch });
         }
     }

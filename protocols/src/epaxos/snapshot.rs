@@ -250,6 +250,7 @@ impl EPaxos {
         self.forget_decided(effects);
         self.persist_again(effects);
         self.execute_again(effects);
+        self.window.free_all();
         for row in ReplicaId::all(self.config.replicas) {
             self.watch_row(row, effects);
         }
@@ -284,7 +285,8 @@ impl EPaxos {
     pub(super) fn take_up(&mut self, core: &Core) {
         let above = core.above.iter().map(|(instance, ..)| *instance);
         let counts = self.graph.counts();
-        self.graph = ExecutionGraph::resumed(&core.executed, above, counts);
+        let execution = self.config.options.of();
+        self.graph = ExecutionGraph::resumed(execution, &core.executed, above, counts);
         self.conflicts.merge_collected(&core.conflicts);
         for row in ReplicaId::all(self.config.replicas) {
             let executed = core.executed.slot(row);

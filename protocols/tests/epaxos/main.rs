@@ -4,8 +4,10 @@ mod checkpoint;
 mod net;
 mod ordinary;
 mod published;
+mod published_execution;
 mod recovery;
 mod retries;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
+mod window;

@@ -3,10 +3,10 @@
 mod sosp13;
 mod star;
 
-use super::{EPaxos, Message, Timer};
+use super::{ConflictWindow, EPaxos, Execution, Message, Timer};
 use crate::{
-    Effect, InstanceId,
-    explored::{Mark, Marks, Setup, Subject},
+    Effect, InstanceId, ReplicaId,
+    explored::{Bounds, Mark, Marks, Proposal, Setup, Subject},
 };
 
 /// Indices into the kinds of timers.
@@ -65,4 +65,23 @@ impl Subject for EPaxos {
         all.extend(sosp13::all());
         all
     }
+}
+
+/// Three commands that conflict, executed by the bounded rule.
+fn bounded(bounds: Bounds, reach: Marks) -> Setup<EPaxos> {
+    let about = "three commands, ordered links, executed by the bounded rule";
+    let mut setup = Setup::plain("bounded", about, 3, 3, bounds, reach);
+    setup.config.options.put(Execution::Bounded);
+    setup
+}
+
+/// Two commands at one replica that conflict, the second of which waits for the first, and one at
+/// another; by the bounded rule.
+fn windowed(bounds: Bounds, reach: Marks) -> Setup<EPaxos> {
+    let about = "a command waits for an earlier one of its row, and one of another row conflicts";
+    let mut setup = Setup::plain("window", about, 3, 3, bounds, reach);
+    setup.proposals[2] = Proposal { command: 2, replica: ReplicaId(0) };
+    setup.config.options.put(Execution::Bounded);
+    setup.config.options.put(ConflictWindow::of(1));
+    setup
 }

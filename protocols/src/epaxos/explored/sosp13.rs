@@ -1,7 +1,7 @@
 //! Configurations of EPaxos' published variant. Fixed fast quorums are those of the next numbers:
 //! with three replicas that of r0 is {r0, r1}, with five {r0, r1, r2, r3}.
 
-use super::{FAST_QUORUM, INSTANCE, PHASE_ONE_AGAIN, PROGRESS, RETRANSMIT, ROW};
+use super::{FAST_QUORUM, INSTANCE, PHASE_ONE_AGAIN, PROGRESS, RETRANSMIT, ROW, bounded, windowed};
 use crate::{
     ReplicaId,
     epaxos::{EPaxos, Message, Timer, Variant},
@@ -18,6 +18,9 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     let mut all = vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, FAST),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, FAST),
+        bounded(ORDERED, FAST),
+        bounded_recovery(),
+        windowed(ORDERED, FAST),
         Setup::plain(
             "duplicates",
             "two commands, every message any number of times in any order",
@@ -171,6 +174,15 @@ fn short_form() -> Setup<EPaxos> {
     );
     setup.proposals[1].replica = ReplicaId(2);
     setup.prefix = Some(prefix);
+    setup.at_most(4_000_000)
+}
+
+/// Fixed fast quorums are given up and an instance is recovered, at any time, beside the bounded
+/// rule: sequence numbers that grow after others have heard them.
+fn bounded_recovery() -> Setup<EPaxos> {
+    let mut setup = bounded(ORDERED.with_timers(FAST_QUORUM, 1).with_timers(ROW, 1), RECOVERED);
+    setup.name = "bounded-recovery";
+    setup.about = "the same with a fast quorum given up and a recovery at any time";
     setup.at_most(4_000_000)
 }
 

@@ -1,9 +1,9 @@
 //! EPaxos' configurations.
 
-use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED};
+use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED, bounded, windowed};
 use crate::{
     ReplicaId,
-    epaxos::{EPaxos, FastQuorum, Message, Timer},
+    epaxos::{EPaxos, Execution, FastQuorum, Message, Timer},
     explored::{Bounds, Director, Mark, Marks, Setup, repeated},
 };
 
@@ -16,6 +16,8 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
     vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, DECIDED),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, DECIDED),
+        bounded(ORDERED, DECIDED),
+        windowed(ORDERED, DECIDED),
         Setup::plain(
             "duplicates",
             "two commands, every message any number of times in any order",
@@ -48,6 +50,7 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
             RECOVERED.with(WAITED),
         )
         .at_most(10_000_000),
+        bounded_recovery(),
         Setup::plain(
             "recoveries",
             "two recoveries and a renewed one at any time",
@@ -102,6 +105,16 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
         conflicting_fast(),
         duplicate_validate(),
     ]
+}
+
+/// An instance that becomes a no-op, or is decided otherwise than it was heard of, beside the
+/// bounded rule.
+fn bounded_recovery() -> Setup<EPaxos> {
+    let about = "two commands executed by the bounded rule, one recovery at any time";
+    let bounds = ORDERED.with_timers(ROW, 1);
+    let mut setup = Setup::plain("bounded-recovery", about, 3, 2, bounds, RECOVERED);
+    setup.config.options.put(Execution::Bounded);
+    setup.at_most(10_000_000)
 }
 
 const fn row(replica: u8) -> Timer {

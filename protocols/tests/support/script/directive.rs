@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use protocols::{
     Batch, ClientId, Command, Config, Input, ReplicaId, Request, RequestNumber,
-    epaxos::{FastQuorum, UnknownVariant, Variant},
+    epaxos::{ConflictWindow, Execution, FastQuorum, UnknownVariant, Variant},
 };
 
 use super::{
@@ -127,6 +127,15 @@ fn cluster(words: &[&str]) -> Result<Config, String> {
                 let variant: Variant =
                     variant.parse().map_err(|error: UnknownVariant| error.to_string())?;
                 config.options.put(variant);
+            }
+            ["execution", execution] => {
+                let of_name = |rule: &Execution| rule.name() == execution;
+                let execution = Execution::ALL.into_iter().find(of_name);
+                config.options.put(execution.ok_or("unknown execution: use closed or bounded")?);
+            }
+            ["window", commands] => {
+                let commands = commands.parse().map_err(|_| "that is no number of commands")?;
+                config.options.put(ConflictWindow::of(commands));
             }
             ["led", "by", leader] => config.first_leader = parse_replica(leader)?,
             ["keeping", slots, "slot" | "slots"] => {
