@@ -290,6 +290,18 @@ fn a_write_more_or_less_or_of_another_client_is_noticed() {
     }
 }
 
+/// The same values under each other's keys, in the same order of writes.
+#[test]
+fn values_that_change_keys_are_another_state() {
+    let state = |a: &'static [u8], b: &'static [u8]| {
+        let puts = [Command::Put { key: b"a", value: a }, Command::Put { key: b"b", value: b }];
+        after(Kv::default(), &requests(&puts)).digest()
+    };
+    let (one, other) = (state(b"x", b"y"), state(b"y", b"x"));
+    assert_ne!(one.state, other.state);
+    assert_eq!((one.order, one.sessions), (other.order, other.sessions));
+}
+
 /// The order in which a replica meets keys and clients is not part of the state.
 #[test]
 fn keys_and_clients_commute_by_the_thousand() {
