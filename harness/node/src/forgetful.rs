@@ -1,12 +1,13 @@
 //! A data directory that loses with its process what was not synced: for tests.
 //!
-//! A killed process loses nothing that it wrote, since the system keeps it. So a test that kills replicas cannot notice
-//! a sync that was left out. Here writes stay in the memory of the process, and the files hold what is durable. A kill
-//! then does what a power cut does: it undoes every write that no [`Disk::sync`] followed, and every change of a name
-//! that no [`Disk::sync_names`] followed.
+//! A killed process loses nothing that it wrote, since the system keeps it. So a test that kills
+//! replicas cannot notice a sync that was left out. Here writes stay in the memory of the process,
+//! and the files hold what is durable. A kill then does what a power cut does: it undoes every
+//! write that no [`Disk::sync`] followed, and every change of a name that no [`Disk::sync_names`]
+//! followed.
 //!
-//! A power cut may also leave a part of what was not synced. The simulated disk of `sim` draws that part; here all of
-//! it is lost.
+//! A power cut may also leave a part of what was not synced. The simulated disk of `sim` draws that
+//! part; here all of it is lost.
 
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,8 @@ use driver::disk::Disk;
 
 use crate::{NodeError, disk::DataDirectory};
 
-/// The file in which a content becomes durable before a name does. A kill may leave it; the next life removes it.
+/// The file in which a content becomes durable before a name does. A kill may leave it; the next
+/// life removes it.
 const LANDING: &str = "forgetful-landing";
 
 /// The files of one data directory. Clones work in the same one.
@@ -127,7 +129,8 @@ impl State {
         for change in std::mem::take(&mut self.changes) {
             match change {
                 NameChange::Given(name, inode) => {
-                    // With its content at once: a kill leaves the name with all that was synced, or not at all.
+                    // It gets its content at once: a kill leaves the name with all that was synced, or
+                    // not at all.
                     self.durable.create(LANDING, &[&self.files[&inode].synced])?;
                     self.durable.rename(LANDING, &name)?;
                     self.durable_names.insert(name, inode);
@@ -323,8 +326,12 @@ mod tests {
     #[test]
     fn what_a_kill_left_of_a_file_without_a_name_is_removed() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join(LANDING), "half").unwrap();
-        assert_eq!(contents(&Forgetful::open(directory.path()).unwrap()), []);
+        for (name, content) in [("a", "one"), (LANDING, "half"), ("z", "two")] {
+            std::fs::write(directory.path().join(name), content).unwrap();
+        }
+        let mut disk = Forgetful::open(directory.path()).unwrap();
+        disk.create("new", &[b"three"]).unwrap();
+        assert_eq!(contents(&disk), files(&[("a", "one"), ("new", "three"), ("z", "two")]));
         assert!(!directory.path().join(LANDING).exists());
     }
 }

@@ -1,4 +1,5 @@
-//! When digests are equal: exactly when conflicting commands came in one order, and when the values are the same.
+//! When digests are equal: exactly when conflicting commands came in one order, and when the values
+//! are the same.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,8 @@ const KINDS: [(&str, Kind); 6] = [
     ("delete", |key| Command::Delete { key }),
 ];
 
-/// Commands that leave [`BASE`] as it is, whatever order they come in: the order digest alone can tell orders apart.
+/// Commands that leave [`BASE`] as it is, whatever order they come in: the order digest alone can
+/// tell orders apart.
 const IDLE: [(&str, Kind); 5] = [
     ("get", |key| Command::Get { key }),
     ("put", |key| Command::Put { key, value: BASE }),
@@ -61,7 +63,8 @@ fn after<'r>(mut kv: Kv, requests: impl IntoIterator<Item = &'r Request<'r>>) ->
     kv
 }
 
-/// What a conflict is, said a second time: one key, and not two reads. The protocols' own rule says the same.
+/// What a conflict is, said a second time: one key, and not two reads. The protocols' own rule says
+/// the same.
 fn conflict(a: &Request<'_>, b: &Request<'_>) -> bool {
     let conflict = a.command.key() == b.command.key()
         && !(matches!(a.command, Command::Get { .. }) && matches!(b.command, Command::Get { .. }));
@@ -70,7 +73,8 @@ fn conflict(a: &Request<'_>, b: &Request<'_>) -> bool {
     conflict
 }
 
-/// The values by key as `commands` leave them, and what each command comes to: a second version without sessions.
+/// The values by key as `commands` leave them, and what each command comes to: a second version
+/// without sessions.
 #[derive(Default)]
 struct Naive(BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -98,9 +102,9 @@ impl Naive {
     }
 }
 
-/// Applies `first` and `second`, the same requests in two orders, and holds the digests against the naive rule: the order
-/// digests are equal if and only if no conflicting pair changed its order, the state digests if and only if the values
-/// are equal.
+/// Applies `first` and `second`, the same requests in two orders, and holds the digests against the
+/// naive rule: the order digests are equal if and only if no conflicting pair changed its order,
+/// the state digests if and only if the values are equal.
 fn compare(start: &Kv, values: &[&[u8]], first: &[&Request<'_>], second: &[&Request<'_>]) {
     let turned = first.iter().enumerate().any(|(position, a)| {
         let before = &second[..second.iter().position(|other| other == a).unwrap()];
@@ -140,7 +144,8 @@ fn each_kind_comes_to_what_it_is_named_for() {
     }
 }
 
-/// Adjacent, and with commands on a third key between them; on keys with a value, and on keys never written.
+/// The pair is adjacent, or has commands on a third key in between. Its keys have a value, or were
+/// never written.
 #[test]
 fn a_pair_in_either_order_differs_exactly_if_it_conflicts() {
     let between = [
@@ -223,7 +228,8 @@ fn outcomes_and_values_are_those_of_a_naive_state() {
             let expected = naive.apply(&request.command);
             assert_eq!(kv.apply(&request), expected, "seed {seed}: {request:?}");
             if !request.command.is_read() {
-                // Applied once: a retry is answered from the session, or told that its result is gone.
+                // Applied once: a retry is answered from the session, or told that its result is
+                // gone.
                 let (digest, kept) =
                     (kv.digest(), request.number.index() >= request.unanswered_from);
                 let again = kv.apply(&request);
@@ -236,8 +242,9 @@ fn outcomes_and_values_are_those_of_a_naive_state() {
     }
 }
 
-/// Long histories: whichever way commands that commute change places, the whole state stays the same, its sessions too, and
-/// one conflicting pair that changes places is noticed, however much comes after it.
+/// Long histories: whichever way commands that commute change places, the whole state stays the
+/// same, its sessions too, and one conflicting pair that changes places is noticed, however much
+/// comes after it.
 #[test]
 fn a_history_and_another_of_the_same_order_of_conflicts_come_to_one_state() {
     for seed in 0..100 {
@@ -269,7 +276,8 @@ fn a_history_and_another_of_the_same_order_of_conflicts_come_to_one_state() {
     }
 }
 
-/// A request that is left out, or has another author, is in the digest of the writes applied, whatever the values are.
+/// A request that is left out, or has another author, is in the digest of the writes applied,
+/// whatever the values are.
 #[test]
 fn a_write_more_or_less_or_of_another_client_is_noticed() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
@@ -290,7 +298,7 @@ fn a_write_more_or_less_or_of_another_client_is_noticed() {
     }
 }
 
-/// The same values under each other's keys, in the same order of writes.
+/// The same values are put under each other's keys, in one order of writes.
 #[test]
 fn values_that_change_keys_are_another_state() {
     let state = |a: &'static [u8], b: &'static [u8]| {
@@ -323,9 +331,9 @@ fn keys_and_clients_commute_by_the_thousand() {
     assert_eq!((sum, count), (first.digest().state, keys.len()), "every key is in one bucket");
 }
 
-/// The digests of fixed requests. Replicas of one cluster compare digests, and a snapshot carries them on: a program with
-/// other ones cannot stand beside one with these. What a digest has of clients and orders alone was computed a second time
-/// from its definition.
+/// The digests of fixed requests. Replicas of one cluster compare digests, and a snapshot carries
+/// them on: a program with other ones cannot stand beside one with these. What a digest has of
+/// clients and orders alone was computed a second time from its definition.
 #[test]
 fn digests_of_fixed_requests_are_known() {
     #[rustfmt::skip]

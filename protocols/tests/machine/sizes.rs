@@ -1,5 +1,5 @@
-//! Sessions across the sizes at which their parts change: interval sets beyond one interval and by the thousand, results
-//! up to the largest window and beyond, and all of it behind a snapshot.
+//! Sessions across the sizes at which their parts change: interval sets beyond one interval and by
+//! the thousand, results up to the largest window and beyond, and all of it behind a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,8 @@ fn assert_agree(set: &IntervalSet, plain: &BTreeSet<u64>, what: &str) {
     }
 }
 
-/// One interval is kept in place, a second one is not; thousands move when one is put between them or taken out.
+/// One interval is kept in place, a second one is not; thousands move when one is put between them
+/// or taken out.
 #[test]
 fn gaps_that_open_and_close_by_the_thousand() {
     for gaps in [1, 2, 3, 4, 5, 64, 1_000, INTERVALS_MAX as u64 + 1] {
@@ -65,7 +66,7 @@ fn gaps_that_open_and_close_by_the_thousand() {
     }
 }
 
-/// Runs of numbers in either direction, numbers beside what is there, and numbers that are there.
+/// Numbers come in runs of either direction, beside what is there, and twice.
 #[test]
 fn an_interval_set_is_a_set_however_it_grows() {
     for seed in 0..60 {
@@ -120,8 +121,8 @@ impl Naive {
     }
 }
 
-/// Windows of every size around those at which a table grows, executed in any order, with floors that follow the answers, fall
-/// behind or are told late, and writes that are skipped.
+/// Windows of every size around those at which a table grows, executed in any order, with floors
+/// that follow the answers, fall behind or are told late, and writes that are skipped.
 #[test]
 fn sessions_agree_with_naive_ones_at_every_window() {
     let sizes = [1, 2, 4, 5, 8, 9, 300, OUTCOMES_MAX as u64 - 1, OUTCOMES_MAX as u64 + 1];
@@ -172,7 +173,7 @@ fn sessions_agree_with_naive_ones_at_every_window() {
     }
 }
 
-/// The last write that is admitted, and the first that is not, of a client whose results fill its session.
+/// A client is refused the write after the one that fills its session, and none before.
 #[test]
 fn a_session_is_full_at_its_bound_and_not_before() {
     const FULL: u64 = OUTCOMES_MAX as u64;
@@ -196,8 +197,8 @@ const fn append(client: u64, index: u64, unanswered_from: u64) -> Request<'stati
     Request { client: ClientId(client), number, unanswered_from, command }
 }
 
-/// A state with sessions of thousands of gaps and of the most results is the same behind its snapshot: it answers every retry as
-/// before, applies none, and goes on alike.
+/// A state with sessions of thousands of gaps and of the most results is the same behind its
+/// snapshot: it answers every retry as before, applies none, and goes on alike.
 #[test]
 fn a_snapshot_keeps_large_sessions() {
     let (gappy, full) = (1, 2);

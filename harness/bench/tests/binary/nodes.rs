@@ -217,7 +217,8 @@ impl Nodes {
         );
     }
 
-    /// Waits until nothing is left to decide or execute and the replicas hold the same; returns how many writes took effect.
+    /// Waits until nothing is left to decide or execute and the replicas hold the same; returns how
+    /// many writes took effect.
     pub(crate) fn applied_at_rest(&self) -> u64 {
         let deadline = Instant::now() + PATIENCE;
         self.runtime.block_on(async {

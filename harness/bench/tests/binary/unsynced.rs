@@ -1,5 +1,6 @@
-//! Replicas that lose with their process what they have not synced, as if the power had failed: with durability "fsync"
-//! nothing acknowledged is lost, and what a replica does not sync is missed.
+//! Replicas that lose with their process what they have not synced, as if the power had failed:
+//! with durability "fsync" nothing acknowledged is lost, and what a replica does not sync is
+//! missed.
 
 use std::cell::Cell;
 
@@ -13,10 +14,12 @@ use crate::{
 
 /// So few bytes of a log that every few commands a snapshot takes its place.
 const SHORT_LOG: &str = "--log-bytes-kept=500";
-/// Turns that each client takes amid each round of kills. Chosen: each replica writes snapshots meanwhile.
+/// Turns that each client takes amid each round of kills. Chosen: each replica writes snapshots
+/// meanwhile.
 const TURNS: usize = 12;
 
-/// Replicas are killed amid the load, each alone and all at once, and come back with what they had synced.
+/// Replicas are killed amid the load, each alone and all at once, and come back with what they had
+/// synced.
 fn loses_nothing(protocol: Protocol) {
     let mut nodes = Nodes::start_forgetting(protocol, Durability::Fsync);
     let mut truncated = Vec::new();
@@ -24,7 +27,7 @@ fn loses_nothing(protocol: Protocol) {
     let alone = all.iter().map(std::slice::from_ref);
     let rounds = alone.chain([&all[..]]).cycle().take(8);
     for (round, victims) in rounds.enumerate() {
-        // Another moment each time: every client calls once a turn.
+        // The moment is another one each time: every client calls once a turn.
         let (calls, due) = (Cell::new(0), REPLICAS + 3 * round);
         nodes.load(TURNS, |nodes| {
             calls.set(calls.get() + 1);
@@ -60,7 +63,8 @@ fn epaxos_loses_nothing_acknowledged_with_the_power() {
     loses_nothing(protocols::epaxos::PROTOCOL);
 }
 
-/// Whatever number of writes a life has made durable: none of them is held back, in a log or behind a snapshot.
+/// Whatever number of writes a life has made durable: none of them is held back, in a log or behind
+/// a snapshot.
 #[test]
 fn every_sync_is_there_when_the_power_fails_after_any_number_of_writes() {
     let solo = Solo::new();
@@ -77,7 +81,7 @@ fn every_sync_is_there_when_the_power_fails_after_any_number_of_writes() {
     assert!(process.log().contains("behind a snapshot"), "{}", process.log());
 }
 
-/// The layer bites: what is written and never synced is gone, and whoever counts notices.
+/// What is written and never synced is gone: the layer does lose it.
 #[test]
 fn what_is_never_synced_is_lost_with_the_power() {
     let solo = Solo::new();
@@ -90,7 +94,8 @@ fn what_is_never_synced_is_lost_with_the_power() {
     assert!(process.log().contains("loses with this process what is not synced"));
 }
 
-/// In a cluster, too, once all are killed at once: what one still has, it would tell the others.
+/// A cluster loses it, too, if all its replicas are killed at once: one that still had it would
+/// tell the others.
 #[test]
 fn a_cluster_that_never_syncs_loses_what_it_acknowledged_with_the_power() {
     let mut nodes = Nodes::start_forgetting(protocols::epaxos::PROTOCOL, Durability::Buffered);
