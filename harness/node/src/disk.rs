@@ -1,4 +1,4 @@
-//! The real disk: a data directory that one process works in.
+//! The disk of a replica process: a data directory that one process works in.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,7 +10,7 @@ use std::{
 
 use driver::disk::Disk;
 
-use crate::NodeError;
+use crate::{NodeError, failpoint, forgetful::Forgetful};
 
 /// The process that works in a directory keeps this file locked, and the kernel unlocks it with its
 /// death.
@@ -120,6 +120,84 @@ impl Disk for DataDirectory {
 
     fn sync_names(&mut self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
+    }
+}
+
+/// Where a replica process keeps its files.
+#[derive(Clone, Debug)]
+pub(crate) enum ProcessDisk {
+    /// In files: they hold what was written, whether it was synced or not.
+    Files(DataDirectory),
+    /// In files that lose with the process what was not synced, since the environment asks for that.
+    Forgetful(Forgetful),
+}
+
+impl ProcessDisk {
+    /// Opens the directory at `path`; makes it if it is not there.
+    ///
+    /// # Errors
+    /// If another process works in it, or it cannot be made.
+    pub(crate) fn open(path: &Path) -> Result<Self, NodeError> {
+        if failpoint::forgets_unsynced() {
+            return Forgetful::open(path).map(Self::Forgetful);
+        }
+        DataDirectory::open(path).map(Self::Files)
+    }
+}
+
+/// Does the same with whichever disk it is.
+macro_rules! either {
+    ($this:ident, $disk:ident => $done:expr) => {
+        match $this {
+            ProcessDisk::Files($disk) => $done,
+            ProcessDisk::Forgetful($disk) => $done,
+        }
+    };
+}
+
+impl Disk for ProcessDisk {
+    fn directory(&self) -> String {
+        either!(self, disk => disk.directory())
+    }
+
+    fn path(&self, name: &str) -> String {
+        either!(self, disk => disk.path(name))
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        either!(self, disk => disk.names())
+    }
+
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        either!(self, disk => disk.read(name))
+    }
+
+    fn create(&mut self, name: &str, pieces: &[&[u8]]) -> io::Result<()> {
+        either!(self, disk => disk.create(name, pieces))
+    }
+
+    fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        either!(self, disk => disk.append(name, bytes))
+    }
+
+    fn truncate(&mut self, name: &str, length: u64) -> io::Result<()> {
+        either!(self, disk => disk.truncate(name, length))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        either!(self, disk => disk.rename(from, to))
+    }
+
+    fn remove(&mut self, name: &str) -> io::Result<()> {
+        either!(self, disk => disk.remove(name))
+    }
+
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        either!(self, disk => disk.sync(name))
+    }
+
+    fn sync_names(&mut self) -> io::Result<()> {
+        either!(self, disk => disk.sync_names())
     }
 }
 

@@ -1,8 +1,10 @@
-//! Where this process is to die, as the environment says.
+//! Where this process is to die and what it loses then, as the environment says.
 //!
 //! Only a build with debug assertions looks. The variable `BENCH_FAILPOINT` asks for a place, as
 //! `<name>:<n>`: the process dies there, as by `kill -9`, when it comes there for the n-th time.
-//! Nothing is flushed, nobody is told; one line on standard error says that it happened.
+//! Nothing is flushed, nobody is told; one line on standard error says that it happened. With
+//! `BENCH_FORGETS_UNSYNCED`, whatever its value, the process loses what it has not synced however it
+//! dies.
 
 use std::{
     env,
@@ -20,6 +22,7 @@ use nix::{
 };
 
 const VARIABLE: &str = "BENCH_FAILPOINT";
+const FORGETS_VARIABLE: &str = "BENCH_FORGETS_UNSYNCED";
 
 static PLAN: LazyLock<Option<Plan>> = LazyLock::new(|| asked_for().ok().flatten());
 static HITS: AtomicU64 = AtomicU64::new(0);
@@ -36,6 +39,12 @@ pub fn asked_for() -> Result<Option<Plan>, String> {
     let text = text.map_err(|text| format!("{VARIABLE}: {} is no text", text.display()))?;
     let plan = text.map(|text| text.parse()).transpose();
     plan.map_err(|error: String| format!("{VARIABLE}: {error}"))
+}
+
+/// Is this process to lose with its death what it has not synced? Never in a build without debug
+/// assertions.
+pub(crate) fn forgets_unsynced() -> bool {
+    cfg!(debug_assertions) && env::var_os(FORGETS_VARIABLE).is_some()
 }
 
 /// From now on this process dies where the environment says.

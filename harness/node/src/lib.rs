@@ -22,6 +22,7 @@ pub mod disk;
 pub mod emulator;
 mod error;
 pub mod failpoint;
+mod forgetful;
 pub mod frame;
 pub mod identity;
 pub mod interrupt;

@@ -11,7 +11,7 @@ use driver::{
     storage::{StorageError, Work, Writer},
 };
 
-use crate::{NodeError, disk::DataDirectory};
+use crate::{NodeError, disk::ProcessDisk};
 
 /// The store of a replica process.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) enum ProcessStore {
     /// Durability "memory": nothing is ever begun.
     Absent,
     /// Durability "buffered": done when begun.
-    Buffered { writer: Box<Writer<DataDirectory>>, failure: Option<StorageError> },
+    Buffered { writer: Box<Writer<ProcessDisk>>, failure: Option<StorageError> },
     /// Durability "fsync": done by a thread of its own, so that the replica reads and steps on
     /// meanwhile, and what comes in during one sync forms the group of the next.
     Synced(Helper),
@@ -79,7 +79,7 @@ impl Helper {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub(crate) fn start(mut writer: Writer<DataDirectory>) -> Result<Self, NodeError> {
+    pub(crate) fn start(mut writer: Writer<ProcessDisk>) -> Result<Self, NodeError> {
         let (sender, receiver) = mpsc::channel::<Work>();
         let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
@@ -175,7 +175,7 @@ mod tests {
             protocol: protocols::paxos::PROTOCOL,
             config: Config::new(3),
         };
-        let past = Past::read(DataDirectory::open(directory.path()).unwrap(), owner, 1).unwrap();
+        let past = Past::read(ProcessDisk::open(directory.path()).unwrap(), owner, 1).unwrap();
         let mut journal = Journal::new(&past, None);
         let helper = Helper::start(Writer::new(past, true, None).unwrap()).unwrap();
         let mut store = ProcessStore::Synced(helper);

@@ -149,7 +149,10 @@ impl Kv {
 
     /// The state that [`Kv::snapshot`] wrote.
     pub fn restore(bytes: &[u8]) -> Result<Self, NotASnapshot> {
-        postcard::from_bytes(bytes).map_err(|_| NotASnapshot)
+        match postcard::take_from_bytes(bytes) {
+            Ok((kv, [])) => Ok(kv),
+            _ => Err(NotASnapshot),
+        }
     }
 
     fn read(&mut self, key: &[u8], id: u64) -> Outcome {

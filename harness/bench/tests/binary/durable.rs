@@ -21,19 +21,19 @@ use crate::place::wait_for;
 const REPLICA: ReplicaId = ReplicaId(0);
 
 /// A cluster of one, which is its own majority, in a directory of its own.
-struct Solo {
+pub(crate) struct Solo {
     directory: tempfile::TempDir,
     address: SocketAddr,
 }
 
 /// The replica's process; killed with this.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     log: PathBuf,
 }
 
 impl Solo {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         identity::create(directory.path(), 1).unwrap();
         Self { directory, address: free_addresses(1).unwrap()[0] }
@@ -49,15 +49,22 @@ impl Solo {
 
     /// Starts the replica through a shell that does `before`.
     fn start_after(&self, before: &str) -> Process {
-        self.start_at(before, self.address)
+        self.start_at(before, self.address, &["--durability", "fsync"])
     }
 
-    fn start_at(&self, before: &str, address: SocketAddr) -> Process {
+    /// Starts the replica so that it loses with its process what it has not synced.
+    #[cfg(debug_assertions)]
+    pub(crate) fn start_forgetting(&self, arguments: &[&str]) -> Process {
+        self.start_at("export BENCH_FORGETS_UNSYNCED=;", self.address, arguments)
+    }
+
+    fn start_at(&self, before: &str, address: SocketAddr, arguments: &[&str]) -> Process {
         let log = self.directory.path().join("stderr");
         let address = address.to_string();
         let child = Command::new("sh")
             .args(["-c", &format!("{before} exec \"$@\""), "sh", env!("CARGO_BIN_EXE_bench")])
-            .args(["node", "--id", "0", "--protocol", "multi-paxos", "--durability", "fsync"])
+            .args(["node", "--id", "0", "--protocol", "multi-paxos"])
+            .args(arguments)
             .args(["--listen", &address, "--peers", &address])
             .arg("--data")
             .arg(self.data())
@@ -78,7 +85,7 @@ impl Solo {
     /// Starts the replica a second time, where nothing but its data is in the way.
     fn start_twice(&self) -> Process {
         let mut elsewhere = free_addresses(1).unwrap();
-        self.start_at("", elsewhere.remove(0))
+        self.start_at("", elsewhere.remove(0), &["--durability", "fsync"])
     }
 
     /// Does `body` with a session, on a runtime of its own.
@@ -101,7 +108,7 @@ impl Solo {
     }
 
     /// Appends to one key until `count` are acknowledged or the replica is gone; returns how many were.
-    fn append(&self, from: u64, count: u64) -> u64 {
+    pub(crate) fn append(&self, from: u64, count: u64) -> u64 {
         self.with_session(async |mut session| {
             for index in from..from + count {
                 let number = RequestNumber::write(index);
@@ -116,7 +123,7 @@ impl Solo {
     }
 
     /// How many appends took effect.
-    fn appended(&self) -> u64 {
+    pub(crate) fn appended(&self) -> u64 {
         self.with_session(async |mut session| {
             let request = request(RequestNumber::read(1), Wish::Get { key: b"k" });
             match ask(&mut session, &request).await {
@@ -142,12 +149,12 @@ async fn ask(session: &mut Session, request: &Request<'_>) -> Option<Outcome> {
 }
 
 impl Process {
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 

@@ -1,14 +1,16 @@
-//! A replica dies at every failpoint in turn, under load, and comes back: nothing acknowledged is lost, nothing takes effect
+//! A replica dies at every failpoint in turn, under load, and comes back, with all that it had
+//! written or with what it had synced alone: nothing acknowledged is lost, nothing takes effect
 //! twice, the replicas agree, and what the clients saw is linearizable.
 
 use std::collections::BTreeSet;
 
-use driver::failpoint::Failpoint;
-use protocols::{Protocol, ReplicaId};
+use driver::{failpoint::Failpoint, storage::Durability};
+use protocols::ReplicaId;
 
 use crate::nodes::{Nodes, REPLICAS};
 
-/// Operations of the other replicas while the victim is away: more than they keep for it, so that it takes a snapshot.
+/// Operations of the other replicas while the victim is away: more than they keep for it, so that
+/// it takes a snapshot.
 const AWAY: usize = 24;
 /// Chosen: many times what it takes to come to any failpoint.
 const OPERATIONS_MAX: usize = 4_000;
@@ -31,8 +33,7 @@ const fn hit(at: Failpoint) -> u64 {
 }
 
 /// The victim is replaced at every failpoint; the data stays.
-fn dies_everywhere(protocol: Protocol) {
-    let mut nodes = Nodes::start(protocol);
+fn dies_everywhere(mut nodes: Nodes) {
     let mut truncated = BTreeSet::new();
     for (at, victim) in Failpoint::ALL.iter().zip(ReplicaId::all(REPLICAS).cycle()) {
         nodes.kill(victim);
@@ -51,15 +52,30 @@ fn dies_everywhere(protocol: Protocol) {
 
 #[test]
 fn paxos_comes_back_from_every_failpoint() {
-    dies_everywhere(protocols::paxos::PROTOCOL);
+    dies_everywhere(Nodes::start(protocols::paxos::PROTOCOL));
 }
 
 #[test]
 fn multi_paxos_comes_back_from_every_failpoint() {
-    dies_everywhere(protocols::multi_paxos::PROTOCOL);
+    dies_everywhere(Nodes::start(protocols::multi_paxos::PROTOCOL));
 }
 
 #[test]
 fn epaxos_comes_back_from_every_failpoint() {
-    dies_everywhere(protocols::epaxos::PROTOCOL);
+    dies_everywhere(Nodes::start(protocols::epaxos::PROTOCOL));
+}
+
+#[test]
+fn paxos_comes_back_from_every_failpoint_with_what_it_had_synced() {
+    dies_everywhere(Nodes::start_forgetting(protocols::paxos::PROTOCOL, Durability::Fsync));
+}
+
+#[test]
+fn multi_paxos_comes_back_from_every_failpoint_with_what_it_had_synced() {
+    dies_everywhere(Nodes::start_forgetting(protocols::multi_paxos::PROTOCOL, Durability::Fsync));
+}
+
+#[test]
+fn epaxos_comes_back_from_every_failpoint_with_what_it_had_synced() {
+    dies_everywhere(Nodes::start_forgetting(protocols::epaxos::PROTOCOL, Durability::Fsync));
 }

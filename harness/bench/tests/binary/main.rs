@@ -62,4 +62,7 @@ mod soak;
 mod topology;
 #[cfg(debug_assertions)]
 #[cfg(test)]
+mod unsynced;
+#[cfg(debug_assertions)]
+#[cfg(test)]
 mod violations;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use check::{Budget, History, Kind, Operation, Verdict};
-use driver::{ReplicaStatus, failpoint::Failpoint};
+use driver::{ReplicaStatus, failpoint::Failpoint, storage::Durability};
 use nix::libc::SIGKILL;
 use node::{
     client::{Connector, Session},
@@ -45,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Nodes {
     dir: TempDir,
     protocol: Protocol,
+    durability: Durability,
+    /// Does a replica that dies lose what it has not synced?
+    forgets: bool,
     addresses: Vec<SocketAddr>,
     /// None while down.
     children: RefCell<Vec<Option<Child>>>,
@@ -74,7 +77,17 @@ fn now() -> u64 {
 }
 
 impl Nodes {
+    /// Replicas that have, after a kill, all that they wrote.
     pub(crate) fn start(protocol: Protocol) -> Self {
+        Self::start_as(protocol, Durability::Fsync, false)
+    }
+
+    /// Replicas that a kill leaves what they have synced, and nothing else.
+    pub(crate) fn start_forgetting(protocol: Protocol, durability: Durability) -> Self {
+        Self::start_as(protocol, durability, true)
+    }
+
+    fn start_as(protocol: Protocol, durability: Durability, forgets: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         identity::create(&dir.path().join("credentials"), REPLICAS).unwrap();
         let free = |_| UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -97,6 +110,8 @@ impl Nodes {
         let nodes = Self {
             dir,
             protocol,
+            durability,
+            forgets,
             addresses,
             children: RefCell::new((0..REPLICAS).map(|_| None).collect()),
             clients: (0..REPLICAS).map(client).collect(),
@@ -120,7 +135,8 @@ impl Nodes {
         let path = self.dir.path();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
         command
-            .args(["node", "--durability", "fsync", "--protocol", self.protocol.name()])
+            .args(["node", "--durability", self.durability.name()])
+            .args(["--protocol", self.protocol.name()])
             .args(["--id", &replica.0.to_string(), "--peers", &peers.join(",")])
             .args(["--listen", &peers[replica.index()]])
             .args(["--config", &serde_json::to_string(&config).unwrap()])
@@ -131,6 +147,7 @@ impl Nodes {
             .arg("--data")
             .arg(path.join(replica.to_string()))
             .envs(failpoint.map(|failpoint| ("BENCH_FAILPOINT", failpoint)))
+            .envs(self.forgets.then_some(("BENCH_FORGETS_UNSYNCED", "")))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(path.join(format!("{replica}.log"))).unwrap());
@@ -185,11 +202,25 @@ impl Nodes {
         self.clients = clients;
     }
 
-    /// Waits until nothing is left to decide or execute and the replicas hold the same; then every write that was
-    /// acknowledged has taken effect once, and no other.
+    /// How many writes were acknowledged to the clients.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.clients.iter().map(|client| client.writes).sum()
+    }
+
+    /// Comes to rest; then every write that was acknowledged has taken effect once, and no other.
     pub(crate) fn come_to_rest(&self) {
+        assert_eq!(
+            self.applied_at_rest(),
+            self.acknowledged(),
+            "acknowledged by {}",
+            self.protocol
+        );
+    }
+
+    /// Waits until nothing is left to decide or execute and the replicas hold the same; returns how
+    /// many writes took effect.
+    pub(crate) fn applied_at_rest(&self) -> u64 {
         let deadline = Instant::now() + PATIENCE;
-        let writes: u64 = self.clients.iter().map(|client| client.writes).sum();
         self.runtime.block_on(async {
             let mut last = None;
             while Instant::now() < deadline {
@@ -200,19 +231,14 @@ impl Nodes {
                         && statuses.first().is_some_and(|first| first.digest == status.digest)
                 };
                 if statuses.len() == REPLICAS && statuses.iter().all(rests) {
-                    assert_eq!(
-                        statuses[0].digest.writes, writes,
-                        "acknowledged by {}",
-                        self.protocol
-                    );
-                    return;
+                    return statuses[0].digest.writes;
                 }
                 last = Some(statuses);
                 sleep(Duration::from_millis(10)).await;
             }
             let logs: Vec<_> = ReplicaId::all(REPLICAS).map(|replica| self.log(replica)).collect();
-            panic!("{} does not come to rest: {last:#?}\n{}", self.protocol, logs.join("\n"));
-        });
+            panic!("{} does not come to rest: {last:#?}\n{}", self.protocol, logs.join("\n"))
+        })
     }
 
     /// What the replicas that can be reached say of themselves.

@@ -36,8 +36,9 @@ use self::{
 use crate::{
     NodeError,
     clock::Clock,
-    disk::{DataDirectory, new_incarnation},
+    disk::{ProcessDisk, new_incarnation},
     emulator::{NetworkPlan, slow::Slow, socket::Place},
+    failpoint,
     frame::FrameBuffer,
     identity::{Identity, Role},
     limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
@@ -103,7 +104,7 @@ struct Context<R: Replica> {
     peers: Vec<SocketAddr>,
     incarnation: u64,
     /// Who the other replicas are.
-    met: RefCell<Peers<DataDirectory>>,
+    met: RefCell<Peers<ProcessDisk>>,
     /// How long a greeting may take to come.
     patience: Duration,
     log: Log,
@@ -202,7 +203,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
 /// A replica as it begins: anew, or as what it had recorded.
 struct Beginning<R: Replica> {
     incarnation: u64,
-    met: Peers<DataDirectory>,
+    met: Peers<ProcessDisk>,
     driver: Driver<R>,
     store: ProcessStore,
 }
@@ -225,7 +226,10 @@ fn begin<R: Replica>(
     };
     let start = Instant::now();
     let owner = Owner { cluster: cluster.to_owned(), replica: id, protocol: R::PROTOCOL, config };
-    let mut past = Past::read(DataDirectory::open(data)?, owner, new_incarnation())?;
+    let mut past = Past::read(ProcessDisk::open(data)?, owner, new_incarnation())?;
+    if failpoint::forgets_unsynced() {
+        log.line("loses with this process what is not synced");
+    }
     past.remarks.iter().for_each(|remark| log.line(remark));
     let journal = Journal::new(&past, options.log_bytes_kept);
     let mut driver = Driver::recover(id, &config, (seed, clock.now()), &past, journal)?;
