@@ -174,7 +174,7 @@ def limit(key, factor=1):
 
 
 def sends(d):
-    return word(d.code("harness/run/src/clients/mod.rs", r"SENDS_MAX: u8 = (\d+)"))
+    return word(d.code("harness/run/src/clients/mod.rs", r"SENDS_MAX: u32 = (\d+)"))
 
 
 def waits(d):
@@ -335,7 +335,7 @@ README = [
     Claim("README.md", "it exits with {} and leaves the evidence.",
           lambda d: plain(d.code("harness/bench/src/exit.rs", r"VIOLATION: u8 = (\d+)"))),
     Claim("README.md", "doubled from rate_start_ops_per_s ({}) on, then found within {} %",
-          lambda d: [plain(d.code("harness/workload/src/load/sections.rs",
+          lambda d: [plain(d.code("harness/workload/src/parse/sections.rs",
                                   r"RATE_START_OPS_PER_S: f64 = ([\d_.]+)")),
                      plain(rounded(d.code("harness/run/src/clients/knee.rs",
                                           r"GAP_MAX: f64 = ([\d.]+)") * 100 - 100))]),

@@ -1,7 +1,7 @@
 //! A workload as the rest of the program sees it: every key present, typed and within its range.
 //!
 //! Serialising a [`Workload`] gives the structure of the file again, with the defaults filled in, so that what a
-//! manifest records can be run once more. Reading files is the business of [`crate::load`].
+//! manifest records can be run once more. Reading files is the business of [`crate::parse`].
 
 use std::{fmt, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The window of a key: what bounds chains of conflicting commands.
 //!
 //! A row proposes a command on a contended key only while fewer than W
-//! ([`ConflictWindow`](super::ConflictWindow)) of its own that touch the key are not executed here.
+//! ([`ConflictWindow`]) of its own that touch the key are not executed here.
 //! The rest waits and is proposed as one batch once one of those has been executed. A key is
 //! contended for a command that writes it, and for a read as long as an unexecuted write of it is
 //! known here.

@@ -74,8 +74,7 @@ fn the_summary_is_json_on_request() {
     for counter in ["operations", "crashes", "committed_fast", "committed_slow"] {
         assert!(json[counter].as_u64().unwrap() > 0, "{counter}: {json}");
     }
-    for covered in ["fast commits", "checkpoints", "crashes while writing", "lives from a snapshot"]
-    {
+    for covered in ["fast commits", "checkpoints", "states captured", "sessions moved"] {
         assert!(json["covered"][covered].as_u64().unwrap() > 0, "{covered}: {json}");
     }
 }

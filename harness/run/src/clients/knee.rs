@@ -417,12 +417,16 @@ mod tests {
         assert!(ended.stop.is_none(), "the program goes on");
         let record = ended.record.unwrap();
         assert_eq!(record.identity.rate_ops_per_s, Some(2_953.0));
-        assert_eq!(record.steps[4].why_not.as_deref(), Some("the run failed: lost"));
+        assert_eq!(
+            record.steps[4].why_not.as_deref(),
+            Some("the run failed: replica 1 is not gone 5 s after its kill")
+        );
         assert_eq!((record.steps[4].rate_ops_per_s, record.steps[4].valid), (3_363.0, false));
         assert!(record.verdict.valid, "a warning");
         let text = &record.verdict.reasons[0].text;
-        let expected = "at 4000 operations/s, which are not borne, died: replica 1: no memory";
-        assert_eq!((text.as_str(), record.verdict.reasons.len()), (expected, 1));
+        let expected = format!("at 4000 operations/s, which are not borne, died: {}", death());
+        assert_eq!((text.as_str(), record.verdict.reasons.len()), (expected.as_str(), 1));
+        assert!(text.contains("no memory"), "{text}");
     }
 
     /// Spoils every step at `rate` but for those after the first `times`.

@@ -1,14 +1,14 @@
 //! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
 //!
-//! * [`processes`] starts and ends the replicas.
-//! * [`cluster`] waits until they are connected, and opens operator lines to them.
-//! * [`faults`] carries out the fault plan; [`network_updates`] tells each replica how the emulated
-//!   [`network`] changes.
-//! * [`generator`] offers the load over sessions, in the order of their [`grid`].
-//! * [`compare`] compares the replicas afterwards, and [`record`] makes the run's record and
+//! * `processes` starts and ends the replicas.
+//! * `cluster` waits until they are connected, and opens operator lines to them.
+//! * `faults` carries out the fault plan; `network_updates` tells each replica how the emulated
+//!   `network` changes.
+//! * `generator` offers the load over sessions, in the order of their `grid`.
+//! * `compare` compares the replicas afterwards, and `record` makes the run's record and
 //!   verdict of it all.
-//! * [`watch`] ends a run before its time.
-//! * [`tamper`] falsifies answers for tests, in builds with debug assertions alone.
+//! * `watch` ends a run before its time.
+//! * `tamper` falsifies answers for tests, in builds with debug assertions alone.
 
 mod cluster;
 mod compare;
