@@ -1,10 +1,10 @@
 //! Turns: replicas take turns at the slots of one log.
 //!
-//! Slot 1 belongs to replica 0, slot 2 to replica 1, and so on. The owner of a slot proposes there at
-//! ballot 0, the lowest, without a first phase: a majority decides in one round trip. A replica that
-//! sees a slot in use decides no-ops at its own unused slots below. A slot that stays open is taken
-//! over, with both phases of Paxos. The idea is that of Mencius (Mao et al., OSDI'08), without its
-//! optimisations. The README explains the rules (R1) to (R7).
+//! Slot 1 belongs to replica 0, slot 2 to replica 1, and so on. The owner of a slot proposes there
+//! at ballot 0, the lowest, without a first phase: a majority decides in one round trip. A replica
+//! that sees a slot in use decides no-ops at its own unused slots below. A slot that stays open is
+//! taken over, with both phases of Paxos. The idea is that of Mencius (Mao et al., OSDI'08),
+//! without its optimisations. The README explains the rules (R1) to (R7).
 
 use std::{collections::BTreeMap, time::Duration};
 

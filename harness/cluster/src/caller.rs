@@ -1,11 +1,13 @@
 //! Sends commands and sees to it that each is answered.
 //!
-//! Numbers, retries and the end of a command are those of every client's session ([`driver::session`]). A command is sent
-//! again, to the next replica that answers, when its connection breaks or its attempt's time is over, and given up when all
-//! of its time is. A replica that answers other commands meanwhile is slow, and sending it all again elsewhere would only
+//! Numbers, retries and the end of a command are those of every client's session
+//! ([`driver::session`]). A command is sent again, to the next replica that answers, when its
+//! connection breaks or its attempt's time is over, and given up when all of its time is. A replica
+//! that answers other commands meanwhile is slow, and sending it all again elsewhere would only
 //! make it slower: a command waits longer for such a one, up to half of all its time.
 //!
-//! **Invariants.** No command outlives its time-out. A command that is asked of one replica alone is sent to no other.
+//! **Invariants.** No command outlives its time-out. A command that is asked of one replica alone
+//! is sent to no other.
 
 use std::{
     future::poll_fn,
@@ -62,7 +64,8 @@ impl Policy {
 pub enum Value {
     /// These bytes.
     Given(Vec<u8>),
-    /// This number, padded with zeros to so many bytes: what many of them cost does not grow with their length.
+    /// This number, padded with zeros to so many bytes: what many of them cost does not grow with
+    /// their length.
     Number(u64, usize),
 }
 
@@ -157,7 +160,8 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The client named `id` of the cluster that is described; it dials when there is something to send. Needs a runtime.
+    /// The client named `id` of the cluster that is described; it dials when there is something to
+    /// send. Needs a runtime.
     pub fn new(
         directory: &Directory,
         description: &Description,
@@ -190,7 +194,8 @@ impl Caller {
         })
     }
 
-    /// Opens a session with every replica, and waits until all have one, but not for those that do not answer soon.
+    /// Opens a session with every replica, and waits until all have one, but not for those that do
+    /// not answer soon.
     pub async fn connect(&mut self) {
         let deadline = Instant::now() + self.policy.attempt();
         poll_fn(|cx| {
@@ -231,7 +236,8 @@ impl Caller {
         number
     }
 
-    /// Waits until at least one command has ended, and gives all that have; if there is none to wait for, for a moment.
+    /// Waits until at least one command has ended, and gives all that have; if there is none to
+    /// wait for, for a moment.
     pub async fn next(&mut self) -> Vec<Ended> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -351,7 +357,8 @@ impl Caller {
         self.send(number);
     }
 
-    /// Sends a command to where it is meant to go, or lets a connection be opened there, which then sends it.
+    /// Sends a command to where it is meant to go, or lets a connection be opened there, which then
+    /// sends it.
     fn send(&mut self, number: RequestNumber) {
         let Some(open) = self.session.get(number) else { return };
         let link = &mut self.ways[open.to.index()].link;
@@ -383,7 +390,8 @@ impl Caller {
         }
     }
 
-    /// The commands that are asked of this replica: those on their way, or those that wait for a connection.
+    /// The commands that are asked of this replica: those on their way, or those that wait for a
+    /// connection.
     fn asked_of(&self, place: usize, in_flight: bool) -> Vec<RequestNumber> {
         let is_there =
             |open: &Open<Asked>| open.to.index() == place && open.kept.in_flight == in_flight;
@@ -396,8 +404,8 @@ impl Caller {
     }
 }
 
-/// Which replica gets what is meant for `to`: the first from there on that has a connection and answers, or else that may
-/// yet.
+/// Which replica gets what is meant for `to`: the first from there on that has a connection and
+/// answers, or else that may yet.
 fn route(ways: &[Way], to: ReplicaId) -> ReplicaId {
     best_from(to, ways.len(), |replica| {
         let way = &ways[replica.index()];

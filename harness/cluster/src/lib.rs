@@ -6,8 +6,8 @@
 //!
 //! **Invariants.** A process is signalled only if number, start time and boot are those that were
 //! written down when it was started. The description is replaced in one step, after every start of
-//! a process, so that none runs which it does not name. Nothing is removed from a directory but what
-//! this crate put there. Nothing here prints or knows a command line.
+//! a process, so that none runs which it does not name. Nothing is removed from a directory but
+//! what this crate put there. Nothing here prints or knows a command line.
 
 pub mod caller;
 mod description;

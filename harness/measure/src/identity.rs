@@ -28,8 +28,8 @@ pub struct Identity {
     pub rate_ops_per_s: Option<f64>,
     /// Size of a value.
     pub value_bytes: u64,
-    /// Every swept key (its name without the table) with its value as text. Those without a column of their own in
-    /// `summary.csv` become one.
+    /// Every swept key (its name without the table) with its value as text. Those without a column
+    /// of their own in `summary.csv` become one.
     pub swept: Vec<(String, String)>,
 }
 

@@ -128,7 +128,8 @@ impl Disk for DataDirectory {
 pub(crate) enum ProcessDisk {
     /// In files: they hold what was written, whether it was synced or not.
     Files(DataDirectory),
-    /// In files that lose with the process what was not synced, since the environment asks for that.
+    /// In files that lose with the process what was not synced, since the environment asks for
+    /// that.
     Forgetful(Forgetful),
 }
 

@@ -1,4 +1,5 @@
-//! Why something at this crate's edge failed: a kind that a caller can branch on, worded as one line.
+//! Why something at this crate's edge failed: a kind that a caller can branch on, worded as one
+//! line.
 
 use std::{
     fmt, io,

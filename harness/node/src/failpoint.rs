@@ -3,8 +3,8 @@
 //! Only a build with debug assertions looks. The variable `BENCH_FAILPOINT` asks for a place, as
 //! `<name>:<n>`: the process dies there, as by `kill -9`, when it comes there for the n-th time.
 //! Nothing is flushed, nobody is told; one line on standard error says that it happened. With
-//! `BENCH_FORGETS_UNSYNCED`, whatever its value, the process loses what it has not synced however it
-//! dies.
+//! `BENCH_FORGETS_UNSYNCED`, whatever its value, the process loses what it has not synced however
+//! it dies.
 
 use std::{
     env,

@@ -129,8 +129,8 @@ impl State {
         for change in std::mem::take(&mut self.changes) {
             match change {
                 NameChange::Given(name, inode) => {
-                    // It gets its content at once: a kill leaves the name with all that was synced, or
-                    // not at all.
+                    // It gets its content at once: a kill leaves the name with all that was synced,
+                    // or not at all.
                     self.durable.create(LANDING, &[&self.files[&inode].synced])?;
                     self.durable.rename(LANDING, &name)?;
                     self.durable_names.insert(name, inode);

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::emulator::NetworkPlan;
 
-/// What a replica must be told. It is plain data, so that whoever starts the process can hand it over as text.
+/// What a replica must be told. It is plain data, so that whoever starts the process can hand it
+/// over as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
     /// Which replica to be.
@@ -19,18 +20,19 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where the replicas listen, by number; the own one is not used.
     pub peers: Vec<SocketAddr>,
-    /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is believed.
+    /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is
+    /// believed.
     pub credentials: Option<PathBuf>,
     /// What its records outlive.
     pub durability: Durability,
-    /// The directory that is this replica's alone, made if need be. Nothing is kept there with [`Durability::Memory`],
-    /// which needs none.
+    /// The directory that is this replica's alone, made if need be. Nothing is kept there with
+    /// [`Durability::Memory`], which needs none.
     pub data: Option<PathBuf>,
-    /// For tests: a log longer than this, in bytes, gets a snapshot in its place, and a segment of it a successor. None: as
-    /// long as is good.
+    /// For tests: a log longer than this, in bytes, gets a snapshot in its place, and a segment of
+    /// it a successor. None: as long as is good.
     pub log_bytes_kept: Option<u64>,
-    /// The process to die with, by its id: the one that started this one, on a thread that lives as long as it should
-    /// (the kernel watches the thread). None: live on alone.
+    /// The process to die with, by its id: the one that started this one, on a thread that lives as
+    /// long as it should (the kernel watches the thread). None: live on alone.
     pub parent: Option<i32>,
     /// The network to emulate; none is the bare loopback, whose packets cannot be impaired later.
     pub network: Option<NetworkPlan>,

@@ -57,7 +57,8 @@ fn latencies_are_those_of_the_network() {
         vec![50 * MS, 70 * MS, 0],
     ]);
     // A commit takes a round trip to the nearest. Execution waits for the slots below, whose owners
-    // decide no-ops there as soon as they hear of the slot: but for the first, a round trip to each.
+    // decide no-ops there as soon as they hear of the slot: but for the first, a round trip to
+    // each.
     for (site, nearest, first, all) in [(0, 30, 30, 50), (1, 30, 30, 70), (2, 50, 70, 70)] {
         let load = Load::private(ReplicaSet::only(ReplicaId::from_index(site)), 10);
         let outcome = run::<Turns>(&Scenario::new(network.clone(), load, 1)).unwrap();

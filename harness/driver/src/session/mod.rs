@@ -16,8 +16,8 @@
 //!   number that was never given out, finds nothing.
 //! * A request is sent [`Policy::sends_max`] times at most, for whatever reason it is sent again.
 //! * A pinned request stays with its replica. Any other goes to the next replica each time.
-//! * The floor that a request carries (`unanswered_from`) is the lowest write that was open when the
-//!   request was opened, or the next one if none was. So it is never above an open write.
+//! * The floor that a request carries (`unanswered_from`) is the lowest write that was open when
+//!   the request was opened, or the next one if none was. So it is never above an open write.
 //! * A retry is what was sent first, byte for byte, with the same floor. Replicas tell by equality
 //!   that a batch is one that they know: what is decided through another replica is proposed no
 //!   more. The floor of a retry may be out of date, which does no harm: replicas keep the highest.

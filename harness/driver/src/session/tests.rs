@@ -91,7 +91,8 @@ fn a_retry_keeps_its_number_and_asks_the_next_replica() {
     assert_eq!(session.due(number, 25), None);
 }
 
-/// A replica that waits to propose the one drops it when the other is decided, since they are equal.
+/// A replica that waits to propose the one drops it when the other is decided, since they are
+/// equal.
 #[test]
 fn a_retry_is_what_was_sent_first_byte_for_byte() {
     let mut session = session(TWICE);
@@ -129,7 +130,8 @@ fn the_user_may_take_another_replica_than_the_next() {
     assert_eq!(session.get(number).unwrap().to, ReplicaId(2));
 }
 
-/// One attempt may end early, since its connection broke. The bound on the sends holds all the same.
+/// One attempt may end early, since its connection broke. The bound on the sends holds all the
+/// same.
 #[test]
 fn a_request_with_a_bounded_time_waits_for_its_end_after_the_last_send() {
     let mut session = session(BOUNDED);

@@ -2,8 +2,8 @@
 //! saw.
 //!
 //! [`outstanding`] has what each client asked for and waits for, [`tally`] what was seen in the
-//! measured window, [`knee`] chooses the next rate where the highest is searched for. Nothing here reads a clock or knows how a
-//! request travels.
+//! measured window, [`knee`] chooses the next rate where the highest is searched for. Nothing here
+//! reads a clock or knows how a request travels.
 
 pub(crate) mod knee;
 #[cfg(test)]

@@ -6,8 +6,8 @@
 //! What a client has open, and what it does when an answer is late, is its session
 //! ([`driver::session`]): the same that every other client has.
 //!
-//! **Invariants.** Nothing here reads a clock or touches a socket, and issuing or answering allocates nothing once the
-//! sessions have grown.
+//! **Invariants.** Nothing here reads a clock or touches a socket, and issuing or answering
+//! allocates nothing once the sessions have grown.
 
 use driver::session::{ClientSession, Due, Open, Policy, RequestKind, Target};
 use protocols::{ClientId, Command, ReplicaId, Request, RequestNumber};
@@ -192,8 +192,8 @@ impl Clients {
         send(&requests);
     }
 
-    /// Sends a request once more, to the next replica; a closing read to the same. One that was sent often enough waits
-    /// for its end.
+    /// Sends a request once more, to the next replica; a closing read to the same. One that was
+    /// sent often enough waits for its end.
     pub(crate) fn again(
         &mut self,
         handle: Handle,
@@ -217,7 +217,8 @@ impl Clients {
         Some(Closed { site: *site, pending: closed.kept, is_without_effect_if_refused })
     }
 
-    /// Every request whose time is over; of those that were sent [`SENDS_MAX`] times no more is hoped for.
+    /// Every request whose time is over; of those that were sent [`SENDS_MAX`] times no more is
+    /// hoped for.
     pub(crate) fn overdue(&self, now_ns: u64) -> Vec<Overdue> {
         let mut found = Vec::new();
         for (place, client) in self.list.iter().enumerate() {

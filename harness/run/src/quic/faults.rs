@@ -1,4 +1,5 @@
-//! What a workload's fault plan does to real processes, as `crate::simulated` does it to simulated ones.
+//! What a workload's fault plan does to real processes, as `crate::simulated` does it to simulated
+//! ones.
 //!
 //! A killed replica is dead as planned: nobody waits for it, and its clients ask the next one at once, as clients on the same
 //! host do whose connection is reset. Once it is started again they ask it again, and it is compared with the others. Nothing

@@ -63,7 +63,8 @@ impl NetworkUpdater {
         Self { replica, known, task }
     }
 
-    /// A task for `replica`, which was just started again. Once it is up and told how the network is, `let_in` is told.
+    /// A task for `replica`, which was just started again. Once it is up and told how the network
+    /// is, `let_in` is told.
     pub(super) fn of_next_life(
         controls: &Controls,
         replica: ReplicaId,

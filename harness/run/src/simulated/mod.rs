@@ -1,10 +1,11 @@
 //! One run on a simulated cluster, with the clients, the phases and the verdicts of a real one.
 //!
-//! `generator` is the clients, `faults` what the workload's plan does to the cluster, `record` makes the run's record and
-//! verdict of it all, `beyond` says what of it nobody measured, `formulas` holds its latencies
-//! against what they should be. Invariant observers watch throughout; what breaks a rule ends the
-//! run, which is then made once more with its last events written down as evidence. Nothing here
-//! depends on the host: the same workload gives the same files, byte for byte.
+//! `generator` is the clients, `faults` what the workload's plan does to the cluster, `record`
+//! makes the run's record and verdict of it all, `beyond` says what of it nobody measured,
+//! `formulas` holds its latencies against what they should be. Invariant observers watch
+//! throughout; what breaks a rule ends the run, which is then made once more with its last events
+//! written down as evidence. Nothing here depends on the host: the same workload gives the same
+//! files, byte for byte.
 
 mod beyond;
 mod faults;

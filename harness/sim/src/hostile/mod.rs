@@ -161,7 +161,8 @@ fn draw_costs(network: &Network, rng: &mut ChaCha8Rng) -> Costs {
     }
 }
 
-/// In four of five scenarios a replica that misses a few dozen instances has to catch up by snapshot, in small pieces.
+/// In four of five scenarios a replica that misses a few dozen instances has to catch up by
+/// snapshot, in small pieces.
 fn draw_limits(scenario: &mut Scenario, rng: &mut ChaCha8Rng) {
     let kept = [1, 1, 4, 16, scenario.config.kept_slots_max];
     scenario.config.kept_slots_max = kept[rng.random_range(0..kept.len())];
@@ -372,8 +373,8 @@ fn rotten(plan: &[(Nanos, Fault)]) -> ReplicaSet {
     rotten.collect()
 }
 
-/// The same plan with checkpoints at any time, several a replica; some of them are what a replica crashes amid. Without
-/// crashes nobody would ever begin with one.
+/// The same plan with checkpoints at any time, several a replica; some of them are what a replica
+/// crashes amid. Without crashes nobody would ever begin with one.
 fn with_checkpoints(seed: u64, n: usize, plan: FaultPlan) -> FaultPlan {
     let mut rng = simulation::rng(seed, 3);
     let end = plan.end_ns();

@@ -1,7 +1,8 @@
 //! `bench client`: talks to a cluster in the background.
 //!
-//! [`Caller`] sends commands and sees to it that each is answered, or that it is known what may have
-//! become of it; [`single`] is put, get and put-get, [`batch`] many puts at a time, [`probe`] how the replicas are and how they reach each other.
+//! [`Caller`] sends commands and sees to it that each is answered, or that it is known what may
+//! have become of it; [`single`] is put, get and put-get, [`batch`] many puts at a time, [`probe`]
+//! how the replicas are and how they reach each other.
 
 mod batch;
 mod probe;
