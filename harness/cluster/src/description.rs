@@ -184,6 +184,7 @@ mod tests {
         };
         refused("", "does not describe a cluster");
         refused("{\"version\": 2}", "version = 2: this program knows version 1");
+        refused("{\"version\": 0}", "version = 0: this program knows version 1");
         refused("{\"version\": 1}", "missing field `protocol`");
         let mut short = description();
         short.addresses.pop();
