@@ -159,6 +159,11 @@ impl<R: Subject> ExploredReplica<R> {
             Ok((core, effects)) => {
                 stepped.host.begin(stimulus);
                 let acted = !effects.is_empty() || core != self.core;
+                if let (Stimulus::Input(input), Some(before), Some(after)) =
+                    (stimulus, &self.core, &core)
+                {
+                    stepped.marks = R::marks_between(before, input, after);
+                }
                 stepped.host.core = core;
                 for effect in effects {
                     stepped.carry_out(effect);

@@ -3,6 +3,7 @@
 use explore::{Ended, Limits, Report, Setup, Subject, explore};
 use protocols::{
     epaxos::{EPaxos, Variant},
+    explored::{Mark, Marks},
     multi_paxos::MultiPaxos,
     paxos::Paxos,
 };
@@ -91,6 +92,38 @@ fn state_counts_of_epaxos_as_published() {
             ("window", 2_208, 1_035, 15),
         ],
     );
+}
+
+/// Every branch of a recovery, and all else that a protocol marks, is what some configuration must
+/// reach.
+#[test]
+fn every_mark_is_asked_for() {
+    fn asked_for<R: Subject>() {
+        let reach = R::setups().iter().fold(Marks::NONE, |all, setup| all.union(setup.reach));
+        for (own, name) in (0..).zip(R::MARKS) {
+            assert!(reach.contains(Mark::Own(own)), "{}: {name}", R::PROTOCOL);
+        }
+    }
+    asked_for::<Paxos>();
+    asked_for::<MultiPaxos>();
+    asked_for::<EPaxos>();
+}
+
+/// Five replicas, two of which have proposed and stay dead; one of the others recovers once.
+#[test]
+fn dead_owners_commands_are_recovered_in_every_order() {
+    let once = |variant, name| {
+        let mut setup = of_variant::<EPaxos>(variant, name);
+        setup.bounds.timers = setup.bounds.timers.map(|expirations| expirations.min(1));
+        setup.reach = Marks::only(Mark::Recovered);
+        let report = explored_whole(&setup);
+        (report.generated, report.unique, report.depth)
+    };
+    let counted = [Variant::Star, Variant::Sosp13]
+        .map(|variant| ["dead-owners", "dead-owners-known"].map(|name| once(variant, name)));
+    let star = [(95_107, 29_993, 21), (87_874, 26_408, 21)];
+    let published = [(27_413, 10_056, 20), (35_986, 13_157, 20)];
+    assert_eq!(counted, [star, published]);
 }
 
 /// However many threads share the work, they visit the same states.

@@ -7,12 +7,12 @@
 use std::fmt;
 
 use crate::{
-    Batch, ClientId, Command, Config, Effect, InstanceId, Replica, ReplicaId, Request,
+    Batch, ClientId, Command, Config, Effect, Input, InstanceId, Replica, ReplicaId, Request,
     RequestNumber,
 };
 
 /// How many marks of its own a protocol may have.
-pub const OWN_MARKS_MAX: u8 = 8;
+pub const OWN_MARKS_MAX: u8 = 16;
 
 /// The most kinds of timers that a protocol has.
 pub const TIMER_KINDS_MAX: usize = 5;
@@ -31,6 +31,11 @@ pub trait Subject: Replica {
 
     /// What carrying out `effect` shows to have happened, beside what every protocol has in common.
     fn marks(_: &Effect<Self>) -> Marks {
+        Marks::NONE
+    }
+
+    /// What `before`, taking `input`, did to become `after`, as far as effects do not show it.
+    fn marks_between(_before: &Self, _input: &Input<Self>, _after: &Self) -> Marks {
         Marks::NONE
     }
 

@@ -12,7 +12,8 @@
 //!   way for ever. Some configurations lose messages all the same.
 //! * Where links keep order (`overtakings: Some`), what comes to be lost, repeated or overtaken is bounded; a crash breaks
 //!   the links of its replica, and what was under way there arrives at any time or never.
-//! * What a dead replica is sent stays under way; delivered, it would be lost.
+//! * What a dead replica is sent stays under way; delivered, it would be lost. If nobody comes back
+//!   any more, it is lost at once.
 //! * Once nobody can crash any more, records decide nothing and are forgotten; and an answer that counts towards a
 //!   decision which its receiver knows is dropped.
 //! * With duplicates without bound (`duplicates: None`) a message, once sent, is there for ever, and a second one adds
@@ -118,6 +119,11 @@ impl<R: Subject> Model<R> {
         state.left = self.init.left;
         if state.left.crashes == 0 {
             self.forget_records(&mut state);
+        }
+        for replica in ReplicaId::all(state.hosts.len()) {
+            if self.is_dead_for_good(&state, replica) {
+                self.drop_sent_to(&mut state, replica);
+            }
         }
         state
     }
@@ -451,6 +457,9 @@ impl<R: Subject> Model<R> {
             if next.left.crashes == 0 {
                 self.forget_records(&mut next);
             }
+            if self.is_dead_for_good(&next, replica) {
+                self.drop_sent_to(&mut next, replica);
+            }
         } else if next.left.crashes == 0 && outcome.observed.is_some() {
             self.drop_meaningless(&mut next, replica);
         }
@@ -460,8 +469,20 @@ impl<R: Subject> Model<R> {
         next
     }
 
+    /// It is down, and nobody comes back any more.
+    fn is_dead_for_good(&self, state: &State, replica: ReplicaId) -> bool {
+        state.left.restarts == 0 && self.host(state, replica).core.is_none()
+    }
+
+    fn drop_sent_to(&self, state: &mut State, replica: ReplicaId) {
+        state.flight.retain(|number| self.envelopes.get(number).to != replica);
+    }
+
     fn send(&self, state: &mut State, number: Number) {
         let envelope = self.envelopes.get(number);
+        if self.is_dead_for_good(state, envelope.to) {
+            return;
+        }
         let receiver = &self.hosts.get(state.hosts[envelope.to.index()]).host;
         if state.left.crashes == 0 && envelope.is_meaningless_to(receiver) {
             return;

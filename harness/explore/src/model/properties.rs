@@ -70,6 +70,14 @@ fn happened<R: Subject>(mark: Mark) -> Condition<R> {
         Mark::Own(5) => |model, _| model.reached.is_news(Mark::Own(5)),
         Mark::Own(6) => |model, _| model.reached.is_news(Mark::Own(6)),
         Mark::Own(7) => |model, _| model.reached.is_news(Mark::Own(7)),
+        Mark::Own(8) => |model, _| model.reached.is_news(Mark::Own(8)),
+        Mark::Own(9) => |model, _| model.reached.is_news(Mark::Own(9)),
+        Mark::Own(10) => |model, _| model.reached.is_news(Mark::Own(10)),
+        Mark::Own(11) => |model, _| model.reached.is_news(Mark::Own(11)),
+        Mark::Own(12) => |model, _| model.reached.is_news(Mark::Own(12)),
+        Mark::Own(13) => |model, _| model.reached.is_news(Mark::Own(13)),
+        Mark::Own(14) => |model, _| model.reached.is_news(Mark::Own(14)),
+        Mark::Own(15) => |model, _| model.reached.is_news(Mark::Own(15)),
         Mark::Own(OWN_MARKS_MAX..) => unreachable!("a protocol has no such mark"),
     }
 }

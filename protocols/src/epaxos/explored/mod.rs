@@ -1,12 +1,16 @@
 //! What a model checker must know of EPaxos.
 
+mod branches;
+mod dead_owners;
+mod mark;
 mod sosp13;
 mod star;
 
+use self::mark::{PHASE_ONE_AGAIN, VALIDATED, WAITED};
 use super::{ConflictWindow, EPaxos, Execution, Message, Timer};
 use crate::{
-    Effect, InstanceId, ReplicaId,
-    explored::{Bounds, Mark, Marks, Proposal, Setup, Subject},
+    Effect, Input, InstanceId, ReplicaId,
+    explored::{Bounds, Marks, Proposal, Setup, Subject},
 };
 
 /// Indices into the kinds of timers.
@@ -16,16 +20,8 @@ pub(super) const RETRANSMIT: usize = 2;
 pub(super) const PROGRESS: usize = 3;
 pub(super) const FAST_QUORUM: usize = 4;
 
-/// A recovery asked its quorum whether a fast commit can have been.
-pub(super) const VALIDATED: Mark = Mark::Own(0);
-/// A recovery waited for others to be decided.
-pub(super) const WAITED: Mark = Mark::Own(1);
-/// Phase 1 was begun without a fast path, in the published variant.
-pub(super) const PHASE_ONE_AGAIN: Mark = Mark::Own(2);
-
 impl Subject for EPaxos {
-    const MARKS: &'static [&'static str] =
-        &["recovery validated", "recovery waited", "phase 1 begun again"];
+    const MARKS: &'static [&'static str] = &mark::NAMES;
 
     fn timer_kind(timer: &Timer) -> usize {
         match timer {
@@ -46,6 +42,10 @@ impl Subject for EPaxos {
             }
             _ => Marks::NONE,
         }
+    }
+
+    fn marks_between(before: &Self, input: &Input<Self>, after: &Self) -> Marks {
+        branches::taken(before, input, after)
     }
 
     /// A RecoverOk is not among them: even late it shows that a row's owner lives.

@@ -1,7 +1,10 @@
 //! Configurations of EPaxos' published variant. Fixed fast quorums are those of the next numbers:
 //! with three replicas that of r0 is {r0, r1}, with five {r0, r1, r2, r3}.
 
-use super::{FAST_QUORUM, INSTANCE, PHASE_ONE_AGAIN, PROGRESS, RETRANSMIT, ROW, bounded, windowed};
+use super::{
+    FAST_QUORUM, INSTANCE, PROGRESS, RETRANSMIT, ROW, bounded, dead_owners, mark::PHASE_ONE_AGAIN,
+    windowed,
+};
 use crate::{
     ReplicaId,
     epaxos::{EPaxos, Message, Timer, Variant},
@@ -114,6 +117,7 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
         fast_commit_alone(),
         one_match(),
     ];
+    all.extend(dead_owners::all(Variant::Sosp13));
     for setup in &mut all {
         setup.config.options.put(Variant::Sosp13);
     }

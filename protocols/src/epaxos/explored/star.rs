@@ -1,9 +1,13 @@
 //! EPaxos' configurations.
 
-use super::{INSTANCE, PROGRESS, RETRANSMIT, ROW, VALIDATED, WAITED, bounded, windowed};
+use super::{
+    INSTANCE, PROGRESS, RETRANSMIT, ROW, bounded, dead_owners,
+    mark::{OUTVOTED, REFUTED, VALIDATED, WAIT_HEARD_ACCEPTED, WAITED},
+    windowed,
+};
 use crate::{
     ReplicaId,
-    epaxos::{EPaxos, Execution, FastQuorum, Message, Timer},
+    epaxos::{EPaxos, Execution, FastQuorum, Message, Timer, Variant},
     explored::{Bounds, Director, Mark, Marks, Setup, repeated},
 };
 
@@ -13,7 +17,7 @@ const ORDERED: Bounds = Bounds { overtakings: Some(0), ..Bounds::NONE };
 const OVERTAKEN: Bounds = Bounds { overtakings: Some(1), ..Bounds::NONE };
 
 pub(super) fn all() -> Vec<Setup<EPaxos>> {
-    vec![
+    let mut all = vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, DECIDED),
         Setup::plain("three", "three commands, ordered links", 3, 3, ORDERED, DECIDED),
         bounded(ORDERED, DECIDED),
@@ -47,7 +51,7 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
             3,
             2,
             OVERTAKEN.with_timers(ROW, 1),
-            RECOVERED.with(WAITED),
+            RECOVERED.with(WAITED).with(WAIT_HEARD_ACCEPTED),
         )
         .at_most(10_000_000),
         bounded_recovery(),
@@ -104,7 +108,9 @@ pub(super) fn all() -> Vec<Setup<EPaxos>> {
         two_waiting(),
         conflicting_fast(),
         duplicate_validate(),
-    ]
+    ];
+    all.extend(dead_owners::all(Variant::Star));
+    all
 }
 
 /// An instance that becomes a no-op, or is decided otherwise than it was heard of, beside the
@@ -250,7 +256,7 @@ fn two_waiting() -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(INSTANCE, 1),
-        Marks::only(Mark::Recovered).with(Mark::NoOp),
+        Marks::only(Mark::Recovered).with(Mark::NoOp).with(OUTVOTED),
     );
     setup.prefix = Some(prefix);
     setup.at_most(4_000_000)
@@ -277,7 +283,7 @@ fn conflicting_fast() -> Setup<EPaxos> {
         5,
         2,
         Bounds::NONE.with_timers(ROW, 1),
-        [Mark::Recovered, Mark::NoOp, VALIDATED].into_iter().collect(),
+        [Mark::Recovered, Mark::NoOp, VALIDATED, REFUTED].into_iter().collect(),
     );
     setup.prefix = Some(one_pre_accepted_one_fast);
     setup.at_most(4_000_000)
