@@ -64,7 +64,7 @@ fn state_counts_of_paxos() {
 
 #[test]
 fn state_counts_of_multi_paxos() {
-    counted::<MultiPaxos>(&[("late-flush", 92_916, 25_283, 28), ("repeated", 5_377, 2_181, 23)]);
+    counted::<MultiPaxos>(&[("late-flush", 92_916, 25_283, 28), ("repeated", 151_521, 53_850, 28)]);
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl MultiPaxos {
             self.seek(discarded, source, effects);
             return;
         }
-        let leader = Leader::new(self.config.replicas, self.log.last());
+        let leader = Leader::new(self.config.replicas, &self.log);
         let Role::Candidate(candidate) = std::mem::replace(&mut self.role, Role::Leader(leader))
         else {
             unreachable!("checked above");

@@ -1,6 +1,7 @@
 //! Phase 2a: what a leader proposes, counts, repeats and announces.
 
 use super::{
+    in_hand::InHand,
     message::{Message, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
 };
@@ -8,6 +9,7 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
+    log::SlotLog,
     replica::{Effects, Path},
 };
 
@@ -31,6 +33,8 @@ pub(super) struct Leader {
     resend_through: Slot,
     /// How many batches of this replica's clients are open.
     pub(super) own_undecided: u64,
+    /// Where the batches of the log are.
+    pub(super) in_hand: InHand,
 }
 
 /// What a leader knows of another replica; of itself it has a place in the table that is not used.
@@ -45,14 +49,15 @@ struct Peer {
 }
 
 impl Leader {
-    /// A leader whose log ends at `last`.
-    pub(super) fn new(replicas: usize, last: Slot) -> Self {
+    /// A leader with this log.
+    pub(super) fn new(replicas: usize, log: &SlotLog<Entry>) -> Self {
         Self {
             peers: vec![Peer::default(); replicas],
             announced: 0,
             collect: 0,
-            resend_through: last,
+            resend_through: log.last(),
             own_undecided: 0,
+            in_hand: InHand::of(log),
         }
     }
 }
@@ -63,8 +68,26 @@ impl MultiPaxos {
         matches!(self.role, Role::Leader(_)) && self.log.last() - self.executed < IN_FLIGHT_MAX
     }
 
+    /// Proposes `batch`, which came from a client of this replica, unless a slot that is to be executed here has it: there
+    /// its client is answered.
+    pub(super) fn propose_own(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader proposes");
+        };
+        let slot = leader.in_hand.slot_of(&batch, &self.log);
+        match slot.filter(|slot| *slot > self.executed) {
+            None => self.propose(batch, true, effects),
+            Some(slot) => {
+                let entry = self.log.get_mut(slot).expect("it has the batch");
+                if !entry.decided && !std::mem::replace(&mut entry.own, true) {
+                    leader.own_undecided += 1;
+                }
+            }
+        }
+    }
+
     /// Proposes `batch` at the next free slot; `own` if it came from a client of this replica.
-    pub(super) fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
+    fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
         let ballot = self.promised;
         let entry = Entry { ballot, batch, own, ..Entry::default() };
         self.open(self.log.last() + 1, entry, effects);
@@ -88,6 +111,7 @@ impl MultiPaxos {
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed: commit });
         let entry = self.log.ensure(slot).expect("proposals are above the executed slots");
         *entry = proposal;
+        leader.in_hand.note(&batch, slot);
         effects.send(self.others, Message::Accept { ballot, slot, batch, commit, collect });
         self.retransmit_later(effects);
         self.count_vote(slot, self.id, effects);
@@ -138,18 +162,32 @@ impl MultiPaxos {
         leader.peers[from.index()].executed = executed;
     }
 
-    pub(super) fn on_forward(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+    pub(super) fn on_forward(
+        &mut self,
+        from: ReplicaId,
+        batch: Batch,
+        effects: &mut Effects<Self>,
+    ) {
         // The sender forwards it again once it knows better who leads, or once there is room.
-        if self.has_room() {
+        if self.has_room() && !self.is_to_be_executed_by(from, &batch) {
             self.propose(batch, false, effects);
         }
+    }
+
+    /// Does a slot that `peer` is to execute yet have `batch`? There its clients are answered. Once it has executed the
+    /// slot, or a snapshot of it, `peer` wants the batch for another reason: a read that was asked for again, or answers
+    /// that the snapshot did not bring.
+    fn is_to_be_executed_by(&self, peer: ReplicaId, batch: &Batch) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let slot = leader.in_hand.slot_of(batch, &self.log);
+        slot.is_some_and(|slot| slot > leader.peers[peer.index()].executed)
     }
 
     /// Proposes what clients of this replica proposed while it did not lead, or had no room.
     pub(super) fn propose_kept(&mut self, effects: &mut Effects<Self>) {
         let room = IN_FLIGHT_MAX.saturating_sub(self.log.last() - self.executed);
         for batch in self.outbox.take(usize::try_from(room).unwrap_or(usize::MAX)) {
-            self.propose(batch, true, effects);
+            self.propose_own(batch, effects);
         }
     }
 

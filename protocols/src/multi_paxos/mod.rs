@@ -35,6 +35,8 @@
 //!   nonsense or for something to catch up with first: such a message is as good as lost, and such a promise not counted.
 //! * Executed slots are kept until the leader knows them to be executed by all, `Config::kept_slots_max` of them at most.
 //!   Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it accepted above it.
+//! * A leader does not order a forwarded batch while a slot has it that the sender is to execute yet. A follower forwards
+//!   again what the present leader has not proposed, ever more seldom as long as nothing happens.
 //! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
 //!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.
@@ -45,6 +47,7 @@ mod catch_up;
 mod explored;
 mod facts;
 pub mod formula;
+mod in_hand;
 mod leader;
 mod learner;
 mod load_model;

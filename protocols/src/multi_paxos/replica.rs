@@ -251,7 +251,7 @@ impl MultiPaxos {
             }
             Message::Alive { ballot, executed } => self.on_alive(from, ballot, executed),
             Message::Refuse { promised } => self.on_refuse(promised, effects),
-            Message::Forward { batch } => self.on_forward(batch, effects),
+            Message::Forward { batch } => self.on_forward(from, batch, effects),
             Message::Fetch { first, last } => self.on_fetch(from, first, last, effects),
             Message::Decided { first, batches } => self.on_decided(from, first, batches, effects),
             Message::Discarded { through } => self.on_discarded(from, through, effects),
@@ -273,7 +273,7 @@ impl MultiPaxos {
 
     pub(super) fn on_propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         if self.has_room() {
-            self.propose(batch, true, effects);
+            self.propose_own(batch, effects);
             return;
         }
         // Without room in the outbox either, the batch is left to its client's retry.

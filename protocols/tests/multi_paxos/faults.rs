@@ -1,10 +1,11 @@
 //! Leaders that die or are cut off, messages that are lost, and replicas that lag behind.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use protocols::{
-    Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet,
+    Batch, Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet,
     multi_paxos::{Message, MultiPaxos, Record, Timer},
+    transfer::Piece,
 };
 
 use crate::{
@@ -155,6 +156,77 @@ fn a_lost_forward_is_sent_again() {
     }));
     cluster.propose(r(1), write(1, 1));
     assert!(cluster.run_until(1_000, |c| c.has_applied(r(1), &write(1, 1))));
+}
+
+fn forward(batch: &Batch) -> Message {
+    Message::Forward { batch: batch.clone() }
+}
+
+/// Found as 97 operations per second where a smaller load had 989: a busy leader ordered everything again that its
+/// followers forwarded again.
+#[test]
+fn a_leader_orders_once_what_is_forwarded_twice() {
+    let mut core = leader(5);
+    let at = ballot(1, 0);
+    let once = write(1, 1);
+    let sent = messages(&receive(&mut core, 1, forward(&once)));
+    assert_eq!(proposals(&sent), [(1, once.clone())]);
+    for from in [1, 1, 2] {
+        assert_eq!(receive(&mut core, from, forward(&once)), [], "it is under way");
+    }
+    for from in [3, 4] {
+        receive(&mut core, from, accepted(at, 1));
+    }
+    assert_eq!(receive(&mut core, 1, forward(&once)), [], "its sender has yet to execute it");
+    receive(&mut core, 1, Message::Alive { ballot: at, executed: 1 });
+    let sent = messages(&receive(&mut core, 1, forward(&once)));
+    assert_eq!(proposals(&sent), [(2, once.clone())], "asked for once more, or never answered");
+    assert_eq!(receive(&mut core, 2, forward(&once)), []);
+}
+
+#[test]
+fn a_leader_answers_its_own_client_where_another_forwarded_the_batch_first() {
+    let mut core = leader(3);
+    receive(&mut core, 1, forward(&write(1, 1)));
+    assert_eq!(messages(&step(&mut core, Input::Propose(write(1, 1)))), []);
+    assert_eq!(core.status().undecided, 1, "its client waits");
+    step(&mut core, Input::Propose(write(1, 1)));
+    assert_eq!(core.status().undecided, 1);
+    receive(&mut core, 2, Message::Refuse { promised: ballot(2, 2) });
+    let sent = messages(&receive(&mut core, 2, heartbeat(ballot(2, 2), 0)));
+    assert!(sent.contains(&forward(&write(1, 1))), "it still does when another leads");
+}
+
+#[test]
+fn what_the_leader_has_proposed_is_forwarded_again_to_the_next_one_alone() {
+    let mut core = new(2, 3);
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    let again = |core: &mut MultiPaxos| messages(&step(core, Input::Timer(Timer::Retransmit)));
+    step(&mut core, Input::Propose(write(1, 1)));
+    step(&mut core, Input::Propose(write(1, 2)));
+    again(&mut core);
+    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 2), 0));
+    assert_eq!(again(&mut core), [forward(&write(1, 1))], "overtaken by the second");
+    assert_eq!(again(&mut core), [forward(&write(1, 1))], "the second is the leader's to see to");
+    let sent = messages(&receive(&mut core, 1, heartbeat(ballot(2, 1), 0)));
+    assert!([1, 2].iter().all(|index| sent.contains(&forward(&write(1, *index)))), "{sent:?}");
+}
+
+/// The snapshot has the effect of a slot and not the answer.
+#[test]
+fn what_was_proposed_in_a_slot_that_a_snapshot_replaced_is_forwarded_again() {
+    let mut core = new(2, 3);
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    step(&mut core, Input::Propose(write(1, 1)));
+    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 1), 0));
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    receive(&mut core, 0, Message::Discarded { through: 4 });
+    let whole = Piece::whole(4, Arc::from([].as_slice()));
+    let installed = receive(&mut core, 0, Message::Piece(whole));
+    assert!(installed.iter().any(|effect| matches!(effect, Effect::Install(_))));
+    let sent: Vec<_> =
+        (0..3).flat_map(|_| messages(&step(&mut core, Input::Timer(Timer::Retransmit)))).collect();
+    assert!(sent.contains(&forward(&write(1, 1))), "{sent:?}");
 }
 
 #[test]

@@ -74,7 +74,8 @@ pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
             changed.with(Mark::Checkpointed).with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(4_000_000),
-        repeated(ordered, decided.with(Mark::Repeated)),
+        // What is forwarded is ordered again only if its sender is known to have executed it.
+        repeated(overtaken.with_timers(HEARTBEAT, 1), decided.with(Mark::Repeated)),
         snapshot(),
     ]
 }
