@@ -33,7 +33,7 @@ impl MultiPaxos {
         // At the ballot held, the Prepare is a repetition or asks for the next piece; a candidate that gets on is let be.
         if first > self.prepared_from {
             self.prepared_from = first;
-            self.leader_heard = true;
+            self.note_leader(effects);
         }
         let promise = self.promise(first);
         effects.reply(from, Message::Promise(promise));
@@ -163,8 +163,7 @@ impl MultiPaxos {
         if ballot > self.promised {
             self.yield_to(ballot, effects);
         }
-        // Noted here, looked at when the election timer runs out: setting the timer at every Accept would be dear.
-        self.leader_heard = true;
+        self.note_leader(effects);
         if self.leader == Some(ballot.leader) {
             return;
         }

@@ -33,6 +33,11 @@ pub(super) struct Leader {
     resend_through: Slot,
     /// How many batches of this replica's clients are open.
     pub(super) own_undecided: u64,
+    /// Who has answered since a majority did.
+    heard: ReplicaSet,
+    /// How many heartbeats were sent since then, and after how many the leader steps down.
+    silence: u32,
+    silence_max: u32,
     /// Where the batches of the log are.
     pub(super) in_hand: InHand,
 }
@@ -49,16 +54,29 @@ struct Peer {
 }
 
 impl Leader {
-    /// A leader with this log.
-    pub(super) fn new(replicas: usize, log: &SlotLog<Entry>) -> Self {
+    /// A leader with this log, which steps down after `silence_max` heartbeats that no majority answers.
+    pub(super) fn new(replicas: usize, log: &SlotLog<Entry>, silence_max: u32) -> Self {
         Self {
             peers: vec![Peer::default(); replicas],
             announced: 0,
             collect: 0,
             resend_through: log.last(),
             own_undecided: 0,
+            heard: ReplicaSet::EMPTY,
+            silence: 0,
+            silence_max,
             in_hand: InHand::of(log),
         }
+    }
+
+    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
+    fn is_heard_by(&mut self, majority: usize) -> bool {
+        if self.heard.len() + 1 >= majority {
+            self.heard = ReplicaSet::EMPTY;
+            self.silence = 0;
+        }
+        self.silence += 1;
+        self.silence <= self.silence_max
     }
 }
 
@@ -141,12 +159,7 @@ impl MultiPaxos {
         executed: Slot,
         effects: &mut Effects<Self>,
     ) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        // A vote for a ballot of an earlier leadership.
-        if ballot != self.promised {
-            return;
-        }
-        let peer = &mut leader.peers[from.index()];
+        let Some(peer) = self.answering_peer(from, ballot) else { return };
         peer.executed = executed;
         peer.accepted = peer.accepted.max(slot);
         peer.answered = true;
@@ -154,12 +167,21 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, executed: Slot) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        // The answer to a heartbeat of an earlier leadership.
-        if ballot != self.promised {
-            return;
+        if let Some(peer) = self.answering_peer(from, ballot) {
+            peer.executed = executed;
         }
-        leader.peers[from.index()].executed = executed;
+    }
+
+    /// `peer` has answered what was sent at `ballot`. None if that is of an earlier leadership.
+    fn answering_peer(&mut self, peer: ReplicaId, ballot: Ballot) -> Option<&mut Peer> {
+        let majority = self.majority();
+        self.patience.answer_came(peer, ballot, majority);
+        let Role::Leader(leader) = &mut self.role else { return None };
+        if ballot != self.promised {
+            return None;
+        }
+        leader.heard.insert(peer);
+        leader.peers.get_mut(peer.index())
     }
 
     pub(super) fn on_forward(
@@ -231,10 +253,27 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_heartbeat_timer(&mut self, effects: &mut Effects<Self>) {
+        let majority = self.majority();
         // The timer ran out while the leadership ended.
-        if matches!(self.role, Role::Leader(_)) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.is_heard_by(majority) {
             self.beat(effects);
+        } else {
+            // Others may be able to lead. As long as it is heard, they leave that to it. (Ongaro 2014, §6.2)
+            self.patience.quorum_lost(self.promised, leader.heard);
+            self.step_down(effects);
+            self.miss_leader(effects);
         }
+    }
+
+    /// How many heartbeats a leader sends without a majority's answers. It lasted so many `periods` of retransmission until
+    /// a majority had promised: answers may take as long, and half of that again.
+    pub(super) fn silence_max(&self, periods: u32) -> u32 {
+        let timeouts = self.config.timeouts;
+        let beat = (timeouts.election / HEARTBEATS_PER_TIMEOUT).as_nanos().max(1);
+        let promised_in = timeouts.retransmit.as_nanos() * u128::from(periods) * 3 / 2;
+        let silence = self.election_timeout().as_nanos() + promised_in;
+        u32::try_from(silence / beat).unwrap_or(u32::MAX)
     }
 
     /// Tells the followers that their leader lives.
