@@ -65,7 +65,10 @@ fn state_counts_of_paxos() {
 
 #[test]
 fn state_counts_of_multi_paxos() {
-    counted::<MultiPaxos>(&[("late-flush", 92_916, 25_283, 28), ("repeated", 5_377, 2_181, 23)]);
+    counted::<MultiPaxos>(&[
+        ("late-flush", 104_814, 27_279, 28),
+        ("repeated", 238_731, 81_957, 28),
+    ]);
 }
 
 #[test]

@@ -91,7 +91,18 @@ impl MultiPaxos {
 
     /// Discards what is executed, through `collect` at most.
     pub(super) fn collect(&mut self, collect: Slot) {
-        self.log.collect(collect.min(self.executed));
+        self.discard(collect.min(self.executed));
+    }
+
+    /// Drops the log through `slot`.
+    pub(super) fn discard(&mut self, slot: Slot) {
+        if let Role::Leader(leader) = &mut self.role {
+            for slot in self.log.collected() + 1..=slot.min(self.log.last()) {
+                let entry = self.log.get(slot).expect("between the collected and the last slot");
+                leader.in_hand.forget(&entry.batch, slot);
+            }
+        }
+        self.log.collect(slot);
     }
 
     /// Says again, to the driver of a new life, what the records know to be decided, and executes it.

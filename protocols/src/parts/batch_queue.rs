@@ -61,6 +61,11 @@ impl BatchQueue {
         Some(number)
     }
 
+    /// Is `batch` here?
+    pub(crate) fn contains(&self, batch: &Batch) -> bool {
+        !self.is_empty() && self.numbers.get(key_hash(batch.as_bytes())).is_some()
+    }
+
     /// How many batches there are.
     pub(crate) fn len(&self) -> usize {
         self.numbers.len()
@@ -141,6 +146,8 @@ mod tests {
                     assert_eq!(queue.pop_front(), first);
                 }
             }
+            let other = batch(1 + what % 12);
+            assert_eq!(queue.contains(&other), list.contains(&other));
             assert!(queue.iter().map(|(_, batch)| batch).eq(&list));
             assert!(queue.iter().map(|(number, _)| number).is_sorted());
             assert_eq!((queue.len(), queue.is_empty()), (list.len(), list.is_empty()));
