@@ -22,6 +22,9 @@ use crate::{
 
 /// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.
 const EXECUTIONS_PER_REPORT: u64 = 256;
+/// chosen: so many reports at least while a whole budget of bytes is executed, so that little is
+/// kept since nobody knows that others have it.
+const REPORTS_PER_BUDGET: u64 = 8;
 /// chosen: how much of the own row one run of the timer sends again, so that a cut-off peer is not flooded.
 const RESENT_PER_TICK: u64 = 512;
 /// chosen: how many decisions of a row one run of the timer asks for.
@@ -46,6 +49,7 @@ pub(super) struct Retransmission {
     /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
     pub(super) executed_unreported: u64,
+    pub(super) executed_unreported_bytes: u64,
     /// Is there something that the others have not been told?
     report_due: bool,
     report_timer: bool,
@@ -68,6 +72,7 @@ impl Retransmission {
             confirmed: 0,
             fast_quorum_marked_to: None,
             executed_unreported: 0,
+            executed_unreported_bytes: 0,
             report_due: false,
             report_timer: false,
         }
@@ -224,7 +229,10 @@ impl EPaxos {
 
     /// Reports progress if much was executed; else makes sure that a timer will.
     pub(super) fn report_progress_if_due(&mut self, effects: &mut Effects<Self>) {
-        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT {
+        let bytes_max = self.config.kept_bytes_max / REPORTS_PER_BUDGET;
+        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT
+            || self.retransmission.executed_unreported_bytes > bytes_max
+        {
             self.report_progress(effects);
         } else if self.retransmission.report_due && !self.retransmission.report_timer {
             self.retransmission.report_timer = true;
@@ -243,6 +251,7 @@ impl EPaxos {
     fn report_progress(&mut self, effects: &mut Effects<Self>) {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
+        self.retransmission.executed_unreported_bytes = 0;
         self.collect();
         effects.send(self.others, self.progress(false));
     }
@@ -282,32 +291,37 @@ impl EPaxos {
     /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
     /// them will take a snapshot. Their marks in the conflict index stay.
     ///
-    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row. A replica that is itself so far
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an N-th of
+    /// [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as many bytes at every replica, and one
+    /// that is not known here counts as the largest there may be. A replica that is itself so far
     /// behind another in any row drops only what all have executed. So of two replicas that each lack something at most one
     /// can have dropped what the other lacks, and that other can take its snapshot: if both had, some replica of both
     /// majorities had executed both, and whichever of the two heard of it last would have seen how far behind it was.
     fn collect(&mut self) {
         let here = self.executed_to();
-        let kept_max = self.config.kept_slots_max;
-        let peers = || self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
-        let is_ahead = |peer: &Peer| {
-            let mut rows = peer.executed.slots().iter().zip(here.slots());
-            rows.any(|(there, here)| *there > here.saturating_add(kept_max))
-        };
-        let behind = peers().any(is_ahead);
-        let droppable: Vec<Slot> = ReplicaId::all(self.config.replicas)
-            .map(|row| {
-                let mut executed: Vec<Slot> = peers().map(|peer| peer.executed.slot(row)).collect();
-                executed.push(here.slot(row));
-                executed.sort_unstable();
-                let everywhere = executed[0];
-                // So far that all but a minority are at least there.
-                let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
-                let long_ago = if behind { 0 } else { by_majority.saturating_sub(kept_max) };
-                everywhere.max(long_ago).min(here.slot(row))
-            })
-            .collect();
-        for (row, to) in ReplicaId::all(self.config.replicas).zip(droppable) {
+        let bytes_max = self.kept_bytes_of_a_row();
+        let mut wanted = Vec::with_capacity(self.config.replicas);
+        for row in ReplicaId::all(self.config.replicas) {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let mut executed: Vec<Slot> = peers.map(|peer| peer.executed.slot(row)).collect();
+            executed.push(here.slot(row));
+            executed.sort_unstable();
+            let everywhere = executed[0];
+            // So far that all but a minority are at least there.
+            let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
+            let long_ago = by_majority.saturating_sub(self.config.kept_slots_max);
+            let long_ago = everywhere.max(long_ago).min(here.slot(row));
+            let log = &mut self.rows[row.index()].log;
+            let crowded = log.crowded(by_majority.min(here.slot(row)), bytes_max);
+            wanted.push((everywhere, long_ago, crowded.max(long_ago)));
+        }
+        let is_wanted = |(everywhere, _, crowded): &(Slot, Slot, Slot)| crowded > everywhere;
+        let behind = wanted.iter().any(is_wanted) && self.is_behind(&here);
+        for (row, (everywhere, long_ago, crowded)) in
+            ReplicaId::all(self.config.replicas).zip(wanted)
+        {
+            let (long_ago, to) =
+                if behind { (everywhere, everywhere) } else { (long_ago, crowded) };
             let log = &mut self.rows[row.index()].log;
             for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
@@ -316,8 +330,30 @@ impl EPaxos {
                     self.conflicts.collect(instance, &entry.footprint, &entry.dependencies);
                 }
             }
-            log.collect(to);
+            log.collect(long_ago);
+            log.crowd_out(to);
         }
+    }
+
+    fn kept_bytes_of_a_row(&self) -> u64 {
+        self.config.kept_bytes_max / self.config.replicas as u64
+    }
+
+    /// Has another replica executed so much of a row that is not executed here that somebody may
+    /// have dropped some of it?
+    fn is_behind(&self, here: &Dependencies) -> bool {
+        let (slots_max, bytes_max) = (self.config.kept_slots_max, self.kept_bytes_of_a_row());
+        ReplicaId::all(self.config.replicas).any(|row| {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let there = peers.map(|peer| peer.executed.slot(row)).max().unwrap_or(0);
+            let log = &self.rows[row.index()].log;
+            let (first, mut bytes) = (here.slot(row) + 1, 0);
+            there >= first.saturating_add(slots_max)
+                || (first..=there).any(|slot| {
+                    bytes += Instance::weight_at_most(log.get(slot));
+                    bytes >= bytes_max
+                })
+        })
     }
 
     /// Starts the timer of `row` if the row has an uncommitted slot and the timer does not run.

@@ -89,9 +89,11 @@ impl MultiPaxos {
         }
     }
 
-    /// Discards what is executed, through `collect` at most.
+    /// Discards what is executed through `collect`, and what beyond it is too much to be kept.
     pub(super) fn collect(&mut self, collect: Slot) {
         self.log.collect(collect.min(self.executed));
+        let crowded = self.log.crowded(self.executed, self.config.kept_bytes_max);
+        self.log.crowd_out(crowded);
     }
 
     /// Says again, to the driver of a new life, what the records know to be decided, and executes it.

@@ -39,6 +39,11 @@ impl Outbox {
         self.queue.len()
     }
 
+    /// What they take in memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.queue.bytes()
+    }
+
     /// Is no batch kept?
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()

@@ -121,6 +121,7 @@ impl<R: Replica> Driver<R> {
             self.meters.counters.commands_executed += 1;
             let (client, number) = (request.client, request.number);
             let Some(pending) = self.pending.remove(&(client, number)) else { continue };
+            self.pending_bytes -= pending.bytes;
             release(&mut self.pending_of, pending.connection);
             settle(&mut self.meters, &pending, around.now, around.watch);
             self.meters.counters.client_replies += 1;
@@ -139,7 +140,7 @@ impl<R: Replica> Driver<R> {
         around.watch.installed(snapshot);
         self.machine = Machine::restore(&snapshot.machine)
             .expect("a core asks only for states that a replica of its cluster captured");
-        let Self { machine, answers, pending_of, meters, rarities, .. } = self;
+        let Self { machine, answers, pending_of, pending_bytes, meters, rarities, .. } = self;
         self.pending.retain(|(client, number), pending| {
             let (client, number) = (*client, *number);
             if number.is_read() {
@@ -153,6 +154,7 @@ impl<R: Replica> Driver<R> {
                 settle(meters, pending, around.now, around.watch);
                 answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
             }
+            *pending_bytes -= pending.bytes;
             release(pending_of, pending.connection);
             false
         });

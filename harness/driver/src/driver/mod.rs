@@ -39,7 +39,7 @@ use crate::{
     machine::Machine,
     meters::Meters,
     reply::{Refusal, Reply},
-    status::{ReplicaStatus, StorageStatus},
+    status::{MemoryStatus, ReplicaStatus, StorageStatus},
     storage::{Durability, Journal, Past, StorageError, Work},
     timers::Timers,
 };
@@ -49,6 +49,8 @@ use crate::{
 struct Pending {
     connection: ConnectionId,
     entered: Nanos,
+    /// Of its key and values.
+    bytes: usize,
     /// When it was first known to be committed.
     committed: Option<Nanos>,
 }
@@ -63,6 +65,8 @@ pub struct Driver<R: Replica> {
     effects: Effects<R>,
     timers: Timers<R::Timer>,
     pending: FxHashMap<(ClientId, RequestNumber), Pending>,
+    /// The bytes of all that are pending.
+    pending_bytes: usize,
     /// How many requests are pending for each connection that has some.
     pending_of: FxHashMap<ConnectionId, usize>,
     batching: Batching,
@@ -87,6 +91,8 @@ pub struct Driver<R: Replica> {
     /// Was something put out and not released since?
     unreleased: bool,
     inputs: u64,
+    /// What came in since the last flush, in bytes.
+    unflushed_bytes: u64,
     proposals: u64,
     commits: u64,
     commit_digest: u64,
@@ -146,6 +152,7 @@ impl<R: Replica> Driver<R> {
             effects: Effects::default(),
             timers: Timers::new(seed),
             pending: FxHashMap::default(),
+            pending_bytes: 0,
             pending_of: FxHashMap::default(),
             batching: config.batching,
             gathered: Gathered::default(),
@@ -159,6 +166,7 @@ impl<R: Replica> Driver<R> {
             stepped: false,
             unreleased: false,
             inputs: 0,
+            unflushed_bytes: 0,
             proposals: 0,
             commits: 0,
             commit_digest: 0,
@@ -194,6 +202,7 @@ impl<R: Replica> Driver<R> {
         }
         self.meters.counters.messages_in += 1;
         self.meters.counters.bytes_in += bytes;
+        self.unflushed_bytes += bytes;
         self.step(Input::Message { from, message });
         Ok(())
     }
@@ -332,6 +341,10 @@ impl<R: Replica> Driver<R> {
         // A batch that was just proposed is part of this flush.
         self.stepped = false;
         self.meters.drained(std::mem::take(&mut self.inputs));
+        self.unflushed_bytes = 0;
+        if self.meters.is_to_look(around.now) {
+            self.meters.held(self.core.status().held_bytes, around.now);
+        }
         self.core.step(Input::Flush, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         loop {
@@ -417,6 +430,17 @@ impl<R: Replica> Driver<R> {
         self.pending.len()
     }
 
+    /// The bytes of their keys and values.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// The bytes of what other replicas have sent since effects were last carried out: as long as
+    /// something is on its way to the [`Store`], they are not.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.unflushed_bytes
+    }
+
     /// `connection` is gone. Its requests stay pending, so that a retry does not propose them
     /// again.
     pub fn forget(&mut self, connection: ConnectionId) {
@@ -470,6 +494,7 @@ impl<R: Replica> Driver<R> {
         counters.component_commands_max =
             counters.component_commands_max.max(status.longest_component);
         counters.ordering_steps += status.ordering_steps - self.ordering_steps_before;
+        counters.held_bytes_max = counters.held_bytes_max.max(status.held_bytes);
         // Equal only if the session tables are, too.
         let sessions = [digest.sessions.to_le_bytes(), digest.writes.to_le_bytes()].concat();
         report.digest =
@@ -486,6 +511,10 @@ impl<R: Replica> Driver<R> {
             commit_digest: self.commit_digest,
             executed: self.executed,
             pending: self.pending.len() as u64,
+            memory: MemoryStatus {
+                pending_bytes: self.pending_bytes as u64,
+                ..MemoryStatus::default()
+            },
             messages_dropped: self.dropped,
             storage: self.storage_status(),
             ..ReplicaStatus::default()
@@ -543,7 +572,10 @@ impl<R: Replica> Driver<R> {
                 Err(Refusal::SessionsFull)
             }
             None => {
-                self.pending.insert(key, Pending { connection, entered: now, committed: None });
+                let bytes = request.command.payload_bytes();
+                self.pending_bytes += bytes;
+                let pending = Pending { connection, entered: now, bytes, committed: None };
+                self.pending.insert(key, pending);
                 *self.pending_of.entry(connection).or_default() += 1;
                 return true;
             }
