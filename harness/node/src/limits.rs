@@ -34,8 +34,8 @@ pub const PENDING_PER_CONNECTION_MAX: usize = 1 << 14;
 /// Chosen: the same for all connections together, those that are gone included. With what one read may bring beyond it,
 /// this stays below the 65,536 batches that a core keeps for later before it drops one, so that none is ever dropped.
 pub const PENDING_MAX: usize = 1 << 15;
-/// Chosen: a longest frame. Beyond it nothing more is read of peers until effects were carried out, and QUIC's flow
-/// control stops them.
+/// Chosen: a longest frame. Beyond it nothing more is read of peers until effects were carried out,
+/// and QUIC's flow control stops them.
 pub const UNFLUSHED_BYTES_MAX: u64 = FRAME_BYTES_MAX as u64;
 /// Chosen: beyond this many bytes of unread replies no further requests of the client are read.
 pub const UNREAD_REPLY_BYTES_MAX: usize = 4 << 20;
@@ -52,16 +52,17 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// Chosen: a silent connection is given up after this; several keep-alives fit in.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How many bytes a replica may hold for others: all of it follows from [`Config::kept_bytes_max`], which is half. Beside
-/// it there are the key-value state, what QUIC keeps for each connection, and one message, request or reply of each kind.
+/// How many bytes a replica may hold for others: all of it follows from [`Config::kept_bytes_max`],
+/// which is half. Beside it there are the key-value state, what QUIC keeps for each connection, and
+/// one message, request or reply of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// In all.
     pub all: usize,
     /// Keys and values of requests that are not answered; beyond it no more are read. An eighth.
     pub pending: usize,
-    /// What waits for one peer; beyond it further messages to it are dropped, which its protocol makes good. A quarter,
-    /// in equal parts.
+    /// What waits for one peer; beyond it further messages to it are dropped, which its protocol
+    /// makes good. A quarter, in equal parts.
     pub to_a_peer: usize,
     /// Replies that clients do not read; beyond it who reads too little is disconnected. An eighth.
     pub to_clients: usize,

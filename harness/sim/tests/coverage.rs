@@ -25,7 +25,7 @@ fn covered<R: Replica>(variant: Option<&str>) -> Coverage {
 /// counted when they were set: a change of draws passes, and one that stops exercising something
 /// does not.
 const COMMON: [(Rare, u64); 14] = [
-    (Rare::CrowdedOut, 1),
+    (Rare::CrowdedOut, 800),
     (Rare::LearnedCommit, 40_000),
     (Rare::Checkpoint, 800),
     (Rare::SessionMoved, 3_000),

@@ -102,8 +102,8 @@ pub(super) struct Candidate {
 }
 
 /// Decided, it weighs the same at every replica. The command of the row's replica and what is
-/// accepted or decided are one batch, or one of them is a no-op; a command that a decided no-op took
-/// the place of is left out.
+/// accepted or decided are one batch, or one of them is a no-op; a command that a decided no-op
+/// took the place of is left out.
 impl Weigh for Instance {
     fn weight(&self) -> u64 {
         let batch = if self.is_committed() { self.batch.weight() } else { self.known_weight() };

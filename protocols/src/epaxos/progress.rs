@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ballot::InstanceBallot,
+    command::Batch,
     config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -48,8 +49,7 @@ pub(super) struct Retransmission {
     known_elsewhere: Dependencies,
     /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
-    pub(super) executed_unreported: u64,
-    pub(super) executed_unreported_bytes: u64,
+    executed_unreported: u64,
     /// Is there something that the others have not been told?
     report_due: bool,
     report_timer: bool,
@@ -72,10 +72,17 @@ impl Retransmission {
             confirmed: 0,
             fast_quorum_marked_to: None,
             executed_unreported: 0,
-            executed_unreported_bytes: 0,
             report_due: false,
             report_timer: false,
         }
+    }
+
+    /// A batch was executed. A large one counts as several, so that bytes alone call for a report,
+    /// too, where so many are kept at most.
+    pub(super) fn note_executed(&mut self, batch: &Batch, kept_bytes_max: u64) {
+        let reports = batch.weight().saturating_mul(EXECUTIONS_PER_REPORT * REPORTS_PER_BUDGET);
+        let counted = 1 + (reports / kept_bytes_max.max(1)).min(EXECUTIONS_PER_REPORT);
+        self.executed_unreported += counted;
     }
 }
 
@@ -229,10 +236,7 @@ impl EPaxos {
 
     /// Reports progress if much was executed; else makes sure that a timer will.
     pub(super) fn report_progress_if_due(&mut self, effects: &mut Effects<Self>) {
-        let bytes_max = self.config.kept_bytes_max / REPORTS_PER_BUDGET;
-        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT
-            || self.retransmission.executed_unreported_bytes > bytes_max
-        {
+        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT {
             self.report_progress(effects);
         } else if self.retransmission.report_due && !self.retransmission.report_timer {
             self.retransmission.report_timer = true;
@@ -251,7 +255,6 @@ impl EPaxos {
     fn report_progress(&mut self, effects: &mut Effects<Self>) {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
-        self.retransmission.executed_unreported_bytes = 0;
         self.collect();
         effects.send(self.others, self.progress(false));
     }
@@ -291,12 +294,14 @@ impl EPaxos {
     /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
     /// them will take a snapshot. Their marks in the conflict index stay.
     ///
-    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an N-th of
-    /// [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as many bytes at every replica, and one
-    /// that is not known here counts as the largest there may be. A replica that is itself so far
-    /// behind another in any row drops only what all have executed. So of two replicas that each lack something at most one
-    /// can have dropped what the other lacks, and that other can take its snapshot: if both had, some replica of both
-    /// majorities had executed both, and whichever of the two heard of it last would have seen how far behind it was.
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an
+    /// N-th of [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as
+    /// many bytes at every replica, and one that is not known here counts as the largest there may
+    /// be. A replica that is itself so far behind another in any row drops only what all have
+    /// executed. So of two replicas that each lack something at most one can have dropped what the
+    /// other lacks, and that other can take its snapshot: if both had, some replica of both
+    /// majorities had executed both, and whichever of the two heard of it last would have seen how
+    /// far behind it was.
     fn collect(&mut self) {
         let here = self.executed_to();
         let bytes_max = self.kept_bytes_of_a_row();

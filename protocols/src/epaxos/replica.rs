@@ -441,8 +441,7 @@ impl EPaxos {
     /// Asks for the execution of what the graph has put in order.
     pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
-            self.retransmission.executed_unreported += 1;
-            self.retransmission.executed_unreported_bytes += batch.weight();
+            self.retransmission.note_executed(&batch, self.config.kept_bytes_max);
             if instance.row == self.id && self.window.held() > 0 {
                 let entry = self.rows[self.id.index()].log.get(instance.slot);
                 self.window.free(&entry.expect("executed here, so held").footprint);

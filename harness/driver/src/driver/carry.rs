@@ -1,12 +1,13 @@
 //! Carrying out what a core asks for: the one place of a cluster where effects are interpreted.
 
 use protocols::{Batch, Effect, InstanceId, Path, Replica, Snapshot, dependencies::Dependencies};
+use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Driver, Pending, Surroundings, release};
+use super::{Driver, Pending, Surroundings};
 use crate::{
     Nanos,
-    around::{Output, Sent, Watch},
+    around::{ConnectionId, Output, Sent, Watch},
     failpoint::{self, Failpoint},
     machine::Machine,
     meters::Meters,
@@ -158,6 +159,13 @@ impl<R: Replica> Driver<R> {
             release(pending_of, pending.connection);
             false
         });
+    }
+}
+
+/// One request less is pending for `connection`, if it is still there.
+pub(super) fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
+    if let Some(count) = pending_of.get_mut(&connection) {
+        *count = count.saturating_sub(1);
     }
 }
 

@@ -31,6 +31,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use self::carry::release;
 use crate::{
     Nanos, Store,
     around::{ConnectionId, NotAMessage, Output, Rarities, Watch},
@@ -49,10 +50,10 @@ use crate::{
 struct Pending {
     connection: ConnectionId,
     entered: Nanos,
-    /// Of its key and values.
-    bytes: usize,
     /// When it was first known to be committed.
     committed: Option<Nanos>,
+    /// Of its key and values.
+    bytes: usize,
 }
 
 /// One core with all that it needs but sockets and a clock.
@@ -595,11 +596,4 @@ struct Surroundings<'a, O, W> {
 
 fn nanoseconds(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
-}
-
-/// One request less is pending for `connection`, if it is still there.
-fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
-    if let Some(count) = pending_of.get_mut(&connection) {
-        *count = count.saturating_sub(1);
-    }
 }
