@@ -148,9 +148,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// Takes in what the present life of a replica has seen of rare things, before it ends.
     pub(crate) fn count_rarities(&mut self, replica: ReplicaId) {
         let Some(driver) = &self.hosts[replica.index()].driver else { return };
-        let rarities = driver.rarities();
+        let (rarities, status) = (driver.rarities(), driver.core().status());
         for (rare, times) in [
-            (Rare::Takeover, driver.core().status().takeovers),
+            (Rare::Takeover, status.takeovers),
+            (Rare::CrowdedOut, status.crowded_out),
             (Rare::RetryAnswered, rarities.retries_answered),
             (Rare::RetryJoined, rarities.retries_joined),
             (Rare::SnapshotCaptured, rarities.captures),

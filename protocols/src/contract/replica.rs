@@ -172,6 +172,12 @@ pub struct Status {
     pub undecided: u64,
     /// Instances held in memory.
     pub held: u64,
+    /// Bytes held in memory for them, for batches that wait to be proposed, and for snapshots on
+    /// their way. 0 if the core does not count them.
+    pub held_bytes: u64,
+    /// Instances that were collected in this life although not all replicas had executed them,
+    /// since those kept had come to [`Config::kept_bytes_max`].
+    pub crowded_out: u64,
     /// The most instances that had to be executed as one, since each depends on all of them; 0
     /// where slots are the order.
     pub longest_component: u64,

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     ballot::InstanceBallot,
+    command::Batch,
     config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -22,6 +23,9 @@ use crate::{
 
 /// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.
 const EXECUTIONS_PER_REPORT: u64 = 256;
+/// chosen: so many reports at least while a whole budget of bytes is executed, so that little is
+/// kept since nobody knows that others have it.
+const REPORTS_PER_BUDGET: u64 = 8;
 /// chosen: how much of the own row one run of the timer sends again, so that a cut-off peer is not flooded.
 const RESENT_PER_TICK: u64 = 512;
 /// chosen: how many decisions of a row one run of the timer asks for.
@@ -45,7 +49,7 @@ pub(super) struct Retransmission {
     known_elsewhere: Dependencies,
     /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
-    pub(super) executed_unreported: u64,
+    executed_unreported: u64,
     /// Is there something that the others have not been told?
     report_due: bool,
     report_timer: bool,
@@ -71,6 +75,14 @@ impl Retransmission {
             report_due: false,
             report_timer: false,
         }
+    }
+
+    /// A batch was executed. A large one counts as several, so that bytes alone call for a report,
+    /// too, where so many are kept at most.
+    pub(super) fn note_executed(&mut self, batch: &Batch, kept_bytes_max: u64) {
+        let reports = batch.weight().saturating_mul(EXECUTIONS_PER_REPORT * REPORTS_PER_BUDGET);
+        let counted = 1 + (reports / kept_bytes_max.max(1)).min(EXECUTIONS_PER_REPORT);
+        self.executed_unreported += counted;
     }
 }
 
@@ -282,32 +294,39 @@ impl EPaxos {
     /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
     /// them will take a snapshot. Their marks in the conflict index stay.
     ///
-    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row. A replica that is itself so far
-    /// behind another in any row drops only what all have executed. So of two replicas that each lack something at most one
-    /// can have dropped what the other lacks, and that other can take its snapshot: if both had, some replica of both
-    /// majorities had executed both, and whichever of the two heard of it last would have seen how far behind it was.
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an
+    /// N-th of [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as
+    /// many bytes at every replica, and one that is not known here counts as the largest there may
+    /// be. A replica that is itself so far behind another in any row drops only what all have
+    /// executed. So of two replicas that each lack something at most one can have dropped what the
+    /// other lacks, and that other can take its snapshot: if both had, some replica of both
+    /// majorities had executed both, and whichever of the two heard of it last would have seen how
+    /// far behind it was.
     fn collect(&mut self) {
         let here = self.executed_to();
-        let kept_max = self.config.kept_slots_max;
-        let peers = || self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
-        let is_ahead = |peer: &Peer| {
-            let mut rows = peer.executed.slots().iter().zip(here.slots());
-            rows.any(|(there, here)| *there > here.saturating_add(kept_max))
-        };
-        let behind = peers().any(is_ahead);
-        let droppable: Vec<Slot> = ReplicaId::all(self.config.replicas)
-            .map(|row| {
-                let mut executed: Vec<Slot> = peers().map(|peer| peer.executed.slot(row)).collect();
-                executed.push(here.slot(row));
-                executed.sort_unstable();
-                let everywhere = executed[0];
-                // So far that all but a minority are at least there.
-                let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
-                let long_ago = if behind { 0 } else { by_majority.saturating_sub(kept_max) };
-                everywhere.max(long_ago).min(here.slot(row))
-            })
-            .collect();
-        for (row, to) in ReplicaId::all(self.config.replicas).zip(droppable) {
+        let bytes_max = self.kept_bytes_of_a_row();
+        let mut wanted = Vec::with_capacity(self.config.replicas);
+        for row in ReplicaId::all(self.config.replicas) {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let mut executed: Vec<Slot> = peers.map(|peer| peer.executed.slot(row)).collect();
+            executed.push(here.slot(row));
+            executed.sort_unstable();
+            let everywhere = executed[0];
+            // So far that all but a minority are at least there.
+            let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
+            let long_ago = by_majority.saturating_sub(self.config.kept_slots_max);
+            let long_ago = everywhere.max(long_ago).min(here.slot(row));
+            let log = &mut self.rows[row.index()].log;
+            let crowded = log.crowded(by_majority.min(here.slot(row)), bytes_max);
+            wanted.push((everywhere, long_ago, crowded.max(long_ago)));
+        }
+        let is_wanted = |(everywhere, _, crowded): &(Slot, Slot, Slot)| crowded > everywhere;
+        let behind = wanted.iter().any(is_wanted) && self.is_behind(&here);
+        for (row, (everywhere, long_ago, crowded)) in
+            ReplicaId::all(self.config.replicas).zip(wanted)
+        {
+            let (long_ago, to) =
+                if behind { (everywhere, everywhere) } else { (long_ago, crowded) };
             let log = &mut self.rows[row.index()].log;
             for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
@@ -316,8 +335,30 @@ impl EPaxos {
                     self.conflicts.collect(instance, &entry.footprint, &entry.dependencies);
                 }
             }
-            log.collect(to);
+            log.collect(long_ago);
+            log.crowd_out(to);
         }
+    }
+
+    fn kept_bytes_of_a_row(&self) -> u64 {
+        self.config.kept_bytes_max / self.config.replicas as u64
+    }
+
+    /// Has another replica executed so much of a row that is not executed here that somebody may
+    /// have dropped some of it?
+    fn is_behind(&self, here: &Dependencies) -> bool {
+        let (slots_max, bytes_max) = (self.config.kept_slots_max, self.kept_bytes_of_a_row());
+        ReplicaId::all(self.config.replicas).any(|row| {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let there = peers.map(|peer| peer.executed.slot(row)).max().unwrap_or(0);
+            let log = &self.rows[row.index()].log;
+            let (first, mut bytes) = (here.slot(row) + 1, 0);
+            there >= first.saturating_add(slots_max)
+                || (first..=there).any(|slot| {
+                    bytes += Instance::weight_at_most(log.get(slot));
+                    bytes >= bytes_max
+                })
+        })
     }
 
     /// Starts the timer of `row` if the row has an uncommitted slot and the timer does not run.

@@ -140,6 +140,10 @@ impl Replica for EPaxos {
                 own.log.last() - own.committed_to + self.window.held()
             },
             held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
+            held_bytes: self.rows.iter().map(|row| row.log.bytes()).sum::<u64>()
+                + self.window.bytes()
+                + self.snapshots.bytes(),
+            crowded_out: self.rows.iter().map(|row| row.log.crowded_out()).sum(),
             longest_component: self.graph.longest_component(),
             ordering_steps: self.graph.steps(),
             takeovers: self.takeovers.0,
@@ -322,6 +326,7 @@ impl EPaxos {
         });
         let log = &self.rows[instance.row.index()].log;
         let entry = log.get(instance.slot).expect("committed above");
+        let batch = entry.batch.clone();
         self.graph.committed(instance, batch, &entry.footprint, dependencies, &mut self.executed.0);
         self.execute_closed(effects);
         self.owe_progress();
@@ -436,7 +441,7 @@ impl EPaxos {
     /// Asks for the execution of what the graph has put in order.
     pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
-            self.retransmission.executed_unreported += 1;
+            self.retransmission.note_executed(&batch, self.config.kept_bytes_max);
             if instance.row == self.id && self.window.held() > 0 {
                 let entry = self.rows[self.id.index()].log.get(instance.slot);
                 self.window.free(&entry.expect("executed here, so held").footprint);

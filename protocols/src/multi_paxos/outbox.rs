@@ -86,6 +86,11 @@ impl Outbox {
         self.queue.len() + self.proposed.len()
     }
 
+    /// What they take in memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.queue.bytes()
+    }
+
     /// Is no batch kept?
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0

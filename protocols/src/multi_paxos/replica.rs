@@ -17,7 +17,7 @@ use crate::{
     command::Batch,
     config::{Config, doubled},
     id::{ReplicaId, ReplicaSet, Slot},
-    log::SlotLog,
+    kept::{KeptLog, Weigh},
     observed::Observed,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
@@ -37,7 +37,7 @@ pub struct MultiPaxos {
     /// Who leads the promised ballot, once it was heard to lead.
     pub(super) leader: Option<ReplicaId>,
     pub(super) role: Role,
-    pub(super) log: SlotLog<Entry>,
+    pub(super) log: KeptLog<Entry>,
     /// Everything through here is decided and executed.
     pub(super) executed: Slot,
     /// The highest commit index heard at the promised ballot.
@@ -94,6 +94,12 @@ impl Entry {
     }
 }
 
+impl Weigh for Entry {
+    fn weight(&self) -> u64 {
+        size_of::<Self>() as u64 + self.batch.weight()
+    }
+}
+
 impl Replica for MultiPaxos {
     type Message = Message;
     type Record = Record;
@@ -142,6 +148,11 @@ impl Replica for MultiPaxos {
             unexecuted: self.unexecuted(),
             undecided: own + self.outbox.len() as u64,
             held: self.log.len() as u64,
+            held_bytes: self.log.bytes()
+                + self.outbox.bytes()
+                + self.catch_up.bytes()
+                + self.supply.bytes(),
+            crowded_out: self.log.crowded_out(),
             longest_component: 0,
             ordering_steps: 0,
             takeovers: self.takeovers.0,
@@ -160,7 +171,7 @@ impl MultiPaxos {
             seen: Ballot::ZERO,
             leader: None,
             role: Role::Follower,
-            log: SlotLog::new(),
+            log: KeptLog::default(),
             executed: 0,
             commit: 0,
             outbox: Outbox::default(),

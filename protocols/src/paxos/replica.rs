@@ -12,7 +12,7 @@ use crate::{
     command::Batch,
     config::Config,
     id::{ReplicaId, ReplicaSet, Slot},
-    log::SlotLog,
+    kept::{KeptLog, Weigh},
     observed::Observed,
     parts::batch_queue::BatchQueue,
     quorum::majority,
@@ -32,7 +32,7 @@ pub struct Paxos {
     pub(super) id: ReplicaId,
     pub(super) config: Config,
     pub(super) others: ReplicaSet,
-    pub(super) log: SlotLog<Entry>,
+    pub(super) log: KeptLog<Entry>,
     /// Everything through here is decided and executed.
     pub(super) executed: Slot,
     /// The highest slot at which something is known to be accepted or decided.
@@ -81,6 +81,12 @@ impl Entry {
     /// What is decided here, if that is known.
     pub(super) fn decision(&self) -> Option<&Batch> {
         self.decided.then_some(&self.batch)
+    }
+}
+
+impl Weigh for Entry {
+    fn weight(&self) -> u64 {
+        size_of::<Self>() as u64 + self.batch.weight()
     }
 }
 
@@ -133,6 +139,11 @@ impl Replica for Paxos {
             unexecuted: self.highest.saturating_sub(self.executed),
             undecided: (self.queue.len() + own) as u64,
             held: self.log.len() as u64,
+            held_bytes: self.log.bytes()
+                + self.queue.bytes()
+                + self.catch_up.bytes()
+                + self.supply.bytes(),
+            crowded_out: self.log.crowded_out(),
             longest_component: 0,
             ordering_steps: 0,
             takeovers: self.retries.0,
@@ -147,7 +158,7 @@ impl Paxos {
             id,
             config: *config,
             others: ReplicaSet::others(id, config.replicas),
-            log: SlotLog::new(),
+            log: KeptLog::default(),
             executed: 0,
             highest: 0,
             queue: BatchQueue::default(),

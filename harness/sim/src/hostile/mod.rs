@@ -53,6 +53,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     scenario.option_draw = Some(rng.random_range(1..=3) - 1);
     scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
+    draw_kept_bytes(seed, &mut scenario);
     scenario.storage = draw_storage(seed);
     scenario.costs = draw_costs(&scenario.network, &mut rng);
     scenario
@@ -168,6 +169,15 @@ fn draw_limits(scenario: &mut Scenario, rng: &mut ChaCha8Rng) {
     scenario.config.kept_slots_max = kept[rng.random_range(0..kept.len())];
     let piece = [1_000, 8_000, scenario.config.piece_bytes_max];
     scenario.config.piece_bytes_max = piece[rng.random_range(0..piece.len())];
+}
+
+/// In half of the scenarios what is kept for a replica is bounded in bytes, too, and low: from one
+/// or two instances up to some dozens.
+fn draw_kept_bytes(seed: u64, scenario: &mut Scenario) {
+    let mut rng = simulation::rng(seed, 6);
+    if rng.random_bool(0.5) {
+        scenario.config.kept_bytes_max = magnitude(500..=60_000, &mut rng);
+    }
 }
 
 fn draw_network(n: usize, rng: &mut ChaCha8Rng) -> Network {
