@@ -35,6 +35,8 @@ pub enum Broken {
     Equality,
     /// The faults ended, and the cluster did not come to rest in time.
     Liveness,
+    /// While faults lasted, no client had an answer for too long, though a majority of replicas was healthy.
+    Progress,
     /// A replica failed an assertion of its own.
     Assertion,
 }

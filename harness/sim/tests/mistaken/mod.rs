@@ -39,6 +39,8 @@ pub(crate) const DOES_NOT_SAY: u8 = 7;
 pub(crate) const PANICS: u8 = 8;
 /// Replica 2 leaves out slot 5.
 pub(crate) const SKIPS_ONE: u8 = 9;
+/// No timer is set.
+pub(crate) const SETS_NO_TIMER: u8 = 10;
 
 /// The core `R` with the mistake of this number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +104,7 @@ impl<R: Replica, const MISTAKE: u8> Mistaken<R, MISTAKE> {
             Effect::Persist(record) => effects.persist(record),
             Effect::Send { .. } if self.errs(IS_SILENT, 2) => {}
             Effect::Send { to, message } => effects.send(to, message),
+            Effect::SetTimer { .. } if MISTAKE == SETS_NO_TIMER => {}
             Effect::SetTimer { timer, after } => effects.set_timer(timer, after),
             Effect::CancelTimer(timer) => effects.cancel_timer(timer),
             Effect::Committed { .. } if MISTAKE == DOES_NOT_SAY => {}
