@@ -41,6 +41,7 @@ mod outcome;
 mod progress;
 mod queue;
 mod quiescence;
+mod rebuilt;
 mod scenario;
 mod shrink;
 mod simulation;

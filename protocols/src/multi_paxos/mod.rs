@@ -51,6 +51,7 @@ mod load_model;
 mod message;
 mod outbox;
 mod patience;
+mod rebuilt;
 mod replica;
 
 pub use facts::{FACTS, PROTOCOL};

@@ -129,6 +129,9 @@ pub(crate) const fn rule(broken: Broken) -> &'static str {
         Broken::Order => "order: conflicting commands were executed in different orders",
         Broken::EffectTwice => "exactly once: a request took effect twice",
         Broken::Answer => "a client was told something impossible",
+        Broken::Forgotten => {
+            "records: a replica rebuilt from them has forgotten what the living one knows"
+        }
         Broken::ForeignSnapshot => "a snapshot was installed that no replica captured",
         Broken::Linearizability => "linearizability: the clients' history contradicts itself",
         Broken::HistoryUndecided => "linearizability: not decided within the checker's budget",
