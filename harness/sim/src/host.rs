@@ -154,6 +154,8 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) ordering_steps: u64,
     /// How many proposals of the driver have been counted.
     pub(crate) proposals: u64,
+    /// How many bytes the disk will have written when the replica is compared with its records again.
+    pub(crate) compare_at: u64,
     /// The next turn that puts something out or records something is cut short by a crash.
     pub(crate) crash_midway: bool,
     pub(crate) counters: Counters,
@@ -183,6 +185,7 @@ impl<R: Replica> SimReplica<R> {
             pace: NORMAL_PACE,
             ordering_steps: 0,
             proposals: 0,
+            compare_at: 0,
             crash_midway: false,
             counters: Counters::default(),
         }

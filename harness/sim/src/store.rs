@@ -90,6 +90,18 @@ impl DiskStore {
         Ok(Begun { driver, snapshot, was_torn })
     }
 
+    /// The core as it would begin another life now, on a copy of the disk.
+    ///
+    /// # Errors
+    /// If what is on the disk is not as it was written.
+    pub(crate) fn rebuild<R: Replica>(&self, config: &Config) -> Result<R, StorageError> {
+        let past = Past::read(self.disk.copy(), self.owner.clone(), 0)?;
+        let mut records = past.records();
+        let core = R::recover(self.owner.replica, config, past.snapshot.as_ref(), &mut records);
+        records.finish()?;
+        Ok(core)
+    }
+
     fn write(&mut self, work: &Work) -> Result<(), StorageError> {
         self.writer.as_mut().expect("only a living replica writes").write(work)
     }

@@ -30,6 +30,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Fault::OneWay(from, to) => self.links.block(from, to),
             Fault::Heal => self.links.heal(),
             Fault::Clog { from, to, for_ns } => self.links.clog(from, to, self.now + for_ns),
+            Fault::LinkLoss { from, to, share } => self.links.lose(from, to, share),
+            Fault::LinkDelay { from, to, by_ns } => self.links.delay(from, to, by_ns),
             Fault::Crash(replica) => {
                 if self.hosts[replica.index()].driver.is_some() {
                     self.crash(replica);

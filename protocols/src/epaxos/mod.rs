@@ -77,6 +77,7 @@ mod ordering;
 mod progress;
 mod published;
 mod quorums;
+mod rebuilt;
 mod recovery;
 mod replica;
 mod snapshot;

@@ -131,6 +131,10 @@ impl Replica for EPaxos {
         message.is_for(replicas)
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         Status {
             leader: None,

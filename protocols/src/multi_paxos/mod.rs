@@ -59,6 +59,7 @@ mod message;
 mod outbox;
 mod patience;
 mod pre_vote;
+mod rebuilt;
 mod replica;
 
 pub use facts::{FACTS, PROTOCOL};

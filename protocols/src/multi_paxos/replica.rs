@@ -138,6 +138,10 @@ impl Replica for MultiPaxos {
         message.ballots().all(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         let own = match &self.role {
             Role::Leader(leader) => leader.own_undecided,

@@ -132,6 +132,10 @@ impl Replica for Paxos {
         message.all_ballots(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         let own = self.attempts.iter().filter(|attempt| attempt.own.is_some()).count();
         Status {

@@ -4,6 +4,8 @@
 //! and then the faults. Magnitudes are drawn, not numbers, so that small and large ones are as
 //! likely: one seed is almost quiet, another is hardly bearable, and most are something of both.
 
+mod lasting;
+
 use std::ops::RangeInclusive;
 
 use protocols::{ReplicaId, ReplicaSet, quorum::faults_tolerated};
@@ -14,12 +16,15 @@ use crate::{
     client::{Load, Mix},
     cost::{Costs, NORMAL_PACE},
     fault::{Fault, FaultPlan},
+    history::ELEMENT_BYTES,
     network::Network,
     queue::Nanos,
     scenario::Scenario,
     simulation,
     store::Storage,
 };
+
+pub use lasting::lasting;
 
 const MICROSECOND: Nanos = 1_000;
 const MILLISECOND: Nanos = 1_000_000;
@@ -205,6 +210,7 @@ fn draw_load(n: usize, faults_end: Nanos, rng: &mut ChaCha8Rng) -> Load {
         timeout_ns: Some(magnitude(150 * MILLISECOND..=10_000 * MILLISECOND, rng)),
         sends_max: [None, None, Some(4), Some(2), Some(1)][rng.random_range(0..5)],
         mix: Mix::ALL,
+        value_bytes: ELEMENT_BYTES,
         shared: [0.0, 0.1, 0.5, 0.9, 1.0][rng.random_range(0..5)],
         mixed_keys: rng.random_range(1..=3),
         append_only_keys: rng.random_range(0..=2),
