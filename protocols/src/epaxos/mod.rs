@@ -80,6 +80,7 @@ mod quorums;
 mod recovery;
 mod replica;
 mod snapshot;
+mod takeover;
 mod window;
 
 pub use conflicts::ConflictIndex;
