@@ -81,6 +81,7 @@ mod rebuilt;
 mod recovery;
 mod replica;
 mod snapshot;
+mod takeover;
 mod window;
 
 pub use conflicts::ConflictIndex;

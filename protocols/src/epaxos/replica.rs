@@ -9,6 +9,7 @@ use super::{
     message::{Message, Phase, Record, Timer},
     progress::Retransmission,
     snapshot::Snapshots,
+    takeover::Takeover,
     window::Window,
 };
 use crate::{
@@ -44,6 +45,8 @@ pub struct EPaxos {
     pub(super) retransmission: Retransmission,
     /// Instances whose recovery has a timer, with the number of times it ran out.
     pub(super) recoveries: BTreeMap<InstanceId, u32>,
+    /// Rows of which this replica recovers one instance after the other.
+    pub(super) taking_over: BTreeMap<ReplicaId, Takeover>,
     /// Instances whose recovery, led here, waits for others.
     pub(super) waiting: BTreeSet<InstanceId>,
     /// What others said their recoveries wait with: the highest |R| per instance.
@@ -95,6 +98,7 @@ impl Replica for EPaxos {
             earlier_lives_to: 0,
             retransmission: Retransmission::new(n),
             recoveries: BTreeMap::new(),
+            taking_over: BTreeMap::new(),
             waiting: BTreeSet::new(),
             heard_waiting: BTreeMap::new(),
             snapshots: Snapshots::default(),

@@ -132,6 +132,7 @@ impl EPaxos {
         if self.snapshots.is_fetching() {
             return;
         }
+        self.taking_over.clear();
         let (source, assembly) = (from, Assembly::default());
         self.snapshots.fetch = Some(Fetch { source, assembly, silent_periods: 0 });
         self.ask_for_piece(effects);

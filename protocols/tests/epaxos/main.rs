@@ -10,4 +10,5 @@ mod retries;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod window;
