@@ -328,7 +328,7 @@ impl EPaxos {
         });
         effects.push(Effect::Committed {
             instance,
-            batch: batch.clone(),
+            batch,
             dependencies: dependencies.clone(),
             path,
         });

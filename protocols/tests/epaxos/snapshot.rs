@@ -214,7 +214,7 @@ fn net_bounded_in_bytes() -> Net {
 
 /// A key that makes a command long.
 fn long_key(number: u64) -> String {
-    format!("{number:0>width$}", width = LONG_KEY_BYTES)
+    format!("{number:0>LONG_KEY_BYTES$}")
 }
 
 #[test]
