@@ -60,8 +60,8 @@ pub struct Load {
     pub sends_max: Option<u32>,
     /// Which commands.
     pub mix: Mix,
-    /// How long a value is that overwrites another, in bytes: 8 at least, which is what tells it from every other value. A
-    /// history with longer ones is not judged by its values.
+    /// How long a value is that overwrites another, in bytes: 8 at least, which is what tells it
+    /// from every other value. A history with longer ones is not judged by its values.
     pub value_bytes: usize,
     /// The share of commands on keys that all clients use, 0 to 1; the others are on the client's own key.
     pub shared: f64,
@@ -157,7 +157,8 @@ pub(crate) struct Client {
 struct Draft {
     kind: Kind,
     key: Vec<u8>,
-    /// The element that is written, and for an overwriting value what makes it as long as it is to be.
+    /// The element that is written, and for an overwriting value what makes it as long as it is to
+    /// be.
     value: Vec<u8>,
     expected: Option<Vec<u8>>,
 }

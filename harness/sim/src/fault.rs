@@ -192,9 +192,10 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend, but for replicas that it leaves dead,
-/// a minority at most: after its last fault the cluster must come to rest. Where a scenario asks for progress while
-/// faults last ([`crate::Scenario::progress`]), its plan mends nothing, and leaves a majority without faults.
+/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend, but for
+/// replicas that it leaves dead, a minority at most: after its last fault the cluster must come to
+/// rest. Where a scenario asks for progress while faults last ([`crate::Scenario::progress`]), its
+/// plan mends nothing, and leaves a majority without faults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan(pub Vec<(u64, Fault)>);
 

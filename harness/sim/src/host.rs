@@ -154,7 +154,8 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) ordering_steps: u64,
     /// How many proposals of the driver have been counted.
     pub(crate) proposals: u64,
-    /// How many bytes the disk will have written when the replica is compared with its records again.
+    /// How many bytes the disk will have written when the replica is compared with its records
+    /// again.
     pub(crate) compare_at: u64,
     /// The next turn that puts something out or records something is cut short by a crash.
     pub(crate) crash_midway: bool,

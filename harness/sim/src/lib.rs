@@ -15,8 +15,9 @@
 //! Messages travel as values, without being encoded. A replica serves every event in no time, so that latencies are those
 //! of the network alone, unless it is given [`Costs`]: then it has a CPU and a network interface that work off what comes.
 //!
-//! A scenario either mends what it breaks, and the cluster must come to rest ([`hostile()`]), or it breaks a minority for ever,
-//! and clients of the others must go on having answers ([`lasting()`], [`ProgressAsked`]).
+//! A scenario either mends what it breaks, and the cluster must come to rest ([`hostile()`]), or it
+//! breaks a minority for ever, and clients of the others must go on having answers ([`lasting()`],
+//! [`ProgressAsked`]).
 //!
 //! There is one engine, [`Simulation`], and there are two kinds of clients: those of a [`Scenario`], which ask for
 //! everything that may go wrong and then want to see the cluster at rest, and those that whoever measures brings along as

@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// A replica is compared again when so many times as many bytes were written as there were on its
-/// disk, and so many at least: a comparison reads all of them. Chosen: a seed takes a quarter longer.
+/// disk, and so many at least: a comparison reads all of them. Chosen: a seed takes a quarter
+/// longer.
 const DISKS_BETWEEN: u64 = 2;
 const BYTES_BETWEEN: u64 = 2_000;
 

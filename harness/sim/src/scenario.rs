@@ -34,7 +34,8 @@ pub struct Scenario {
     /// simulated nanoseconds. Progress is a client's having its answer or giving up, or a decision
     /// of what was proposed.
     pub settle_ns_max: u64,
-    /// What progress is asked for while faults last. None: the faults end, and the cluster must come to rest.
+    /// What progress is asked for while faults last. None: the faults end, and the cluster must
+    /// come to rest.
     pub progress: Option<ProgressAsked>,
     /// How many events a violation tells of.
     pub trace_lines_max: usize,

@@ -51,13 +51,15 @@ pub trait Replica: Clone + Debug + Eq + Hash + Send + Sync + Sized + 'static {
     /// that is not there, and say nothing that no replica says? The sender is checked by the driver.
     fn admissible(message: &Self::Message, replicas: usize) -> bool;
 
-    /// What `rebuilt` has forgotten of what this replica must not forget, in words; none if nothing. Whoever asks has made
-    /// it by [`Replica::recover`] from all that this replica has asked to be made durable, and all that this replica asked
-    /// for is carried out. What must not be forgotten is whatever a later answer relies on: promised ballots, accepted
-    /// values, decisions that nothing else tells, instance numbers used. What others tell again may be forgotten.
+    /// What `rebuilt` has forgotten of what this replica must not forget, in words; none if
+    /// nothing. Whoever asks has made it by [`Replica::recover`] from all that this replica has
+    /// asked to be made durable, and all that this replica asked for is carried out. What must not
+    /// be forgotten is whatever a later answer relies on: promised ballots, accepted values,
+    /// decisions that nothing else tells, instance numbers used. What others tell again may be
+    /// forgotten.
     ///
-    /// Every core of this repository compares. A protocol that does not implement it has nothing compared, and only runs in
-    /// which a replica restarts show what its records leave out.
+    /// Every core of this repository compares. A protocol that does not implement it has nothing
+    /// compared, and only runs in which a replica restarts show what its records leave out.
     fn forgotten_by(&self, _rebuilt: &Self) -> Option<String> {
         None
     }
