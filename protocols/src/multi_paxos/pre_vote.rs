@@ -77,6 +77,11 @@ impl MultiPaxos {
         if matches!(self.role, Role::Candidate(_)) {
             self.patience.election_failed();
         }
+        if self.majority() == 1 {
+            // There is nobody to ask.
+            self.campaign(effects);
+            return;
+        }
         self.polls += 1;
         self.watch = Watch::Asking(ReplicaSet::only(self.id));
         effects.send(self.others, Message::PreVote { poll: self.polls });

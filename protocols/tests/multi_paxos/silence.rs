@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use protocols::{
-    Config, Input, Replica, ReplicaId, ReplicaSet,
+    Config, Effect, Input, Replica, ReplicaId, ReplicaSet,
     ballot::Ballot,
     multi_paxos::{Message, MultiPaxos, Timer},
 };
@@ -61,6 +61,29 @@ fn a_leader_that_hears_nobody_is_replaced_within_two_of_the_longest_timeouts() {
             assert_eq!(elections(&cluster, replicas), 2, "it follows as soon as it hears");
         }
     }
+}
+
+/// There is nobody whose consent it could wait for.
+#[test]
+fn alone_a_replica_leads_in_every_life() {
+    let mut first = new(0, 1);
+    let mut records = Vec::new();
+    let mut keep = |effects: Vec<Effect<MultiPaxos>>| {
+        records.extend(effects.into_iter().filter_map(|effect| match effect {
+            Effect::Persist(record) => Some(record),
+            _ => None,
+        }));
+    };
+    keep(step(&mut first, Input::Start));
+    assert_eq!(first.status().leader, Some(r(0)));
+    keep(step(&mut first, Input::Propose(write(1, 1))));
+    assert!(!records.is_empty());
+    let mut second = MultiPaxos::recover(r(0), &Config::new(1), None, records);
+    step(&mut second, Input::Start);
+    for _ in 0..2 {
+        step(&mut second, Input::Timer(Timer::Election));
+    }
+    assert_eq!(second.status().leader, Some(r(0)));
 }
 
 #[test]
