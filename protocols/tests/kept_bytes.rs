@@ -20,7 +20,7 @@ fn write(client: u64, index: u64) -> Batch {
     let command = Command::Put { key: &client.to_le_bytes(), value: &value };
     let number = RequestNumber::write(index);
     let request = Request { client: ClientId(client), number, unanswered_from: index, command };
-    Batch::single(&request).unwrap()
+    Batch::single(&request).expect("small")
 }
 
 fn check<R: Replica>() {
