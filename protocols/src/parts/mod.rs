@@ -3,4 +3,5 @@
 pub(crate) mod batch_queue;
 pub mod catch_up;
 pub mod gather;
+pub mod pacing;
 pub mod transfer;
