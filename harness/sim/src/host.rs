@@ -139,9 +139,7 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) observed: Vec<Observed>,
     /// When this life last took a checkpoint.
     pub(crate) checkpointed_at: Option<Nanos>,
-    /// What the last life did in turns of which a snapshot was on its way to the disk when it
-    /// ended: if the next life begins with that, it was done.
-    pub(crate) doubtful: Vec<Observed>,
+    pub(crate) doubtful: Option<Doubtful>,
     /// When the CPU has done what it took on.
     pub(crate) busy_until: Nanos,
     /// When the inbox will be looked into, if that is scheduled.
@@ -162,6 +160,16 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) counters: Counters,
 }
 
+/// What a life did in turns of which a snapshot was on its way to the disk when it ended. If the
+/// next life begins with that very snapshot, it was done. An equal state does not show that: an
+/// earlier snapshot may have held it, too.
+#[derive(Debug)]
+pub(crate) struct Doubtful {
+    /// The number of the first record behind that snapshot.
+    pub(crate) snapshot_at: u64,
+    pub(crate) observed: Vec<Observed>,
+}
+
 impl<R: Replica> SimReplica<R> {
     /// A replica that `driver` runs and that keeps in `store` what must last.
     pub(crate) fn new(driver: Driver<R>, store: SimStore) -> Self {
@@ -179,7 +187,7 @@ impl<R: Replica> SimReplica<R> {
             outbox: Vec::new(),
             observed: Vec::new(),
             checkpointed_at: None,
-            doubtful: Vec::new(),
+            doubtful: None,
             busy_until: 0,
             ready_at: None,
             nic_busy_until: 0,

@@ -64,8 +64,8 @@ impl EPaxos {
                 self.send_pre_accept_again(instance, others.difference(acks), effects);
             }
             Some(Leading::Accept { acks, .. }) => {
-                let acks = *acks;
-                self.resend_accept(instance, acks, effects);
+                let to = others.difference(*acks);
+                self.send_accept(instance, to, effects);
             }
             Some(Leading::Recover { reports }) if !again => {
                 let answered = reports.keys().copied().collect();

@@ -192,8 +192,8 @@ impl EPaxos {
                 self.on_commit(from, instance, batch, dependencies, effects);
             }
             Message::Ask { instance } => self.on_ask(from, instance, effects),
-            Message::Progress { committed, executed, answer } => {
-                self.on_progress(from, &committed, &executed, answer, effects);
+            Message::Progress { committed, executed, pace } => {
+                self.on_progress(from, &committed, &executed, pace, effects);
             }
             Message::Recover { instance, ballot } => {
                 self.on_recover(from, instance, ballot, effects);

@@ -7,6 +7,7 @@ mod published;
 mod published_execution;
 mod recovery;
 mod retries;
+mod rounds;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
