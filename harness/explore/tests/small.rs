@@ -80,7 +80,7 @@ fn state_counts_of_epaxos() {
         ("window", 57_796, 19_141, 24),
         ("bounded-recovery", 789_173, 256_915, 36),
         ("duplicates", 282_973, 48_046, 24),
-        ("faults", 550_334, 174_046, 16),
+        ("faults", 1_427_904, 441_873, 18),
     ]);
 }
 
