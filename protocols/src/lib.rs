@@ -30,7 +30,7 @@ pub use contract::{
     config, either, explored, facts, formula, load_model, observed, options, replica,
 };
 pub use machine::{kv, session};
-pub use parts::{catch_up, gather, transfer};
+pub use parts::{catch_up, gather, kept, pacing, transfer};
 pub use registry::UnknownProtocol;
 pub use words::{
     Batch, ClientId, Command, Dependencies, InstanceId, Outcome, ReplicaId, ReplicaSet, Request,

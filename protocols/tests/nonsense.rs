@@ -100,7 +100,12 @@ fn multi_paxos_ignores_far_slots_and_far_ballots() {
         ]);
         let mut core = new::<MultiPaxos>(0, 3);
         receive(&mut core, 1, multi_paxos::Message::Refuse { promised: ballot });
-        let sent = messages(&step(&mut core, Input::Timer(multi_paxos::Timer::Election)));
+        for _ in 0..2 {
+            step(&mut core, Input::Timer(multi_paxos::Timer::Election));
+        }
+        let granted = |promised| multi_paxos::Message::PreVoteGranted { poll: 1, promised };
+        assert_eq!(receive(&mut core, 1, granted(ballot)), []);
+        let sent = messages(&receive(&mut core, 1, granted(Ballot::ZERO)));
         let next = Ballot { round: 2, leader: r(0) };
         assert_eq!(sent, [multi_paxos::Message::Prepare { ballot: next, first: 1 }]);
     }

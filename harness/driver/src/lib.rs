@@ -29,7 +29,7 @@ pub use around::{ConnectionId, NotAMessage, Output, Rarities, Sent, Watch};
 pub use driver::Driver;
 pub use meters::Meters;
 pub use reply::{Refusal, Reply};
-pub use status::{ReplicaStatus, StorageStatus};
+pub use status::{MemoryStatus, ReplicaStatus, StorageStatus};
 pub use store::{NoStore, Store};
 
 /// Nanoseconds since an origin that the caller of a driver chooses.

@@ -8,6 +8,9 @@ use measure::{Population, ReplicaCounters, ReplicaReport, SeriesRecorder};
 
 use crate::Nanos;
 
+/// Chosen: a tenth of a second; little comes in within it, and a look costs microseconds.
+const LOOK_AGAIN_AFTER: Nanos = 100_000_000;
+
 /// Counters and histograms since the measuring began.
 #[derive(Debug)]
 pub struct Meters {
@@ -18,6 +21,8 @@ pub struct Meters {
     began: Nanos,
     /// When it ended, if it has.
     ended: Option<Nanos>,
+    /// When to look next how much the core holds.
+    look_at: Nanos,
 }
 
 impl Meters {
@@ -30,6 +35,7 @@ impl Meters {
             series: SeriesRecorder::default(),
             began: now,
             ended: None,
+            look_at: now,
         }
     }
 
@@ -74,6 +80,17 @@ impl Meters {
         if self.counts(entered) {
             censor((&mut self.commit, &mut self.execute), (entered, is_committed), now);
         }
+    }
+
+    /// The core holds `bytes` at `now`. Until [`LOOK_AGAIN_AFTER`] later nobody need look again.
+    pub(crate) fn held(&mut self, bytes: u64, now: Nanos) {
+        self.counters.held_bytes_max = self.counters.held_bytes_max.max(bytes);
+        self.look_at = now + LOOK_AGAIN_AFTER;
+    }
+
+    /// Is it time to look again how much the core holds?
+    pub(crate) fn is_to_look(&self, now: Nanos) -> bool {
+        now >= self.look_at
     }
 
     /// `inputs` were ready at once.

@@ -34,8 +34,31 @@ pub struct ReplicaStatus {
     pub messages_dropped: u64,
     /// Resident memory in bytes; absent where the host does not tell.
     pub rss_bytes: Option<u64>,
+    /// What is held for others beside the state.
+    pub memory: MemoryStatus,
     /// What is kept on disk.
     pub storage: StorageStatus,
+}
+
+/// What a replica holds for others, beside the key-value state. What its core holds of it is in
+/// [`Status::held_bytes`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryStatus {
+    /// How many bytes it may hold in all.
+    pub budget_bytes: u64,
+    /// Keys and values of clients' requests that are not answered; the core holds them.
+    pub pending_bytes: u64,
+    /// What waits to be sent to peers.
+    pub to_peers_bytes: u64,
+    /// What waits to be sent to clients.
+    pub to_clients_bytes: u64,
+}
+
+impl ReplicaStatus {
+    /// All that is held for others, in bytes.
+    pub const fn held_bytes(&self) -> u64 {
+        self.core.held_bytes + self.memory.to_peers_bytes + self.memory.to_clients_bytes
+    }
 }
 
 /// What a replica keeps on disk, and what it came back with.

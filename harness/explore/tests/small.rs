@@ -65,7 +65,10 @@ fn state_counts_of_paxos() {
 
 #[test]
 fn state_counts_of_multi_paxos() {
-    counted::<MultiPaxos>(&[("late-flush", 92_916, 25_283, 28), ("repeated", 5_377, 2_181, 23)]);
+    counted::<MultiPaxos>(&[
+        ("late-flush", 104_814, 27_279, 28),
+        ("repeated", 238_731, 81_957, 28),
+    ]);
 }
 
 #[test]
@@ -77,7 +80,7 @@ fn state_counts_of_epaxos() {
         ("window", 57_796, 19_141, 24),
         ("bounded-recovery", 789_173, 256_915, 36),
         ("duplicates", 282_973, 48_046, 24),
-        ("faults", 550_334, 174_046, 16),
+        ("faults", 1_427_904, 441_873, 18),
     ]);
 }
 

@@ -182,6 +182,9 @@ impl RunRecord {
             records_per_write: counters.records_per_write().map(rounded),
             wakeups: Some(counters.queue_depth_samples),
             ordering_steps: Some(counters.ordering_steps),
+            rss_bytes_max: report.rss_bytes_max,
+            held_bytes_max: Some(counters.held_bytes_max),
+            queued_bytes_max: Some(counters.queued_bytes_max),
             at_least: bounds.text(),
         }
     }

@@ -188,6 +188,11 @@ pub fn rss_bytes() -> Option<u64> {
     kilobytes(&read("/proc/self/status")?, "VmRSS")
 }
 
+/// The most resident memory that this process ever had, in bytes.
+pub fn rss_bytes_max() -> Option<u64> {
+    kilobytes(&read("/proc/self/status")?, "VmHWM")
+}
+
 fn read(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let text = text.trim();

@@ -58,6 +58,11 @@ pub struct ReplicaCounters {
     pub queue_depth_sum: u64,
     /// How often the input queue was looked at.
     pub queue_depth_samples: u64,
+    /// The most bytes that the core held at any look: log, what waits, snapshots; since the start,
+    /// not per interval.
+    pub held_bytes_max: u64,
+    /// The most bytes that waited to be sent to peers and clients; since the start, too.
+    pub queued_bytes_max: u64,
     /// Records handed over to be made durable; none with durability "memory".
     pub records_written: u64,
     /// Their bytes.
@@ -88,6 +93,8 @@ pub struct ReplicaReport {
     pub cpu_ns: Option<u64>,
     /// Resident memory in bytes now; `None` where it is not known.
     pub rss_bytes: Option<u64>,
+    /// The most resident memory in bytes since the process' start; `None` where it is not known.
+    pub rss_bytes_max: Option<u64>,
     /// From a request entering this replica in the measured time to its commit here, which may come later. What is not
     /// committed is censored at the moment of the report.
     pub commit: Population,
@@ -123,6 +130,8 @@ impl ReplicaCounters {
             queue_depth_max: self.queue_depth_max,
             queue_depth_sum: less(self.queue_depth_sum, earlier.queue_depth_sum),
             queue_depth_samples: less(self.queue_depth_samples, earlier.queue_depth_samples),
+            held_bytes_max: self.held_bytes_max,
+            queued_bytes_max: self.queued_bytes_max,
             records_written: less(self.records_written, earlier.records_written),
             record_bytes_written: less(self.record_bytes_written, earlier.record_bytes_written),
             writes: less(self.writes, earlier.writes),

@@ -128,7 +128,10 @@ pub struct LatencyRow {
 /// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
 /// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for,
 /// `ordering_steps` how many rows instances had to be put in order by: N an instance, or 0 where slots are the order.
-/// `at_least` lists the columns that are lower bounds. Results of older versions do not have these.
+/// `rss_bytes_max` is the most memory that the process ever had; `held_bytes_max` the most that its
+/// core held in its log, in what waited and in snapshots; `queued_bytes_max` the most that waited to
+/// be sent. `at_least` lists the columns that are lower bounds. Results of older versions do not
+/// have these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]
 pub struct ReplicaRow {
@@ -169,6 +172,12 @@ pub struct ReplicaRow {
     pub wakeups: Option<u64>,
     #[serde(default)]
     pub ordering_steps: Option<u64>,
+    #[serde(default)]
+    pub rss_bytes_max: Option<u64>,
+    #[serde(default)]
+    pub held_bytes_max: Option<u64>,
+    #[serde(default)]
+    pub queued_bytes_max: Option<u64>,
     #[serde(default)]
     pub at_least: String,
 }
@@ -358,6 +367,9 @@ impl CsvRow for ReplicaRow {
         "records_per_write",
         "wakeups",
         "ordering_steps",
+        "rss_bytes_max",
+        "held_bytes_max",
+        "queued_bytes_max",
         "at_least",
     ];
 }

@@ -14,8 +14,8 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 pub const HEADER_BYTES: usize = 4;
 /// Chosen: the bytes of about a hundred packets, so that a backlog is read in few calls.
 const READ_BYTES: usize = 128 << 10;
-/// Chosen: a buffer that a long frame made larger than this is given back once the frame is taken.
-const KEPT_BYTES_MAX: usize = 1 << 20;
+/// Chosen: a buffer of a stream that grew beyond this is given back once it is empty.
+pub(crate) const EMPTY_BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// A frame's length that is beyond its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl FrameBuffer {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == 0 && self.bytes.len() > KEPT_BYTES_MAX {
+        if self.end == 0 && self.bytes.len() > EMPTY_BUFFER_BYTES_MAX {
             self.bytes = Vec::new();
         }
         if self.bytes.len() - self.end < READ_BYTES / 2 {

@@ -199,7 +199,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             return self.crash_midway(replica, released);
         }
         match done {
-            Ok(true) => self.observe(replica)?,
+            Ok(true) => {
+                self.observe(replica)?;
+                self.compare_with_records(replica)?;
+            }
             // It waits for the disk.
             Ok(false) => {}
             Err(error) => {

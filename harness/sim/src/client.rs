@@ -11,7 +11,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rustc_hash::FxHashMap;
 
-use crate::queue::Nanos;
+use crate::{history::ELEMENT_BYTES, queue::Nanos};
 
 /// How often each kind of command is drawn, as weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,9 @@ pub struct Load {
     pub sends_max: Option<u32>,
     /// Which commands.
     pub mix: Mix,
+    /// How long a value is that overwrites another, in bytes: 8 at least, which is what tells it
+    /// from every other value. A history with longer ones is not judged by its values.
+    pub value_bytes: usize,
     /// The share of commands on keys that all clients use, 0 to 1; the others are on the client's own key.
     pub shared: f64,
     /// How many shared keys take every kind of command.
@@ -82,6 +85,7 @@ impl Load {
             timeout_ns: None,
             sends_max: None,
             mix: Mix::PUTS,
+            value_bytes: ELEMENT_BYTES,
             shared: 0.0,
             mixed_keys: 1,
             append_only_keys: 0,
@@ -153,7 +157,9 @@ pub(crate) struct Client {
 struct Draft {
     kind: Kind,
     key: Vec<u8>,
-    element: [u8; 8],
+    /// The element that is written, and for an overwriting value what makes it as long as it is to
+    /// be.
+    value: Vec<u8>,
     expected: Option<Vec<u8>>,
 }
 
@@ -286,11 +292,14 @@ impl Client {
             };
         }
         self.elements += 1;
-        let element = (self.session.client().0 << 32 | self.elements).to_be_bytes();
+        let mut value = (self.session.client().0 << 32 | self.elements).to_be_bytes().to_vec();
+        if kind == Kind::Put {
+            value.resize(load.value_bytes.max(ELEMENT_BYTES), 0);
+        }
         let expected = (kind == Kind::CompareAndSet)
             .then(|| self.seen.entry(key.clone()).or_default().clone())
             .flatten();
-        Draft { kind, key, element, expected }
+        Draft { kind, key, value, expected }
     }
 
     /// Opens the request for `command`, which is at `position` of the submission just drawn, and
@@ -310,7 +319,7 @@ impl Client {
 
 impl Draft {
     fn command(&self) -> Command<'_> {
-        let (key, value) = (&self.key[..], &self.element[..]);
+        let (key, value) = (&self.key[..], &self.value[..]);
         match self.kind {
             Kind::Get => Command::Get { key },
             Kind::Put => Command::Put { key, value },

@@ -37,6 +37,7 @@ rarities! {
     Takeover "takeovers" "A leader was elected, or a ballot above the first was led."
     SnapshotCaptured "states captured" "A replica captured its state, for another or for a checkpoint."
     SnapshotInstalled "snapshots installed" "A replica took over the state of another."
+    CrowdedOut "collected by bytes" "A replica dropped an instance that not all had executed, since what it kept had too many bytes."
     Checkpoint "checkpoints" "A replica's log was replaced by a snapshot of its own."
     CheckpointAmidInstall "checkpoints amid an install" "A replica took a checkpoint while a state that it took over then was on its way."
     ReadForgotten "reads forgotten" "A pending read was dropped, since its replica took over a state."

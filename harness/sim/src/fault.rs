@@ -31,6 +31,24 @@ pub enum Fault {
         /// How long.
         for_ns: u64,
     },
+    /// From now on this share of the messages from one replica to another is lost.
+    LinkLoss {
+        /// The sender.
+        from: ReplicaId,
+        /// The receiver.
+        to: ReplicaId,
+        /// The share, 0 to 1.
+        share: f64,
+    },
+    /// From now on each message from one replica to another takes this much longer.
+    LinkDelay {
+        /// The sender.
+        from: ReplicaId,
+        /// The receiver.
+        to: ReplicaId,
+        /// How much, in nanoseconds.
+        by_ns: u64,
+    },
     /// The replica is gone, with everything that it had not made durable.
     Crash(ReplicaId),
     /// The replica crashes amid carrying out what its next step asks for: some of it is done, the rest is lost. Void
@@ -61,8 +79,11 @@ impl Fault {
     /// Does it break nothing, but end what others have broken, if anything?
     pub fn mends(&self) -> bool {
         match self {
-            Self::Loss(share) | Self::Duplicate(share) => *share == 0.0,
+            Self::Loss(share) | Self::Duplicate(share) | Self::LinkLoss { share, .. } => {
+                *share == 0.0
+            }
             Self::Delay(range) => *range.end() == 0,
+            Self::LinkDelay { by_ns, .. } => *by_ns == 0,
             Self::Slow(_, permille) => *permille == NORMAL_PACE,
             Self::Heal | Self::Restart(_) | Self::Resume(_) | Self::Checkpoint(_) => true,
             Self::Partition(_)
@@ -97,6 +118,14 @@ impl Fault {
             )
             | (Self::Pause(broken), Self::Resume(mended))
             | (Self::Slow(broken, _), Self::Slow(mended, _)) => broken == mended,
+            (
+                Self::LinkLoss { from, to, .. },
+                Self::LinkLoss { from: sender, to: receiver, .. },
+            )
+            | (
+                Self::LinkDelay { from, to, .. },
+                Self::LinkDelay { from: sender, to: receiver, .. },
+            ) => (from, to) == (sender, receiver),
             _ => false,
         }
     }
@@ -106,7 +135,11 @@ impl Fault {
         let network = [Self::Loss(0.0), Self::Duplicate(0.0), Self::Delay(0..=0), Self::Heal];
         let each = ReplicaId::all(replicas)
             .flat_map(|id| [Self::Resume(id), Self::Restart(id), Self::Slow(id, NORMAL_PACE)]);
-        network.into_iter().chain(each)
+        let pairs = move |from| ReplicaSet::others(from, replicas).iter().map(move |to| (from, to));
+        let links = ReplicaId::all(replicas).flat_map(pairs).flat_map(|(from, to)| {
+            [Self::LinkLoss { from, to, share: 0.0 }, Self::LinkDelay { from, to, by_ns: 0 }]
+        });
+        network.into_iter().chain(each).chain(links)
     }
 }
 
@@ -130,6 +163,13 @@ impl fmt::Display for Fault {
                 let held_ms = for_ns.div_ceil(1_000_000);
                 write!(f, "messages from {from} to {to} are held back for {held_ms} ms")
             }
+            Self::LinkLoss { from, to, share } => {
+                write!(f, "{:.1} % of messages from {from} to {to} are lost", share * 1e2)
+            }
+            Self::LinkDelay { from, to, by_ns } => {
+                let late_ms = by_ns.div_ceil(1_000_000);
+                write!(f, "messages from {from} to {to} take {late_ms} ms longer")
+            }
             Self::Crash(replica) => write!(f, "{replica} crashes"),
             Self::CrashMidway(replica) => write!(f, "{replica} crashes amid its next step"),
             Self::SyncFails(replica) => write!(f, "{replica}'s next sync fails"),
@@ -152,8 +192,10 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend, but for replicas that it leaves dead,
-/// a minority at most: after its last fault the cluster must come to rest.
+/// Faults with their times in nanoseconds, ascending. What a plan breaks it has to mend, but for
+/// replicas that it leaves dead, a minority at most: after its last fault the cluster must come to
+/// rest. Where a scenario asks for progress while faults last ([`crate::Scenario::progress`]), its
+/// plan mends nothing, and leaves a majority without faults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan(pub Vec<(u64, Fault)>);
 

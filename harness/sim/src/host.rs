@@ -139,9 +139,7 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) observed: Vec<Observed>,
     /// When this life last took a checkpoint.
     pub(crate) checkpointed_at: Option<Nanos>,
-    /// What the last life did in turns of which a snapshot was on its way to the disk when it
-    /// ended: if the next life begins with that, it was done.
-    pub(crate) doubtful: Vec<Observed>,
+    pub(crate) doubtful: Option<Doubtful>,
     /// When the CPU has done what it took on.
     pub(crate) busy_until: Nanos,
     /// When the inbox will be looked into, if that is scheduled.
@@ -154,9 +152,22 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) ordering_steps: u64,
     /// How many proposals of the driver have been counted.
     pub(crate) proposals: u64,
+    /// How many bytes the disk will have written when the replica is compared with its records
+    /// again.
+    pub(crate) compare_at: u64,
     /// The next turn that puts something out or records something is cut short by a crash.
     pub(crate) crash_midway: bool,
     pub(crate) counters: Counters,
+}
+
+/// What a life did in turns of which a snapshot was on its way to the disk when it ended. If the
+/// next life begins with that very snapshot, it was done. An equal state does not show that: an
+/// earlier snapshot may have held it, too.
+#[derive(Debug)]
+pub(crate) struct Doubtful {
+    /// The number of the first record behind that snapshot.
+    pub(crate) snapshot_at: u64,
+    pub(crate) observed: Vec<Observed>,
 }
 
 impl<R: Replica> SimReplica<R> {
@@ -176,13 +187,14 @@ impl<R: Replica> SimReplica<R> {
             outbox: Vec::new(),
             observed: Vec::new(),
             checkpointed_at: None,
-            doubtful: Vec::new(),
+            doubtful: None,
             busy_until: 0,
             ready_at: None,
             nic_busy_until: 0,
             pace: NORMAL_PACE,
             ordering_steps: 0,
             proposals: 0,
+            compare_at: 0,
             crash_midway: false,
             counters: Counters::default(),
         }

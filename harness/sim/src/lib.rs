@@ -15,6 +15,10 @@
 //! Messages travel as values, without being encoded. A replica serves every event in no time, so that latencies are those
 //! of the network alone, unless it is given [`Costs`]: then it has a CPU and a network interface that work off what comes.
 //!
+//! A scenario either mends what it breaks, and the cluster must come to rest ([`hostile()`]), or it
+//! breaks a minority for ever, and clients of the others must go on having answers ([`lasting()`],
+//! [`ProgressAsked`]).
+//!
 //! There is one engine, [`Simulation`], and there are two kinds of clients: those of a [`Scenario`], which ask for
 //! everything that may go wrong and then want to see the cluster at rest, and those that whoever measures brings along as
 //! a [`Source`], with faults at the moments of their choice.
@@ -31,12 +35,14 @@ mod history;
 mod host;
 mod hostile;
 mod linearizability;
+mod liveness;
 mod network;
 mod observe;
 mod outcome;
 mod progress;
 mod queue;
 mod quiescence;
+mod rebuilt;
 mod scenario;
 mod shrink;
 mod simulation;
@@ -52,7 +58,8 @@ pub use cost::Costs;
 pub use coverage::{Coverage, Rare};
 pub use fault::{Fault, FaultPlan};
 pub use history::{History, Operation};
-pub use hostile::{Hostility, hostile};
+pub use hostile::{Hostility, hostile, lasting};
+pub use liveness::ProgressAsked;
 pub use network::Network;
 pub use outcome::{Counters, Outcome, SiteLatencies};
 pub use scenario::{Cluster, Scenario};

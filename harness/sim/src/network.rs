@@ -87,6 +87,9 @@ pub(crate) struct Links {
     pub(crate) loss: f64,
     pub(crate) duplicate: f64,
     pub(crate) extra_delay_ns: RangeInclusive<u64>,
+    /// By link: the share of messages that is lost there, and how much longer each takes.
+    link_loss: Vec<f64>,
+    link_delay_ns: Vec<Nanos>,
     /// By link: until when it holds messages back.
     clogged_until: Vec<Nanos>,
     /// By sender: who does not hear it.
@@ -105,6 +108,8 @@ impl Links {
             loss: network.loss,
             duplicate: network.duplicate,
             extra_delay_ns: 0..=0,
+            link_loss: vec![0.0; sites * sites],
+            link_delay_ns: vec![0; sites * sites],
             clogged_until: vec![0; sites * sites],
             blocked: vec![ReplicaSet::EMPTY; sites],
             rng,
@@ -116,7 +121,10 @@ impl Links {
         if from == to {
             return (Some(leaves), None);
         }
-        if self.blocked[from.index()].contains(to) || self.happens(self.loss) {
+        if self.blocked[from.index()].contains(to)
+            || self.happens(self.loss)
+            || self.happens(self.link_loss[self.link(from, to)])
+        {
             return (None, None);
         }
         let first = self.arrives(from, to, leaves);
@@ -147,8 +155,24 @@ impl Links {
 
     /// What leaves one site for another before `until` sets out then.
     pub(crate) fn clog(&mut self, from: ReplicaId, to: ReplicaId, until: Nanos) {
-        let clogged = &mut self.clogged_until[self.sites * from.index() + to.index()];
-        *clogged = until.max(*clogged);
+        let link = self.link(from, to);
+        self.clogged_until[link] = until.max(self.clogged_until[link]);
+    }
+
+    /// From now on this share of what leaves one site for another is lost.
+    pub(crate) fn lose(&mut self, from: ReplicaId, to: ReplicaId, share: f64) {
+        let link = self.link(from, to);
+        self.link_loss[link] = share;
+    }
+
+    /// From now on what leaves one site for another takes so much longer.
+    pub(crate) fn delay(&mut self, from: ReplicaId, to: ReplicaId, by_ns: Nanos) {
+        let link = self.link(from, to);
+        self.link_delay_ns[link] = by_ns;
+    }
+
+    fn link(&self, from: ReplicaId, to: ReplicaId) -> usize {
+        self.sites * from.index() + to.index()
     }
 
     fn happens(&mut self, probability: f64) -> bool {
@@ -156,10 +180,10 @@ impl Links {
     }
 
     fn arrives(&mut self, from: ReplicaId, to: ReplicaId, leaves: Nanos) -> Nanos {
-        let link = self.sites * from.index() + to.index();
+        let link = self.link(from, to);
         let jitter_ns = self.draw_up_to(self.jitter_ns[link]);
         let sets_out = leaves.max(self.clogged_until[link]);
-        let mut arrives = sets_out + self.one_way_ns[link] + jitter_ns;
+        let mut arrives = sets_out + self.one_way_ns[link] + self.link_delay_ns[link] + jitter_ns;
         if let Some(last) = self.last_ns.get_mut(link) {
             arrives = arrives.max(*last);
             *last = arrives;
@@ -219,6 +243,23 @@ mod tests {
             [1_500, 1_500, 1_500, 1_600]
         );
         assert_eq!((arrival(TO, FROM, 0), arrival(FROM, ReplicaId(2), 0)), (1_000, 1_000));
+    }
+
+    #[test]
+    fn a_fault_of_one_link_leaves_the_others_as_they_were() {
+        let mut links = Links::new(&Network::uniform(3, 1_000), ChaCha8Rng::seed_from_u64(7));
+        links.delay(FROM, TO, 500);
+        links.lose(TO, FROM, 0.5);
+        let third = ReplicaId(2);
+        assert_eq!(links.fate(FROM, TO, 0).0, Some(1_500));
+        assert_eq!(links.fate(FROM, third, 0).0, Some(1_000));
+        let arrived = (0..1_000).filter(|_| links.fate(TO, FROM, 0).0.is_some()).count();
+        assert!((400..600).contains(&arrived), "{arrived} of 1,000");
+        assert!((0..1_000).all(|_| links.fate(TO, third, 0).0 == Some(1_000)));
+        links.delay(FROM, TO, 0);
+        links.lose(TO, FROM, 0.0);
+        assert!((0..1_000).all(|_| links.fate(TO, FROM, 0).0 == Some(1_000)));
+        assert_eq!(links.fate(FROM, TO, 0).0, Some(1_000));
     }
 
     #[test]

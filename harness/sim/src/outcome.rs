@@ -110,6 +110,9 @@ pub struct Outcome {
     pub replicas: Vec<Counters>,
     /// The most instances that any replica executed as one component.
     pub longest_component: u64,
+    /// The longest time without an answer, in nanoseconds, where progress is asked for while faults
+    /// last; 0 otherwise.
+    pub longest_stretch_ns: u64,
     /// What the clients did and saw.
     pub history: History,
     /// The last events, oldest first; none unless the run was a replay.

@@ -5,7 +5,10 @@ use std::time::Duration;
 use driver::storage::Owner;
 use protocols::{Config, Protocol, Replica, ReplicaId, config::Timeouts, quorum::nearest};
 
-use crate::{client::Load, cost::Costs, fault::FaultPlan, network::Network, store::Storage};
+use crate::{
+    client::Load, cost::Costs, fault::FaultPlan, liveness::ProgressAsked, network::Network,
+    store::Storage,
+};
 
 /// Everything about a run. Equal scenarios give equal runs.
 #[derive(Clone, Debug)]
@@ -31,6 +34,9 @@ pub struct Scenario {
     /// simulated nanoseconds. Progress is a client's having its answer or giving up, or a decision
     /// of what was proposed.
     pub settle_ns_max: u64,
+    /// What progress is asked for while faults last. None: the faults end, and the cluster must
+    /// come to rest.
+    pub progress: Option<ProgressAsked>,
     /// How many events a violation tells of.
     pub trace_lines_max: usize,
 }
@@ -103,6 +109,7 @@ impl Scenario {
             storage: Storage { synced: true, group_ns: 0..=0, log_bytes_kept: None },
             seed,
             settle_ns_max: 120_000_000_000,
+            progress: None,
             trace_lines_max: 200,
         }
     }

@@ -23,9 +23,10 @@ pub struct Shrunk {
     pub minimal: bool,
 }
 
-/// Leaves faults out of `scenario`, which breaks a rule, as long as it still breaks the same rule, in at most `runs_max`
-/// runs and one more for the events of the last. What the faults left break is mended when the original plan ends, so that
-/// no violation is of the shrinking's own making. None if `scenario` breaks no rule.
+/// Leaves faults out of `scenario`, which breaks a rule, as long as it still breaks the same rule,
+/// in at most `runs_max` runs and one more for the events of the last. What the faults left break
+/// is mended when the original plan ends, so that no violation is of the shrinking's own making;
+/// faults that are to last do. None if `scenario` breaks no rule.
 pub fn shrink<R: Replica>(scenario: &Scenario, runs_max: usize) -> Option<Shrunk> {
     let quick = Scenario { trace_lines_max: 0, ..scenario.clone() };
     let broken = run::<R>(&quick).err()?.breach.broken;
@@ -52,6 +53,9 @@ struct Search {
 
 impl Search {
     fn plan(&self, faults: &[(Nanos, Fault)], end_ns: Nanos) -> FaultPlan {
+        if self.scenario.progress.is_some() {
+            return FaultPlan(faults.to_vec());
+        }
         FaultPlan::mended(faults, end_ns, self.scenario.config.replicas)
     }
 

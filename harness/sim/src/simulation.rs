@@ -1,6 +1,7 @@
 //! The run: takes events in order of time and hands them to whom they concern.
 
 use std::{
+    any::Any,
     fmt,
     hash::{Hash, Hasher},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -91,6 +92,12 @@ pub(crate) fn rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
+}
+
+/// What a panic says.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic")
 }
 
 /// A replica that has never been before.
@@ -302,9 +309,7 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     ) -> Result<T, Box<Violation>> {
         // A simulation that panicked is looked at for its trace alone.
         let done = catch_unwind(AssertUnwindSafe(|| work(self))).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
-            Err(Breach::new(Broken::Assertion, text.to_owned()))
+            Err(Breach::new(Broken::Assertion, panic_text(&*panic).to_owned()))
         });
         done.map_err(|breach| {
             Box::new(Violation {

@@ -10,7 +10,9 @@ use crate::{
     client::{Client, Late, Load},
     coverage::Rare,
     history::{Elements, History, elements, repeated_element},
+    liveness::{ProgressAsked, Stretches},
     outcome::{Counters, Outcome, SiteLatencies},
+    queue::Nanos,
     scenario::Scenario,
     simulation::{Simulation, rng},
     source::{Agenda, Ask, Source},
@@ -38,9 +40,12 @@ pub fn replay<R: Replica>(scenario: &Scenario) -> Result<Outcome, Violation> {
 
 fn attempt<R: Replica>(scenario: &Scenario, lines_max: usize) -> Result<Outcome, Violation> {
     let cluster = scenario.cluster(R::PROTOCOL, lines_max);
-    let clients = SoakClients::new(&scenario.load, scenario.config.replicas, scenario.seed);
+    let clients = SoakClients::new(scenario);
     let mut simulation = Simulation::<R, _>::new(&cluster, &scenario.faults, clients);
     let ended = simulation.watched(|simulation| {
+        if let Some(asked) = &scenario.progress {
+            return simulation.run_while_faults_last(asked);
+        }
         simulation.run_until_quiescent(scenario.settle_ns_max)?;
         simulation.check_final_state()
     });
@@ -71,22 +76,29 @@ pub(crate) struct SoakClients<'s> {
     moved: u64,
     /// The writes that took effect, by client and index, in the order in which they did.
     effects: Vec<(ClientId, u64)>,
+    /// What progress is asked for while faults last, and how long there was none.
+    progress: Option<ProgressAsked>,
+    stretches: Stretches,
     sites: Vec<SiteLatencies>,
 }
 
 impl<'s> SoakClients<'s> {
-    fn new(load: &'s Load, replicas: usize, seed: u64) -> Self {
+    fn new(scenario: &'s Scenario) -> Self {
+        let (load, replicas) = (&scenario.load, scenario.config.replicas);
+        let watched_from = scenario.progress.map_or(Nanos::MAX, |asked| asked.from_ns);
         let sites = load.sites.iter();
         let clients = sites.flat_map(|site| vec![site; load.clients_per_site]);
         let client = |(id, site)| Client::new(id, site, replicas, load);
         Self {
             load,
             clients: (1..).zip(clients).map(client).collect(),
-            rng: rng(seed, 1),
+            rng: rng(scenario.seed, 1),
             history: History::default(),
             given_up: 0,
             moved: 0,
             effects: Vec::new(),
+            progress: scenario.progress,
+            stretches: Stretches::new(watched_from),
             sites: vec![SiteLatencies::default(); replicas],
         }
     }
@@ -94,10 +106,17 @@ impl<'s> SoakClients<'s> {
     /// A client makes its next submission, if it has one left, at its own site's replica.
     fn submit(&mut self, client: u32, agenda: &mut Agenda<SoakWake>) {
         let state = &mut self.clients[client as usize];
+        let asked = self.progress.filter(|asked| !asked.healthy.contains(state.site));
+        if asked.is_some_and(|asked| agenda.now_ns >= asked.others_until_ns) {
+            return;
+        }
         let Some(batch) = state.next(self.load, &mut self.rng, agenda.now_ns) else { return };
         let first_operation = self.history.invoke(&batch, agenda.now_ns);
         let number = state.await_answer(batch.clone(), first_operation, agenda.now_ns);
         let to = state.site;
+        if self.is_watched(to) {
+            self.stretches.opened(agenda.now_ns);
+        }
         self.ask(number, Ask { client, to, batch }, agenda);
     }
 
@@ -109,6 +128,9 @@ impl<'s> SoakClients<'s> {
             Some(Late::GivenUp) => {
                 agenda.give_up();
                 self.given_up += 1;
+                if self.is_watched(self.clients[client as usize].site) {
+                    self.stretches.closed();
+                }
                 agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
             }
             Some(Late::Again { to, batch, operations }) => {
@@ -117,6 +139,11 @@ impl<'s> SoakClients<'s> {
                 self.ask(number, Ask { client, to, batch }, agenda);
             }
         }
+    }
+
+    /// Must the clients of `site` have answers while faults last?
+    fn is_watched(&self, site: ReplicaId) -> bool {
+        self.progress.is_some_and(|asked| asked.healthy.contains(site))
     }
 
     fn ask(&self, number: u64, ask: Ask, agenda: &mut Agenda<SoakWake>) {
@@ -165,8 +192,15 @@ impl Source for SoakClients<'_> {
             return Err(Breach::new(Broken::Answer, detail));
         }
         self.history.answer(operation, outcome.clone(), agenda.now_ns);
+        let (site, is_whole) = (state.site, whole.is_some());
+        if self.is_watched(site) {
+            self.stretches.answered(agenda.now_ns);
+            if is_whole {
+                self.stretches.closed();
+            }
+        }
         if let Some(submission) = whole {
-            self.sites[state.site.index()].client_ns.push(agenda.now_ns - submission.sent_at);
+            self.sites[site.index()].client_ns.push(agenda.now_ns - submission.sent_at);
             agenda.wake_within(self.load.think_ns.clone(), SoakWake::Submit { client });
         }
         Ok(true)
@@ -203,6 +237,37 @@ impl Source for SoakClients<'_> {
 }
 
 impl<R: Replica> Simulation<R, SoakClients<'_>> {
+    /// Lets time pass until progress is asked for no more, as long as there is enough of it.
+    fn run_while_faults_last(&mut self, asked: &ProgressAsked) -> Result<(), Breach> {
+        loop {
+            let next = self.queue.next_at().unwrap_or(Nanos::MAX).min(asked.until_ns);
+            let overdue = self.source.stretches.began_at();
+            let overdue = overdue.map_or(Nanos::MAX, |began| began + asked.stretch_ns_max);
+            if next > overdue {
+                self.now = overdue;
+                return Err(self.no_progress(asked));
+            }
+            if next == asked.until_ns {
+                self.now = next;
+                self.source.stretches.end(next);
+                return Ok(());
+            }
+            self.next_event()?;
+        }
+    }
+
+    fn no_progress(&self, asked: &ProgressAsked) -> Breach {
+        let statuses: Vec<_> =
+            asked.healthy.iter().map(|replica| (replica, self.status(replica))).collect();
+        let detail = format!(
+            "no answer for {} ms to {} submissions, faults last from {} ms on; healthy replicas: {statuses:?}",
+            asked.stretch_ns_max / 1_000_000,
+            self.source.stretches.open(),
+            asked.from_ns / 1_000_000,
+        );
+        Breach::new(Broken::Progress, detail)
+    }
+
     /// What must hold at rest, beyond what the search for rest has found.
     fn check_final_state(&self) -> Result<(), Breach> {
         let history = &self.source.history;
@@ -284,6 +349,7 @@ impl<R: Replica> Simulation<R, SoakClients<'_>> {
             trace_hash,
             operations: self.source.history.operations().len() as u64,
             sites: self.source.sites,
+            longest_stretch_ns: self.source.stretches.longest_ns(),
             longest_component: replicas.iter().map(|of| of.longest_component).max().unwrap_or(0),
             replicas,
             history: self.source.history,

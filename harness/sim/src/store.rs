@@ -55,6 +55,8 @@ pub(crate) struct Begun<R: Replica> {
     pub(crate) driver: Driver<R>,
     /// The snapshot that it began with.
     pub(crate) snapshot: Option<Snapshot>,
+    /// The number of the first record behind it.
+    pub(crate) snapshot_at: Option<u64>,
     /// Was the last write of the log not whole?
     pub(crate) was_torn: bool,
 }
@@ -86,8 +88,21 @@ impl DiskStore {
         let journal = Journal::new(&past, self.storage.log_bytes_kept);
         let driver = Driver::recover(self.owner.replica, config, (seed, now), &past, journal)?;
         let (snapshot, was_torn) = (past.snapshot.clone(), past.was_torn);
+        let snapshot_at = past.snapshot_at();
         self.writer = Some(Writer::new(past, self.storage.synced, self.storage.log_bytes_kept)?);
-        Ok(Begun { driver, snapshot, was_torn })
+        Ok(Begun { driver, snapshot, snapshot_at, was_torn })
+    }
+
+    /// The core as it would begin another life now, on a copy of the disk.
+    ///
+    /// # Errors
+    /// If what is on the disk is not as it was written.
+    pub(crate) fn rebuild<R: Replica>(&self, config: &Config) -> Result<R, StorageError> {
+        let past = Past::read(self.disk.copy(), self.owner.clone(), 0)?;
+        let mut records = past.records();
+        let core = R::recover(self.owner.replica, config, past.snapshot.as_ref(), &mut records);
+        records.finish()?;
+        Ok(core)
     }
 
     fn write(&mut self, work: &Work) -> Result<(), StorageError> {
@@ -132,10 +147,12 @@ impl SimStore {
         matches!(self, Self::Disk(disk) if disk.begun.is_some() || disk.under_way.is_some())
     }
 
-    /// Is a snapshot on its way to the disk, or about to set out?
-    pub(crate) fn is_writing_snapshot(&self) -> bool {
-        let Self::Disk(disk) = self else { return false };
-        disk.begun.iter().chain(&disk.under_way).any(|work| work.snapshot.is_some())
+    /// The number of the first record behind a snapshot that is on its way to the disk, or about to
+    /// set out; none if there is no such snapshot.
+    pub(crate) fn snapshot_under_way(&self) -> Option<u64> {
+        let Self::Disk(disk) = self else { return None };
+        let work = disk.begun.as_ref().or(disk.under_way.as_ref())?;
+        work.snapshot.is_some().then_some(work.first)
     }
 
     /// What the driver has begun sets out; returns how long that takes, if there is something.
@@ -172,5 +189,46 @@ impl SimStore {
         } else {
             disk.disk.kill();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocols::{ReplicaId, paxos::Paxos};
+    use rand::SeedableRng;
+
+    use super::*;
+
+    /// Two checkpoints of one state, the second of which a crash cuts short: the life that follows
+    /// begins with the first, and says so.
+    #[test]
+    fn a_snapshot_that_was_cut_short_is_told_from_an_earlier_one_of_the_same_state() {
+        let config = Config::new(3);
+        let storage = Storage { synced: true, group_ns: 1..=1, log_bytes_kept: None };
+        let cluster = "one".to_owned();
+        let (replica, protocol) = (ReplicaId(0), Paxos::PROTOCOL);
+        let owner = Owner { cluster, replica, protocol, config };
+        let mut disk = DiskStore::new(storage, owner);
+        disk.begin_life::<Paxos>(&config, (1, 0)).unwrap();
+        let snapshot = Snapshot { machine: [7].into(), core: [].into() };
+        let checkpoint = |first| {
+            let snapshot = Some(snapshot.clone());
+            Work { snapshot, first, records: 0, frames: Vec::new() }
+        };
+        let mut store = SimStore::Disk(Box::new(disk));
+        let random = &mut ChaCha8Rng::seed_from_u64(1);
+        let (whole, cut_short) = (checkpoint(2), checkpoint(3));
+        store.begin(whole);
+        store.set_out(random);
+        store.finish().unwrap();
+        assert_eq!(store.snapshot_under_way(), None);
+        store.begin(cut_short);
+        let under_way = store.snapshot_under_way();
+        let SimStore::Disk(disk) = &mut store else { unreachable!("it is a disk") };
+        disk.disk.stop_after(0);
+        disk.disk.crash(random);
+        let past = Past::read(disk.disk.clone(), disk.owner.clone(), 2).unwrap();
+        assert_eq!((past.snapshot_at(), under_way), (Some(2), Some(3)));
+        assert_eq!(past.snapshot, Some(snapshot));
     }
 }

@@ -1,12 +1,12 @@
 //! Faults happening.
 
 use driver::storage::StorageError;
-use protocols::{Replica, ReplicaId, ReplicaSet, Snapshot};
+use protocols::{Replica, ReplicaId, ReplicaSet};
 
 use crate::{
     coverage::Rare,
     fault::Fault,
-    host::{Arrival, Down, Observed},
+    host::{Arrival, Doubtful, Down},
     simulation::{Event, Simulation},
     source::Source,
     store::{Begun, SimStore},
@@ -30,6 +30,8 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             Fault::OneWay(from, to) => self.links.block(from, to),
             Fault::Heal => self.links.heal(),
             Fault::Clog { from, to, for_ns } => self.links.clog(from, to, self.now + for_ns),
+            Fault::LinkLoss { from, to, share } => self.links.lose(from, to, share),
+            Fault::LinkDelay { from, to, by_ns } => self.links.delay(from, to, by_ns),
             Fault::Crash(replica) => {
                 if self.hosts[replica.index()].driver.is_some() {
                     self.crash(replica);
@@ -133,12 +135,13 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         self.count_rarities(replica);
         let host = &mut self.hosts[replica.index()];
         let writes = host.store.is_writing();
-        if host.store.is_writing_snapshot() {
-            host.doubtful = std::mem::take(&mut host.observed);
+        if let Some(snapshot_at) = host.store.snapshot_under_way() {
+            let observed = std::mem::take(&mut host.observed);
+            host.doubtful = Some(Doubtful { snapshot_at, observed });
         }
         host.store.crash(&mut self.disk_random);
         host.crash(self.now);
-        let is_settled = host.doubtful.is_empty();
+        let is_settled = host.doubtful.is_none();
         self.coverage.add(Rare::CrashWhileWriting, u64::from(writes));
         if is_settled {
             self.observer.crashed(replica);
@@ -148,9 +151,10 @@ impl<R: Replica, S: Source> Simulation<R, S> {
     /// Takes in what the present life of a replica has seen of rare things, before it ends.
     pub(crate) fn count_rarities(&mut self, replica: ReplicaId) {
         let Some(driver) = &self.hosts[replica.index()].driver else { return };
-        let rarities = driver.rarities();
+        let (rarities, status) = (driver.rarities(), driver.core().status());
         for (rare, times) in [
-            (Rare::Takeover, driver.core().status().takeovers),
+            (Rare::Takeover, status.takeovers),
+            (Rare::CrowdedOut, status.crowded_out),
             (Rare::RetryAnswered, rarities.retries_answered),
             (Rare::RetryJoined, rarities.retries_joined),
             (Rare::SnapshotCaptured, rarities.captures),
@@ -162,25 +166,17 @@ impl<R: Replica, S: Source> Simulation<R, S> {
         }
     }
 
-    /// A life begins with `snapshot`: if that was on its way when the last life ended, what led to
-    /// it was done.
+    /// A life begins with the snapshot before record `snapshot_at`: if that was on its way when the
+    /// last life ended, what led to it was done.
     fn settle_doubts(
         &mut self,
         replica: ReplicaId,
-        snapshot: Option<&Snapshot>,
+        snapshot_at: Option<u64>,
     ) -> Result<(), Breach> {
-        let doubtful = std::mem::take(&mut self.hosts[replica.index()].doubtful);
-        if doubtful.is_empty() {
-            return Ok(());
-        }
-        let last = doubtful.iter().rev().find_map(|observed| match observed {
-            Observed::Captured(machine) | Observed::Installed(Snapshot { machine, .. }) => {
-                Some(machine)
-            }
-            _ => None,
-        });
-        if snapshot.is_some_and(|snapshot| last == Some(&snapshot.machine)) {
-            self.hosts[replica.index()].observed = doubtful;
+        let host = &mut self.hosts[replica.index()];
+        let Some(doubtful) = host.doubtful.take() else { return Ok(()) };
+        if snapshot_at == Some(doubtful.snapshot_at) {
+            host.observed = doubtful.observed;
             self.observe(replica)?;
         }
         self.observer.crashed(replica);
@@ -204,11 +200,11 @@ impl<R: Replica, S: Source> Simulation<R, S> {
             return Err(Breach::new(Broken::Assertion, detail));
         };
         match disk.begin_life(&config, (seed, self.now)) {
-            Ok(Begun { driver, snapshot, was_torn }) => {
+            Ok(Begun { driver, snapshot, snapshot_at, was_torn }) => {
                 let has_records = driver.status().storage.records_replayed > 0;
                 host.begin_life(driver);
                 self.coverage.add(Rare::TornTail, u64::from(was_torn));
-                self.settle_doubts(replica, snapshot.as_ref())?;
+                self.settle_doubts(replica, snapshot_at)?;
                 if let Some(snapshot) = snapshot {
                     self.coverage.add(Rare::LifeFromSnapshot, 1);
                     self.observer.installed(replica, &snapshot.machine)?;

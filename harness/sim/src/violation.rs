@@ -23,6 +23,9 @@ pub enum Broken {
     EffectTwice,
     /// A client was told something impossible: a value that was never written, or that its result is gone.
     Answer,
+    /// A replica rebuilt from its snapshot and its records has forgotten something that the living
+    /// one relies on.
+    Forgotten,
     /// A snapshot was installed that no replica captured, or that does not decode.
     ForeignSnapshot,
     /// No order of what the clients asked for explains what they were told.
@@ -35,6 +38,9 @@ pub enum Broken {
     Equality,
     /// The faults ended, and the cluster did not come to rest in time.
     Liveness,
+    /// While faults lasted, no client had an answer for too long, though a majority of replicas was
+    /// healthy.
+    Progress,
     /// A replica failed an assertion of its own.
     Assertion,
 }

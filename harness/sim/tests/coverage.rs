@@ -24,7 +24,8 @@ fn covered<R: Replica>(variant: Option<&str>) -> Coverage {
 /// What happens in every protocol alike. The floors here and below are about a third of what was
 /// counted when they were set: a change of draws passes, and one that stops exercising something
 /// does not.
-const COMMON: [(Rare, u64); 13] = [
+const COMMON: [(Rare, u64); 14] = [
+    (Rare::CrowdedOut, 800),
     (Rare::LearnedCommit, 40_000),
     (Rare::Checkpoint, 800),
     (Rare::SessionMoved, 3_000),

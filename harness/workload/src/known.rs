@@ -23,6 +23,7 @@ const SHARED: &[&str] = &[
     "cluster.leader",
     "cluster.batch_commands",
     "cluster.batch_delay_us",
+    "cluster.memory_mib",
     "load.mode",
     "load.clients",
     "load.clients_per_site",

@@ -115,6 +115,9 @@ pub struct Cluster {
     pub batch_commands: Sweep<usize>,
     /// How long a command waits for others at most, in microseconds.
     pub batch_delay_us: Sweep<usize>,
+    /// How much a replica may hold for others beside its state, in MiB: half of it for a silent
+    /// replica.
+    pub memory_mib: u64,
 }
 
 /// When a client sends.

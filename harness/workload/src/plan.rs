@@ -190,6 +190,7 @@ impl Workload {
             timeouts: self.timeouts().replica,
             options: point.options,
             batching: point.batching,
+            kept_bytes_max: self.cluster.memory_mib << 19,
             ..Config::new(point.replicas)
         }
     }

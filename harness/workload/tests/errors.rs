@@ -225,6 +225,19 @@ fn values_that_contradict_each_other() {
 }
 
 #[test]
+fn memory() {
+    check("cluster.memory_mib = 0", "x.toml: cluster.memory_mib = 0: must be at least 1");
+    check(
+        "cluster.memory_mib = 2000000",
+        "x.toml: cluster.memory_mib = 2000000: must be at most 1048576",
+    );
+    check(
+        "cluster.memory_mib = [64, 128]",
+        "x.toml: cluster.memory_mib = [64, 128]: must be a whole number, not an array",
+    );
+}
+
+#[test]
 fn batches() {
     check(
         "cluster.batch_delay_us = 5",

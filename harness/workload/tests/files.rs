@@ -28,6 +28,7 @@ durability = "memory"
 leader = 0
 batch_commands = 1
 batch_delay_us = 0
+memory_mib = 256
 [epaxos]
 variant = "star"
 fast_quorum = "optimized"
@@ -145,6 +146,7 @@ durability = "memory"
 leader = 0
 batch_commands = 1
 batch_delay_us = 0
+memory_mib = 256
 
 [epaxos]
 variant = "star"
@@ -268,15 +270,23 @@ fn timeouts_follow_the_largest_round_trip_unless_given() {
 }
 
 #[test]
+fn without_the_key_the_memory_is_that_of_the_cores_default() {
+    let workload = parse("name = \"x\"");
+    let config = workload.config(&workload.points(protocols::paxos::PROTOCOL)[0]);
+    assert_eq!(config.kept_bytes_max, protocols::Config::new(3).kept_bytes_max);
+}
+
+#[test]
 fn a_points_config_is_what_the_file_says() {
     let workload = parse(
-        "name = \"x\"\ncluster = { replicas = 5, leader = 4, batch_commands = 100, batch_delay_us = 2500 }\nepaxos.fast_quorum = \"simple\"\n\
+        "name = \"x\"\ncluster = { replicas = 5, leader = 4, batch_commands = 100, batch_delay_us = 2500, memory_mib = 64 }\nepaxos.fast_quorum = \"simple\"\n\
          network.topology = \"ec2-2013\"",
     );
     let point = &workload.points(protocols::epaxos::PROTOCOL)[0];
     let config = workload.config(point);
     assert_eq!((config.replicas, config.first_leader), (5, ReplicaId(4)));
     assert_eq!(config.options.of::<FastQuorum>(), FastQuorum::Simple);
+    assert_eq!(config.kept_bytes_max, 32 << 20, "half of the memory");
     let batching = config.batching;
     assert_eq!((batching.commands_max, batching.delay), (100, Duration::from_micros(2500)));
     assert_eq!(config.timeouts, workload.timeouts().replica);

@@ -88,8 +88,18 @@ pub struct Config {
     /// How many executed instances (per row) are kept for a replica that has not executed them; beyond it they are
     /// collected all the same once a majority has executed that many more, and that replica catches up by snapshot.
     pub kept_slots_max: u64,
+    /// How many bytes of executed instances are kept for such a replica, all rows together; beyond
+    /// it the oldest are collected as they are beyond that many slots, whichever comes first. One
+    /// instance a row may be kept beside it.
+    #[serde(default = "kept_bytes_max")]
+    pub kept_bytes_max: u64,
     /// The largest piece of a snapshot or of a promise that is put into one message, in bytes of payload.
     pub piece_bytes_max: usize,
+}
+
+/// chosen: half of what a replica may keep for others, which is 256 MiB unless somebody says so.
+const fn kept_bytes_max() -> u64 {
+    128 << 20
 }
 
 impl Config {
@@ -106,6 +116,7 @@ impl Config {
             // about 500 bytes, which is what the largest instances of any protocol here take (log
             // and graph), it is 32 MiB a row.
             kept_slots_max: 1 << 16,
+            kept_bytes_max: kept_bytes_max(),
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,
         }

@@ -51,6 +51,19 @@ pub trait Replica: Clone + Debug + Eq + Hash + Send + Sync + Sized + 'static {
     /// that is not there, and say nothing that no replica says? The sender is checked by the driver.
     fn admissible(message: &Self::Message, replicas: usize) -> bool;
 
+    /// What `rebuilt` has forgotten of what this replica must not forget, in words; none if
+    /// nothing. Whoever asks has made it by [`Replica::recover`] from all that this replica has
+    /// asked to be made durable, and all that this replica asked for is carried out. What must not
+    /// be forgotten is whatever a later answer relies on: promised ballots, accepted values,
+    /// decisions that nothing else tells, instance numbers used. What others tell again may be
+    /// forgotten.
+    ///
+    /// Every core of this repository compares. A protocol that does not implement it has nothing
+    /// compared, and only runs in which a replica restarts show what its records leave out.
+    fn forgotten_by(&self, _rebuilt: &Self) -> Option<String> {
+        None
+    }
+
     /// What the replica looks like from outside, for tables and for telling whether a cluster is at rest.
     fn status(&self) -> Status;
 }
@@ -172,6 +185,12 @@ pub struct Status {
     pub undecided: u64,
     /// Instances held in memory.
     pub held: u64,
+    /// Bytes held in memory for them, for batches that wait to be proposed, and for snapshots on
+    /// their way. 0 if the core does not count them.
+    pub held_bytes: u64,
+    /// Instances that were collected in this life although not all replicas had executed them,
+    /// since those kept had come to [`Config::kept_bytes_max`].
+    pub crowded_out: u64,
     /// The most instances that had to be executed as one, since each depends on all of them; 0
     /// where slots are the order.
     pub longest_component: u64,

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::message::{Phase, Report};
 use crate::{
     ballot::InstanceBallot,
-    command::{Batch, Footprint},
+    command::{BATCH_BYTES_MAX, Batch, Footprint},
     dependencies::Dependencies,
     epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
-    log::SlotLog,
+    kept::{KeptLog, Weigh},
     replica::Path,
 };
 
@@ -101,7 +101,30 @@ pub(super) struct Candidate {
     pub(super) against: BTreeMap<InstanceId, Phase>,
 }
 
+/// Decided, it weighs the same at every replica. The command of the row's replica and what is
+/// accepted or decided are one batch, or one of them is a no-op; a command that a decided no-op
+/// took the place of is left out.
+impl Weigh for Instance {
+    fn weight(&self) -> u64 {
+        let batch = if self.is_committed() { self.batch.weight() } else { self.known_weight() };
+        size_of::<Self>() as u64 + batch
+    }
+}
+
 impl Instance {
+    /// The most that the instance weighs once it is decided, as far as can be told here; `None` is
+    /// one of which nothing is held.
+    pub(super) fn weight_at_most(held: Option<&Self>) -> u64 {
+        let known = held.filter(|entry| entry.is_committed() || entry.known_weight() > 0);
+        known.map_or(2 * BATCH_BYTES_MAX as u64, Self::weight)
+    }
+
+    /// The weight of its command, if that is known.
+    fn known_weight(&self) -> u64 {
+        let initial = self.initial.as_ref().map_or(0, |initial| initial.batch.weight());
+        self.batch.weight().max(initial)
+    }
+
     pub(super) fn is_committed(&self) -> bool {
         self.phase == Phase::Committed
     }
@@ -118,7 +141,9 @@ impl Instance {
             return false;
         }
         self.phase = Phase::Committed;
-        self.batch = batch.clone();
+        // Mostly the proposal, which is held already: one allocation serves both.
+        let proposed = self.initial.as_ref().map(|initial| &initial.batch);
+        self.batch = proposed.filter(|proposed| *proposed == batch).unwrap_or(batch).clone();
         self.dependencies = dependencies.clone();
         self.leading = None;
         true
@@ -142,7 +167,7 @@ impl Instance {
 /// One row as one replica holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Row {
-    pub(super) log: SlotLog<Instance>,
+    pub(super) log: KeptLog<Instance>,
     /// Every slot up to here is committed.
     pub(super) committed_to: u64,
     /// The highest slot known of, if only by name.

@@ -100,8 +100,8 @@ pub enum Message {
         committed: Dependencies,
         /// Per row: it has executed every slot up to here.
         executed: Dependencies,
-        /// It takes the receiver for being behind: please report, if only that this is not so.
-        answer: bool,
+        /// What it has to do with what is sent again.
+        pace: Pace,
     },
     /// A replica wants to finish an instance at a ballot of its own.
     Recover {
@@ -307,6 +307,17 @@ impl Message {
             | Self::Piece(_) => true,
         }
     }
+}
+
+/// What a report of progress has to do with what is sent again (`rounds`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Pace {
+    /// Nothing.
+    Free,
+    /// It comes behind the round of this number: please report in turn once that is taken in.
+    Probe(u64),
+    /// That round has been taken in.
+    Answer(u64),
 }
 
 /// What an EPaxos replica must remember across a crash.

@@ -202,6 +202,7 @@ impl EPaxos {
         entry.dependencies = dependencies.clone();
         entry.leading = None;
         self.waiting.remove(&instance);
+        self.yield_takeover(instance);
         self.learn_command(instance, &batch, effects);
         self.note_seq(instance, &dependencies);
         self.mention(&dependencies, effects);

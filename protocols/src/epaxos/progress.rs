@@ -1,5 +1,5 @@
-//! What keeps a row moving when messages are lost, and what lets it be forgotten when it is done: retransmission, progress
-//! reports, collecting.
+//! What keeps a row moving when messages are lost, and what lets it be forgotten when it is done: the timer of
+//! retransmission (`rounds` is what is sent then), progress reports, collecting.
 //!
 //! No timer belongs to a single instance here. One timer resends what has been unanswered for a whole period, one reports
 //! progress when nothing else did, and one per row looks at the row's oldest uncommitted slot (its running out begins a
@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::{
     EPaxos,
-    instance::{Instance, Leading, Watch},
-    message::{Message, Timer},
+    instance::{Instance, Watch},
+    message::{Message, Pace, Timer},
+    rounds::Rounds,
 };
 use crate::{
-    ballot::InstanceBallot,
+    command::Batch,
     config::doubled,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -22,10 +23,9 @@ use crate::{
 
 /// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.
 const EXECUTIONS_PER_REPORT: u64 = 256;
-/// chosen: how much of the own row one run of the timer sends again, so that a cut-off peer is not flooded.
-const RESENT_PER_TICK: u64 = 512;
-/// chosen: how many decisions of a row one run of the timer asks for.
-const ASKED_PER_TICK: u64 = 64;
+/// chosen: so many reports at least while a whole budget of bytes is executed, so that little is
+/// kept since nobody knows that others have it.
+const REPORTS_PER_BUDGET: u64 = 8;
 /// chosen: the retransmission period doubles at most so many times while nothing moves.
 const QUIET_TICKS_MAX: u32 = 4;
 
@@ -43,26 +43,38 @@ pub(super) struct Retransmission {
     /// While the timer runs: what others had reported committed when it was set. What of that is still not known here
     /// when it runs out is asked for.
     known_elsewhere: Dependencies,
+    /// The last own slot that is old enough to be sent again: `marked_to` when the timer last ran out.
+    pub(super) old_to: Slot,
+    /// What is to be asked for: `known_elsewhere` when the timer last ran out.
+    pub(super) missing_to: Dependencies,
     /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
-    pub(super) executed_unreported: u64,
+    executed_unreported: u64,
     /// Is there something that the others have not been told?
     report_due: bool,
     report_timer: bool,
 }
 
+/// What is known of another replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Peer {
-    committed: Dependencies,
+pub(super) struct Peer {
+    /// Per row: what it has reported to know the decisions of.
+    pub(super) committed: Dependencies,
     executed: Dependencies,
+    /// What is sent to it again.
+    pub(super) rounds: Rounds,
 }
 
 impl Retransmission {
     pub(super) fn new(replicas: usize) -> Self {
         let none = Dependencies::none(replicas);
+        let peer =
+            Peer { committed: none.clone(), executed: none.clone(), rounds: Rounds::default() };
         Self {
-            peers: vec![Peer { committed: none.clone(), executed: none.clone() }; replicas],
-            known_elsewhere: none,
+            peers: vec![peer; replicas],
+            known_elsewhere: none.clone(),
+            old_to: 0,
+            missing_to: none,
             marked_to: None,
             quiet_ticks: 0,
             confirmed: 0,
@@ -71,6 +83,22 @@ impl Retransmission {
             report_due: false,
             report_timer: false,
         }
+    }
+
+    /// A batch was executed. A large one counts as several, so that bytes alone call for a report,
+    /// too, where so many are kept at most.
+    pub(super) fn note_executed(&mut self, batch: &Batch, kept_bytes_max: u64) {
+        let reports = batch.weight().saturating_mul(EXECUTIONS_PER_REPORT * REPORTS_PER_BUDGET);
+        let counted = 1 + (reports / kept_bytes_max.max(1)).min(EXECUTIONS_PER_REPORT);
+        self.executed_unreported += counted;
+    }
+
+    pub(super) fn peer(&self, peer: ReplicaId) -> &Peer {
+        &self.peers[peer.index()]
+    }
+
+    pub(super) fn peer_mut(&mut self, peer: ReplicaId) -> &mut Peer {
+        &mut self.peers[peer.index()]
     }
 }
 
@@ -86,27 +114,19 @@ impl EPaxos {
         }
     }
 
-    /// Sends again what of the own row is unanswered, and the decisions that a peer has not reported; asks for the
-    /// decisions that a peer has reported and that did not come; and tells those that are behind how far this replica is.
+    /// Begins to send again what others lack or have not answered (`rounds`).
     pub(super) fn on_retransmit_timer(&mut self, effects: &mut Effects<Self>) {
-        let Some(marked_to) = self.retransmission.marked_to.take() else { return };
-        let committed_to = self.own_row().committed_to;
-        for slot in committed_to + 1..=marked_to.min(committed_to + RESENT_PER_TICK) {
-            self.resend_request(InstanceId::new(self.id, slot), effects);
-        }
+        let retransmission = &mut self.retransmission;
+        let Some(marked_to) = retransmission.marked_to.take() else { return };
+        retransmission.old_to = marked_to;
+        retransmission.missing_to = retransmission.known_elsewhere.clone();
+        let periods = 1 << retransmission.quiet_ticks;
+        self.begin_rounds(periods, effects);
+        let snapshots = self.drive_snapshots(effects);
         let mut confirmed: u64 = self.rows.iter().map(|row| row.committed_to).sum();
         for peer in self.others.iter() {
-            let known = self.retransmission.peers[peer.index()].committed.slot(self.id);
-            confirmed += known;
-            for slot in known + 1..=marked_to.min(known + RESENT_PER_TICK) {
-                let instance = InstanceId::new(self.id, slot);
-                self.send_decision(ReplicaSet::only(peer), instance, effects);
-            }
+            confirmed += self.retransmission.peer(peer).committed.slot(self.id);
         }
-        if !self.snapshots.is_fetching() {
-            self.ask_for_decisions(effects);
-        }
-        let snapshots = self.drive_snapshots(effects);
         let retransmission = &mut self.retransmission;
         if confirmed == retransmission.confirmed {
             retransmission.quiet_ticks = (retransmission.quiet_ticks + 1).min(QUIET_TICKS_MAX);
@@ -114,40 +134,18 @@ impl EPaxos {
             retransmission.quiet_ticks = 0;
         }
         retransmission.confirmed = confirmed;
-        let behind = self.peers_behind();
-        // A peer that missed the last report of a row whose owner is gone learns of it from whoever knows.
-        effects.send(behind, self.progress(true));
-        let open = committed_to < self.own_row().log.last();
-        if open || !behind.is_empty() || snapshots || self.lacks_decisions() {
+        let own = self.own_row();
+        let open = own.committed_to < own.log.last();
+        let behind = self.others.iter().any(|peer| self.is_behind(peer));
+        if open || behind || snapshots || self.lacks_decisions() {
             self.arm_retransmission(effects);
         }
     }
 
-    /// The replicas that have not reported all the decisions that are known here.
-    fn peers_behind(&self) -> ReplicaSet {
-        let behind = |peer: &ReplicaId| {
-            let reported = self.retransmission.peers[peer.index()].committed.slots();
-            self.rows.iter().zip(reported).any(|(row, reported)| *reported < row.committed_to)
-        };
-        self.others.iter().filter(behind).collect()
-    }
-
-    fn ask_for_decisions(&mut self, effects: &mut Effects<Self>) {
-        for upto in self.retransmission.known_elsewhere.iter() {
-            let row = &self.rows[upto.row.index()];
-            let from = row.committed_to + 1;
-            for slot in from..=upto.slot.min(from + ASKED_PER_TICK - 1) {
-                let instance = InstanceId::new(upto.row, slot);
-                if self.entry(instance).is_some_and(Instance::is_committed) {
-                    continue;
-                }
-                let knows = |peer: &ReplicaId| {
-                    let peer = &self.retransmission.peers[peer.index()];
-                    peer.committed.slot(upto.row) >= slot
-                };
-                effects.send(self.others.iter().filter(knows).collect(), Message::Ask { instance });
-            }
-        }
+    /// Has `peer` not reported all the decisions that are known here?
+    pub(super) fn is_behind(&self, peer: ReplicaId) -> bool {
+        let reported = self.retransmission.peer(peer).committed.slots();
+        self.rows.iter().zip(reported).any(|(row, reported)| *reported < row.committed_to)
     }
 
     /// Per row the highest slot up to which some other replica has reported to know the decisions.
@@ -165,49 +163,16 @@ impl EPaxos {
         known.iter().any(|upto| self.rows[upto.row.index()].committed_to < upto.slot)
     }
 
-    /// Sends an own request again to those that have not answered it.
-    fn resend_request(&self, instance: InstanceId, effects: &mut Effects<Self>) {
-        let Some(entry) = self.entry(instance) else { return };
-        match entry.leading.as_deref() {
-            Some(Leading::PreAccept { acks, .. }) => {
-                let initial = entry.initial.as_ref().expect("proposed here");
-                effects.send(
-                    self.others.difference(*acks),
-                    Message::PreAccept {
-                        instance,
-                        batch: initial.batch.clone(),
-                        dependencies: initial.dependencies.clone(),
-                    },
-                );
-            }
-            Some(Leading::Accept { acks, .. }) => self.resend_accept(instance, *acks, effects),
-            Some(Leading::PreAcceptAgain { acks, .. })
-                if entry.ballot == InstanceBallot::INITIAL =>
-            {
-                self.send_pre_accept_again(instance, self.others.difference(*acks), effects);
-            }
-            // A recovery has a timer of its own; and where a fixed fast quorum is waited for, so has the end of the wait.
-            Some(
-                Leading::Thrifty { .. }
-                | Leading::PreAcceptAgain { .. }
-                | Leading::Recover { .. }
-                | Leading::Validate { .. }
-                | Leading::Wait { .. },
-            )
-            | None => {}
-        }
-    }
-
-    /// Sends the Accept of `instance`, which this replica leads, again to those that have not answered.
-    pub(super) fn resend_accept(
+    /// Sends the Accept of `instance`, which this replica leads, again to `to`.
+    pub(super) fn send_accept(
         &self,
         instance: InstanceId,
-        acks: ReplicaSet,
+        to: ReplicaSet,
         effects: &mut Effects<Self>,
     ) {
         let entry = self.entry(instance).expect("led here");
         effects.send(
-            self.others.difference(acks),
+            to,
             Message::Accept {
                 instance,
                 ballot: entry.ballot,
@@ -244,12 +209,12 @@ impl EPaxos {
         self.retransmission.report_due = false;
         self.retransmission.executed_unreported = 0;
         self.collect();
-        effects.send(self.others, self.progress(false));
+        effects.send(self.others, self.progress(Pace::Free));
     }
 
-    fn progress(&self, answer: bool) -> Message {
+    pub(super) fn progress(&self, pace: Pace) -> Message {
         let committed = self.rows.iter().map(|row| row.committed_to).collect();
-        Message::Progress { committed, executed: self.executed_to(), answer }
+        Message::Progress { committed, executed: self.executed_to(), pace }
     }
 
     /// Another replica is as far as it says: what it lacks can be sent again, what all have executed can go.
@@ -258,12 +223,9 @@ impl EPaxos {
         from: ReplicaId,
         committed: &Dependencies,
         executed: &Dependencies,
-        answer: bool,
+        pace: Pace,
         effects: &mut Effects<Self>,
     ) {
-        if answer {
-            self.owe_progress();
-        }
         let peer = &mut self.retransmission.peers[from.index()];
         peer.committed.merge(committed);
         peer.executed.merge(executed);
@@ -272,6 +234,14 @@ impl EPaxos {
             self.arm_retransmission(effects);
         }
         self.collect();
+        match pace {
+            Pace::Free => {}
+            Pace::Probe(round) => {
+                self.retransmission.peer_mut(from).rounds.is_pushing = true;
+                effects.reply(from, self.progress(Pace::Answer(round)));
+            }
+            Pace::Answer(round) => self.on_round_answered(from, round, effects),
+        }
     }
 
     /// Per row: every slot up to here is executed here.
@@ -282,32 +252,39 @@ impl EPaxos {
     /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
     /// them will take a snapshot. Their marks in the conflict index stay.
     ///
-    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row. A replica that is itself so far
-    /// behind another in any row drops only what all have executed. So of two replicas that each lack something at most one
-    /// can have dropped what the other lacks, and that other can take its snapshot: if both had, some replica of both
-    /// majorities had executed both, and whichever of the two heard of it last would have seen how far behind it was.
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an
+    /// N-th of [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as
+    /// many bytes at every replica, and one that is not known here counts as the largest there may
+    /// be. A replica that is itself so far behind another in any row drops only what all have
+    /// executed. So of two replicas that each lack something at most one can have dropped what the
+    /// other lacks, and that other can take its snapshot: if both had, some replica of both
+    /// majorities had executed both, and whichever of the two heard of it last would have seen how
+    /// far behind it was.
     fn collect(&mut self) {
         let here = self.executed_to();
-        let kept_max = self.config.kept_slots_max;
-        let peers = || self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
-        let is_ahead = |peer: &Peer| {
-            let mut rows = peer.executed.slots().iter().zip(here.slots());
-            rows.any(|(there, here)| *there > here.saturating_add(kept_max))
-        };
-        let behind = peers().any(is_ahead);
-        let droppable: Vec<Slot> = ReplicaId::all(self.config.replicas)
-            .map(|row| {
-                let mut executed: Vec<Slot> = peers().map(|peer| peer.executed.slot(row)).collect();
-                executed.push(here.slot(row));
-                executed.sort_unstable();
-                let everywhere = executed[0];
-                // So far that all but a minority are at least there.
-                let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
-                let long_ago = if behind { 0 } else { by_majority.saturating_sub(kept_max) };
-                everywhere.max(long_ago).min(here.slot(row))
-            })
-            .collect();
-        for (row, to) in ReplicaId::all(self.config.replicas).zip(droppable) {
+        let bytes_max = self.kept_bytes_of_a_row();
+        let mut wanted = Vec::with_capacity(self.config.replicas);
+        for row in ReplicaId::all(self.config.replicas) {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let mut executed: Vec<Slot> = peers.map(|peer| peer.executed.slot(row)).collect();
+            executed.push(here.slot(row));
+            executed.sort_unstable();
+            let everywhere = executed[0];
+            // So far that all but a minority are at least there.
+            let by_majority = executed[self.quorums.replicas - self.quorums.slow()];
+            let long_ago = by_majority.saturating_sub(self.config.kept_slots_max);
+            let long_ago = everywhere.max(long_ago).min(here.slot(row));
+            let log = &mut self.rows[row.index()].log;
+            let crowded = log.crowded(by_majority.min(here.slot(row)), bytes_max);
+            wanted.push((everywhere, long_ago, crowded.max(long_ago)));
+        }
+        let is_wanted = |(everywhere, _, crowded): &(Slot, Slot, Slot)| crowded > everywhere;
+        let behind = wanted.iter().any(is_wanted) && self.is_far_behind(&here);
+        for (row, (everywhere, long_ago, crowded)) in
+            ReplicaId::all(self.config.replicas).zip(wanted)
+        {
+            let (long_ago, to) =
+                if behind { (everywhere, everywhere) } else { (long_ago, crowded) };
             let log = &mut self.rows[row.index()].log;
             for slot in log.collected() + 1..=to {
                 let entry = log.get(slot).expect("executed, so held");
@@ -316,8 +293,30 @@ impl EPaxos {
                     self.conflicts.collect(instance, &entry.footprint, &entry.dependencies);
                 }
             }
-            log.collect(to);
+            log.collect(long_ago);
+            log.crowd_out(to);
         }
+    }
+
+    fn kept_bytes_of_a_row(&self) -> u64 {
+        self.config.kept_bytes_max / self.config.replicas as u64
+    }
+
+    /// Has another replica executed so much of a row that is not executed here that somebody may
+    /// have dropped some of it?
+    fn is_far_behind(&self, here: &Dependencies) -> bool {
+        let (slots_max, bytes_max) = (self.config.kept_slots_max, self.kept_bytes_of_a_row());
+        ReplicaId::all(self.config.replicas).any(|row| {
+            let peers = self.others.iter().map(|peer| &self.retransmission.peers[peer.index()]);
+            let there = peers.map(|peer| peer.executed.slot(row)).max().unwrap_or(0);
+            let log = &self.rows[row.index()].log;
+            let (first, mut bytes) = (here.slot(row) + 1, 0);
+            there >= first.saturating_add(slots_max)
+                || (first..=there).any(|slot| {
+                    bytes += Instance::weight_at_most(log.get(slot));
+                    bytes >= bytes_max
+                })
+        })
     }
 
     /// Starts the timer of `row` if the row has an uncommitted slot and the timer does not run.

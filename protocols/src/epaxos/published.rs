@@ -177,6 +177,7 @@ impl EPaxos {
         match entry.phase {
             Phase::PreAccepted if entry.pre_accepted_ballot == ballot => {}
             Phase::None | Phase::PreAccepted => {
+                self.yield_takeover(instance);
                 self.pre_accept_again(instance, ballot, batch, dependencies, effects);
             }
             // Either the request comes late, or it is of a recovery that this replica took no part in.

@@ -17,8 +17,6 @@ use crate::{
     replica::{Effects, Path},
 };
 
-/// chosen: how many instances of a row one run of its timer begins to recover.
-const RECOVERIES_AT_ONCE: u64 = 64;
 /// chosen: an instance's timer range doubles at most so many times, unless the row's has to be longer.
 const DOUBLINGS_MAX: u32 = 4;
 /// chosen: a recovery that did not get on for so many runs of its timer begins again at a higher ballot, with whoever
@@ -26,35 +24,8 @@ const DOUBLINGS_MAX: u32 = 4;
 const RUNS_PER_BALLOT: u32 = 3;
 
 impl EPaxos {
-    /// The row's oldest uncommitted slot has been so for a whole period: recovers it, unless this replica still leads it in
-    /// the ordinary way.
-    pub(super) fn on_row_timer(&mut self, row: ReplicaId, effects: &mut Effects<Self>) {
-        let state = &mut self.rows[row.index()];
-        let Some(watch) = state.watch.take() else { return };
-        if state.committed_to >= watch.oldest {
-            state.run_of(watch);
-        } else if !self.snapshots.is_fetching() {
-            // A snapshot on its way is likely to bring what is missing.
-            let oldest = state.committed_to + 1;
-            for slot in oldest..=watch.mentioned_to.min(oldest + RECOVERIES_AT_ONCE - 1) {
-                self.recover_unless_led(InstanceId::new(row, slot), effects);
-            }
-        }
-        self.watch_row(row, effects);
-    }
-
-    fn recover_unless_led(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
-        if self.recoveries.contains_key(&instance) {
-            return; // Under way, with a timer of its own.
-        }
-        let Some(entry) = self.rows[instance.row.index()].log.ensure(instance.slot) else { return };
-        if !entry.is_committed() && entry.leading.is_none() {
-            self.begin_recovery(instance, effects);
-        }
-    }
-
     /// Step 6: asks everybody for what they hold, at a ballot above any seen.
-    fn begin_recovery(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
+    pub(super) fn begin_recovery(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let (id, n) = (self.id, self.config.replicas);
         let entry = self.entry_mut(instance).expect("made by the caller");
         let ballot = entry.ballot.next_for(id, n);
@@ -93,8 +64,8 @@ impl EPaxos {
                 self.send_pre_accept_again(instance, others.difference(acks), effects);
             }
             Some(Leading::Accept { acks, .. }) => {
-                let acks = *acks;
-                self.resend_accept(instance, acks, effects);
+                let to = others.difference(*acks);
+                self.send_accept(instance, to, effects);
             }
             Some(Leading::Recover { reports }) if !again => {
                 let answered = reports.keys().copied().collect();
@@ -165,6 +136,7 @@ impl EPaxos {
             entry.ballot = ballot;
             entry.leading = None;
             self.waiting.remove(&instance);
+            self.yield_takeover(instance);
             effects.persist(Record::Promised { instance, ballot });
         }
     }
@@ -182,11 +154,11 @@ impl EPaxos {
         let Some(entry) = self.entry(instance) else { return };
         if entry.ballot != ballot {
             // An answer to an earlier ballot of this replica's, which it gave up or was preempted at.
-            self.rows[instance.row.index()].timer_was_short();
+            self.suspected_too_soon(instance.row);
             return;
         }
         if from == instance.row {
-            self.rows[from.index()].timer_was_short();
+            self.suspected_too_soon(from);
         }
         let entry = self.entry_mut(instance).expect("checked above");
         match entry.leading.as_deref_mut() {
@@ -530,6 +502,7 @@ impl EPaxos {
         if !self.waiting.is_empty() {
             self.check_waiting(effects);
         }
+        self.go_on_with_takeover(instance, effects);
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     message::{Message, Phase, Record, Timer},
     progress::Retransmission,
     snapshot::Snapshots,
+    takeover::Takeover,
     window::Window,
 };
 use crate::{
@@ -44,6 +45,8 @@ pub struct EPaxos {
     pub(super) retransmission: Retransmission,
     /// Instances whose recovery has a timer, with the number of times it ran out.
     pub(super) recoveries: BTreeMap<InstanceId, u32>,
+    /// Rows of which this replica recovers one instance after the other.
+    pub(super) taking_over: BTreeMap<ReplicaId, Takeover>,
     /// Instances whose recovery, led here, waits for others.
     pub(super) waiting: BTreeSet<InstanceId>,
     /// What others said their recoveries wait with: the highest |R| per instance.
@@ -95,6 +98,7 @@ impl Replica for EPaxos {
             earlier_lives_to: 0,
             retransmission: Retransmission::new(n),
             recoveries: BTreeMap::new(),
+            taking_over: BTreeMap::new(),
             waiting: BTreeSet::new(),
             heard_waiting: BTreeMap::new(),
             snapshots: Snapshots::default(),
@@ -131,6 +135,10 @@ impl Replica for EPaxos {
         message.is_for(replicas)
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         Status {
             leader: None,
@@ -140,6 +148,10 @@ impl Replica for EPaxos {
                 own.log.last() - own.committed_to + self.window.held()
             },
             held: self.rows.iter().map(|row| row.log.len() as u64).sum(),
+            held_bytes: self.rows.iter().map(|row| row.log.bytes()).sum::<u64>()
+                + self.window.bytes()
+                + self.snapshots.bytes(),
+            crowded_out: self.rows.iter().map(|row| row.log.crowded_out()).sum(),
             longest_component: self.graph.longest_component(),
             ordering_steps: self.graph.steps(),
             takeovers: self.takeovers.0,
@@ -180,8 +192,8 @@ impl EPaxos {
                 self.on_commit(from, instance, batch, dependencies, effects);
             }
             Message::Ask { instance } => self.on_ask(from, instance, effects),
-            Message::Progress { committed, executed, answer } => {
-                self.on_progress(from, &committed, &executed, answer, effects);
+            Message::Progress { committed, executed, pace } => {
+                self.on_progress(from, &committed, &executed, pace, effects);
             }
             Message::Recover { instance, ballot } => {
                 self.on_recover(from, instance, ballot, effects);
@@ -316,12 +328,13 @@ impl EPaxos {
         });
         effects.push(Effect::Committed {
             instance,
-            batch: batch.clone(),
+            batch,
             dependencies: dependencies.clone(),
             path,
         });
         let log = &self.rows[instance.row.index()].log;
         let entry = log.get(instance.slot).expect("committed above");
+        let batch = entry.batch.clone();
         self.graph.committed(instance, batch, &entry.footprint, dependencies, &mut self.executed.0);
         self.execute_closed(effects);
         self.owe_progress();
@@ -436,7 +449,7 @@ impl EPaxos {
     /// Asks for the execution of what the graph has put in order.
     pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
-            self.retransmission.executed_unreported += 1;
+            self.retransmission.note_executed(&batch, self.config.kept_bytes_max);
             if instance.row == self.id && self.window.held() > 0 {
                 let entry = self.rows[self.id.index()].log.get(instance.slot);
                 self.window.free(&entry.expect("executed here, so held").footprint);

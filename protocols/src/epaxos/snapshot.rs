@@ -99,6 +99,11 @@ struct Fetch {
 }
 
 impl Snapshots {
+    /// What both ends hold, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.supply.bytes() + self.fetch.as_ref().map_or(0, |fetch| fetch.assembly.bytes())
+    }
+
     /// Is a snapshot on its way here?
     pub(super) fn is_fetching(&self) -> bool {
         self.fetch.is_some()
@@ -127,6 +132,7 @@ impl EPaxos {
         if self.snapshots.is_fetching() {
             return;
         }
+        self.taking_over.clear();
         let (source, assembly) = (from, Assembly::default());
         self.snapshots.fetch = Some(Fetch { source, assembly, silent_periods: 0 });
         self.ask_for_piece(effects);

@@ -38,6 +38,7 @@ pub(super) struct Window {
     by_key: KeyMap<VecDeque<Batch>>,
     /// How many batches those are.
     held: u64,
+    bytes: u64,
     /// Keys that may not be full any more. Empty between two steps.
     freed: Vec<KeyHash>,
 }
@@ -48,8 +49,14 @@ impl Window {
         self.held
     }
 
+    /// What they take in memory, in bytes.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Lets `batch` wait for `key`, behind what waits for it already.
     pub(super) fn hold(&mut self, key: KeyHash, batch: Batch) {
+        self.bytes += batch.weight();
         self.by_key.get_or_insert_with(key, VecDeque::new).push_back(batch);
         self.held += 1;
     }
@@ -82,6 +89,7 @@ impl Window {
             self.by_key.remove(key);
         }
         self.held -= taken.len() as u64;
+        self.bytes -= taken.iter().map(Batch::weight).sum::<u64>();
         if taken.len() < 2 {
             return taken.pop();
         }

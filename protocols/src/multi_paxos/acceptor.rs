@@ -33,7 +33,7 @@ impl MultiPaxos {
         // At the ballot held, the Prepare is a repetition or asks for the next piece; a candidate that gets on is let be.
         if first > self.prepared_from {
             self.prepared_from = first;
-            self.leader_heard = true;
+            self.note_leader(effects);
         }
         let promise = self.promise(first);
         effects.reply(from, Message::Promise(promise));
@@ -104,6 +104,8 @@ impl MultiPaxos {
             effects.reply(from, Message::Decided { first: slot, batches });
             return;
         }
+        // Only where it is to be executed yet: a late Accept of what was executed long ago answers nobody.
+        self.outbox.note_proposed(&batch);
         if entry.ballot == ballot {
             // A repetition: its answer was lost, or is on its way.
             assert!(entry.batch == batch, "two batches are proposed at slot {slot} and {ballot:?}");
@@ -161,8 +163,7 @@ impl MultiPaxos {
         if ballot > self.promised {
             self.yield_to(ballot, effects);
         }
-        // Noted here, looked at when the election timer runs out: setting the timer at every Accept would be dear.
-        self.leader_heard = true;
+        self.note_leader(effects);
         if self.leader == Some(ballot.leader) {
             return;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     leader::{IN_FLIGHT_MAX, Leader},
     message::{Message, Promise, Record, Timer},
+    pre_vote::Watch,
     replica::{MultiPaxos, Role},
 };
 use crate::{
@@ -36,6 +37,8 @@ pub(super) struct Candidate {
     gets_on: bool,
     /// Did one come since the retransmission timer was set?
     got_on: bool,
+    /// How many retransmission periods have passed.
+    periods: u32,
 }
 
 impl MultiPaxos {
@@ -57,32 +60,12 @@ impl MultiPaxos {
             source: self.id,
             gets_on: false,
             got_on: false,
+            periods: 0,
         });
         effects.send(self.others, Message::Prepare { ballot, first });
         self.await_leader(effects);
         self.retransmit_later(effects);
         self.lead_if_promised(effects);
-    }
-
-    pub(super) fn on_election_timer(&mut self, effects: &mut Effects<Self>) {
-        match &mut self.role {
-            // The timer ran out while the election was won.
-            Role::Leader(_) => return,
-            Role::Follower if self.leader_heard => {
-                self.patience.leader_lasted();
-                self.await_leader(effects);
-                return;
-            }
-            Role::Follower => {}
-            Role::Candidate(candidate) => {
-                if std::mem::take(&mut candidate.gets_on) {
-                    self.await_leader(effects);
-                    return;
-                }
-                self.patience.election_failed();
-            }
-        }
-        self.campaign(effects);
     }
 
     pub(super) fn on_promise(
@@ -106,6 +89,12 @@ impl MultiPaxos {
         }
         candidate.gets_on = true;
         candidate.got_on = true;
+        if self.watch != Watch::Hearing {
+            self.await_leader(effects);
+        }
+        let Role::Candidate(candidate) = &mut self.role else {
+            unreachable!("checked above");
+        };
         if promise.discarded > candidate.discarded {
             candidate.discarded = promise.discarded;
             candidate.source = from;
@@ -154,7 +143,8 @@ impl MultiPaxos {
             self.seek(discarded, source, effects);
             return;
         }
-        let leader = Leader::new(self.config.replicas, self.log.last());
+        let silence_max = self.silence_max(candidate.periods);
+        let leader = Leader::new(self.config.replicas, &self.log, silence_max);
         let Role::Candidate(candidate) = std::mem::replace(&mut self.role, Role::Leader(leader))
         else {
             unreachable!("checked above");
@@ -162,6 +152,7 @@ impl MultiPaxos {
         self.leader = Some(self.id);
         self.patience.leader_found();
         self.takeovers.0 += 1;
+        self.watch = Watch::Hearing;
         effects.cancel_timer(Timer::Election);
         self.beat(effects);
         self.close(candidate.values, effects);
@@ -192,6 +183,7 @@ impl MultiPaxos {
     pub(super) fn resend_prepares(&mut self, effects: &mut Effects<Self>) -> bool {
         let Role::Candidate(candidate) = &mut self.role else { return false };
         let got_on = std::mem::take(&mut candidate.got_on);
+        candidate.periods = candidate.periods.saturating_add(1);
         for replica in self.others.iter() {
             let next = &mut candidate.next[replica.index()];
             if candidate.promises.contains(replica) {
@@ -216,6 +208,11 @@ impl MultiPaxos {
 }
 
 impl Candidate {
+    /// Has a piece of a promise come since this was asked last?
+    pub(super) fn takes_note_that_it_gets_on(&mut self) -> bool {
+        std::mem::take(&mut self.gets_on)
+    }
+
     /// `batch` was accepted at `ballot`: it counts if no higher ballot does.
     fn adopt(&mut self, slot: Slot, ballot: Ballot, batch: Batch) {
         let value = self.values.entry(slot).or_default();

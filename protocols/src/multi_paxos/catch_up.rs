@@ -151,7 +151,8 @@ impl MultiPaxos {
         effects.push(Effect::Install(snapshot(through, machine)));
         self.installs.0 += 1;
         let unanswered = self.take_own_through(through);
-        self.log.collect(through);
+        self.outbox.forget_proposed();
+        self.discard(through);
         self.executed = through;
         self.persist_again(effects);
         for batch in unanswered {

@@ -1,6 +1,7 @@
 //! Phase 2a: what a leader proposes, counts, repeats and announces.
 
 use super::{
+    in_hand::InHand,
     message::{Message, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
 };
@@ -8,6 +9,7 @@ use crate::{
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
+    log::SlotLog,
     replica::{Effects, Path},
 };
 
@@ -31,6 +33,13 @@ pub(super) struct Leader {
     resend_through: Slot,
     /// How many batches of this replica's clients are open.
     pub(super) own_undecided: u64,
+    /// Who has answered since a majority did.
+    heard: ReplicaSet,
+    /// How many heartbeats were sent since then, and after how many the leader steps down.
+    silence: u32,
+    silence_max: u32,
+    /// Where the batches of the log are.
+    pub(super) in_hand: InHand,
 }
 
 /// What a leader knows of another replica; of itself it has a place in the table that is not used.
@@ -45,15 +54,29 @@ struct Peer {
 }
 
 impl Leader {
-    /// A leader whose log ends at `last`.
-    pub(super) fn new(replicas: usize, last: Slot) -> Self {
+    /// A leader with this log, which steps down after `silence_max` heartbeats that no majority answers.
+    pub(super) fn new(replicas: usize, log: &SlotLog<Entry>, silence_max: u32) -> Self {
         Self {
             peers: vec![Peer::default(); replicas],
             announced: 0,
             collect: 0,
-            resend_through: last,
+            resend_through: log.last(),
             own_undecided: 0,
+            heard: ReplicaSet::EMPTY,
+            silence: 0,
+            silence_max,
+            in_hand: InHand::of(log),
         }
+    }
+
+    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
+    fn is_heard_by(&mut self, majority: usize) -> bool {
+        if self.heard.len() + 1 >= majority {
+            self.heard = ReplicaSet::EMPTY;
+            self.silence = 0;
+        }
+        self.silence += 1;
+        self.silence <= self.silence_max
     }
 }
 
@@ -63,8 +86,26 @@ impl MultiPaxos {
         matches!(self.role, Role::Leader(_)) && self.log.last() - self.executed < IN_FLIGHT_MAX
     }
 
+    /// Proposes `batch`, which came from a client of this replica, unless a slot that is to be executed here has it: there
+    /// its client is answered.
+    pub(super) fn propose_own(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader proposes");
+        };
+        let slot = leader.in_hand.slot_of(&batch, &self.log);
+        match slot.filter(|slot| *slot > self.executed) {
+            None => self.propose(batch, true, effects),
+            Some(slot) => {
+                let entry = self.log.get_mut(slot).expect("it has the batch");
+                if !entry.decided && !std::mem::replace(&mut entry.own, true) {
+                    leader.own_undecided += 1;
+                }
+            }
+        }
+    }
+
     /// Proposes `batch` at the next free slot; `own` if it came from a client of this replica.
-    pub(super) fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
+    fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
         let ballot = self.promised;
         let entry = Entry { ballot, batch, own, ..Entry::default() };
         self.open(self.log.last() + 1, entry, effects);
@@ -88,6 +129,7 @@ impl MultiPaxos {
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed: commit });
         let entry = self.log.ensure(slot).expect("proposals are above the executed slots");
         *entry = proposal;
+        leader.in_hand.note(&batch, slot);
         effects.send(self.others, Message::Accept { ballot, slot, batch, commit, collect });
         self.retransmit_later(effects);
         self.count_vote(slot, self.id, effects);
@@ -117,12 +159,7 @@ impl MultiPaxos {
         executed: Slot,
         effects: &mut Effects<Self>,
     ) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        // A vote for a ballot of an earlier leadership.
-        if ballot != self.promised {
-            return;
-        }
-        let peer = &mut leader.peers[from.index()];
+        let Some(peer) = self.answering_peer(from, ballot) else { return };
         peer.executed = executed;
         peer.accepted = peer.accepted.max(slot);
         peer.answered = true;
@@ -130,26 +167,49 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, executed: Slot) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        // The answer to a heartbeat of an earlier leadership.
-        if ballot != self.promised {
-            return;
+        if let Some(peer) = self.answering_peer(from, ballot) {
+            peer.executed = executed;
         }
-        leader.peers[from.index()].executed = executed;
     }
 
-    pub(super) fn on_forward(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+    /// `peer` has answered what was sent at `ballot`. None if that is of an earlier leadership.
+    fn answering_peer(&mut self, peer: ReplicaId, ballot: Ballot) -> Option<&mut Peer> {
+        let majority = self.majority();
+        self.patience.answer_came(peer, ballot, majority);
+        let Role::Leader(leader) = &mut self.role else { return None };
+        if ballot != self.promised {
+            return None;
+        }
+        leader.heard.insert(peer);
+        leader.peers.get_mut(peer.index())
+    }
+
+    pub(super) fn on_forward(
+        &mut self,
+        from: ReplicaId,
+        batch: Batch,
+        effects: &mut Effects<Self>,
+    ) {
         // The sender forwards it again once it knows better who leads, or once there is room.
-        if self.has_room() {
+        if self.has_room() && !self.is_to_be_executed_by(from, &batch) {
             self.propose(batch, false, effects);
         }
+    }
+
+    /// Does a slot that `peer` is to execute yet have `batch`? There its clients are answered. Once it has executed the
+    /// slot, or a snapshot of it, `peer` wants the batch for another reason: a read that was asked for again, or answers
+    /// that the snapshot did not bring.
+    fn is_to_be_executed_by(&self, peer: ReplicaId, batch: &Batch) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        let slot = leader.in_hand.slot_of(batch, &self.log);
+        slot.is_some_and(|slot| slot > leader.peers[peer.index()].executed)
     }
 
     /// Proposes what clients of this replica proposed while it did not lead, or had no room.
     pub(super) fn propose_kept(&mut self, effects: &mut Effects<Self>) {
         let room = IN_FLIGHT_MAX.saturating_sub(self.log.last() - self.executed);
         for batch in self.outbox.take(usize::try_from(room).unwrap_or(usize::MAX)) {
-            self.propose(batch, true, effects);
+            self.propose_own(batch, effects);
         }
     }
 
@@ -193,10 +253,27 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_heartbeat_timer(&mut self, effects: &mut Effects<Self>) {
+        let majority = self.majority();
         // The timer ran out while the leadership ended.
-        if matches!(self.role, Role::Leader(_)) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        if leader.is_heard_by(majority) {
             self.beat(effects);
+        } else {
+            // Others may be able to lead. As long as it is heard, they leave that to it. (Ongaro 2014, §6.2)
+            self.patience.quorum_lost(self.promised, leader.heard);
+            self.step_down(effects);
+            self.miss_leader(effects);
         }
+    }
+
+    /// How many heartbeats a leader sends without a majority's answers. It lasted so many `periods` of retransmission until
+    /// a majority had promised: answers may take as long, and half of that again.
+    pub(super) fn silence_max(&self, periods: u32) -> u32 {
+        let timeouts = self.config.timeouts;
+        let beat = (timeouts.election / HEARTBEATS_PER_TIMEOUT).as_nanos().max(1);
+        let promised_in = timeouts.retransmit.as_nanos() * u128::from(periods) * 3 / 2;
+        let silence = self.election_timeout().as_nanos() + promised_in;
+        u32::try_from(silence / beat).unwrap_or(u32::MAX)
     }
 
     /// Tells the followers that their leader lives.

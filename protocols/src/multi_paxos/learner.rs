@@ -89,9 +89,27 @@ impl MultiPaxos {
         }
     }
 
-    /// Discards what is executed, through `collect` at most.
+    /// Discards what is executed through `collect`, and what beyond it is too much to be kept.
     pub(super) fn collect(&mut self, collect: Slot) {
-        self.log.collect(collect.min(self.executed));
+        self.discard(collect.min(self.executed));
+        let crowded = self.log.crowded(self.executed, self.config.kept_bytes_max);
+        self.forget_in_hand(crowded);
+        self.log.crowd_out(crowded);
+    }
+
+    /// Drops the log through `slot`.
+    pub(super) fn discard(&mut self, slot: Slot) {
+        self.forget_in_hand(slot);
+        self.log.collect(slot);
+    }
+
+    /// The log through `slot` is about to go.
+    fn forget_in_hand(&mut self, slot: Slot) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        for slot in self.log.collected() + 1..=slot.min(self.log.last()) {
+            let entry = self.log.get(slot).expect("between the collected and the last slot");
+            leader.in_hand.forget(&entry.batch, slot);
+        }
     }
 
     /// Says again, to the driver of a new life, what the records know to be decided, and executes it.

@@ -101,6 +101,18 @@ pub enum Message {
     },
     /// A piece of a snapshot.
     Piece(Piece),
+    /// Does the receiver miss the leader, too, so that it would promise a higher ballot?
+    PreVote {
+        /// The sender's number of the question.
+        poll: u64,
+    },
+    /// It does.
+    PreVoteGranted {
+        /// The number of the question.
+        poll: u64,
+        /// What the sender has promised.
+        promised: Ballot,
+    },
 }
 
 impl Message {
@@ -137,13 +149,15 @@ impl Message {
             | Self::Commit { ballot, .. }
             | Self::Heartbeat { ballot, .. }
             | Self::Alive { ballot, .. }
-            | Self::Refuse { promised: ballot } => (Some(*ballot), &[][..]),
+            | Self::Refuse { promised: ballot }
+            | Self::PreVoteGranted { promised: ballot, .. } => (Some(*ballot), &[][..]),
             Self::Forward { .. }
             | Self::Fetch { .. }
             | Self::Decided { .. }
             | Self::Discarded { .. }
             | Self::FetchSnapshot { .. }
-            | Self::Piece(_) => (None, &[][..]),
+            | Self::Piece(_)
+            | Self::PreVote { .. } => (None, &[][..]),
         };
         ballot.into_iter().chain(entries.iter().map(|entry| entry.ballot))
     }

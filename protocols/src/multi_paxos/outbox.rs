@@ -8,64 +8,136 @@ const BATCHES_MAX: usize = 1 << 16;
 /// The most batches forwarded again per period. chosen: a whole window of a busy client, far below a link's buffer.
 const RESENT_MAX: usize = 1 << 10;
 
+/// How many periods pass at most before what nobody answers is forwarded again. chosen: of a leader that is busy for
+/// seconds all that is forwarded twice makes it busier.
+const WAIT_PERIODS_MAX: u32 = 16;
+
 /// The batches in the order in which they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
+    /// What the present leader is not known to have proposed.
     queue: BatchQueue,
-    /// The highest number seen decided: what was sent before it and is not decided was probably lost.
-    settled_highest: i64,
-    /// Was anything seen decided in this period?
+    /// What it has proposed: it repeats the Accept, and these need not be forwarded again as long as it leads.
+    proposed: BatchQueue,
+    /// The highest number in `queue` that was seen proposed or decided: what was sent before it and was not is probably
+    /// lost.
+    overtaken_below: i64,
+    /// Was anything seen proposed or decided in this period?
     progressed: bool,
     /// Batches below this number were sent before this period began.
     sent_before: i64,
+    /// How many periods must pass without progress before all is sent again, and how many have passed.
+    wait_periods: u32,
+    waited_periods: u32,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            queue: BatchQueue::default(),
+            proposed: BatchQueue::default(),
+            overtaken_below: i64::MIN,
+            progressed: false,
+            sent_before: 0,
+            wait_periods: 1,
+            waited_periods: 0,
+        }
+    }
 }
 
 impl Outbox {
     /// Keeps `batch`; false if it is here already or there is no room.
     pub(super) fn push(&mut self, batch: Batch) -> bool {
-        self.queue.len() < BATCHES_MAX && self.queue.push_back(batch)
+        self.len() < BATCHES_MAX && !self.proposed.contains(&batch) && self.queue.push_back(batch)
     }
 
     /// `batch` is decided somewhere: it need not be kept.
     pub(super) fn settle(&mut self, batch: &Batch) {
-        if let Some(number) = self.queue.remove(batch) {
-            self.settled_highest = self.settled_highest.max(number);
+        if !self.leave_queue(batch) && self.proposed.remove(batch).is_some() {
             self.progressed = true;
+        }
+    }
+
+    /// The present leader has proposed `batch`.
+    pub(super) fn note_proposed(&mut self, batch: &Batch) {
+        if self.leave_queue(batch) {
+            self.proposed.push_back(batch.clone());
+        }
+    }
+
+    fn leave_queue(&mut self, batch: &Batch) -> bool {
+        let Some(number) = self.queue.remove(batch) else { return false };
+        self.overtaken_below = self.overtaken_below.max(number);
+        self.progressed = true;
+        true
+    }
+
+    /// What the leader proposed may have been decided in slots that this replica never executes, or may never be decided:
+    /// nothing is known to be proposed any more.
+    pub(super) fn forget_proposed(&mut self) {
+        let mut proposed: Vec<_> = std::iter::from_fn(|| self.proposed.pop_front()).collect();
+        while let Some(batch) = proposed.pop() {
+            self.queue.push_front(batch);
         }
     }
 
     /// How many batches are kept.
     pub(super) fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.proposed.len()
+    }
+
+    /// What they take in memory, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.queue.bytes()
     }
 
     /// Is no batch kept?
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len() == 0
     }
 
     /// Takes up to `most` batches out, the oldest first.
     pub(super) fn take(&mut self, most: usize) -> Vec<Batch> {
+        self.forget_proposed();
         std::iter::from_fn(|| self.queue.pop_front()).take(most).collect()
     }
 
     /// Every batch, to be sent to a new leader.
     pub(super) fn all_sent(&mut self) -> impl Iterator<Item = &Batch> {
+        self.forget_proposed();
+        self.overtaken_below = i64::MIN;
         self.progressed = true;
         self.sent_before = i64::MIN;
         self.queue.iter().map(|(_, batch)| batch)
     }
 
-    /// A period has passed: the batches to send again. Those are due that were sent before the period began and are
-    /// either older than one that is decided, or undecided while nothing at all was decided; a queue that merely is long
-    /// is not sent twice.
+    /// A period has passed: the batches to send again, none of which the leader is known to have proposed. Those are due
+    /// that were sent before the period began and are either older than one that it has proposed, or wait while nothing
+    /// at all happens. In the latter case each further time takes twice as many periods: a queue that merely is long is
+    /// not made longer.
     pub(super) fn due(&mut self) -> Vec<Batch> {
-        let stuck = !std::mem::take(&mut self.progressed);
-        let below =
-            if stuck { self.sent_before } else { self.sent_before.min(self.settled_highest) };
+        let below = self.due_below();
         self.sent_before = self.queue.end();
         let due = self.queue.iter().take_while(|(number, _)| *number < below);
         due.map(|(_, batch)| batch.clone()).take(RESENT_MAX).collect()
+    }
+
+    fn due_below(&mut self) -> i64 {
+        if std::mem::take(&mut self.progressed) {
+            self.wait_periods = 1;
+            self.waited_periods = 0;
+            return self.sent_before.min(self.overtaken_below);
+        }
+        if self.queue.iter().next().is_none_or(|(number, _)| number >= self.sent_before) {
+            return i64::MIN;
+        }
+        self.waited_periods += 1;
+        if self.waited_periods < self.wait_periods {
+            return i64::MIN;
+        }
+        self.waited_periods = 0;
+        self.wait_periods = (2 * self.wait_periods).min(WAIT_PERIODS_MAX);
+        self.sent_before
     }
 }
 
@@ -106,5 +178,41 @@ mod tests {
         outbox.settle(&batch(2));
         assert_eq!(outbox.due(), [batch(1)], "overtaken by 2, while 3 is merely waiting");
         assert_eq!(outbox.due(), [batch(1), batch(3)], "nothing was decided for a period");
+    }
+
+    #[test]
+    fn what_the_leader_has_proposed_is_sent_to_the_next_leader_alone() {
+        let mut outbox = Outbox::default();
+        for index in 1..=3 {
+            outbox.push(batch(index));
+        }
+        outbox.due();
+        for index in [1, 3, 9] {
+            outbox.note_proposed(&batch(index));
+        }
+        assert!(!outbox.push(batch(1)), "it is there still");
+        assert_eq!(outbox.len(), 3);
+        assert_eq!(outbox.due(), [batch(2)], "overtaken by 3");
+        assert_eq!(outbox.due(), [batch(2)], "nothing happened for a period");
+        outbox.settle(&batch(3));
+        assert!(outbox.all_sent().eq(&[batch(1), batch(2)]));
+        outbox.note_proposed(&batch(2));
+        outbox.forget_proposed();
+        assert_eq!(outbox.take(9), [batch(2), batch(1)]);
+    }
+
+    #[test]
+    fn the_longer_nothing_happens_the_longer_it_waits() {
+        let mut outbox = Outbox::default();
+        outbox.push(batch(1));
+        outbox.due();
+        let sent_in = |outbox: &mut Outbox, periods: u32| {
+            let sent = (0..periods).filter(|_| !outbox.due().is_empty());
+            sent.collect::<Vec<_>>()
+        };
+        assert_eq!(sent_in(&mut outbox, 64), [0, 2, 6, 14, 30, 46, 62]);
+        outbox.push(batch(2));
+        outbox.settle(&batch(2));
+        assert_eq!(sent_in(&mut outbox, 2), [0, 1], "2 has overtaken it, and something happens");
     }
 }

@@ -1,10 +1,14 @@
-//! How much longer than the election timeout a replica waits before it campaigns.
+//! How much longer than the election timeout a replica waits before it campaigns, or, if it leads, before it steps down
+//! for want of answers.
 //!
 //! Two things make it wait longer. Elections that fail: up to a bound, since a replica that is cut off fails for as long
 //! as that lasts, and should not then wait as long again. And signs that it gave up too early, which come only where
 //! messages take longer than it waited: without a bound, so that any delay is outlasted in the end.
 
-use crate::ballot::Ballot;
+use crate::{
+    ballot::Ballot,
+    id::{ReplicaId, ReplicaSet},
+};
 
 /// How often failed elections alone double the timer. chosen: with one to two times that, two candidates meet no more
 /// even where delays are well above the timeout.
@@ -21,6 +25,9 @@ pub(super) struct Patience {
     campaigned: Ballot,
     /// Was that one too early?
     counted: bool,
+    /// The ballot that this replica left last because no majority answered, and who did.
+    lost: Ballot,
+    answered: ReplicaSet,
 }
 
 impl Patience {
@@ -43,6 +50,25 @@ impl Patience {
     pub(super) fn sign_came(&mut self, ballot: Ballot) {
         if ballot < self.campaigned && !self.counted {
             self.counted = true;
+            self.too_early += 1;
+        }
+    }
+
+    /// This replica leads `ballot` no more, since no majority has answered it, but only those of `answered`.
+    pub(super) fn quorum_lost(&mut self, ballot: Ballot, answered: ReplicaSet) {
+        self.lost = ballot;
+        self.answered = answered;
+    }
+
+    /// `peer` answered what this replica sent as the leader of `ballot`. If it has left that for want of answers, and they
+    /// are a majority's by now, it should have waited.
+    pub(super) fn answer_came(&mut self, peer: ReplicaId, ballot: Ballot, majority: usize) {
+        if ballot != self.lost || ballot == Ballot::ZERO {
+            return;
+        }
+        self.answered.insert(peer);
+        if self.answered.len() + 1 >= majority {
+            self.lost = Ballot::ZERO;
             self.too_early += 1;
         }
     }

@@ -8,6 +8,7 @@ use super::{
     message::{Message, Record, Timer},
     outbox::Outbox,
     patience::Patience,
+    pre_vote::Watch,
 };
 use crate::{
     Protocol,
@@ -16,7 +17,7 @@ use crate::{
     command::Batch,
     config::{Config, doubled},
     id::{ReplicaId, ReplicaSet, Slot},
-    log::SlotLog,
+    kept::{KeptLog, Weigh},
     observed::Observed,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
@@ -36,7 +37,7 @@ pub struct MultiPaxos {
     /// Who leads the promised ballot, once it was heard to lead.
     pub(super) leader: Option<ReplicaId>,
     pub(super) role: Role,
-    pub(super) log: SlotLog<Entry>,
+    pub(super) log: KeptLog<Entry>,
     /// Everything through here is decided and executed.
     pub(super) executed: Slot,
     /// The highest commit index heard at the promised ballot.
@@ -46,6 +47,9 @@ pub struct MultiPaxos {
     pub(super) supply: Supply,
     /// Was the leader heard since the election timer was set?
     pub(super) leader_heard: bool,
+    pub(super) watch: Watch,
+    /// The number of the last question whether others miss the leader.
+    pub(super) polls: u64,
     pub(super) patience: Patience,
     /// Where the last piece began that the candidate of the promised ballot asked for.
     pub(super) prepared_from: Slot,
@@ -90,6 +94,12 @@ impl Entry {
     }
 }
 
+impl Weigh for Entry {
+    fn weight(&self) -> u64 {
+        size_of::<Self>() as u64 + self.batch.weight()
+    }
+}
+
 impl Replica for MultiPaxos {
     type Message = Message;
     type Record = Record;
@@ -128,6 +138,10 @@ impl Replica for MultiPaxos {
         message.ballots().all(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         let own = match &self.role {
             Role::Leader(leader) => leader.own_undecided,
@@ -138,6 +152,11 @@ impl Replica for MultiPaxos {
             unexecuted: self.unexecuted(),
             undecided: own + self.outbox.len() as u64,
             held: self.log.len() as u64,
+            held_bytes: self.log.bytes()
+                + self.outbox.bytes()
+                + self.catch_up.bytes()
+                + self.supply.bytes(),
+            crowded_out: self.log.crowded_out(),
             longest_component: 0,
             ordering_steps: 0,
             takeovers: self.takeovers.0,
@@ -156,13 +175,15 @@ impl MultiPaxos {
             seen: Ballot::ZERO,
             leader: None,
             role: Role::Follower,
-            log: SlotLog::new(),
+            log: KeptLog::default(),
             executed: 0,
             commit: 0,
             outbox: Outbox::default(),
             catch_up: CatchUp::default(),
             supply: Supply::default(),
             leader_heard: false,
+            watch: Watch::Hearing,
+            polls: 0,
             patience: Patience::default(),
             prepared_from: 0,
             retransmitting: false,
@@ -251,7 +272,7 @@ impl MultiPaxos {
             }
             Message::Alive { ballot, executed } => self.on_alive(from, ballot, executed),
             Message::Refuse { promised } => self.on_refuse(promised, effects),
-            Message::Forward { batch } => self.on_forward(batch, effects),
+            Message::Forward { batch } => self.on_forward(from, batch, effects),
             Message::Fetch { first, last } => self.on_fetch(from, first, last, effects),
             Message::Decided { first, batches } => self.on_decided(from, first, batches, effects),
             Message::Discarded { through } => self.on_discarded(from, through, effects),
@@ -259,6 +280,10 @@ impl MultiPaxos {
                 self.on_fetch_snapshot(from, through, offset, effects);
             }
             Message::Piece(piece) => self.on_piece(from, &piece, effects),
+            Message::PreVote { poll } => self.on_pre_vote(from, poll, effects),
+            Message::PreVoteGranted { poll, promised } => {
+                self.on_pre_vote_granted(from, poll, promised, effects);
+            }
         }
     }
 
@@ -273,7 +298,7 @@ impl MultiPaxos {
 
     pub(super) fn on_propose(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         if self.has_room() {
-            self.propose(batch, true, effects);
+            self.propose_own(batch, effects);
             return;
         }
         // Without room in the outbox either, the batch is left to its client's retry.
@@ -291,7 +316,8 @@ impl MultiPaxos {
             Role::Candidate(_) => self.resend_prepares(effects),
             Role::Follower => self.resend_forwards(effects),
         };
-        if self.resend_fetch(effects) || unanswered {
+        let asks = self.resend_pre_vote(effects);
+        if self.resend_fetch(effects) || unanswered || asks {
             self.retransmit_later(effects);
         }
     }
@@ -313,14 +339,7 @@ impl MultiPaxos {
         }
     }
 
-    /// Waits for a leader to be heard, and campaigns if none is.
-    pub(super) fn await_leader(&mut self, effects: &mut Effects<Self>) {
-        let least = self.election_timeout();
-        self.leader_heard = false;
-        effects.set_timer(Timer::Election, least..=2 * least);
-    }
-
-    fn election_timeout(&self) -> Duration {
+    pub(super) fn election_timeout(&self) -> Duration {
         doubled(self.config.timeouts.election, self.patience.doublings())
     }
 

@@ -16,6 +16,7 @@ pub(crate) struct BatchQueue {
     /// The number of the first of `batches`. Numbers ascend along the queue.
     base: i64,
     numbers: KeyMap<i64>,
+    bytes: u64,
 }
 
 impl BatchQueue {
@@ -43,6 +44,7 @@ impl BatchQueue {
     pub(crate) fn pop_front(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()??;
         self.base += 1;
+        self.bytes -= batch.weight();
         self.numbers.remove(key_hash(batch.as_bytes()));
         self.trim();
         Some(batch)
@@ -56,14 +58,25 @@ impl BatchQueue {
         }
         let number = self.numbers.remove(key_hash(batch.as_bytes()))?;
         let position = usize::try_from(number - self.base).expect("within the queue");
-        self.batches[position] = None;
+        let removed = self.batches[position].take().expect("it has a number");
+        self.bytes -= removed.weight();
         self.trim();
         Some(number)
+    }
+
+    /// Is `batch` here?
+    pub(crate) fn contains(&self, batch: &Batch) -> bool {
+        !self.is_empty() && self.numbers.get(key_hash(batch.as_bytes())).is_some()
     }
 
     /// How many batches there are.
     pub(crate) fn len(&self) -> usize {
         self.numbers.len()
+    }
+
+    /// What they take in memory, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Is there none?
@@ -87,6 +100,7 @@ impl BatchQueue {
         let is_new = self.numbers.get(hash).is_none();
         if is_new {
             self.numbers.insert(hash, number);
+            self.bytes += batch.weight();
         }
         is_new
     }
@@ -141,9 +155,12 @@ mod tests {
                     assert_eq!(queue.pop_front(), first);
                 }
             }
+            let other = batch(1 + what % 12);
+            assert_eq!(queue.contains(&other), list.contains(&other));
             assert!(queue.iter().map(|(_, batch)| batch).eq(&list));
             assert!(queue.iter().map(|(number, _)| number).is_sorted());
             assert_eq!((queue.len(), queue.is_empty()), (list.len(), list.is_empty()));
+            assert_eq!(queue.bytes(), list.iter().map(Batch::weight).sum::<u64>());
         }
     }
 }

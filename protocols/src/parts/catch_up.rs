@@ -97,6 +97,12 @@ impl CatchUp {
         Some((fetch.source, request))
     }
 
+    /// What has come of a snapshot, in bytes.
+    pub fn bytes(&self) -> u64 {
+        let assembly = self.fetch.as_ref().and_then(|fetch| fetch.assembly.as_ref());
+        assembly.map_or(0, Assembly::bytes)
+    }
+
     /// Is a snapshot asked for?
     pub fn takes_snapshot(&self) -> bool {
         self.fetch.as_ref().is_some_and(|fetch| fetch.assembly.is_some())

@@ -123,6 +123,11 @@ impl Supply {
         (std::mem::take(&mut self.waiting), first)
     }
 
+    /// What the snapshot on offer takes in memory, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.offered.as_ref().map_or(0, |offer| offer.machine.len() as u64)
+    }
+
     /// Frees the snapshot if nobody asked for a piece since the last call. Is there still one?
     pub fn keep_if_asked(&mut self) -> bool {
         if !std::mem::take(&mut self.asked) {
@@ -172,6 +177,11 @@ pub enum Assembled {
 }
 
 impl Assembly {
+    /// What has come, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// What to ask for next: the snapshot's name (0 for any) and an offset in bytes.
     pub fn wanted(&self) -> (Slot, u64) {
         (self.through, self.bytes.len() as u64)

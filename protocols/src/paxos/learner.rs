@@ -187,6 +187,8 @@ impl Paxos {
         let everywhere = reports.fold(self.executed, Slot::min);
         let kept = self.executed.saturating_sub(self.config.kept_slots_max);
         self.log.collect(everywhere.max(kept));
+        let crowded = self.log.crowded(self.executed, self.config.kept_bytes_max);
+        self.log.crowd_out(crowded);
     }
 }
 

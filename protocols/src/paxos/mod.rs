@@ -49,6 +49,7 @@ mod load_model;
 mod message;
 mod options;
 mod proposer;
+mod rebuilt;
 mod replica;
 
 pub use facts::{FACTS, PROTOCOL};

@@ -12,7 +12,7 @@ use crate::{
     command::Batch,
     config::Config,
     id::{ReplicaId, ReplicaSet, Slot},
-    log::SlotLog,
+    kept::{KeptLog, Weigh},
     observed::Observed,
     parts::batch_queue::BatchQueue,
     quorum::majority,
@@ -32,7 +32,7 @@ pub struct Paxos {
     pub(super) id: ReplicaId,
     pub(super) config: Config,
     pub(super) others: ReplicaSet,
-    pub(super) log: SlotLog<Entry>,
+    pub(super) log: KeptLog<Entry>,
     /// Everything through here is decided and executed.
     pub(super) executed: Slot,
     /// The highest slot at which something is known to be accepted or decided.
@@ -84,6 +84,12 @@ impl Entry {
     }
 }
 
+impl Weigh for Entry {
+    fn weight(&self) -> u64 {
+        size_of::<Self>() as u64 + self.batch.weight()
+    }
+}
+
 impl Replica for Paxos {
     type Message = Message;
     type Record = Record;
@@ -126,6 +132,10 @@ impl Replica for Paxos {
         message.all_ballots(|ballot| ballot.leader.index() < replicas) && message.is_proper()
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.not_in(rebuilt)
+    }
+
     fn status(&self) -> Status {
         let own = self.attempts.iter().filter(|attempt| attempt.own.is_some()).count();
         Status {
@@ -133,6 +143,11 @@ impl Replica for Paxos {
             unexecuted: self.highest.saturating_sub(self.executed),
             undecided: (self.queue.len() + own) as u64,
             held: self.log.len() as u64,
+            held_bytes: self.log.bytes()
+                + self.queue.bytes()
+                + self.catch_up.bytes()
+                + self.supply.bytes(),
+            crowded_out: self.log.crowded_out(),
             longest_component: 0,
             ordering_steps: 0,
             takeovers: self.retries.0,
@@ -147,7 +162,7 @@ impl Paxos {
             id,
             config: *config,
             others: ReplicaSet::others(id, config.replicas),
-            log: SlotLog::new(),
+            log: KeptLog::default(),
             executed: 0,
             highest: 0,
             queue: BatchQueue::default(),

@@ -78,6 +78,18 @@ impl<'a> Command<'a> {
         matches!(self, Self::Get { .. })
     }
 
+    /// The bytes of its key and its values.
+    pub fn payload_bytes(&self) -> usize {
+        let values = match self {
+            Self::Get { .. } | Self::Delete { .. } => 0,
+            Self::Put { value, .. } | Self::Append { value, .. } => value.len(),
+            Self::CompareAndSet { expected, value, .. } => {
+                value.len() + expected.map_or(0, <[u8]>::len)
+            }
+        };
+        self.key().len() + values
+    }
+
     fn check(&self) -> Result<(), BatchError> {
         let (value, expected) = match self {
             Self::Get { .. } | Self::Delete { .. } => (0, 0),
@@ -198,6 +210,15 @@ impl Batch {
     /// The wire form.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+
+    /// What the batch takes in memory, in bytes: what it says, and what is counted beside it.
+    pub fn weight(&self) -> u64 {
+        const COUNTERS: u64 = 2 * size_of::<usize>() as u64;
+        match &self.0 {
+            None => 0,
+            Some(bytes) => bytes.len() as u64 + COUNTERS,
+        }
     }
 
     /// Does the batch do nothing?

@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 
 use crate::id::Slot;
 
+/// chosen: room for so many entries is kept, whatever there is in it.
+const ROOM_KEPT: usize = 1 << 10;
+
 /// Entries by slot. Slots at or below [`SlotLog::collected`] are gone; a slot above the last entry is not there yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SlotLog<T> {
@@ -65,6 +68,11 @@ impl<T: Default> SlotLog<T> {
                 self.collected = slot;
             }
         }
+        // A log that was long once gives its room back, a constant price an entry.
+        let capacity = self.entries.capacity();
+        if capacity > ROOM_KEPT && self.entries.len() < capacity / 4 {
+            self.entries.shrink_to((2 * self.entries.len()).max(ROOM_KEPT));
+        }
     }
 
     /// The entries held, with their slots, in order.
@@ -89,6 +97,15 @@ mod tests {
         *log.ensure(3).unwrap() = 7;
         assert_eq!((log.get(1), log.get(3), log.get(4)), (Some(&0), Some(&7), None));
         assert_eq!((log.last(), log.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_log_that_was_long_gives_its_room_back() {
+        let mut log = SlotLog::<u32>::new();
+        *log.ensure(100_000).unwrap() = 7;
+        log.collect(99_990);
+        assert!(log.entries.capacity() <= 2 * ROOM_KEPT, "{}", log.entries.capacity());
+        assert_eq!((log.len(), log.get(100_000)), (10, Some(&7)));
     }
 
     #[test]

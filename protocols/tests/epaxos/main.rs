@@ -7,7 +7,9 @@ mod published;
 mod published_execution;
 mod recovery;
 mod retries;
+mod rounds;
 mod snapshot;
 #[path = "../support/mod.rs"]
 mod support;
+mod takeover;
 mod window;

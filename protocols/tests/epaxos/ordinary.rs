@@ -2,7 +2,7 @@
 
 use protocols::{
     Dependencies, Path, Replica,
-    epaxos::{EPaxos, Message, Timer},
+    epaxos::{EPaxos, Message, Pace, Timer},
 };
 
 use crate::{
@@ -248,7 +248,7 @@ fn messages_that_no_replica_of_the_cluster_sends_are_not_admissible() {
             Message::Progress {
                 committed: dependencies(&[1; 5]),
                 executed: dependencies(&[1; 5]),
-                answer: false,
+                pace: Pace::Free,
             },
         ),
     ] {

@@ -204,3 +204,95 @@ fn checkpoints_do_not_make_two_replicas_drop_what_the_other_lacks() {
     net.come_to_rest();
     net.assert_equal_states();
 }
+
+const LONG_KEY_BYTES: usize = 1_000;
+const KEPT_BYTES: u64 = 30_000;
+
+fn net_bounded_in_bytes() -> Net {
+    Net::with(Config { kept_bytes_max: KEPT_BYTES, piece_bytes_max: 10_000, ..Config::new(3) })
+}
+
+/// A key that makes a command long.
+fn long_key(number: u64) -> String {
+    format!("{number:0>LONG_KEY_BYTES$}")
+}
+
+#[test]
+fn what_is_kept_for_a_silent_replica_is_bounded_in_bytes() {
+    let mut net = net_bounded_in_bytes();
+    // A third of the budget for each row, and one instance beside it.
+    let slack = 2 * LONG_KEY_BYTES as u64;
+    for number in 0..40 {
+        for proposer in [0, 1] {
+            net.put(proposer, &long_key(2 * number + u64::from(proposer)));
+            settle_without(&mut net, 2);
+        }
+        for replica in [0, 1] {
+            let status = net.core(replica).status();
+            assert!(status.held_bytes >= status.held * LONG_KEY_BYTES as u64, "{status:?}");
+            // What nobody has reported yet is kept beside it.
+            let unreported = KEPT_BYTES / 8 + slack;
+            assert!(
+                status.held_bytes <= KEPT_BYTES * 2 / 3 + 2 * (slack + unreported),
+                "{status:?}"
+            );
+        }
+    }
+    for replica in [0, 1] {
+        let status = net.core(replica).status();
+        assert!(status.held >= 10, "what there is room for is kept: {status:?}");
+        assert!(status.crowded_out >= 50, "{status:?}");
+    }
+    net.come_to_rest();
+    assert_eq!(net.core(2).status().installs, 1);
+    net.assert_equal_states();
+}
+
+/// As with slots: replica 1, which lacks what replica 0 has dropped, drops nothing.
+#[test]
+fn of_two_replicas_at_most_one_drops_bytes_that_the_other_lacks() {
+    let mut net = net_bounded_in_bytes();
+    for number in 0..30 {
+        net.put(0, &long_key(number));
+        settle_without(&mut net, 1);
+    }
+    assert!(net.core(0).status().crowded_out >= 10);
+    let catching_up = ["Ask", "Fetch", "Piece", "Collected", "Recover", "RecoverOk"];
+    for number in 30..60 {
+        net.put(1, &long_key(number));
+        while net.deliver(|e| without(0)(e) && !catching_up.iter().any(|kind| is(kind)(e))) > 0 {}
+        net.lose(|_| true);
+    }
+    let status = net.core(1).status();
+    assert_eq!(net.order(1).len(), 30);
+    assert!(status.held >= 30 && status.crowded_out == 0, "it is itself behind: {status:?}");
+    net.crash(2);
+    net.come_to_rest();
+    net.assert_equal_states();
+}
+
+/// Commands that are under way to a replica do not keep it from dropping anything: it knows them.
+#[test]
+fn who_lacks_little_that_it_knows_drops_as_ever() {
+    let mut net = net_bounded_in_bytes();
+    // Replica 0 has pre-accepted what replica 1 and 2 have executed, and does not know that.
+    net.put(1, &long_key(1_000));
+    net.deliver(is("PreAccept"));
+    net.deliver(and(link(2, 1), is("PreAcceptOk")));
+    net.deliver(and(link(1, 2), is("Commit")));
+    net.lose(|_| true);
+    let no_decision_of_1 = |e: &Envelope| {
+        without(2)(e)
+            && !is("Ask")(e)
+            && !(e.from == r(1)
+                && matches!(&e.message, Message::Commit { instance, .. } if instance.row == r(1)))
+    };
+    for number in 0..30 {
+        net.put(0, &long_key(number));
+        while net.deliver(no_decision_of_1) > 0 {}
+        net.lose(|_| true);
+    }
+    let status = net.core(0).status();
+    assert_eq!((net.order(0).len(), net.order(1).len()), (30, 31));
+    assert!(status.crowded_out >= 10, "{status:?}");
+}

@@ -3,11 +3,11 @@
 use protocols::{
     Config, Effect, Input, Replica, ReplicaId, Snapshot,
     kv::Kv,
-    multi_paxos::{Message, MultiPaxos, Promise, Record, Timer},
+    multi_paxos::{Message, MultiPaxos, Promise, Record},
 };
 
 use crate::{
-    accept, ballot, heartbeat, leader, new, promise, proposals,
+    accept, ballot, campaign, heartbeat, leader, new, promise, proposals,
     support::{
         Cluster,
         hand::{executions, messages, receive, records, step},
@@ -72,7 +72,7 @@ fn a_leaders_next_life_leads_no_ballot_again_and_reports_what_it_proposed() {
     let mut core = next_life(&mut core, 0);
     let sent = messages(&step(&mut core, Input::Start));
     assert_eq!(sent, [], "it leaves the cluster to whoever leads it now");
-    let prepare = messages(&step(&mut core, Input::Timer(Timer::Election))).remove(0);
+    let prepare = messages(&campaign(&mut core)).remove(0);
     assert_eq!(prepare, Message::Prepare { ballot: ballot(2, 0), first: 1 });
     let sent = messages(&receive(&mut core, 1, promise(ballot(2, 0), 1, vec![])));
     assert_eq!(proposals(&sent), [(1, write(1, 1))], "others may have accepted it, too");

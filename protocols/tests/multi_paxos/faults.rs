@@ -1,14 +1,15 @@
 //! Leaders that die or are cut off, messages that are lost, and replicas that lag behind.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use protocols::{
-    Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet,
+    Batch, Config, Effect, Input, Path, Replica, ReplicaId, ReplicaSet,
     multi_paxos::{Message, MultiPaxos, Record, Timer},
+    transfer::Piece,
 };
 
 use crate::{
-    accept, accepted, ballot, heartbeat, leader, new, proposals,
+    accept, accepted, ballot, campaign, heartbeat, leader, new, proposals,
     support::{
         Cluster, Faults,
         hand::{commits, executions, messages, receive, records, sends, step},
@@ -63,10 +64,11 @@ fn a_candidate_behind_the_discarded_point_installs_a_snapshot_before_it_proposes
     }
     cluster.run_ms(150);
     cluster.crash(r(0));
-    cluster.world.tap = None;
+    // Nobody hears that replica 1 misses the leader, so replica 2 is the one to campaign.
+    let asks = |message: &Message| matches!(message, Message::PreVote { .. });
+    cluster.world.tap = Some(Box::new(move |from, _, message| from == r(2) || !asks(message)));
     cluster.world.record_sent = true;
     cluster.propose(r(2), write(2, 1));
-    cluster.step(r(2), Input::Timer(Timer::Election));
     assert!(cluster.run_until(5_000, |c| c.has_applied(r(2), &write(2, 1))));
     let status = cluster.status(r(2));
     assert_eq!((status.leader, status.installs), (Some(r(2)), 1));
@@ -89,7 +91,7 @@ fn of_two_leaders_the_stale_one_decides_nothing_and_its_commands_survive() {
     cluster.propose(r(0), write(1, 2));
     cluster.propose(r(1), write(2, 1));
     cluster.run_ms(3_000);
-    assert_eq!(cluster.status(r(0)).leader, Some(r(0)), "it knows of no other");
+    assert_eq!(cluster.status(r(0)).leader, None, "it knows of no other, and nobody answers it");
     assert!(!cluster.has_applied(r(0), &write(1, 2)));
     let leader = cluster.status(r(1)).leader.expect("the majority has a leader");
     assert_ne!(leader, r(0));
@@ -155,6 +157,77 @@ fn a_lost_forward_is_sent_again() {
     }));
     cluster.propose(r(1), write(1, 1));
     assert!(cluster.run_until(1_000, |c| c.has_applied(r(1), &write(1, 1))));
+}
+
+fn forward(batch: &Batch) -> Message {
+    Message::Forward { batch: batch.clone() }
+}
+
+/// Found as 97 operations per second where a smaller load had 989: a busy leader ordered everything again that its
+/// followers forwarded again.
+#[test]
+fn a_leader_orders_once_what_is_forwarded_twice() {
+    let mut core = leader(5);
+    let at = ballot(1, 0);
+    let once = write(1, 1);
+    let sent = messages(&receive(&mut core, 1, forward(&once)));
+    assert_eq!(proposals(&sent), [(1, once.clone())]);
+    for from in [1, 1, 2] {
+        assert_eq!(receive(&mut core, from, forward(&once)), [], "it is under way");
+    }
+    for from in [3, 4] {
+        receive(&mut core, from, accepted(at, 1));
+    }
+    assert_eq!(receive(&mut core, 1, forward(&once)), [], "its sender has yet to execute it");
+    receive(&mut core, 1, Message::Alive { ballot: at, executed: 1 });
+    let sent = messages(&receive(&mut core, 1, forward(&once)));
+    assert_eq!(proposals(&sent), [(2, once.clone())], "asked for once more, or never answered");
+    assert_eq!(receive(&mut core, 2, forward(&once)), []);
+}
+
+#[test]
+fn a_leader_answers_its_own_client_where_another_forwarded_the_batch_first() {
+    let mut core = leader(3);
+    receive(&mut core, 1, forward(&write(1, 1)));
+    assert_eq!(messages(&step(&mut core, Input::Propose(write(1, 1)))), []);
+    assert_eq!(core.status().undecided, 1, "its client waits");
+    step(&mut core, Input::Propose(write(1, 1)));
+    assert_eq!(core.status().undecided, 1);
+    receive(&mut core, 2, Message::Refuse { promised: ballot(2, 2) });
+    let sent = messages(&receive(&mut core, 2, heartbeat(ballot(2, 2), 0)));
+    assert!(sent.contains(&forward(&write(1, 1))), "it still does when another leads");
+}
+
+#[test]
+fn what_the_leader_has_proposed_is_forwarded_again_to_the_next_one_alone() {
+    let mut core = new(2, 3);
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    let again = |core: &mut MultiPaxos| messages(&step(core, Input::Timer(Timer::Retransmit)));
+    step(&mut core, Input::Propose(write(1, 1)));
+    step(&mut core, Input::Propose(write(1, 2)));
+    again(&mut core);
+    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 2), 0));
+    assert_eq!(again(&mut core), [forward(&write(1, 1))], "overtaken by the second");
+    assert_eq!(again(&mut core), [forward(&write(1, 1))], "the second is the leader's to see to");
+    let sent = messages(&receive(&mut core, 1, heartbeat(ballot(2, 1), 0)));
+    assert!([1, 2].iter().all(|index| sent.contains(&forward(&write(1, *index)))), "{sent:?}");
+}
+
+/// The snapshot has the effect of a slot and not the answer.
+#[test]
+fn what_was_proposed_in_a_slot_that_a_snapshot_replaced_is_forwarded_again() {
+    let mut core = new(2, 3);
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    step(&mut core, Input::Propose(write(1, 1)));
+    receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 1), 0));
+    receive(&mut core, 0, heartbeat(ballot(1, 0), 0));
+    receive(&mut core, 0, Message::Discarded { through: 4 });
+    let whole = Piece::whole(4, Arc::from([].as_slice()));
+    let installed = receive(&mut core, 0, Message::Piece(whole));
+    assert!(installed.iter().any(|effect| matches!(effect, Effect::Install(_))));
+    let sent: Vec<_> =
+        (0..3).flat_map(|_| messages(&step(&mut core, Input::Timer(Timer::Retransmit)))).collect();
+    assert!(sent.contains(&forward(&write(1, 1))), "{sent:?}");
 }
 
 #[test]
@@ -243,7 +316,7 @@ fn an_install_keeps_the_promise_and_what_is_accepted_above_it() {
     receive(&mut core, 1, heartbeat(at, 10));
     receive(&mut core, 1, Message::Discarded { through: 10 });
     let kv = protocols::kv::Kv::default().snapshot();
-    let piece = protocols::transfer::Piece::whole(10, kv.into());
+    let piece = Piece::whole(10, kv.into());
     let effects = receive(&mut core, 1, Message::Piece(piece));
     let install = effects.iter().position(|e| matches!(e, Effect::Install(_))).unwrap();
     let Effect::Install(snapshot) = &effects[install] else { unreachable!() };
@@ -273,13 +346,12 @@ fn elections_are_tried_less_often_when_they_fail() {
         });
         ranges.next().unwrap()
     };
-    assert_eq!(range(&step(&mut core, Input::Start)), election..=2 * election);
-    step(&mut core, Input::Timer(Timer::Election));
-    let effects = step(&mut core, Input::Timer(Timer::Election));
-    assert_eq!(range(&effects), 2 * election..=4 * election);
+    assert_eq!(range(&step(&mut core, Input::Start)), election..=election);
+    assert_eq!(range(&campaign(&mut core)), election..=election);
+    assert_eq!(range(&campaign(&mut core)), 2 * election..=2 * election);
     let effects = receive(&mut core, 0, heartbeat(ballot(9, 0), 0));
     let last = effects.iter().rev().cloned().collect::<Vec<_>>();
-    assert_eq!(range(&last), election..=2 * election, "a leader was heard");
+    assert_eq!(range(&last), election..=election, "a leader was heard");
     receive(&mut core, 0, accept(ballot(9, 0), 1, write(1, 1), 0));
     let effects = step(&mut core, Input::Timer(Timer::Election));
     assert_eq!(messages(&effects), [], "an Accept is a sign of life too");

@@ -4,16 +4,17 @@
 mod checkpoint;
 mod faults;
 mod phases;
+mod silence;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 
 use protocols::{
-    Batch, Config, Input, Replica, ReplicaId, Slot,
+    Batch, Config, Effect, Input, Replica, ReplicaId, Slot,
     ballot::Ballot,
-    multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry},
+    multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry, Timer},
 };
-use support::hand::{receive, step};
+use support::hand::{messages, receive, step};
 
 use crate::support::r;
 
@@ -52,6 +53,24 @@ pub(crate) fn proposals(messages: &[Message]) -> Vec<(Slot, Batch)> {
         _ => None,
     });
     proposals.collect()
+}
+
+/// The election timer of `core` runs out until it asks who else misses the leader, and all others do: it campaigns.
+pub(crate) fn campaign(core: &mut MultiPaxos) -> Vec<Effect<MultiPaxos>> {
+    for _ in 0..3 {
+        let effects = step(core, Input::Timer(Timer::Election));
+        if let [Message::PreVote { poll }] = messages(&effects)[..] {
+            let granted = Message::PreVoteGranted { poll, promised: Ballot::ZERO };
+            let mut peers = 0..9;
+            return peers
+                .find_map(|peer| {
+                    let effects = receive(core, peer, granted.clone());
+                    (!effects.is_empty()).then_some(effects)
+                })
+                .expect("a majority has granted");
+        }
+    }
+    panic!("it asks nobody")
 }
 
 /// Replica 0 of `replicas`, leading ballot 1 of an empty log.

@@ -6,7 +6,7 @@ use protocols::{
 };
 
 use crate::{
-    accept, accepted, ballot, entry, heartbeat, leader, new, promise, proposals,
+    accept, accepted, ballot, campaign, entry, heartbeat, leader, new, promise, proposals,
     support::{
         hand::{commits, executions, messages, receive, records, sends, step},
         r, write,
@@ -22,7 +22,7 @@ fn a_new_leader_closes_the_gap_between_135_and_140() {
     receive(&mut core, 1, Message::Decided { first: 1, batches });
     let batches = vec![write(1, 138), write(1, 139)];
     receive(&mut core, 1, Message::Decided { first: 138, batches });
-    let asked = messages(&step(&mut core, Input::Timer(Timer::Election)));
+    let asked = messages(&campaign(&mut core));
     assert_eq!(asked, [Message::Prepare { ballot: ballot(1, 0), first: 135 }]);
     step(&mut core, Input::Propose(write(2, 1)));
     let old = ballot(0, 2);
@@ -43,8 +43,7 @@ fn a_new_leader_proposes_the_batch_of_the_highest_ballot() {
     let mut core = new(4, 5);
     receive(&mut core, 1, accept(ballot(2, 1), 1, write(1, 1), 0));
     receive(&mut core, 1, accept(ballot(2, 1), 2, write(1, 2), 0));
-    step(&mut core, Input::Timer(Timer::Election));
-    step(&mut core, Input::Timer(Timer::Election));
+    campaign(&mut core);
     let at = ballot(3, 4);
     let low = vec![entry(1, ballot(1, 0), write(9, 1)), entry(2, ballot(1, 0), write(9, 2))];
     receive(&mut core, 2, promise(at, 1, low));
@@ -220,8 +219,14 @@ fn a_restarted_replica_keeps_its_promise_and_not_its_leadership() {
 
     let mut core = recover();
     step(&mut core, Input::Start);
-    let sent = messages(&step(&mut core, Input::Timer(Timer::Election)));
+    let sent = messages(&campaign(&mut core));
     assert_eq!(sent, [Message::Prepare { ballot: ballot(3, 0), first: 2 }], "a ballot never led");
+}
+
+/// Who hears nobody for so long asks who else does.
+fn said_in_two_timeouts(core: &mut MultiPaxos) -> Vec<Message> {
+    let timeouts = [(); 2].map(|()| messages(&step(core, Input::Timer(Timer::Election))));
+    timeouts.concat()
 }
 
 /// Seed 39 of the hostile schedules, with seven replicas: whoever had told all of its long promise heard nothing more from
@@ -235,9 +240,8 @@ fn whose_promise_is_whole_is_told_that_the_candidate_gets_on() {
         receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
     }
     let at = ballot(1, 2);
-    let mut prepare = messages(&step(&mut candidate, Input::Timer(Timer::Election))).remove(0);
+    let mut prepare = messages(&campaign(&mut candidate)).remove(0);
     receive(&mut candidate, 1, messages(&receive(&mut acceptor, 2, prepare)).remove(0));
-    step(&mut acceptor, Input::Timer(Timer::Election));
     for first in 2..6 {
         // A further piece of another's promise.
         let piece = Promise {
@@ -254,7 +258,7 @@ fn whose_promise_is_whole_is_told_that_the_candidate_gets_on() {
         let answer = messages(&receive(&mut acceptor, 2, prepare)).remove(0);
         let Message::Promise(promise) = &answer else { panic!("{answer:?}") };
         assert_eq!((promise.entries.len(), promise.next), (0, None), "nothing is told again");
-        assert_eq!(messages(&step(&mut acceptor, Input::Timer(Timer::Election))), []);
+        assert_eq!(said_in_two_timeouts(&mut acceptor), []);
     }
     let sent = sends(&step(&mut candidate, Input::Timer(Timer::Retransmit)));
     assert!(sent.iter().all(|(to, _)| !to.contains(r(1))), "nothing came meanwhile: {sent:?}");
@@ -269,8 +273,7 @@ fn a_promise_comes_in_pieces_that_are_asked_for_one_by_one() {
         receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
     }
     receive(&mut candidate, 0, heartbeat(ballot(1, 0), 0));
-    step(&mut candidate, Input::Timer(Timer::Election));
-    let mut sent = messages(&step(&mut candidate, Input::Timer(Timer::Election)));
+    let mut sent = messages(&campaign(&mut candidate));
     let mut pieces = 0;
     while let [prepare @ Message::Prepare { .. }] = &sent[..] {
         let promise = messages(&receive(&mut acceptor, 2, prepare.clone())).remove(0);
@@ -296,16 +299,14 @@ fn a_candidate_whose_promises_keep_coming_does_not_begin_again() {
         receive(&mut acceptor, 0, accept(ballot(1, 0), slot, write(1, slot), 0));
     }
     receive(&mut candidate, 0, heartbeat(ballot(1, 0), 0));
-    step(&mut candidate, Input::Timer(Timer::Election));
-    let mut prepare = messages(&step(&mut candidate, Input::Timer(Timer::Election))).remove(0);
+    let mut prepare = messages(&campaign(&mut candidate)).remove(0);
     for _ in 0..3 {
         let promise = messages(&receive(&mut acceptor, 2, prepare)).remove(0);
         prepare = messages(&receive(&mut candidate, 1, promise)).remove(0);
-        assert_eq!(messages(&step(&mut candidate, Input::Timer(Timer::Election))), []);
+        assert_eq!(said_in_two_timeouts(&mut candidate), []);
         receive(&mut acceptor, 2, prepare.clone());
-        let campaign = step(&mut acceptor, Input::Timer(Timer::Election));
-        assert_eq!(messages(&campaign), [], "nor does another disturb it");
+        assert_eq!(said_in_two_timeouts(&mut acceptor), [], "nor does another disturb it");
     }
-    let sent = messages(&step(&mut candidate, Input::Timer(Timer::Election)));
+    let sent = messages(&campaign(&mut candidate));
     assert!(matches!(sent[..], [Message::Prepare { first: 1, .. }]), "silence: {sent:?}");
 }

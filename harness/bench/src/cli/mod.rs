@@ -222,6 +222,8 @@ pub(crate) struct SoakArguments {
     pub(crate) protocol: Protocol,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     pub(crate) variant: Option<String>,
+    #[arg(long, help = LIVENESS_HELP)]
+    pub(crate) liveness: bool,
     /// How many seeds.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) seeds: u32,
@@ -233,6 +235,9 @@ pub(crate) struct SoakArguments {
     pub(crate) format: Format,
 }
 
+const LIVENESS_HELP: &str = "Let faults last: a majority of replicas is healthy, all else stays broken, and clients of the \
+    healthy ones must go on having answers";
+
 const SOAK_EXIT_CODES: &str = "Exit codes: 0 every seed is clean; 1 interrupted, all clean so far; 2 usage; 4 a seed \
     violates a rule or did not finish.";
 
@@ -243,6 +248,8 @@ pub(crate) struct ReplayArguments {
     pub(crate) protocol: Protocol,
     #[arg(long, value_name = "NAME", value_parser = variant, help = variants())]
     pub(crate) variant: Option<String>,
+    #[arg(long, help = LIVENESS_HELP)]
+    pub(crate) liveness: bool,
     /// Which seed.
     #[arg(long, value_name = "S")]
     pub(crate) seed: u64,

@@ -6,7 +6,7 @@ use sim::{Outcome, Scenario, Shrunk, Violation};
 
 use crate::{
     cli::ReplayArguments,
-    commands::seeds::{self, replay_command, rule, seconds},
+    commands::seeds::{self, Kind, replay_command, rule, seconds},
     exit::{self, Failure},
     output,
     subject::Subject,
@@ -19,12 +19,13 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
     let subject = Subject::new(arguments.protocol, arguments.variant.as_deref())?;
     seeds::silence_simulated_panics();
     let lines_max = if arguments.trace_lines == 0 { usize::MAX } else { arguments.trace_lines };
-    let scenario = seeds::scenario(subject, arguments.seed, lines_max);
+    let kind = Kind::of(arguments.liveness);
+    let scenario = seeds::scenario(subject, kind, arguments.seed, lines_max);
     let mut text = heading(subject, &scenario);
     let code = match seeds::run(subject.protocol, &scenario) {
         Ok(outcome) => {
             trace(&mut text, &outcome.trace, lines_max);
-            clean(&mut text, &outcome);
+            clean(&mut text, &scenario, &outcome);
             if arguments.shrink {
                 text.push_str("Nothing to shrink: no rule is violated\n");
             }
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
                 violated(&mut text, &violation);
                 let shrunk = seeds::shrink(subject.protocol, &scenario, SHRINK_RUNS_MAX);
                 let shrunk = shrunk.expect("equal scenarios give equal runs");
-                fewer_faults(&mut text, subject, &scenario, &shrunk);
+                fewer_faults(&mut text, (subject, kind), &scenario, &shrunk);
             } else {
                 trace(&mut text, &violation.trace, lines_max);
                 violated(&mut text, &violation);
@@ -49,6 +50,23 @@ pub(crate) fn run(arguments: &ReplayArguments) -> Result<ExitCode, Failure> {
 
 fn heading(subject: Subject, scenario: &Scenario) -> String {
     let (name, load) = (subject.name(), &scenario.load);
+    if let Some(asked) = &scenario.progress {
+        return format!(
+            "{name}, seed {}: {} replicas, of which {:?} are healthy; {} clients at each of {:?} with {} submissions of {} \
+             bytes under way each; {} faults that last from {:.3} s to {:.3} s; {:.3} s without an answer are too long\n",
+            scenario.seed,
+            scenario.config.replicas,
+            asked.healthy,
+            load.clients_per_site,
+            load.sites,
+            load.window,
+            load.value_bytes,
+            scenario.faults.breaking(),
+            seconds(asked.from_ns),
+            seconds(asked.until_ns),
+            seconds(asked.stretch_ns_max),
+        );
+    }
     format!(
         "{name}, seed {}: {} replicas, {} clients per replica with {} submissions each, {} faults in {:.1} s\n",
         scenario.seed,
@@ -73,7 +91,11 @@ fn trace(text: &mut String, lines: &[String], lines_max: usize) {
     }
 }
 
-fn clean(text: &mut String, outcome: &Outcome) {
+fn clean(text: &mut String, scenario: &Scenario, outcome: &Outcome) {
+    if scenario.progress.is_some() {
+        let longest_s = seconds(outcome.longest_stretch_ns);
+        let _ = writeln!(text, "Longest stretch without an answer: {longest_s:.3} s");
+    }
     let _ = writeln!(
         text,
         "Clean: {} operations, {} events, {:.1} s simulated\nTrace hash: {:016x}",
@@ -96,7 +118,12 @@ fn violated(text: &mut String, violation: &Violation) {
 }
 
 /// The violation with as few faults as were found to be needed.
-fn fewer_faults(text: &mut String, subject: Subject, scenario: &Scenario, shrunk: &Shrunk) {
+fn fewer_faults(
+    text: &mut String,
+    (subject, kind): (Subject, Kind),
+    scenario: &Scenario,
+    shrunk: &Shrunk,
+) {
     let plan = &shrunk.scenario.faults;
     let why = if shrunk.minimal {
         "none of them can be left out alone".to_owned()
@@ -112,7 +139,7 @@ fn fewer_faults(text: &mut String, subject: Subject, scenario: &Scenario, shrunk
     );
     trace(text, &shrunk.violation.trace, scenario.trace_lines_max);
     violated(text, &shrunk.violation);
-    let again = replay_command(subject, scenario.seed);
+    let again = replay_command(subject, kind, scenario.seed);
     let _ = writeln!(text, "Again: {again} --shrink");
 }
 
@@ -138,7 +165,7 @@ mod tests {
     #[test]
     fn a_shrunk_violation_shows_its_faults_its_trace_and_its_hash() {
         let subject = Subject { protocol: protocols::epaxos::PROTOCOL, variant: Some("sosp13") };
-        let scenario = seeds::scenario(subject, 1, 1);
+        let scenario = seeds::scenario(subject, Kind::Hostile, 1, 1);
         let crash = (2_000_000, Fault::Crash(ReplicaId(1)));
         let shrunk = Shrunk {
             scenario: Scenario { faults: FaultPlan(vec![crash]), ..scenario.clone() },
@@ -154,7 +181,7 @@ mod tests {
             minimal: true,
         };
         let mut text = String::new();
-        fewer_faults(&mut text, subject, &scenario, &shrunk);
+        fewer_faults(&mut text, (subject, Kind::Hostile), &scenario, &shrunk);
         for expected in [
             "Shrunk in 30 runs from 20 faults to 1, none of them can be left out alone",
             "     2.000000 r1 crashes\n",

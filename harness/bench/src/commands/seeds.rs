@@ -3,14 +3,39 @@
 use std::cell::Cell;
 
 use protocols::{Order, Protocol};
-use sim::{Broken, Hostility, Outcome, Scenario, Shrunk, Violation, hostile};
+use sim::{Broken, Hostility, Outcome, Scenario, Shrunk, Violation, hostile, lasting};
 
 use crate::{program, registry, subject::Subject};
 
 /// How hostile every seed is. Seeds keep their meaning only as long as this stays as it is.
 const HOSTILITY: Hostility = Hostility { replicas: None, faults: 20, crashes: true };
 
-/// What is checked of every seed: a name, and what it says.
+/// What a seed is made into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// All faults end, and the cluster must come to rest.
+    Hostile,
+    /// Faults last, and there must be progress.
+    Lasting,
+}
+
+impl Kind {
+    /// The kind that the command line asks for.
+    pub(crate) const fn of(liveness: bool) -> Self {
+        if liveness { Self::Lasting } else { Self::Hostile }
+    }
+}
+
+/// What is checked of every seed in which faults last, beside what holds as a run goes on.
+const PROGRESS: (&str, &str) = (
+    "progress",
+    "while faults last, no stretch without an answer to any client of a healthy replica is longer than 4 T + 10 r (T the \
+     longest timeout, r the largest round trip between healthy replicas)",
+);
+
+/// How many of the following hold as a run goes on; the others are of a cluster at rest.
+const CHECKED_ON_THE_WAY: usize = 3;
+/// What is checked of every hostile seed: a name, and what it says.
 const CHECKED: [(&str, &str); 7] = [
     ("agreement", "all replicas know the same command and order for an instance"),
     ("visibility", "of two conflicting commands at least one is ordered after the other"),
@@ -23,11 +48,18 @@ const CHECKED: [(&str, &str); 7] = [
 
 /// What is checked of every seed of `protocol`. Visibility has a meaning only where commands are
 /// ordered by dependencies.
-pub(crate) fn checked(protocol: Protocol) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(crate) fn checked(
+    protocol: Protocol,
+    kind: Kind,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
     let applies = move |(name, _): &(&str, &str)| {
         *name != "visibility" || protocol.order == Order::Dependencies
     };
-    CHECKED.into_iter().filter(applies)
+    let (count, progress) = match kind {
+        Kind::Hostile => (CHECKED.len(), None),
+        Kind::Lasting => (CHECKED_ON_THE_WAY, Some(PROGRESS)),
+    };
+    CHECKED.into_iter().take(count).filter(applies).chain(progress)
 }
 
 thread_local! {
@@ -54,8 +86,17 @@ pub(crate) fn simulating<T>(simulate: impl FnOnce() -> T) -> T {
 }
 
 /// The scenario of a seed, which keeps the last `trace_lines_max` lines of its trace.
-pub(crate) fn scenario(subject: Subject, seed: u64, trace_lines_max: usize) -> Scenario {
-    let mut scenario = Scenario { trace_lines_max, ..hostile(seed, &HOSTILITY) };
+pub(crate) fn scenario(
+    subject: Subject,
+    kind: Kind,
+    seed: u64,
+    trace_lines_max: usize,
+) -> Scenario {
+    let drawn = match kind {
+        Kind::Hostile => hostile(seed, &HOSTILITY),
+        Kind::Lasting => lasting(seed, None),
+    };
+    let mut scenario = Scenario { trace_lines_max, ..drawn };
     subject.configure(&mut scenario.config);
     scenario
 }
@@ -71,9 +112,10 @@ pub(crate) fn shrink(protocol: Protocol, scenario: &Scenario, runs_max: usize) -
 }
 
 /// The command that shows a seed again.
-pub(crate) fn replay_command(subject: Subject, seed: u64) -> String {
+pub(crate) fn replay_command(subject: Subject, kind: Kind, seed: u64) -> String {
     let options = subject.options();
-    format!("{} replay {options} --seed {seed}", program::name())
+    let liveness = if kind == Kind::Lasting { " --liveness" } else { "" };
+    format!("{} replay {options}{liveness} --seed {seed}", program::name())
 }
 
 /// The rule that a seed broke, in words.
@@ -87,12 +129,16 @@ pub(crate) const fn rule(broken: Broken) -> &'static str {
         Broken::Order => "order: conflicting commands were executed in different orders",
         Broken::EffectTwice => "exactly once: a request took effect twice",
         Broken::Answer => "a client was told something impossible",
+        Broken::Forgotten => {
+            "records: a replica rebuilt from them has forgotten what the living one knows"
+        }
         Broken::ForeignSnapshot => "a snapshot was installed that no replica captured",
         Broken::Linearizability => "linearizability: the clients' history contradicts itself",
         Broken::HistoryUndecided => "linearizability: not decided within the checker's budget",
         Broken::Writes => "exactly once: at rest a write is missing, or one too many",
         Broken::Equality => "equality at rest: the replicas' states differ",
         Broken::Liveness => "unfinished: the cluster did not come to rest after the faults",
+        Broken::Progress => "progress: for too long no client of a healthy replica had an answer",
         Broken::Assertion => "a replica failed an assertion of its own",
     }
 }

@@ -80,6 +80,34 @@ fn the_summary_is_json_on_request() {
 }
 
 #[test]
+fn faults_that_last_are_a_kind_of_seeds_of_their_own() {
+    let Ended { code, stdout, stderr } =
+        soak(&["--protocol", "paxos", "--liveness", "--seeds", "4"]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    for expected in [
+        "outside a healthy majority and for ever",
+        "Without an answer  longest of a seed, as a share of 4 T + 10 r: p50 0.",
+        "; 0 seeds over it\n",
+        "4 of 4 seeds within 2 T + 10 r, which 99 of 100 should be: kept\n",
+        "progress: while faults last, ",
+        "4 clean seeds",
+    ] {
+        assert!(stdout.contains(expected), "{expected:?} in {stdout}");
+    }
+    assert!(!stdout.contains("equality at rest"), "there is no rest: {stdout}");
+    let shown = replay(&["--protocol", "paxos", "--liveness", "--seed", "1", "--trace-lines", "1"]);
+    assert_eq!(shown.code, Some(0), "{}", shown.stderr);
+    for expected in [" s without an answer are too long\n", "Longest stretch without an answer: "] {
+        assert!(shown.stdout.contains(expected), "{expected:?} in {}", shown.stdout);
+    }
+    let arguments = ["--protocol", "paxos", "--liveness", "--seeds", "4", "--format", "json"];
+    let json: serde_json::Value = serde_json::from_str(&soak(&arguments).stdout).unwrap();
+    assert_eq!(json["kind"], "liveness");
+    assert_eq!(json["without_an_answer"]["seeds"], 4);
+    assert_eq!(json["without_an_answer"]["seeds_over_4t_10r"], 0);
+}
+
+#[test]
 fn the_threads_do_not_change_what_is_counted() {
     let counted = || {
         let Ended { stdout, .. } =

@@ -1,12 +1,13 @@
 //! Carrying out what a core asks for: the one place of a cluster where effects are interpreted.
 
 use protocols::{Batch, Effect, InstanceId, Path, Replica, Snapshot, dependencies::Dependencies};
+use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::{Driver, Pending, Surroundings, release};
+use super::{Driver, Pending, Surroundings};
 use crate::{
     Nanos,
-    around::{Output, Sent, Watch},
+    around::{ConnectionId, Output, Sent, Watch},
     failpoint::{self, Failpoint},
     machine::Machine,
     meters::Meters,
@@ -121,6 +122,7 @@ impl<R: Replica> Driver<R> {
             self.meters.counters.commands_executed += 1;
             let (client, number) = (request.client, request.number);
             let Some(pending) = self.pending.remove(&(client, number)) else { continue };
+            self.pending_bytes -= pending.bytes;
             release(&mut self.pending_of, pending.connection);
             settle(&mut self.meters, &pending, around.now, around.watch);
             self.meters.counters.client_replies += 1;
@@ -139,7 +141,7 @@ impl<R: Replica> Driver<R> {
         around.watch.installed(snapshot);
         self.machine = Machine::restore(&snapshot.machine)
             .expect("a core asks only for states that a replica of its cluster captured");
-        let Self { machine, answers, pending_of, meters, rarities, .. } = self;
+        let Self { machine, answers, pending_of, pending_bytes, meters, rarities, .. } = self;
         self.pending.retain(|(client, number), pending| {
             let (client, number) = (*client, *number);
             if number.is_read() {
@@ -153,9 +155,17 @@ impl<R: Replica> Driver<R> {
                 settle(meters, pending, around.now, around.watch);
                 answers.push((pending.connection, Reply { client, number, answer: Ok(outcome) }));
             }
+            *pending_bytes -= pending.bytes;
             release(pending_of, pending.connection);
             false
         });
+    }
+}
+
+/// One request less is pending for `connection`, if it is still there.
+pub(super) fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
+    if let Some(count) = pending_of.get_mut(&connection) {
+        *count = count.saturating_sub(1);
     }
 }
 

@@ -31,6 +31,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use self::carry::release;
 use crate::{
     Nanos, Store,
     around::{ConnectionId, NotAMessage, Output, Rarities, Watch},
@@ -39,7 +40,7 @@ use crate::{
     machine::Machine,
     meters::Meters,
     reply::{Refusal, Reply},
-    status::{ReplicaStatus, StorageStatus},
+    status::{MemoryStatus, ReplicaStatus, StorageStatus},
     storage::{Durability, Journal, Past, StorageError, Work},
     timers::Timers,
 };
@@ -51,6 +52,8 @@ struct Pending {
     entered: Nanos,
     /// When it was first known to be committed.
     committed: Option<Nanos>,
+    /// Of its key and values.
+    bytes: usize,
 }
 
 /// One core with all that it needs but sockets and a clock.
@@ -63,6 +66,8 @@ pub struct Driver<R: Replica> {
     effects: Effects<R>,
     timers: Timers<R::Timer>,
     pending: FxHashMap<(ClientId, RequestNumber), Pending>,
+    /// The bytes of all that are pending.
+    pending_bytes: usize,
     /// How many requests are pending for each connection that has some.
     pending_of: FxHashMap<ConnectionId, usize>,
     batching: Batching,
@@ -87,6 +92,8 @@ pub struct Driver<R: Replica> {
     /// Was something put out and not released since?
     unreleased: bool,
     inputs: u64,
+    /// What came in since the last flush, in bytes.
+    unflushed_bytes: u64,
     proposals: u64,
     commits: u64,
     commit_digest: u64,
@@ -146,6 +153,7 @@ impl<R: Replica> Driver<R> {
             effects: Effects::default(),
             timers: Timers::new(seed),
             pending: FxHashMap::default(),
+            pending_bytes: 0,
             pending_of: FxHashMap::default(),
             batching: config.batching,
             gathered: Gathered::default(),
@@ -159,6 +167,7 @@ impl<R: Replica> Driver<R> {
             stepped: false,
             unreleased: false,
             inputs: 0,
+            unflushed_bytes: 0,
             proposals: 0,
             commits: 0,
             commit_digest: 0,
@@ -194,6 +203,7 @@ impl<R: Replica> Driver<R> {
         }
         self.meters.counters.messages_in += 1;
         self.meters.counters.bytes_in += bytes;
+        self.unflushed_bytes += bytes;
         self.step(Input::Message { from, message });
         Ok(())
     }
@@ -332,6 +342,10 @@ impl<R: Replica> Driver<R> {
         // A batch that was just proposed is part of this flush.
         self.stepped = false;
         self.meters.drained(std::mem::take(&mut self.inputs));
+        self.unflushed_bytes = 0;
+        if self.meters.is_to_look(around.now) {
+            self.meters.held(self.core.status().held_bytes, around.now);
+        }
         self.core.step(Input::Flush, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         loop {
@@ -417,6 +431,17 @@ impl<R: Replica> Driver<R> {
         self.pending.len()
     }
 
+    /// The bytes of their keys and values.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// The bytes of what other replicas have sent since effects were last carried out: as long as
+    /// something is on its way to the [`Store`], they are not.
+    pub fn unflushed_bytes(&self) -> u64 {
+        self.unflushed_bytes
+    }
+
     /// `connection` is gone. Its requests stay pending, so that a retry does not propose them
     /// again.
     pub fn forget(&mut self, connection: ConnectionId) {
@@ -470,6 +495,7 @@ impl<R: Replica> Driver<R> {
         counters.component_commands_max =
             counters.component_commands_max.max(status.longest_component);
         counters.ordering_steps += status.ordering_steps - self.ordering_steps_before;
+        counters.held_bytes_max = counters.held_bytes_max.max(status.held_bytes);
         // Equal only if the session tables are, too.
         let sessions = [digest.sessions.to_le_bytes(), digest.writes.to_le_bytes()].concat();
         report.digest =
@@ -486,6 +512,10 @@ impl<R: Replica> Driver<R> {
             commit_digest: self.commit_digest,
             executed: self.executed,
             pending: self.pending.len() as u64,
+            memory: MemoryStatus {
+                pending_bytes: self.pending_bytes as u64,
+                ..MemoryStatus::default()
+            },
             messages_dropped: self.dropped,
             storage: self.storage_status(),
             ..ReplicaStatus::default()
@@ -543,7 +573,10 @@ impl<R: Replica> Driver<R> {
                 Err(Refusal::SessionsFull)
             }
             None => {
-                self.pending.insert(key, Pending { connection, entered: now, committed: None });
+                let bytes = request.command.payload_bytes();
+                self.pending_bytes += bytes;
+                let pending = Pending { connection, entered: now, bytes, committed: None };
+                self.pending.insert(key, pending);
                 *self.pending_of.entry(connection).or_default() += 1;
                 return true;
             }
@@ -563,11 +596,4 @@ struct Surroundings<'a, O, W> {
 
 fn nanoseconds(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
-}
-
-/// One request less is pending for `connection`, if it is still there.
-fn release(pending_of: &mut FxHashMap<ConnectionId, usize>, connection: ConnectionId) {
-    if let Some(count) = pending_of.get_mut(&connection) {
-        *count = count.saturating_sub(1);
-    }
 }

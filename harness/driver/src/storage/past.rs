@@ -110,6 +110,11 @@ impl<D: Disk> Past<D> {
         }
     }
 
+    /// The number of the first record behind the snapshot: no two snapshots have the same.
+    pub const fn snapshot_at(&self) -> Option<u64> {
+        self.files.snapshot
+    }
+
     /// How many bytes of the log they take.
     pub fn log_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.writes.len() as u64).sum()

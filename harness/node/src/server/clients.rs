@@ -48,6 +48,7 @@ async fn admission<R: Replica>(shared: &Shared<R>, client: ConnectionId) {
         let node = &mut *shared.node.borrow_mut();
         let admitted = node.driver.pending_of(client) < PENDING_PER_CONNECTION_MAX
             && node.driver.pending() < PENDING_MAX
+            && node.driver.pending_bytes() < node.outputs.budget().pending
             && node.outputs.takes_replies(client);
         if admitted {
             return Poll::Ready(());

@@ -172,7 +172,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
     let draws_seed = options.network.as_ref().map_or(seed, |network| network.seed);
     let node = Node {
         driver,
-        outputs: Outputs::new(options.id, replicas, draws_seed, log.clone()),
+        outputs: Outputs::new(options.id, &options.config, draws_seed, log.clone()),
         store,
         slow: Slow::new(),
         cpu_ns_before: 0,

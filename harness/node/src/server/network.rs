@@ -44,6 +44,6 @@ pub(super) fn begin_measuring<R: Replica>(context: &Context<R>, node: &mut Node<
     if let Some(emulator) = &context.transport.emulator {
         emulator.begin_measuring();
     }
-    node.outputs.messages.begin_measuring();
+    node.outputs.begin_measuring();
     node.slow.report = SlowReport::default();
 }

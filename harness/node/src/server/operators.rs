@@ -68,6 +68,8 @@ fn report<R: Replica>(shared: &Shared<R>, node: &Node<R>) -> ControlReply {
     let mut report = node.driver.report(shared.clock.now());
     report.cpu_ns = cpu_ns().map(|now| now.saturating_sub(node.cpu_ns_before));
     report.rss_bytes = measure::rss_bytes();
+    report.rss_bytes_max = measure::rss_bytes_max();
+    report.counters.queued_bytes_max = node.outputs.queued_max();
     report.network = network::report(shared, node);
     ControlReply::Report(Box::new(report))
 }
@@ -92,6 +94,10 @@ fn answer<R: Replica>(shared: &Shared<R>, request: ControlRequest) -> ControlRep
             status.incarnation = shared.incarnation;
             status.peers_connected = node.outputs.peers_connected() as u64;
             status.rss_bytes = measure::rss_bytes();
+            let (to_peers, to_clients) = node.outputs.queued_bytes();
+            status.memory.budget_bytes = node.outputs.budget().all as u64;
+            status.memory.to_peers_bytes = to_peers as u64;
+            status.memory.to_clients_bytes = to_clients as u64;
             ControlReply::Status(Box::new(status))
         }
         ControlRequest::KeyDigests { bucket, buckets } => {

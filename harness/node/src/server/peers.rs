@@ -3,7 +3,7 @@
 //! A link is one connection with one stream, and both sides greet on it first. What was under way on a link that breaks
 //! is lost; the protocol sends again what it still needs.
 
-use std::{net::SocketAddr, pin::pin, time::Duration};
+use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll, time::Duration};
 
 use driver::{NotAMessage, storage::Strange};
 use protocols::{Replica, ReplicaId};
@@ -14,6 +14,7 @@ use super::{Ended, Shared, close_code, read_hello, read_more};
 use crate::{
     NodeError,
     frame::{FrameBuffer, append_value_frame, whole_value},
+    limits::UNFLUSHED_BYTES_MAX,
     outbox::Outbox,
     transport::Link,
     wire::PeerHello,
@@ -190,12 +191,26 @@ async fn exchange<R: Replica>(
         if let Err(ended) = step_all(shared, peer, &mut buffer) {
             break ended;
         }
+        carried_out(shared).await;
         if let Err(ended) = read_more(&mut receive, &mut buffer).await {
             break ended;
         }
     };
     shared.node.borrow_mut().outputs.remove_peer(peer, number);
     ended
+}
+
+/// Waits as long as too much was taken in that is not carried out: the disk is at work.
+async fn carried_out<R: Replica>(shared: &Shared<R>) {
+    poll_fn(|cx| {
+        let node = &mut *shared.node.borrow_mut();
+        if node.driver.unflushed_bytes() <= UNFLUSHED_BYTES_MAX {
+            return Poll::Ready(());
+        }
+        node.outputs.wake_when_released(cx.waker());
+        Poll::Pending
+    })
+    .await;
 }
 
 fn step_all<R: Replica>(

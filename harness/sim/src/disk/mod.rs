@@ -51,7 +51,7 @@ pub struct FlippedBit {
 
 type Inode = u64;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Inner {
     files: BTreeMap<Inode, File>,
     names: BTreeMap<String, Inode>,
@@ -75,7 +75,7 @@ enum NameChange {
     Removed(String),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct File {
     content: Vec<u8>,
     durable: Vec<u8>,
@@ -215,6 +215,18 @@ impl SimDisk {
         }
         inner.counts.bits_flipped += 1;
         Some(FlippedBit { file: name.clone(), byte })
+    }
+
+    /// How many bytes its files have.
+    pub(crate) fn len(&self) -> u64 {
+        self.0.borrow().files.values().map(|file| file.content.len() as u64).sum()
+    }
+
+    /// Another disk with what a reader sees here now, and without faults to come.
+    pub(crate) fn copy(&self) -> Self {
+        let mut inner = self.0.borrow().clone();
+        inner.end_faults();
+        Self(Rc::new(RefCell::new(inner)))
     }
 
     /// What happened so far.

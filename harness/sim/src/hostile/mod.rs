@@ -4,6 +4,8 @@
 //! and then the faults. Magnitudes are drawn, not numbers, so that small and large ones are as
 //! likely: one seed is almost quiet, another is hardly bearable, and most are something of both.
 
+mod lasting;
+
 use std::ops::RangeInclusive;
 
 use protocols::{ReplicaId, ReplicaSet, quorum::faults_tolerated};
@@ -14,12 +16,15 @@ use crate::{
     client::{Load, Mix},
     cost::{Costs, NORMAL_PACE},
     fault::{Fault, FaultPlan},
+    history::ELEMENT_BYTES,
     network::Network,
     queue::Nanos,
     scenario::Scenario,
     simulation,
     store::Storage,
 };
+
+pub use lasting::lasting;
 
 const MICROSECOND: Nanos = 1_000;
 const MILLISECOND: Nanos = 1_000_000;
@@ -53,6 +58,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     scenario.option_draw = Some(rng.random_range(1..=3) - 1);
     scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
+    draw_kept_bytes(seed, &mut scenario);
     scenario.storage = draw_storage(seed);
     scenario.costs = draw_costs(&scenario.network, &mut rng);
     scenario
@@ -170,6 +176,15 @@ fn draw_limits(scenario: &mut Scenario, rng: &mut ChaCha8Rng) {
     scenario.config.piece_bytes_max = piece[rng.random_range(0..piece.len())];
 }
 
+/// In half of the scenarios what is kept for a replica is bounded in bytes, too, and low: from one
+/// or two instances up to some dozens.
+fn draw_kept_bytes(seed: u64, scenario: &mut Scenario) {
+    let mut rng = simulation::rng(seed, 6);
+    if rng.random_bool(0.5) {
+        scenario.config.kept_bytes_max = magnitude(500..=60_000, &mut rng);
+    }
+}
+
 fn draw_network(n: usize, rng: &mut ChaCha8Rng) -> Network {
     let far = magnitude(MILLISECOND..=120 * MILLISECOND, rng);
     let mut network = Network::uniform(n, 0);
@@ -195,6 +210,7 @@ fn draw_load(n: usize, faults_end: Nanos, rng: &mut ChaCha8Rng) -> Load {
         timeout_ns: Some(magnitude(150 * MILLISECOND..=10_000 * MILLISECOND, rng)),
         sends_max: [None, None, Some(4), Some(2), Some(1)][rng.random_range(0..5)],
         mix: Mix::ALL,
+        value_bytes: ELEMENT_BYTES,
         shared: [0.0, 0.1, 0.5, 0.9, 1.0][rng.random_range(0..5)],
         mixed_keys: rng.random_range(1..=3),
         append_only_keys: rng.random_range(0..=2),

@@ -16,6 +16,8 @@
 #[path = "../../../../docs/own-protocol/src/turns.rs"]
 pub(crate) mod turns;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use protocols::{
     Batch, Config, Effect, Effects, Input, Protocol, Replica, ReplicaId, Snapshot, Status,
     explored::Subject,
@@ -39,6 +41,10 @@ pub(crate) const DOES_NOT_SAY: u8 = 7;
 pub(crate) const PANICS: u8 = 8;
 /// Replica 2 leaves out slot 5.
 pub(crate) const SKIPS_ONE: u8 = 9;
+/// No timer is set.
+pub(crate) const SETS_NO_TIMER: u8 = 10;
+/// One record of seven is left out.
+pub(crate) const LEAVES_RECORDS_OUT: u8 = 11;
 
 /// The core `R` with the mistake of this number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +87,10 @@ impl<R: Replica, const MISTAKE: u8> Replica for Mistaken<R, MISTAKE> {
         R::admissible(message, replicas)
     }
 
+    fn forgotten_by(&self, rebuilt: &Self) -> Option<String> {
+        self.core.forgotten_by(&rebuilt.core)
+    }
+
     fn status(&self) -> Status {
         self.core.status()
     }
@@ -99,9 +109,12 @@ impl<R: Replica, const MISTAKE: u8> Mistaken<R, MISTAKE> {
     fn distort(&self, effect: Effect<R>, effects: &mut Effects<Self>) {
         match effect {
             Effect::Persist(_) if MISTAKE == FORGETS => {}
+            Effect::Persist(record)
+                if MISTAKE == LEAVES_RECORDS_OUT && is_one_of_seven(&record) => {}
             Effect::Persist(record) => effects.persist(record),
             Effect::Send { .. } if self.errs(IS_SILENT, 2) => {}
             Effect::Send { to, message } => effects.send(to, message),
+            Effect::SetTimer { .. } if MISTAKE == SETS_NO_TIMER => {}
             Effect::SetTimer { timer, after } => effects.set_timer(timer, after),
             Effect::CancelTimer(timer) => effects.cancel_timer(timer),
             Effect::Committed { .. } if MISTAKE == DOES_NOT_SAY => {}
@@ -132,6 +145,13 @@ impl<R: Replica, const MISTAKE: u8> Mistaken<R, MISTAKE> {
             Effect::Checkpoint(snapshot) => effects.push(Effect::Checkpoint(snapshot)),
         }
     }
+}
+
+/// Is it one of the seventh part of all values?
+fn is_one_of_seven(value: &impl Hash) -> bool {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish().is_multiple_of(7)
 }
 
 /// An explorer knows nothing of it but how it is stepped.

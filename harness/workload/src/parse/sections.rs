@@ -38,6 +38,10 @@ const RATE: &str = "load.rate_ops_per_s";
 const RATE_START_OPS_PER_S: f64 = 1_000.0;
 /// chosen: a second; papers wait for milliseconds.
 const BATCH_DELAY_US_MAX: u64 = 1_000_000;
+/// chosen: a TiB.
+const MEMORY_MIB_MAX: u64 = 1 << 20;
+/// Twice what [`protocols::Config::new`] has for a silent replica.
+const MEMORY_MIB_DEFAULT: u64 = 256;
 /// The exponent of YCSB's "zipfian" request distribution.
 const THETA_DEFAULT: f64 = 0.99;
 
@@ -125,6 +129,9 @@ fn cluster(document: &Document) -> Loaded<Cluster> {
         leader,
         batch_commands,
         batch_delay_us,
+        memory_mib: document
+            .one("cluster.memory_mib", whole(1..=MEMORY_MIB_MAX))?
+            .unwrap_or(MEMORY_MIB_DEFAULT),
     })
 }
 

@@ -4,7 +4,7 @@ use super::{ELECTION, HEARTBEAT, LEADER_CHANGED, RETRANSMIT};
 use crate::{
     ReplicaId,
     explored::{Bounds, Director, Mark, Marks, Setup, repeated},
-    multi_paxos::{Message, MultiPaxos},
+    multi_paxos::{Message, MultiPaxos, Timer},
 };
 
 pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
         decided,
     );
     late.flush_late = true;
-    vec![
+    let mut all = vec![
         Setup::plain("two", "two commands, links in any order", 3, 2, Bounds::NONE, decided)
             .at_most(6_000_000),
         Setup::plain("three", "three commands, a message overtaken", 3, 3, overtaken, decided)
@@ -74,9 +74,20 @@ pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
             changed.with(Mark::Checkpointed).with(Mark::Midway).with(Mark::Restarted),
         )
         .at_most(4_000_000),
-        repeated(ordered, decided.with(Mark::Repeated)),
+        // What is forwarded is ordered again only if its sender is known to have executed it.
+        repeated(overtaken.with_timers(HEARTBEAT, 1), decided.with(Mark::Repeated)),
         snapshot(),
-    ]
+    ];
+    // Whoever asks first finds consent, unless a leader is heard meanwhile.
+    for setup in all.iter_mut().filter(|setup| setup.bounds.timers[ELECTION] > 0) {
+        setup.prefix = setup.prefix.or(Some(followers_miss_the_leader));
+    }
+    all
+}
+
+fn followers_miss_the_leader(director: &mut Director<'_, MultiPaxos>) {
+    director.fire(1, Timer::Election);
+    director.fire(2, Timer::Election);
 }
 
 /// PMS §3: slots 135 and 140 are constrained, those between become no-ops. Here three slots of
@@ -92,6 +103,7 @@ fn gap(bounds: Bounds) -> Setup<MultiPaxos> {
             director.propose(proposal);
         }
         director.lose(|_, to, message| to == 2 && matches!(message, Message::Accept { .. }));
+        followers_miss_the_leader(director);
     };
     let reach = [Mark::NoOp, LEADER_CHANGED, Mark::Recovered, Mark::Everywhere];
     let mut setup = Setup::plain(
@@ -119,6 +131,9 @@ fn snapshot() -> Setup<MultiPaxos> {
             director.deliver(|_, to, message| to == 1 && matches!(message, Message::Commit { .. }));
         }
         director.lose(|_, _, _| true);
+        // It was heard since that timer was set.
+        director.fire(1, Timer::Election);
+        followers_miss_the_leader(director);
     };
     let reach = [Mark::Installed, LEADER_CHANGED];
     let bounds = Bounds { overtakings: Some(1), duplicates: Some(1), ..Bounds::NONE };

@@ -262,6 +262,10 @@ impl Words for MultiPaxos {
             M::Piece(piece) => {
                 Told::general("Piece", &format!(" of the snapshot to {}", piece.through))
             }
+            M::PreVote { poll } => Told::general("PreVote", &format!(" {poll}")),
+            M::PreVoteGranted { poll, promised } => {
+                Told::general("PreVoteGranted", &format!(" {poll}, {promised:?} is promised"))
+            }
         }
     }
 

@@ -23,8 +23,11 @@ pub(super) fn run(directory: &Directory) -> Result<ExitCode, Failure> {
     let seen = block_on(look(directory, &description))?;
     let reference = seen.iter().filter_map(Seen::digest).max_by_key(|digest| digest.writes);
     let mut rows = vec![
-        ["replica", "process", "state", "leader", "peers", "executed", "data", "memory", "uptime"]
-            .map(str::to_owned),
+        [
+            "replica", "process", "state", "leader", "peers", "executed", "data", "memory", "held",
+            "uptime",
+        ]
+        .map(str::to_owned),
     ];
     for replica in &seen {
         rows.push(replica.row(&description, reference));
@@ -112,7 +115,7 @@ impl Seen {
                 .is_some_and(|(own, all)| own.writes == all.writes && own != all)
     }
 
-    fn row(&self, description: &Description, reference: Option<Digest>) -> [String; 9] {
+    fn row(&self, description: &Description, reference: Option<Digest>) -> [String; 10] {
         let process = description.process(self.id).filter(|_| self.sight != Sight::Gone);
         let status = self.status.as_ref();
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
@@ -129,6 +132,10 @@ impl Seen {
             or_dash(status.map(|status| status.executed.to_string())),
             or_dash(self.digest().zip(reference).map(|(own, all)| self.compared(own, all))),
             or_dash(status.and_then(|status| status.rss_bytes).map(mebibytes)),
+            or_dash(status.map(|status| {
+                let budget = mebibytes(status.memory.budget_bytes);
+                format!("{} of {budget}", mebibytes(status.held_bytes()))
+            })),
             or_dash(process.and_then(Process::uptime).map(short)),
         ]
     }

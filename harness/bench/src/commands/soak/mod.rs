@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     cli::{Format, SoakArguments},
     commands::{
-        seeds,
+        seeds::{self, Kind},
         soak::summary::{BatchSummary, Cost, Soaked},
     },
     exit::{self, Failure},
@@ -31,6 +31,7 @@ use crate::{
     subject::Subject,
 };
 
+mod stretches;
 mod summary;
 
 /// Planned until the first has been seen.
@@ -52,11 +53,12 @@ pub(crate) fn run(arguments: &SoakArguments) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let seeds_max = usize::try_from(arguments.seeds).unwrap_or(usize::MAX);
     let progress = Progress::new(seeds_max, SEED_ESTIMATE, false);
-    let (summary, interrupted) = soak(subject, first..end, &progress)?;
+    let kind = Kind::of(arguments.liveness);
+    let (summary, interrupted) = soak((subject, kind), first..end, &progress)?;
     progress.clear();
     let cost = Cost { wall_s: started.elapsed().as_secs_f64(), cpu_s: cpu_s() };
-    let soaked =
-        Soaked { subject, first_seed: first, seeds: arguments.seeds, summary, interrupted, cost };
+    let seeds = arguments.seeds;
+    let soaked = Soaked { subject, kind, first_seed: first, seeds, summary, interrupted, cost };
     match arguments.format {
         Format::Text => output::print(&soaked.text())?,
         Format::Json => output::print(&format!("{:#}\n", soaked.json()))?,
@@ -79,7 +81,7 @@ const fn code(soaked: &Soaked) -> u8 {
 /// Runs the seeds, a thread per core, until all are done or a signal asks for the end: then every thread finishes the
 /// seed that it is at.
 fn soak(
-    subject: Subject,
+    (subject, kind): (Subject, Kind),
     seeds: std::ops::Range<u64>,
     progress: &Progress,
 ) -> Result<(BatchSummary, Option<&'static str>), Failure> {
@@ -93,7 +95,7 @@ fn soak(
     thread::scope(|scope| {
         for _ in 0..cores {
             let (next, stop, reports_in) = (&next, &stop, reports_in.clone());
-            scope.spawn(move || work(subject, next, seeds.end, stop, &reports_in));
+            scope.spawn(move || work((subject, kind), next, seeds.end, stop, &reports_in));
         }
         drop(reports_in);
         let collected = runtime.block_on(collect(subject, reports, &stop, progress));
@@ -105,7 +107,7 @@ fn soak(
 
 /// One thread: takes the next seed until there is none.
 fn work(
-    subject: Subject,
+    (subject, kind): (Subject, Kind),
     next: &AtomicU64,
     end: u64,
     stop: &AtomicBool,
@@ -116,7 +118,7 @@ fn work(
         if seed >= end {
             return;
         }
-        let scenario = seeds::scenario(subject, seed, 0);
+        let scenario = seeds::scenario(subject, kind, seed, 0);
         let ended = seeds::run(subject.protocol, &scenario);
         if reports.send((scenario, ended)).is_err() {
             return;

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use sim::{Broken, Coverage, Outcome, Scenario, Violation};
 
 use crate::{
-    commands::seeds::{checked, replay_command, rule, seconds},
+    commands::{
+        seeds::{Kind, checked, replay_command, rule, seconds},
+        soak::stretches::Stretches,
+    },
     subject::Subject,
 };
 
@@ -30,6 +33,7 @@ pub(crate) struct BatchSummary {
     snapshots: u64,
     longest_component: u64,
     simulated_ns: u64,
+    stretches: Stretches,
     coverage: Coverage,
     pub(crate) violations: Vec<Violation>,
 }
@@ -41,6 +45,9 @@ impl BatchSummary {
         let outcome = match ended {
             Ok(outcome) => outcome,
             Err(violation) => {
+                if violation.breach.broken == Broken::Progress {
+                    self.stretches.add_too_long();
+                }
                 self.violations.push(violation);
                 return;
             }
@@ -60,6 +67,9 @@ impl BatchSummary {
         self.longest_component = self.longest_component.max(outcome.longest_component);
         self.simulated_ns += outcome.simulated_ns;
         self.coverage += outcome.coverage;
+        if let Some(asked) = &scenario.progress {
+            self.stretches.add(outcome.longest_stretch_ns, asked);
+        }
     }
 
     /// How many seeds were run.
@@ -91,6 +101,7 @@ pub(crate) struct Cost {
 #[derive(Debug)]
 pub(crate) struct Soaked {
     pub(crate) subject: Subject,
+    pub(crate) kind: Kind,
     pub(crate) first_seed: u64,
     /// How many seeds were asked for.
     pub(crate) seeds: u32,
@@ -120,14 +131,7 @@ impl Soaked {
         };
         row("Protocol", &self.subject.name());
         row("Seeds", &self.seeds_text());
-        row(
-            "Faults",
-            &format!(
-                "{} drawn (loss, duplicates, delay, partitions, pauses, crashes, disks that fail, fill up and \
-                 rot), all mended at the end but for what has rotted",
-                summary.faults
-            ),
-        );
+        row("Faults", &self.faults_text());
         row("Crashes", &summary.crashes.to_string());
         row("Operations", &format!("{}, {} of them retried", summary.operations, summary.retried));
         if self.subject.protocol.has_fast_path {
@@ -145,11 +149,14 @@ impl Soaked {
         row("Snapshots", &format!("{} installed", summary.snapshots));
         row("Simulated time", &format!("{:.0} s", seconds(summary.simulated_ns)));
         row("Wall, CPU time", &self.cost_text());
+        for (index, line) in summary.stretches.lines().iter().enumerate() {
+            row(if index == 0 { "Without an answer" } else { "" }, line);
+        }
         for (index, (rare, count)) in summary.coverage.iter().enumerate() {
             let name = if index == 0 { "Covered" } else { "" };
             row(name, &format!("{count:>8} {}", rare.name()));
         }
-        for (index, (name, what)) in checked(self.subject.protocol).enumerate() {
+        for (index, (name, what)) in checked(self.subject.protocol, self.kind).enumerate() {
             row(if index == 0 { "Checked per seed" } else { "" }, &format!("{name}: {what}"));
         }
         for violation in &summary.violations {
@@ -177,6 +184,20 @@ impl Soaked {
         )
     }
 
+    fn faults_text(&self) -> String {
+        let what = match self.kind {
+            Kind::Hostile => {
+                "loss, duplicates, delay, partitions, pauses, crashes, disks that fail, fill up and rot), all mended at the \
+                 end but for what has rotted"
+            }
+            Kind::Lasting => {
+                "replicas dead, paused, deaf, mute, cut off or slow, links cut, late or lossy), all of them outside a healthy \
+                 majority and for ever"
+            }
+        };
+        format!("{} drawn ({what}", self.summary.faults)
+    }
+
     fn cost_text(&self) -> String {
         let cpu = self.cost.cpu_s.map_or_else(|| "unknown".to_owned(), |s| format!("{s:.1} s"));
         format!("{:.1} s, {cpu}: {:.1} seeds/s", self.cost.wall_s, self.seeds_per_s())
@@ -197,7 +218,7 @@ impl Soaked {
             detail.truncate(cut);
             detail.push('…');
         }
-        let command = replay_command(self.subject, violation.seed);
+        let command = replay_command(self.subject, self.kind, violation.seed);
         let mut text = format!("{command}  # {}: {detail}\n", rule(violation.breach.broken));
         if violation.breach.broken == Broken::Linearizability {
             for line in violation.breach.detail.lines() {
@@ -234,6 +255,10 @@ impl Soaked {
         json!({
             "protocol": self.subject.protocol.name(),
             "variant": self.subject.variant,
+            "kind": match self.kind {
+                Kind::Hostile => "hostile",
+                Kind::Lasting => "liveness",
+            },
             "first_seed": self.first_seed,
             "seeds_asked": self.seeds,
             "seeds": summary.seeds(),
@@ -252,8 +277,9 @@ impl Soaked {
             "simulated_s": seconds(summary.simulated_ns),
             "wall_s": self.cost.wall_s,
             "cpu_s": self.cost.cpu_s,
-            "checked": checked(self.subject.protocol).map(|(name, _)| name).collect::<Vec<_>>(),
+            "checked": checked(self.subject.protocol, self.kind).map(|(name, _)| name).collect::<Vec<_>>(),
             "covered": summary.coverage.iter().map(|(rare, count)| (rare.name(), count)).collect::<BTreeMap<_, _>>(),
+            "without_an_answer": summary.stretches.json(),
             "violations": violations,
             "violation_rate_max_95": summary.violation_rate_max(),
             "interrupted": self.interrupted,
@@ -267,7 +293,7 @@ impl Soaked {
             "detail": violation.breach.detail,
             "at_s": seconds(violation.at_ns),
             "trace_hash": format!("{:016x}", violation.trace_hash),
-            "replay": replay_command(self.subject, violation.seed),
+            "replay": replay_command(self.subject, self.kind, violation.seed),
         })
     }
 }
@@ -289,6 +315,7 @@ mod tests {
         let seeds_by_replicas = [(3, clean), (5, violations.len() as u64)].into();
         Soaked {
             subject: Subject::usual(protocols::epaxos::PROTOCOL),
+            kind: Kind::Hostile,
             first_seed: 0,
             seeds: 300,
             summary: BatchSummary {
