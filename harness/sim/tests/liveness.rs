@@ -3,8 +3,15 @@
 
 mod mistaken;
 
+use std::ops::Range;
+
 use mistaken::Mistaken;
-use protocols::{Replica, epaxos::EPaxos, paxos::Paxos};
+use protocols::{
+    Replica,
+    epaxos::{EPaxos, Variant},
+    multi_paxos::MultiPaxos,
+    paxos::Paxos,
+};
 use sim::{Broken, Scenario, lasting, run, shrink};
 
 fn quick(seed: u64) -> Scenario {
@@ -12,10 +19,18 @@ fn quick(seed: u64) -> Scenario {
 }
 
 /// No stretch of a seed is over its bound, and all but one of a hundred are within the usual one.
-fn goes_on<R: Replica>(seeds: std::ops::Range<u64>) {
+fn goes_on<R: Replica>(seeds: Range<u64>) {
+    variant_goes_on::<R>(seeds, Variant::Star);
+}
+
+/// The same with a variant, which only EPaxos has.
+fn variant_goes_on<R: Replica>(seeds: Range<u64>, variant: Variant) {
     let (all, mut usual) = (seeds.end - seeds.start, 0);
     for seed in seeds {
-        let scenario = lasting(seed, None);
+        let mut scenario = lasting(seed, None);
+        if variant != Variant::Star {
+            scenario.config.options.put(variant);
+        }
         let outcome = run::<R>(&scenario).unwrap_or_else(|violation| panic!("{violation}"));
         let asked = scenario.progress.expect("faults last");
         usual += u64::from(outcome.longest_stretch_ns <= asked.stretch_ns_usual);
@@ -26,6 +41,21 @@ fn goes_on<R: Replica>(seeds: std::ops::Range<u64>) {
 #[test]
 fn paxos_goes_on_while_faults_last() {
     goes_on::<Paxos>(0..100);
+}
+
+#[test]
+fn multi_paxos_goes_on_while_faults_last() {
+    goes_on::<MultiPaxos>(0..40);
+}
+
+#[test]
+fn epaxos_goes_on_while_faults_last() {
+    goes_on::<EPaxos>(0..40);
+}
+
+#[test]
+fn epaxos_as_published_goes_on_while_faults_last() {
+    variant_goes_on::<EPaxos>(0..40, Variant::Sosp13);
 }
 
 /// One that sets no timer finishes nothing that another has begun.
