@@ -60,10 +60,17 @@ fn run(protocol: &str, more: &[&str]) {
     assert_eq!(count("checked_keys"), count("history_keys"));
     assert!(count("checked_reads") >= 3 * count("checked_keys"));
     assert_eq!((cell(row, "errors"), cell(row, "unknown")), ("0", "0"));
-    // Everything that was due is waited for: at the clients, and at the replicas for its commit and its execution.
-    assert_eq!((cell(row, "censored"), cell(row, "at_least")), ("0", ""));
-    let replicas = rows(&results.join("replicas.csv"));
-    assert!(replicas.iter().all(|replica| cell(replica, "at_least").is_empty()), "{replicas:?}");
+    // Everything that was due is waited for: at the clients, and at the replicas for its commit and its execution. Other
+    // programs may keep a replica from an answer for so long that a client asks another: that makes a run not valid.
+    assert_eq!(cell(row, "censored"), "0");
+    if cell(row, "valid") == "true" {
+        assert_eq!(cell(row, "at_least"), "", "{}", ended.stdout);
+        let replicas = rows(&results.join("replicas.csv"));
+        assert!(
+            replicas.iter().all(|replica| cell(replica, "at_least").is_empty()),
+            "{replicas:?}"
+        );
+    }
     assert!(cell(row, "operations").parse::<u64>().unwrap() > 0);
     assert!(cell(row, "ops_per_cpu_s").parse::<f64>().unwrap() > 0.0);
     assert_eq!(rows(&results.join("replicas.csv")).len(), 3);
