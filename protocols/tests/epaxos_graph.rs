@@ -1,9 +1,13 @@
 //! The execution graph on its own: one order for conflicting commands, whatever order decisions arrive in.
 
+#[path = "support/decision.rs"]
+mod decision;
+
 use std::collections::BTreeMap;
 
+use decision::{Decision, batch, id};
 use protocols::{
-    Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
+    Batch, InstanceId, ReplicaId, Slot,
     command::Footprint,
     dependencies::Dependencies,
     epaxos::{
@@ -14,31 +18,8 @@ use protocols::{
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-#[derive(Clone, Debug)]
-struct Decision {
-    instance: InstanceId,
-    batch: Batch,
-    footprint: Footprint,
-    dependencies: Dependencies,
-}
-
-fn id(row: u8, slot: Slot) -> InstanceId {
-    InstanceId::new(ReplicaId(row), slot)
-}
-
-fn batch(instance: InstanceId, key: u8, write: bool) -> Batch {
-    let key = &[key];
-    let (number, command) = if write {
-        (RequestNumber::write(instance.slot), Command::Put { key, value: b"v" })
-    } else {
-        (RequestNumber::read(instance.slot), Command::Get { key })
-    };
-    let client = ClientId(u64::from(instance.row.0));
-    Batch::single(&Request { client, number, unanswered_from: 1, command }).expect("small")
-}
-
 fn decision(instance: InstanceId, key: u8, write: bool, dependencies: &[Slot]) -> Decision {
-    let batch = batch(instance, key, write);
+    let batch = batch(instance, &[(key, write)]);
     Decision {
         instance,
         footprint: batch.footprint(),
@@ -70,12 +51,12 @@ fn run(rows: usize, decisions: &[Decision]) -> Vec<Vec<InstanceId>> {
 #[test]
 fn inside_a_component_sequence_numbers_come_before_instance_order() {
     let cycle = |seqs: [u64; 3]| {
-        let decisions = [0, 1, 2].map(|row: u8| {
+        let decisions = [0, 1, 2].map(|row| {
             let mut dependencies = Dependencies::none_with_seq(3);
             for other in (0..3).filter(|other| *other != row) {
-                dependencies.set(ReplicaId(other), 1);
+                dependencies.set(ReplicaId::from_index(other), 1);
             }
-            dependencies.raise_seq(seqs[usize::from(row)]);
+            dependencies.raise_seq(seqs[row]);
             Decision { dependencies, ..decision(id(row, 1), 0, true, &[]) }
         });
         run(3, &decisions).pop().unwrap()
@@ -155,7 +136,7 @@ fn a_no_op_satisfies_whoever_depends_on_it() {
     let waits = decision(id(1, 1), 0, true, &[1, 0, 0]);
     let mut graph = ExecutionGraph::new(3, Execution::Closed);
     let mut executed = Executed::new();
-    graph.known(id(0, 1), &batch(id(0, 1), 0, true).footprint(), &mut executed);
+    graph.known(id(0, 1), &batch(id(0, 1), &[(0, true)]).footprint(), &mut executed);
     commit(&mut graph, &waits, &mut executed);
     assert!(executed.is_empty());
     let none = Dependencies::none(3);
@@ -224,7 +205,7 @@ fn a_cycle_of_3_000_is_one_component() {
         for row in 0..3 {
             let next = if row == 2 { slot.min(length - 1) + 1 } else { slot };
             let mut on = [next, next, next];
-            on[usize::from(row)] = slot - 1;
+            on[row] = slot - 1;
             commit(&mut graph, &decision(id(row, slot), 0, true, &on), &mut executed);
         }
     }
@@ -258,7 +239,7 @@ fn random_history(rows: u8, rng: &mut ChaCha8Rng) -> Vec<Decision> {
         for row in 0..rows {
             let (key, write) = (rng.random_range(0..2), rng.random_bool(0.6));
             let none = vec![0; usize::from(rows)];
-            history.push(decision(id(row, slot), key, write, &none));
+            history.push(decision(id(usize::from(row), slot), key, write, &none));
         }
     }
     for a in 0..history.len() {

@@ -1,11 +1,14 @@
 //! The execution graph against an executor that searches from scratch after each event, and the
 //! work that it does.
 
+#[path = "support/decision.rs"]
+mod decision;
+
 use std::collections::BTreeMap;
 
+use decision::{Decision, batch, id};
 use protocols::{
-    Batch, ClientId, Command, InstanceId, ReplicaId, Request, RequestNumber, Slot,
-    command::Footprint,
+    Batch, InstanceId, Slot,
     dependencies::Dependencies,
     epaxos::{
         Execution,
@@ -14,35 +17,6 @@ use protocols::{
 };
 use rand::{RngExt, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-
-#[derive(Clone, Debug)]
-struct Decision {
-    instance: InstanceId,
-    /// What it was proposed as.
-    footprint: Footprint,
-    /// A no-op if it was decided as one.
-    batch: Batch,
-    dependencies: Dependencies,
-}
-
-fn id(row: usize, slot: Slot) -> InstanceId {
-    InstanceId::new(ReplicaId::from_index(row), slot)
-}
-
-/// A batch that touches each of `keys`, and writes those that say so.
-fn batch(instance: InstanceId, keys: &[(u8, bool)]) -> Batch {
-    let keys: Vec<([u8; 1], bool)> = keys.iter().map(|(key, write)| ([*key], *write)).collect();
-    let requests = keys.iter().zip(1..).map(|((key, write), nth)| {
-        let (number, command) = if *write {
-            (RequestNumber::write(2 * instance.slot + nth), Command::Put { key, value: b"v" })
-        } else {
-            (RequestNumber::read(2 * instance.slot + nth), Command::Get { key })
-        };
-        let client = ClientId(u64::from(instance.row.0));
-        Request { client, number, unanswered_from: 1, command }
-    });
-    Batch::new(&requests.collect::<Vec<_>>()).expect("small")
-}
 
 /// A random history that keeps the protocol's promise: of two conflicting commands one knows the
 /// other, and a row knows its own past. Dependencies are compressed, as they always are.

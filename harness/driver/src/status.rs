@@ -40,17 +40,17 @@ pub struct ReplicaStatus {
     pub storage: StorageStatus,
 }
 
-/// What a replica holds for others, beside the key-value state. What its core holds of it is in
+/// The memory that a replica takes for others, beside the key-value state. Its core's part is
 /// [`Status::held_bytes`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryStatus {
-    /// How many bytes it may hold in all.
+    /// It may hold so many bytes in all.
     pub budget_bytes: u64,
     /// Keys and values of clients' requests that are not answered; the core holds them.
     pub pending_bytes: u64,
-    /// What waits to be sent to peers.
+    /// Bytes that wait to be sent to peers.
     pub to_peers_bytes: u64,
-    /// What waits to be sent to clients.
+    /// Bytes that wait to be sent to clients.
     pub to_clients_bytes: u64,
 }
 

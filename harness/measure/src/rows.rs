@@ -124,13 +124,14 @@ pub struct LatencyRow {
     pub at_least: String,
 }
 
-/// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are the peers', counted
-/// per protocol message. What was written is that to be durable, empty where nothing was; with durability `fsync` each
-/// write is one sync. `wakeups` is how often the replica took in what was ready and flushed what that called for,
-/// `ordering_steps` how many rows instances had to be put in order by: N an instance, or 0 where slots are the order.
+/// A row of `replicas.csv`: one replica of one run, over the measured time. Messages and bytes are
+/// the peers', counted per protocol message. What was written is that to be durable, empty where
+/// nothing was; with durability `fsync` each write is one sync. `wakeups` is how often the replica
+/// took in what was ready and flushed what that called for, `ordering_steps` how many rows
+/// instances had to be put in order by: N an instance, or 0 where slots are the order.
 /// `rss_bytes_max` is the most memory that the process ever had; `held_bytes_max` the most that its
-/// core held in its log, in what waited and in snapshots; `queued_bytes_max` the most that waited to
-/// be sent. `at_least` lists the columns that are lower bounds. Results of older versions do not
+/// core held in its log, in what waited and in snapshots; `queued_bytes_max` the most that waited
+/// to be sent. `at_least` lists the columns that are lower bounds. Results of older versions do not
 /// have these.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as the fields of `ReplicaCounters`; units are in the names")]

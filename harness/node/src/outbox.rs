@@ -30,8 +30,8 @@ impl Outbox {
         self.bytes.len() - self.written
     }
 
-    /// Appends `frame`; false if more than `bytes_max` would then wait. An empty outbox takes one of
-    /// any length.
+    /// Appends `frame`; false if more than `bytes_max` would then wait. An empty outbox takes one
+    /// of any length.
     pub(crate) fn push_within(&mut self, frame: &[u8], bytes_max: usize) -> bool {
         push_within(&mut self.bytes, &mut self.written, frame, bytes_max)
     }

@@ -160,9 +160,9 @@ pub(crate) struct SimReplica<R: Replica> {
     pub(crate) counters: Counters,
 }
 
-/// What a life did in turns of which a snapshot was on its way to the disk when it ended. If the
-/// next life begins with that very snapshot, it was done. An equal state does not show that: an
-/// earlier snapshot may have held it, too.
+/// A life ended while a snapshot was on its way to the disk. The observers have not been told what
+/// the turns before it did. They are told if the next life begins with that very snapshot. An equal
+/// state does not show that: an earlier snapshot may have held it, too.
 #[derive(Debug)]
 pub(crate) struct Doubtful {
     /// The number of the first record behind that snapshot.

@@ -20,7 +20,7 @@
 //! | `cluster.leader` ⇄ | 0 | below every `replicas` |
 //! | `cluster.batch_commands` ⇄ | 1: none is joined | 1..=65536 |
 //! | `cluster.batch_delay_us` ⇄ | 0: what is there at the same time | 0..=1000000; 0 unless some `batch_commands` is above 1 |
-//! | `cluster.memory_mib` | 256 | 1..=1048576: what a replica may hold for others beside its state, half of it for a silent replica |
+//! | `cluster.memory_mib` | 256 | 1..=1048576: what a replica may hold for others |
 //! | `<protocol>.<option>` | [`protocols::options::OptionFacts::default`] | as the protocol's facts state; ⇄ if they say so |
 //! | `load.mode` | `"closed"` | `"closed"`, `"pipelined"`, `"open"` |
 //! | `load.clients_per_site` ⇄ | 16 | 1..=100000 |

@@ -15,7 +15,7 @@
 //! | `AcceptOk` | all → leader of the ballot | stored |
 //! | `Commit` | whoever knows → all | decided |
 //! | `Ask` | who lacks the command → who said `Commit` | send me all of it |
-//! | `Progress` | all → all | so far I know the decisions, so far I have executed; behind what is sent again: please answer |
+//! | `Progress` | all → all | the decisions that I know, and what I have executed; may ask for an answer |
 //! | `Recover`, `RecoverOk` | a replica ↔ all | promise me a ballot; promised, and this is what I hold |
 //! | `Validate`, `ValidateOk` | the same ↔ its quorum | does anything stand against this fast path?; this does |
 //! | `Waiting` | the same → all | my recovery waits for others to be decided |
@@ -55,9 +55,10 @@
 //! * A PreAcceptOk says only what it adds, a Commit leaves out what the receiver was proposed (`Ask` covers the receiver
 //!   that was not). The original sends all of it each time.
 //! * Commit is taken at any ballot. A replica that knows a decision answers any request about the instance with it.
-//! * One retransmission timer in all instead of one per peer; one timer per row watches its oldest uncommitted slot.
-//!   What is sent again goes out in rounds that each peer acknowledges (`rounds`), and all that a silent replica has left
-//!   open is recovered in a window that slides (`takeover`).
+//! * One retransmission timer in all instead of one per peer; one timer per row watches its oldest
+//!   uncommitted slot. What is sent again goes out in rounds that each peer acknowledges
+//!   (`rounds`), and all that a silent replica has left open is recovered in a window that slides
+//!   (`takeover`).
 //! * What another replica names far above all that is known here is taken for nonsense: an instance more than
 //!   `SLOTS_AHEAD_MAX` above its row's decided slots, which memory would have to hold, or a ballot more than
 //!   `BALLOTS_AHEAD_MAX` above the one held. Who really is so far behind hears it again once it has caught up.

@@ -1,5 +1,5 @@
-//! What keeps a row moving when messages are lost, and what lets it be forgotten when it is done: the timer of
-//! retransmission (`rounds` is what is sent then), progress reports, collecting.
+//! What keeps a row moving when messages are lost, and what lets it be forgotten when it is done:
+//! the timer of retransmission (`rounds` is what is sent then), progress reports, collecting.
 //!
 //! No timer belongs to a single instance here. One timer resends what has been unanswered for a whole period, one reports
 //! progress when nothing else did, and one per row looks at the row's oldest uncommitted slot (its running out begins a
@@ -43,7 +43,8 @@ pub(super) struct Retransmission {
     /// While the timer runs: what others had reported committed when it was set. What of that is still not known here
     /// when it runs out is asked for.
     known_elsewhere: Dependencies,
-    /// The last own slot that is old enough to be sent again: `marked_to` when the timer last ran out.
+    /// The last own slot that is old enough to be sent again: `marked_to` when the timer last ran
+    /// out.
     pub(super) old_to: Slot,
     /// What is to be asked for: `known_elsewhere` when the timer last ran out.
     pub(super) missing_to: Dependencies,
@@ -252,10 +253,10 @@ impl EPaxos {
     /// Drops every instance that all replicas have executed, and those that a majority has executed long ago: whoever lacks
     /// them will take a snapshot. Their marks in the conflict index stay.
     ///
-    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or an
-    /// N-th of [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has as
-    /// many bytes at every replica, and one that is not known here counts as the largest there may
-    /// be. A replica that is itself so far behind another in any row drops only what all have
+    /// Long ago is [`Config::kept_slots_max`](crate::Config::kept_slots_max) slots of the row, or
+    /// an N-th of [`Config::kept_bytes_max`](crate::Config::kept_bytes_max). A decided instance has
+    /// as many bytes at every replica, and one that is not known here counts as the largest there
+    /// may be. A replica that is itself so far behind another in any row drops only what all have
     /// executed. So of two replicas that each lack something at most one can have dropped what the
     /// other lacks, and that other can take its snapshot: if both had, some replica of both
     /// majorities had executed both, and whichever of the two heard of it last would have seen how

@@ -3,9 +3,9 @@
 //! that did not come here. All of that is paced by what that replica takes in, in bytes
 //! ([`pacing`](crate::pacing)).
 //!
-//! A round goes on where the one before it ended, as long as those are answered; the next run of the
-//! timer begins again with what is unanswered and unreported then. What is younger than a run of the
-//! timer is not sent again.
+//! A round goes on where the one before it ended, as long as those are answered; the next run of
+//! the timer begins again with what is unanswered and unreported then. What is younger than a run
+//! of the timer is not sent again.
 
 use super::{
     EPaxos,
@@ -31,11 +31,11 @@ pub(super) struct Rounds {
     /// Has it begun a round for this replica since the timer ran out? Then it sends what it has
     /// decided without being asked.
     pub(super) is_pushing: bool,
-    /// Up to here the own requests were looked at, since the rounds began again.
+    /// The own requests up to here have been sent since the rounds began again, or need not be.
     requests_to: Slot,
-    /// The same of the own decisions.
+    /// The own decisions up to here have been, likewise.
     decisions_to: Slot,
-    /// The same, per row, of what it is asked for; empty if that was not looked at.
+    /// Per row, the decisions up to here have been asked for; empty before the first question.
     asked_to: Dependencies,
 }
 
@@ -54,8 +54,8 @@ impl EPaxos {
             let rounds = &mut self.retransmission.peer_mut(peer).rounds;
             if rounds.pacing.passed(periods) {
                 rounds.begin_again();
-                // One that missed the last report of a row whose owner is gone learns of it from
-                // whoever knows.
+                // A replica may have missed the last report of a row whose owner is gone: any other
+                // replica that knows of it tells.
                 let is_behind = self.is_behind(peer);
                 self.send_round(peer, is_behind, effects);
             }
@@ -75,8 +75,8 @@ impl EPaxos {
         }
     }
 
-    /// Sends `peer` what is left to be sent again, as far as the budget goes, and the round's number
-    /// behind it; nothing if there is nothing, unless it `is_due` all the same.
+    /// Sends `peer` what is left to be sent again, as far as the budget goes, and the round's
+    /// number behind it; nothing if there is nothing, unless it `is_due` all the same.
     fn send_round(&mut self, peer: ReplicaId, is_due: bool, effects: &mut Effects<Self>) {
         let mut budget = self.retransmission.peer(peer).rounds.pacing.budget();
         let mut sent = self.resend_requests(peer, &mut budget, effects);
@@ -184,7 +184,8 @@ impl EPaxos {
         sent
     }
 
-    /// Asks `peer` for decisions that others have had for a run of the timer; true if there were any.
+    /// Asks `peer` for decisions that others have had for a run of the timer; true if there were
+    /// any.
     fn ask_for_decisions(
         &mut self,
         peer: ReplicaId,

@@ -171,7 +171,8 @@ impl EPaxos {
         begins
     }
 
-    /// Another replica leads `instance` now: if it was a part of a takeover, that one goes on with it.
+    /// Another replica leads `instance` now: if it was a part of a takeover, that one goes on with
+    /// it.
     pub(super) fn yield_takeover(&mut self, instance: InstanceId) {
         let takeover = self.taking_over.get(&instance.row);
         if takeover.is_some_and(|takeover| takeover.running.contains_key(&instance.slot)) {

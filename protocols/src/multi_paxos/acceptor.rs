@@ -104,7 +104,8 @@ impl MultiPaxos {
             effects.reply(from, Message::Decided { first: slot, batches });
             return;
         }
-        // Only where it is to be executed yet: a late Accept of what was executed long ago answers nobody.
+        // Only where it is to be executed yet: a late Accept of what was executed long ago answers
+        // nobody.
         self.outbox.note_proposed(&batch);
         if entry.ballot == ballot {
             // A repetition: its answer was lost, or is on its way.

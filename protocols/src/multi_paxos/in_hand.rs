@@ -1,4 +1,5 @@
-//! Which slot of a leader's log has which batch, so that a batch that comes twice is not ordered twice.
+//! Which slot of a leader's log has which batch, so that a batch that comes twice is not ordered
+//! twice.
 
 use super::replica::Entry;
 use crate::{
@@ -8,7 +9,8 @@ use crate::{
     log::SlotLog,
 };
 
-/// The slots by the hash of their batches' bytes; of equal batches the slot noted last. As large as the log.
+/// The slots by the hash of their batches' bytes; of equal batches the slot noted last. As large as
+/// the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct InHand(KeyMap<Slot>);
 
@@ -47,14 +49,7 @@ impl InHand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClientId, Command, Request, RequestNumber};
-
-    fn batch(index: u64) -> Batch {
-        let command = Command::Put { key: b"k", value: b"v" };
-        let number = RequestNumber::write(index);
-        Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
-            .unwrap()
-    }
+    use crate::command::numbered as batch;
 
     #[test]
     fn a_batch_is_found_while_its_slot_has_it() {

@@ -54,7 +54,8 @@ struct Peer {
 }
 
 impl Leader {
-    /// A leader with this log, which steps down after `silence_max` heartbeats that no majority answers.
+    /// A leader with this log, which steps down after `silence_max` heartbeats that no majority
+    /// answers.
     pub(super) fn new(replicas: usize, log: &SlotLog<Entry>, silence_max: u32) -> Self {
         Self {
             peers: vec![Peer::default(); replicas],
@@ -86,8 +87,8 @@ impl MultiPaxos {
         matches!(self.role, Role::Leader(_)) && self.log.last() - self.executed < IN_FLIGHT_MAX
     }
 
-    /// Proposes `batch`, which came from a client of this replica, unless a slot that is to be executed here has it: there
-    /// its client is answered.
+    /// Proposes `batch`, which came from a client of this replica, unless a slot that is to be
+    /// executed here has it: there its client is answered.
     pub(super) fn propose_own(&mut self, batch: Batch, effects: &mut Effects<Self>) {
         let Role::Leader(leader) = &mut self.role else {
             unreachable!("only a leader proposes");
@@ -196,9 +197,9 @@ impl MultiPaxos {
         }
     }
 
-    /// Does a slot that `peer` is to execute yet have `batch`? There its clients are answered. Once it has executed the
-    /// slot, or a snapshot of it, `peer` wants the batch for another reason: a read that was asked for again, or answers
-    /// that the snapshot did not bring.
+    /// Does a slot that `peer` is to execute yet have `batch`? There its clients are answered. Once
+    /// it has executed the slot, or a snapshot of it, `peer` wants the batch for another reason: a
+    /// read that was asked for again, or answers that the snapshot did not bring.
     fn is_to_be_executed_by(&self, peer: ReplicaId, batch: &Batch) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
         let slot = leader.in_hand.slot_of(batch, &self.log);
@@ -259,15 +260,17 @@ impl MultiPaxos {
         if leader.is_heard_by(majority) {
             self.beat(effects);
         } else {
-            // Others may be able to lead. As long as it is heard, they leave that to it. (Ongaro 2014, §6.2)
+            // Others may be able to lead. As long as it is heard, they leave that to it. (Ongaro
+            // 2014, §6.2)
             self.patience.quorum_lost(self.promised, leader.heard);
             self.step_down(effects);
             self.miss_leader(effects);
         }
     }
 
-    /// How many heartbeats a leader sends without a majority's answers. It lasted so many `periods` of retransmission until
-    /// a majority had promised: answers may take as long, and half of that again.
+    /// How many heartbeats a leader sends without a majority's answers. It lasted so many `periods`
+    /// of retransmission until a majority had promised: answers may take as long, and half of that
+    /// again.
     pub(super) fn silence_max(&self, periods: u32) -> u32 {
         let timeouts = self.config.timeouts;
         let beat = (timeouts.election / HEARTBEATS_PER_TIMEOUT).as_nanos().max(1);

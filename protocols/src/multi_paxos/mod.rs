@@ -12,7 +12,7 @@
 //! | Forward | follower | leader | a client's batch |
 //! | Fetch, Decided | any | any | asks for decided slots; the answer |
 //! | Discarded | any | any | what was asked about is decided and gone here, up to this slot |
-//! | PreVote, PreVoteGranted | any | all, the asker | asks who misses the leader, too; the answer of those that do |
+//! | PreVote, PreVoteGranted | any | any | do you miss the leader?; yes |
 //! | FetchSnapshot, Piece | any | any | asks for a piece of a snapshot; the answer |
 //!
 //! Invariants:
@@ -36,11 +36,13 @@
 //!   nonsense or for something to catch up with first: such a message is as good as lost, and such a promise not counted.
 //! * Executed slots are kept until the leader knows them to be executed by all, `Config::kept_slots_max` of them at most.
 //!   Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it accepted above it.
-//! * A leader does not order a forwarded batch while a slot has it that the sender is to execute yet. A follower forwards
-//!   again what the present leader has not proposed, ever more seldom as long as nothing happens.
-//! * Before a replica campaigns, it asks whether others miss the leader too, and goes on once a majority, itself among it,
-//!   has said so (`pre_vote`). A leader that no majority answers for an election timeout, or one and a half times as long
-//!   as its election took if that is more, steps down. Only who leads first in the life of a cluster asks nobody.
+//! * A leader does not order a forwarded batch while a slot has it that the sender is to execute
+//!   yet. A follower forwards again what the present leader has not proposed, ever more seldom as
+//!   long as nothing happens.
+//! * Before a replica campaigns, it asks whether others miss the leader too, and goes on once a
+//!   majority, itself among it, has said so (`pre_vote`). A leader that no majority answers for an
+//!   election timeout, or one and a half times as long as its election took if that is more, steps
+//!   down. Only who leads first in the life of a cluster asks nobody.
 //! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
 //!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.

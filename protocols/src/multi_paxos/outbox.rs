@@ -8,8 +8,8 @@ const BATCHES_MAX: usize = 1 << 16;
 /// The most batches forwarded again per period. chosen: a whole window of a busy client, far below a link's buffer.
 const RESENT_MAX: usize = 1 << 10;
 
-/// How many periods pass at most before what nobody answers is forwarded again. chosen: of a leader that is busy for
-/// seconds all that is forwarded twice makes it busier.
+/// How many periods pass at most before what nobody answers is forwarded again. chosen: of a leader
+/// that is busy for seconds all that is forwarded twice makes it busier.
 const WAIT_PERIODS_MAX: u32 = 16;
 
 /// The batches in the order in which they came.
@@ -17,16 +17,18 @@ const WAIT_PERIODS_MAX: u32 = 16;
 pub(super) struct Outbox {
     /// What the present leader is not known to have proposed.
     queue: BatchQueue,
-    /// What it has proposed: it repeats the Accept, and these need not be forwarded again as long as it leads.
+    /// What it has proposed: it repeats the Accept, and these need not be forwarded again as long
+    /// as it leads.
     proposed: BatchQueue,
-    /// The highest number in `queue` that was seen proposed or decided: what was sent before it and was not is probably
-    /// lost.
+    /// The highest number in `queue` that was seen proposed or decided: what was sent before it and
+    /// was not is probably lost.
     overtaken_below: i64,
     /// Was anything seen proposed or decided in this period?
     progressed: bool,
     /// Batches below this number were sent before this period began.
     sent_before: i64,
-    /// How many periods must pass without progress before all is sent again, and how many have passed.
+    /// How many periods must pass without progress before all is sent again, and how many have
+    /// passed.
     wait_periods: u32,
     waited_periods: u32,
 }
@@ -72,8 +74,8 @@ impl Outbox {
         true
     }
 
-    /// What the leader proposed may have been decided in slots that this replica never executes, or may never be decided:
-    /// nothing is known to be proposed any more.
+    /// What the leader proposed may have been decided in slots that this replica never executes, or
+    /// may never be decided: nothing is known to be proposed any more.
     pub(super) fn forget_proposed(&mut self) {
         let mut proposed: Vec<_> = std::iter::from_fn(|| self.proposed.pop_front()).collect();
         while let Some(batch) = proposed.pop() {
@@ -111,10 +113,10 @@ impl Outbox {
         self.queue.iter().map(|(_, batch)| batch)
     }
 
-    /// A period has passed: the batches to send again, none of which the leader is known to have proposed. Those are due
-    /// that were sent before the period began and are either older than one that it has proposed, or wait while nothing
-    /// at all happens. In the latter case each further time takes twice as many periods: a queue that merely is long is
-    /// not made longer.
+    /// A period has passed: the batches to send again, none of which the leader is known to have
+    /// proposed. Those are due that were sent before the period began and are either older than one
+    /// that it has proposed, or wait while nothing at all happens. In the latter case each further
+    /// time takes twice as many periods: a queue that merely is long is not made longer.
     pub(super) fn due(&mut self) -> Vec<Batch> {
         let below = self.due_below();
         self.sent_before = self.queue.end();
@@ -144,14 +146,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClientId, Command, Request, RequestNumber};
-
-    fn batch(index: u64) -> Batch {
-        let command = Command::Put { key: b"k", value: b"v" };
-        let number = RequestNumber::write(index);
-        Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
-            .unwrap()
-    }
+    use crate::command::numbered as batch;
 
     #[test]
     fn what_is_decided_is_forgotten_in_any_order() {

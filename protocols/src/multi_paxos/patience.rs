@@ -1,5 +1,5 @@
-//! How much longer than the election timeout a replica waits before it campaigns, or, if it leads, before it steps down
-//! for want of answers.
+//! How much longer than the election timeout a replica waits before it campaigns, or, if it leads,
+//! before it steps down for want of answers.
 //!
 //! Two things make it wait longer. Elections that fail: up to a bound, since a replica that is cut off fails for as long
 //! as that lasts, and should not then wait as long again. And signs that it gave up too early, which come only where
@@ -54,14 +54,15 @@ impl Patience {
         }
     }
 
-    /// This replica leads `ballot` no more, since no majority has answered it, but only those of `answered`.
+    /// This replica leads `ballot` no more, since no majority has answered it, but only those of
+    /// `answered`.
     pub(super) fn quorum_lost(&mut self, ballot: Ballot, answered: ReplicaSet) {
         self.lost = ballot;
         self.answered = answered;
     }
 
-    /// `peer` answered what this replica sent as the leader of `ballot`. If it has left that for want of answers, and they
-    /// are a majority's by now, it should have waited.
+    /// `peer` answered what this replica sent as the leader of `ballot`. If it has left that for
+    /// want of answers, and they are a majority's by now, it should have waited.
     pub(super) fn answer_came(&mut self, peer: ReplicaId, ballot: Ballot, majority: usize) {
         if ballot != self.lost || ballot == Ballot::ZERO {
             return;

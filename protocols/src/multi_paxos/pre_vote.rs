@@ -1,8 +1,9 @@
-//! What a replica does about a leader that it does not hear: before it campaigns, it asks whether a majority misses the
-//! leader too. (Ongaro 2014, §9.6)
+//! The gate before a campaign. A replica that does not hear the leader asks first whether a majority
+//! misses it too. (Ongaro 2014, §9.6)
 //!
-//! A question stays open until a leader is heard, or somebody's higher ballot: until then it is repeated, and every
-//! consent to it counts, however late. Once no leader is heard by anyone, each question is thus granted in the end.
+//! A question stays open until a leader is heard, or somebody's higher ballot: until then it is
+//! repeated, and every consent to it counts, however late. Once no leader is heard by anyone, each
+//! question is thus granted in the end.
 
 use std::time::Duration;
 
@@ -36,8 +37,8 @@ impl MultiPaxos {
         effects.set_timer(Timer::Election, timeout..=timeout);
     }
 
-    /// The leader, or a candidate that gets on, was heard. Noted here, looked at when the election timer runs out: setting
-    /// the timer at every Accept would be dear.
+    /// The leader, or a candidate that gets on, was heard. Noted here, looked at when the election
+    /// timer runs out: setting the timer at every Accept would be dear.
     pub(super) fn note_leader(&mut self, effects: &mut Effects<Self>) {
         if self.watch != Watch::Hearing {
             self.await_leader(effects);
@@ -45,7 +46,8 @@ impl MultiPaxos {
         self.leader_heard = true;
     }
 
-    /// Nobody leads, as far as this replica knows. It asks at a time of its own, lest all ask at once.
+    /// Nobody leads, as far as this replica knows. It asks at a time of its own, lest all ask at
+    /// once.
     pub(super) fn miss_leader(&mut self, effects: &mut Effects<Self>) {
         self.watch = Watch::Missing;
         effects.set_timer(Timer::Election, Duration::ZERO..=self.election_timeout());
@@ -112,7 +114,8 @@ impl MultiPaxos {
     ) {
         self.seen = self.seen.max(promised);
         let majority = self.majority();
-        // Consent to a question that is not open any more is none to a later one: a leader was heard in between.
+        // Consent to a question that is not open any more is none to a later one: a leader was
+        // heard in between.
         let Watch::Asking(consenting) = &mut self.watch else { return };
         if poll != self.polls {
             return;

@@ -117,14 +117,7 @@ impl BatchQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ClientId, Command, Request, RequestNumber};
-
-    fn batch(index: u64) -> Batch {
-        let command = Command::Put { key: b"k", value: b"v" };
-        let number = RequestNumber::write(index);
-        Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
-            .unwrap()
-    }
+    use crate::command::numbered as batch;
 
     /// Against a plain list, over many orders of operations.
     #[test]

@@ -410,6 +410,15 @@ impl FromIterator<Touch> for Footprint {
     }
 }
 
+/// For tests: a write of one client, by its number.
+#[cfg(test)]
+pub(crate) fn numbered(index: u64) -> Batch {
+    let command = Command::Put { key: b"k", value: b"v" };
+    let number = RequestNumber::write(index);
+    Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
+        .expect("small")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

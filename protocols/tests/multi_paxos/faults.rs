@@ -163,8 +163,8 @@ fn forward(batch: &Batch) -> Message {
     Message::Forward { batch: batch.clone() }
 }
 
-/// Found as 97 operations per second where a smaller load had 989: a busy leader ordered everything again that its
-/// followers forwarded again.
+/// Found as 97 operations per second where a smaller load had 989: a busy leader ordered everything
+/// again that its followers forwarded again.
 #[test]
 fn a_leader_orders_once_what_is_forwarded_twice() {
     let mut core = leader(5);

@@ -55,7 +55,8 @@ pub(crate) fn proposals(messages: &[Message]) -> Vec<(Slot, Batch)> {
     proposals.collect()
 }
 
-/// The election timer of `core` runs out until it asks who else misses the leader, and all others do: it campaigns.
+/// The election timer of `core` runs out until it asks who else misses the leader, and all others
+/// do: it campaigns.
 pub(crate) fn campaign(core: &mut MultiPaxos) -> Vec<Effect<MultiPaxos>> {
     for _ in 0..3 {
         let effects = step(core, Input::Timer(Timer::Election));

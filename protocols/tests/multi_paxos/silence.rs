@@ -1,5 +1,5 @@
-//! Who hears whom: leaders that no majority answers, followers that miss a leader which others hear, and the question that
-//! precedes a campaign.
+//! Who hears whom: leaders that no majority answers, followers that miss a leader which others
+//! hear, and the question that precedes a campaign.
 
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ fn asking(core: &mut MultiPaxos) {
     panic!("it asks nobody");
 }
 
-/// Found as a silence of 20 seconds in a fault of 20 seconds: all heard the leader, which heard nobody.
+/// Found as a silence of 20 seconds in a fault of 20 seconds: all heard the leader, which heard
+/// nobody.
 #[test]
 fn a_leader_that_hears_nobody_is_replaced_within_two_of_the_longest_timeouts() {
     for seed in 0..100 {
@@ -122,7 +123,7 @@ fn a_cluster_without_any_majority_comes_back_in_time() {
 }
 
 #[test]
-fn who_hears_a_leader_consents_to_no_campaign() {
+fn a_replica_that_hears_a_leader_consents_to_no_campaign() {
     let question = Message::PreVote { poll: 7 };
     let answer = |core: &mut MultiPaxos| messages(&receive(core, 2, question.clone()));
     let mut core = new(1, 3);

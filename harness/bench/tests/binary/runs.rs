@@ -60,8 +60,9 @@ fn run(protocol: &str, more: &[&str]) {
     assert_eq!(count("checked_keys"), count("history_keys"));
     assert!(count("checked_reads") >= 3 * count("checked_keys"));
     assert_eq!((cell(row, "errors"), cell(row, "unknown")), ("0", "0"));
-    // Everything that was due is waited for: at the clients, and at the replicas for its commit and its execution. Other
-    // programs may keep a replica from an answer for so long that a client asks another: that makes a run not valid.
+    // Everything that was due is waited for: at the clients, and at the replicas for its commit and
+    // its execution. Other programs may keep a replica from an answer for so long that a client
+    // asks another: that makes a run not valid.
     assert_eq!(cell(row, "censored"), "0");
     if cell(row, "valid") == "true" {
         assert_eq!(cell(row, "at_least"), "", "{}", ended.stdout);

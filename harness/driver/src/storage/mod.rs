@@ -74,9 +74,9 @@ pub enum Durability {
     #[default]
     Memory,
     /// The process: records are written before anything that relies on them leaves, but the system
-    /// may hold them back from the disk. They survive a killed process, and no power cut: after one,
-    /// records are gone, or the directory is refused, since the system may have kept a name and not
-    /// what was in the file.
+    /// may hold them back from the disk. They survive a killed process, and no power cut: after
+    /// one, records are gone, or the directory is refused, since the system may have kept a name
+    /// and not what was in the file.
     Buffered,
     /// The machine: records have reached the disk before anything that relies on them leaves.
     Fsync,

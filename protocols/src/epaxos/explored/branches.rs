@@ -76,7 +76,7 @@ impl<'a> Led<'a> {
         self.after.phase >= Phase::Accepted && self.before.phase < Phase::Committed
     }
 
-    /// What an answer to Recover or Validate made of it.
+    /// The branch that an answer to Recover or Validate led to.
     fn answered(&self, from: ReplicaId, message: &Message) -> Marks {
         match (self.leading, message) {
             (Leading::Recover { reports }, Message::RecoverOk { report, .. }) => {
@@ -99,8 +99,8 @@ impl<'a> Led<'a> {
         }
     }
 
-    /// What the reports of a quorum came to. Recoveries that go on to Validate, or to phase 1 again,
-    /// are seen by their messages.
+    /// The branch that the reports of a quorum led to. Recoveries that go on to Validate, or to phase 1
+    /// again, are seen by their messages.
     fn decided(&self, reports: &BTreeMap<ReplicaId, &Report>) -> Marks {
         let is_in = |phase| reports.values().any(|report| report.phase == phase);
         if !self.is_accepted() {
@@ -116,7 +116,7 @@ impl<'a> Led<'a> {
         }
     }
 
-    /// What ended a wait.
+    /// The branch by which a wait ended.
     fn wait_ended(
         &self,
         candidate: &Candidate,

@@ -1,7 +1,7 @@
-//! Five replicas, and owners that stay dead: what the others make of all that these may have left.
+//! Five replicas, one or two of which propose and stay dead. The others recover all that these may have left.
 //!
-//! An owner is dead from the moment at which it has proposed. Its PreAccepts reach any of the others,
-//! in any order, before, between or after the recoveries, or never.
+//! An owner is dead from the moment at which it has proposed. Its PreAccepts reach any of the
+//! others, in any order, before, between or after the recoveries, or never.
 
 use super::{
     ROW,
@@ -45,8 +45,7 @@ fn strangers_dead(reach: Marks) -> Setup<EPaxos> {
     let prefix = |director: &mut Director<'_, EPaxos>| {
         director.propose(0);
         director.propose(1);
-        director.crash(0);
-        director.crash(1);
+        both_die(director);
     };
     let about = "N = 5: conflicting commands of two dead owners that did not know each other's";
     recovered("dead-owners", about, prefix, reach)
@@ -58,11 +57,15 @@ fn acquainted_dead(reach: Marks) -> Setup<EPaxos> {
         director.propose(0);
         director.deliver(|from, to, _| (from, to) == (0, 1));
         director.propose(1);
-        director.crash(0);
-        director.crash(1);
+        both_die(director);
     };
     let about = "N = 5: conflicting commands of two dead owners, one of which knew the other's";
     recovered("dead-owners-known", about, prefix, reach)
+}
+
+fn both_die(director: &mut Director<'_, EPaxos>) {
+    director.crash(0);
+    director.crash(1);
 }
 
 /// One owner proposes and dies; another, which lives, proposes a command that conflicts.
@@ -83,8 +86,7 @@ fn three(reach: Marks) -> Setup<EPaxos> {
         for proposal in [0, 1, 2] {
             director.propose(proposal);
         }
-        director.crash(0);
-        director.crash(1);
+        both_die(director);
     };
     let about = "N = 5: three conflicting commands of two dead owners";
     let mut setup = recovered("three-of-dead-owners", about, prefix, reach);

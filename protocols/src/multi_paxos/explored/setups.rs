@@ -78,7 +78,7 @@ pub(super) fn all() -> Vec<Setup<MultiPaxos>> {
         repeated(overtaken.with_timers(HEARTBEAT, 1), decided.with(Mark::Repeated)),
         snapshot(),
     ];
-    // Whoever asks first finds consent, unless a leader is heard meanwhile.
+    // The first replica to ask finds consent, unless a leader is heard meanwhile.
     for setup in all.iter_mut().filter(|setup| setup.bounds.timers[ELECTION] > 0) {
         setup.prefix = setup.prefix.or(Some(followers_miss_the_leader));
     }
