@@ -327,6 +327,44 @@ fn an_installed_state_answers_the_pending_writes_that_it_holds() {
     assert_eq!(driver.status().digest, elsewhere.kv.digest());
 }
 
+/// A key and a value of two bytes in all, or a key of one.
+#[test]
+fn bytes_are_pending_until_their_request_is_answered() {
+    let (mut driver, mut kept) =
+        (Driver::<Puppet>::new(LEADER, &Config::new(3), 1, NOW), Kept::default());
+    let requests = [put(1, 1, b"k", b"v"), put(1, 2, b"k", b"v"), get(1, 1, b"k")];
+    for request in requests {
+        driver.on_requests(7, batch(&[request]), NOW).unwrap();
+    }
+    driver.on_requests(8, batch(&requests[..1]), NOW).unwrap();
+    assert_eq!(driver.pending_bytes(), 5, "a retry is there already");
+    let executed = batch(&requests[1..2]);
+    driver.on_message(FOLLOWER, Order::Commit(executed.clone()), 10).unwrap();
+    driver.on_message(FOLLOWER, Order::Execute(executed), 10).unwrap();
+    turn(&mut driver, NOW, &mut kept);
+    assert_eq!((driver.pending_bytes(), driver.status().memory.pending_bytes), (3, 3));
+    let mut elsewhere = Machine::default();
+    elsewhere.kv.apply(&requests[0]);
+    let snapshot = Snapshot { machine: elsewhere.snapshot().into(), core: Vec::new().into() };
+    driver.on_message(FOLLOWER, Order::Install(snapshot), 10).unwrap();
+    turn(&mut driver, NOW, &mut kept);
+    assert_eq!(driver.pending_bytes(), 0, "the write is answered, and the read forgotten");
+}
+
+#[test]
+fn bytes_of_messages_are_unflushed_until_their_turn() {
+    let (mut driver, mut kept) = (leader(), Kept::default());
+    driver.on_requests(7, batch(&[put(1, 1, b"k", b"v")]), NOW).unwrap();
+    assert_eq!(driver.unflushed_bytes(), 0, "requests are counted as pending");
+    turn(&mut driver, NOW, &mut kept);
+    for expected in [10, 20] {
+        vote(&mut driver, 1);
+        assert_eq!(driver.unflushed_bytes(), expected);
+    }
+    turn(&mut driver, NOW, &mut kept);
+    assert_eq!(driver.unflushed_bytes(), 0);
+}
+
 /// Three drivers whose messages all arrive.
 struct Three(Vec<Driver<EPaxos>>);
 

@@ -19,7 +19,8 @@ use node::{
     frame::{FRAME_BYTES_MAX, append_value_frame},
     identity::{self, Identity, Role},
     limits::{
-        CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX, PENDING_PER_CONNECTION_MAX,
+        Budget, CONNECTIONS_PER_ADDRESS_MAX, CONTROL_BYTES_MAX, HELLO_BYTES_MAX,
+        PENDING_PER_CONNECTION_MAX,
     },
     replica_process::Options,
     wire::{ClientHello, ControlRequest, PeerHello},
@@ -467,6 +468,38 @@ fn a_client_that_asks_for_more_than_may_wait_is_held_back() {
         for _ in 0..50 {
             let pending = control.status().await.unwrap().pending;
             assert!(pending < 2 * limit, "{pending} of {ASKED}");
+        }
+    });
+}
+
+/// Few requests, and large ones.
+#[test]
+fn a_client_that_asks_for_more_bytes_than_may_wait_is_held_back() {
+    const VALUE: &[u8] = &[7; 4 << 10];
+    block_on(async {
+        // Alone it decides nothing, so that nothing is answered.
+        let mut cluster = Cluster::new(3);
+        let mut options = cluster.options(R0);
+        options.config.kept_bytes_max = 16 << 20;
+        let limit = Budget::of(&options.config).pending as u64;
+        cluster.start_with::<MultiPaxos>(options);
+        let mut session = cluster.session(R0).await;
+        let asked = 3 * limit / VALUE.len() as u64;
+        assert!(asked < PENDING_PER_CONNECTION_MAX as u64);
+        for index in 1..=asked {
+            session.send(&put(1, index, b"key", VALUE));
+        }
+        let mut control = cluster.control(R0).await;
+        let mut looks = 0;
+        while looks < 50 {
+            let _ = tokio::time::timeout(
+                std::time::Duration::from_millis(1),
+                std::future::poll_fn(|cx| session.poll_flush(cx)),
+            )
+            .await;
+            let waits = control.status().await.unwrap().memory.pending_bytes;
+            assert!(waits < 2 * limit, "{waits} bytes of {limit}");
+            looks += u32::from(waits >= limit);
         }
     });
 }
