@@ -67,7 +67,7 @@ fn state_counts_of_paxos() {
 fn state_counts_of_multi_paxos() {
     counted::<MultiPaxos>(&[
         ("late-flush", 104_814, 27_279, 28),
-        ("repeated", 238_731, 81_957, 28),
+        ("repeated", 230_206, 78_381, 28),
     ]);
 }
 

@@ -97,16 +97,14 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         let executed = self.executed;
-        let entry = self.log.ensure(slot).expect("the caller saw that the slot is not collected");
+        let unknown = Entry::default();
+        let entry = self.log.get(slot).unwrap_or(&unknown);
         if entry.decided {
             // Not always what was proposed: that of a leader which has not heard of its successor may be another batch.
             let batches = vec![entry.batch.clone()];
             effects.reply(from, Message::Decided { first: slot, batches });
             return;
         }
-        // Only where it is to be executed yet: a late Accept of what was executed long ago answers
-        // nobody.
-        self.outbox.note_proposed(&batch);
         if entry.ballot == ballot {
             // A repetition: its answer was lost, or is on its way.
             assert!(entry.batch == batch, "two batches are proposed at slot {slot} and {ballot:?}");
@@ -115,7 +113,8 @@ impl MultiPaxos {
         }
         assert!(!entry.own, "own proposals leave the log when the leadership ends");
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed });
-        *entry = Entry { ballot, batch, ..Entry::default() };
+        let is_put = self.log.put(slot, Entry { ballot, batch, ..Entry::default() });
+        assert!(is_put, "the caller saw that the slot is not collected");
         effects.reply(from, Message::Accepted { ballot, slot, executed });
         // The commit index may have been ahead of this Accept.
         if slot <= self.commit {

@@ -19,6 +19,7 @@ use crate::{
     id::{ReplicaId, ReplicaSet, Slot},
     kept::{KeptLog, Weigh},
     observed::Observed,
+    parts::batch_queue::Names,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},
@@ -325,10 +326,19 @@ impl MultiPaxos {
     /// Sends again what was forwarded and seems lost. Is anything left to watch?
     fn resend_forwards(&mut self, effects: &mut Effects<Self>) -> bool {
         let Some(leader) = self.leader else { return false };
-        for batch in self.outbox.due() {
+        if self.outbox.is_empty() {
+            return false;
+        }
+        for batch in self.outbox.due(&self.proposed()) {
             effects.reply(leader, Message::Forward { batch });
         }
-        !self.outbox.is_empty()
+        true
+    }
+
+    /// What the leader of the promised ballot has proposed and is open here.
+    fn proposed(&self) -> Names {
+        let open = (self.executed + 1..=self.log.last()).filter_map(|slot| self.log.get(slot));
+        open.filter(|entry| entry.ballot == self.promised).map(|entry| &entry.batch).collect()
     }
 
     pub(super) fn retransmit_later(&mut self, effects: &mut Effects<Self>) {
