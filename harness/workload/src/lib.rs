@@ -38,7 +38,10 @@
 //! | `commands.key_count` | – (required) | 1..=100000000; only with `"uniform"` and `"zipf"` |
 //! | `commands.theta` | 0.99 | above 0, at most 10; only with `"zipf"` |
 //! | `commands.write_ratio` ⇄ | 1 | 0..=1 |
-//! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
+//! | `commands.append_ratio` ⇄ | 0 | 0..=1; with the next two at most `write_ratio`; at most 16 times the puts and deletes |
+//! | `commands.delete_ratio` ⇄ | 0 | 0..=1 |
+//! | `commands.cas_ratio` ⇄ | 0 | 0..=1 |
+//! | `commands.value_bytes` ⇄ | 16 | 16..=1048576; at most half of that with appends |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
 //! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
 //! | `network.jitter_ms` | what the topology says; else [`Topology::simulated_jitter_ms`] with `"sim"`, none with `"quic"` | 0..=60000; the jitter of every pair |
@@ -96,6 +99,6 @@ pub use promises::{Promise, Promises, Promising};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;
-pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
+pub use stream::{APPEND_BYTES, ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
 pub use sweep::Sweep;
 pub use topology::Topology;

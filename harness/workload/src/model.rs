@@ -291,10 +291,25 @@ pub struct Commands {
     /// Key choice.
     #[serde(flatten)]
     pub keys: Keys<Sweep<f64>>,
-    /// Share of puts; the others are gets.
+    /// Share of writes; the others are gets. A write is a put unless one of the next three says
+    /// otherwise.
     pub write_ratio: Sweep<f64>,
-    /// Size of a put's value, at least 16.
+    /// Share of appends, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub append_ratio: Sweep<f64>,
+    /// Share of deletes, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub delete_ratio: Sweep<f64>,
+    /// Share of compare-and-sets, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub cas_ratio: Sweep<f64>,
+    /// Size of the value that a put or a compare-and-set writes, at least 16.
     pub value_bytes: Sweep<usize>,
+}
+
+/// Is a share zero at every point? Then the file need not name it.
+fn is_none_ever(ratio: &Sweep<f64>) -> bool {
+    *ratio == Sweep::One(0.0)
 }
 
 /// The timeouts that the file names, in milliseconds.

@@ -107,6 +107,20 @@ fn ranges() {
         );
     }
     check("commands.write_ratio = nan", "x.toml: commands.write_ratio = nan: must be finite");
+    check(
+        "commands = { write_ratio = [0.4, 1], cas_ratio = 0.3, delete_ratio = [0.05, 0.2] }",
+        "x.toml: commands.delete_ratio = [0.05, 0.2]: appends, deletes and compare-and-sets are writes: together they must \
+         be at most write_ratio = 0.4, lower them or raise it",
+    );
+    check(
+        "commands = { append_ratio = 0.95, delete_ratio = 0.05 }",
+        "x.toml: commands.append_ratio = 0.95: values would grow without end: must be at most 16 times the share of puts and \
+         deletes",
+    );
+    check(
+        "commands = { append_ratio = 0.5, value_bytes = 1000000 }",
+        "x.toml: commands.value_bytes = 1000000: must be at most 524288 with appends",
+    );
     check("commands.value_bytes = 15", "x.toml: commands.value_bytes = 15: must be at least 16");
     check(
         "commands.value_bytes = 1048577",

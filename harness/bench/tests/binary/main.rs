@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod agreement;
+#[cfg(debug_assertions)]
+#[cfg(test)]
+mod all_commands;
 #[cfg(test)]
 mod background;
 #[cfg(test)]

@@ -222,11 +222,16 @@ fn clients(document: &Document) -> Loaded<Clients<Sweep<usize>>> {
 }
 
 fn commands(document: &Document) -> Loaded<Commands> {
+    let ratio = |key: &str, default: f64| {
+        let given = document.sweep(&format!("commands.{key}"), number(0.0..=1.0));
+        given.map(|given| given.unwrap_or(Sweep::One(default)))
+    };
     Ok(Commands {
         keys: keys(document)?,
-        write_ratio: document
-            .sweep("commands.write_ratio", number(0.0..=1.0))?
-            .unwrap_or(Sweep::One(1.0)),
+        write_ratio: ratio("write_ratio", 1.0)?,
+        append_ratio: ratio("append_ratio", 0.0)?,
+        delete_ratio: ratio("delete_ratio", 0.0)?,
+        cas_ratio: ratio("cas_ratio", 0.0)?,
         value_bytes: document
             .sweep("commands.value_bytes", count(16..=VALUE_BYTES_MAX as u64))?
             .unwrap_or(Sweep::One(16)),
