@@ -31,6 +31,7 @@ mod cli;
 mod commands;
 mod exit;
 mod explored;
+mod lab;
 mod output;
 mod progress;
 mod registry;
@@ -97,6 +98,9 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Agreement(arguments) => commands::agreement::run(&arguments),
         Command::Topology(arguments) => commands::topology::run(&arguments),
         Command::Completions(arguments) => commands::completions::run(&arguments),
+        Command::Hosts(arguments) => commands::hosts::run(&arguments),
+        Command::Keys(arguments) => commands::keys::run(&arguments),
+        Command::Agent(arguments) => commands::agent::run(&arguments),
         Command::Node(arguments) => commands::node::run(*arguments),
     }
 }

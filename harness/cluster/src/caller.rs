@@ -174,7 +174,7 @@ impl Caller {
             link: SessionLink::closed(Endpoint {
                 connector: connector.clone(),
                 replica,
-                address: description.addresses[replica.index()],
+                address: description.addresses[replica.index()].clone(),
             }),
             // Whoever is known to be dead is not waited for.
             silent: description.look(replica) != Sight::Running,

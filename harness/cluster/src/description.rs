@@ -1,8 +1,9 @@
 //! What a standing cluster is: the file `cluster.json` of its directory.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
 use driver::storage::Durability;
+use node::{address::Address, agent::lab::Lab};
 use protocols::{Config, Protocol, ReplicaId, ReplicaSet};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ pub struct Description {
     /// Of every replica's core.
     pub config: Config,
     /// Where each replica listens, by number.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<Address>,
     /// The life of the system in which the processes were started: numbers of an earlier one say nothing.
     pub boot_id: String,
     /// Was it stopped in order, everything written to the disk?
@@ -39,6 +40,9 @@ pub struct Description {
     pub processes: Vec<Option<Process>>,
     /// Who is cut off from whom: sender and receiver. A replica that is started anew is told.
     pub cut: Vec<(ReplicaId, ReplicaId)>,
+    /// The hosts of the replicas; none if all are on this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lab: Option<Lab>,
 }
 
 /// Only what can be said of every version.
@@ -54,7 +58,7 @@ impl Description {
         durability: Durability,
         is_insecure: bool,
         config: Config,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<Address>,
     ) -> Self {
         let processes = addresses.iter().map(|_| None).collect();
         Self {
@@ -68,6 +72,7 @@ impl Description {
             stopped: false,
             processes,
             cut: Vec::new(),
+            lab: None,
         }
     }
 
@@ -110,8 +115,11 @@ impl Description {
         self.processes[replica.index()].filter(|_| self.is_of_this_boot())
     }
 
-    /// What `replica`'s process does.
+    /// What `replica`'s process does. On another host it is taken to run: whether it does, its answers tell.
     pub fn look(&self, replica: ReplicaId) -> Sight {
+        if self.lab.is_some() {
+            return Sight::Running;
+        }
         self.process(replica).map_or(Sight::Gone, Process::look)
     }
 
@@ -143,6 +151,8 @@ impl Description {
 
 #[cfg(test)]
 mod tests {
+    use node::agent::lab::LabHost;
+
     use super::*;
 
     fn parse(text: &str) -> Result<Description, Error> {
@@ -150,7 +160,7 @@ mod tests {
     }
 
     fn description() -> Description {
-        let address = SocketAddr::from(([127, 0, 0, 1], 7_000));
+        let address: Address = "127.0.0.1:7000".parse().unwrap();
         let config = Config::new(3);
         Description::new(
             protocols::epaxos::PROTOCOL,
@@ -167,6 +177,24 @@ mod tests {
         written.processes[1] = Some(Process { pid: 17, started_ticks: 4 });
         written.cut.push((ReplicaId(0), ReplicaId(2)));
         assert_eq!(parse(&written.to_text()).unwrap(), written);
+    }
+
+    #[test]
+    fn hosts_are_read_as_they_were_written() {
+        let mut written = description();
+        let host = LabHost {
+            name: "r0".to_owned(),
+            address: "r0:7000".parse().unwrap(),
+            replica: true,
+            load: false,
+        };
+        written.lab = Some(Lab { keys: "keys/driver".into(), hosts: vec![host; 3] });
+        written.addresses = vec!["r0:12000".parse().unwrap(); 3];
+        let read = parse(&written.to_text()).unwrap();
+        assert_eq!(read, written);
+        // Nobody here knows what became of their processes.
+        assert_eq!(read.running().len(), 3);
+        assert!(!description().to_text().contains("lab"));
     }
 
     #[test]

@@ -63,6 +63,11 @@ pub enum Error {
         /// How long its answer was waited for.
         waited: Duration,
     },
+    /// The lab of the cluster has no host for a replica.
+    NoHost {
+        /// Which replica.
+        replica: ReplicaId,
+    },
     /// A replica's process cannot be started.
     NotStarted {
         /// Which replica.
@@ -170,6 +175,9 @@ impl fmt::Display for Error {
             }
             Self::Node(error) => error.fmt(f),
             Self::NoAnswer { waited } => write!(f, "no answer within {} s", waited.as_secs_f64()),
+            Self::NoHost { replica } => {
+                write!(f, "there is no host for replica {}", replica.0)
+            }
             Self::NotStarted { replica, error } => {
                 write!(f, "cannot start replica {}: {error}", replica.0)
             }

@@ -1,11 +1,12 @@
 //! What replicas say of themselves, each asked for a bounded time.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use driver::ReplicaStatus;
 use futures_util::future::join_all;
 use node::{
     NodeError,
+    address::Address,
     control::{Control, Operator},
     emulator::NetworkChange,
     identity::Role,
@@ -21,7 +22,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(1_500);
 #[derive(Debug)]
 pub struct Lines {
     operator: Operator,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
 }
 
 impl Lines {
@@ -40,8 +41,11 @@ impl Lines {
     /// # Errors
     /// If it does not answer in time.
     pub async fn line(&self, replica: ReplicaId) -> Result<Control, Error> {
-        let address = self.addresses[replica.index()];
-        within(ANSWER_TIMEOUT, self.operator.connect(replica, address)).await
+        let address = &self.addresses[replica.index()];
+        within(ANSWER_TIMEOUT, async {
+            self.operator.connect(replica, address.resolve().await?).await
+        })
+        .await
     }
 
     /// How things stand at `replica`.

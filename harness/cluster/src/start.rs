@@ -12,6 +12,7 @@ use std::{
 
 use driver::storage::Durability;
 use node::{
+    address::Address,
     child::{Arguments, Death, last_words},
     emulator::NetworkPlan,
     interrupt::Interrupt,
@@ -147,6 +148,7 @@ impl Started {
             id,
             protocol: description.protocol,
             addresses: &description.addresses,
+            listen: None,
             config: &description.config,
             durability: description.durability,
             credentials: (!description.is_insecure).then_some(credentials.as_path()),
@@ -187,12 +189,12 @@ impl Started {
 ///
 /// # Errors
 /// If a port is taken, or none is free.
-pub fn addresses(replicas: usize, base_port: Option<u16>) -> Result<Vec<SocketAddr>, Error> {
+pub fn addresses(replicas: usize, base_port: Option<u16>) -> Result<Vec<Address>, Error> {
     let Some(base) = base_port else { return free_addresses(replicas) };
     let last = u16::try_from(replicas - 1).ok().and_then(|more| base.checked_add(more));
     let last = last.ok_or(Error::PortsBeyond { base, replicas })?;
     (base..=last)
-        .map(|port| is_free(port).then_some(loopback(port)).ok_or(Error::PortTaken { base, port }))
+        .map(|port| is_free(port).then(|| loopback(port)).ok_or(Error::PortTaken { base, port }))
         .collect()
 }
 
@@ -200,9 +202,9 @@ pub fn addresses(replicas: usize, base_port: Option<u16>) -> Result<Vec<SocketAd
 ///
 /// # Errors
 /// If none is free.
-pub fn replace_taken(addresses: &mut [SocketAddr]) -> Result<bool, Error> {
+pub fn replace_taken(addresses: &mut [Address]) -> Result<bool, Error> {
     let taken: Vec<usize> =
-        (0..addresses.len()).filter(|place| UdpSocket::bind(addresses[*place]).is_err()).collect();
+        (0..addresses.len()).filter(|place| !is_free(addresses[*place].port())).collect();
     let mut fresh = free_addresses(taken.len() + addresses.len())?;
     fresh.retain(|address| !addresses.contains(address));
     for (place, address) in taken.iter().zip(fresh) {
@@ -212,7 +214,7 @@ pub fn replace_taken(addresses: &mut [SocketAddr]) -> Result<bool, Error> {
 }
 
 /// Different free addresses, from a place in the range that another call hardly begins at.
-fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, Error> {
+fn free_addresses(count: usize) -> Result<Vec<Address>, Error> {
     let width = PORTS.end - PORTS.start;
     let begin = u16::try_from(std::process::id() * 97 % u32::from(width)).expect("below the width");
     let ports = (0..width).map(|step| PORTS.start + (begin + step) % width);
@@ -224,11 +226,11 @@ fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, Error> {
 }
 
 fn is_free(port: u16) -> bool {
-    UdpSocket::bind(loopback(port)).is_ok()
+    UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+fn loopback(port: u16) -> Address {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
 }
 
 #[cfg(test)]
@@ -239,7 +241,7 @@ mod tests {
     fn ports_that_are_taken_are_not_given() {
         let given = addresses(3, None).unwrap();
         assert_eq!(given.len(), 3);
-        let _taken = UdpSocket::bind(given[1]).unwrap();
+        let _taken = UdpSocket::bind(given[1].fixed().unwrap()).unwrap();
         let again = addresses(3, None).unwrap();
         assert!(!again.contains(&given[1]), "{again:?}");
         let base = given[1].port();
@@ -249,7 +251,7 @@ mod tests {
         assert!(refused.contains("go beyond 65535"), "{refused}");
         let mut replaced = given.clone();
         assert!(replace_taken(&mut replaced).unwrap());
-        assert_eq!((replaced[0], replaced[2]), (given[0], given[2]));
+        assert_eq!((&replaced[0], &replaced[2]), (&given[0], &given[2]));
         assert_ne!(replaced[1], given[1]);
     }
 }

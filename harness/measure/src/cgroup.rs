@@ -7,10 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 const ROOT: &str = "/sys/fs/cgroup";
 
 /// The limit on CPU time, and how often it bit, at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CpuLimit {
     /// CPUs' worth of time; `None` without a quota.
     pub(crate) quota_cpus: Option<f64>,

@@ -28,7 +28,7 @@ pub struct Host {
 ///
 /// A process may be bound to some of the host's CPUs, and its control group may let it have only a part of their time. What
 /// is full, then, is what it may use, however idle the rest of the host is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostCpu {
     /// In programs and their system calls.
     programs_s: f64,
@@ -176,6 +176,11 @@ fn cpu_list(text: &str) -> Option<Vec<usize>> {
         cpus.extend(first.trim().parse::<usize>().ok()?..=last.trim().parse().ok()?);
     }
     Some(cpus)
+}
+
+/// The life of the system that this process runs in; empty where it is not told. Containers of one host have the same.
+pub fn boot_id() -> String {
+    read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
 /// The load averages over 1, 5 and 15 minutes.

@@ -43,7 +43,7 @@ pub use fit::{Fit, Mixture, fit};
 pub use gaps::{COMMITS, EXECUTIONS, REPLIES, WAITS};
 pub use histogram::{DecodeError, Histogram};
 pub use hlog::{HistogramKind, hlog_file_name};
-pub use host::{Host, HostCpu, load_average, rss_bytes, rss_bytes_max};
+pub use host::{Host, HostCpu, boot_id, load_average, rss_bytes, rss_bytes_max};
 pub use identity::Identity;
 pub use kept::{Kept, KeptRow, Recovery, RecoveryRow};
 pub use knee::{KneeRow, Step};

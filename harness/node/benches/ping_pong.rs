@@ -18,7 +18,7 @@ use measure::Histogram;
 use node::{
     frame::{FrameBuffer, append_frame},
     identity::{self, Identity, Role},
-    transport::{Link, Transport},
+    transport::{Dialer, Link, Transport},
     wire::ClientHello,
 };
 use protocols::ReplicaId;
@@ -88,12 +88,12 @@ fn echo(credentials: &Path, address: &mpsc::Sender<SocketAddr>) {
     });
 }
 
-async fn dial(credentials: &Path, address: SocketAddr) -> (Transport, End) {
+async fn dial(credentials: &Path, address: SocketAddr) -> (Dialer, End) {
     let identity = Identity::load(credentials, Role::Client).expect("just made");
-    let transport = Transport::dialing(&identity).expect("a free port");
+    let dialer = Dialer::new(&identity).expect("a free port");
     let hello = ClientHello { to: REPLICA };
-    let link = transport.dial(REPLICA, address, &hello).await.expect("the echo listens");
-    (transport, End::new(link))
+    let link = dialer.dial(REPLICA, address, &hello).await.expect("the echo listens");
+    (dialer, End::new(link))
 }
 
 /// The time of `count` round trips, each of which is recorded, too.
@@ -119,12 +119,12 @@ fn ping_pong(criterion: &mut Criterion) {
     thread::scope(|scope| {
         scope.spawn(|| echo(credentials, &sender));
         let address = address.recv().expect("the echo says where it listens");
-        let (transport, mut end) = runtime.block_on(dial(credentials, address));
+        let (dialer, mut end) = runtime.block_on(dial(credentials, address));
         criterion.bench_function("quic/ping-pong 64 B", |bencher| {
             bencher.iter_custom(|count| runtime.block_on(round_trips(&mut end, count, &mut trips)));
         });
         end.link.connection.close(VarInt::from_u32(0), b"measured");
-        runtime.block_on(transport.endpoint.wait_idle());
+        runtime.block_on(dialer.wait_idle());
     });
     // Criterion knows means of many round trips alone; latencies are given as percentiles of single ones.
     if let (Some(p50), Some(p99)) = (trips.percentile_us(50.0), trips.percentile_us(99.0)) {

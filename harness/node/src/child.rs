@@ -12,7 +12,7 @@ use std::{
 use driver::storage::Durability;
 use protocols::{Config, Protocol, ReplicaId};
 
-use crate::emulator::NetworkPlan;
+use crate::{address::Address, emulator::NetworkPlan};
 
 /// How much of a log are a process' last words.
 const LAST_WORDS_LINES: usize = 3;
@@ -26,7 +26,9 @@ pub struct Arguments<'a> {
     /// Which protocol it runs.
     pub protocol: Protocol,
     /// Where every replica listens, by number.
-    pub addresses: &'a [SocketAddr],
+    pub addresses: &'a [Address],
+    /// Where this one does, if its own host has another name for that.
+    pub listen: Option<SocketAddr>,
     /// Of its core.
     pub config: &'a Config,
     /// What its records outlive.
@@ -44,14 +46,15 @@ pub struct Arguments<'a> {
 impl Arguments<'_> {
     /// The words behind the program's name.
     pub fn to_words(&self) -> Vec<OsString> {
-        let peers: Vec<String> = self.addresses.iter().map(SocketAddr::to_string).collect();
+        let peers: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
         let config =
             serde_json::to_string(self.config).expect("a configuration is plain numbers and names");
         let mut words: Vec<OsString> = vec!["node".into()];
         let mut add = |name: &str, value: OsString| words.extend([name.into(), value]);
         add("--id", self.id.0.to_string().into());
         add("--protocol", self.protocol.name().into());
-        add("--listen", peers[self.id.index()].clone().into());
+        let own = || peers[self.id.index()].clone();
+        add("--listen", self.listen.map_or_else(own, |listen| listen.to_string()).into());
         add("--peers", peers.join(",").into());
         add("--config", config.into());
         add("--durability", self.durability.name().into());

@@ -25,14 +25,14 @@ use crate::{
     frame::{FrameBuffer, append_frame},
     identity::{Identity, Role},
     outbox::Outbox,
-    transport::Transport,
+    transport::Dialer,
     wire::ClientHello,
 };
 
-/// Dials replicas as a client. All its sessions share one socket.
+/// Dials replicas as a client. All its sessions at one kind of address share one socket.
 #[derive(Clone, Debug)]
 pub struct Connector {
-    transport: Transport,
+    dialer: Dialer,
 }
 
 impl Connector {
@@ -42,7 +42,7 @@ impl Connector {
     /// If the identity is of another role or no socket can be had.
     pub fn new(identity: &Identity) -> Result<Self, NodeError> {
         check(identity)?;
-        Ok(Self { transport: Transport::dialing(identity)? })
+        Ok(Self { dialer: Dialer::new(identity)? })
     }
 
     /// A connector of the clients at `site` in an emulated network, whose replicas listen on `replicas`, by number. Needs a
@@ -58,20 +58,21 @@ impl Connector {
     ) -> Result<Self, NodeError> {
         check(identity)?;
         plan.check(replicas.len())?;
-        let place = Place { plan, site, replicas, is_client: true };
-        Ok(Self { transport: Transport::dialing_at(identity, Some(&place))? })
+        let replicas: Vec<_> = replicas.iter().copied().map(Some).collect();
+        let place = Place { plan, site, replicas: &replicas, is_client: true };
+        Ok(Self { dialer: Dialer::at(identity, &place)? })
     }
 
     /// Changes the ways between the clients at this site and the replicas. On the bare loopback there is nothing to change.
     pub fn network(&self, change: &NetworkChange) {
-        if let Some(emulator) = &self.transport.emulator {
+        if let Some(emulator) = &self.dialer.emulator {
             emulator.change(change);
         }
     }
 
     /// What was done to this site's packets since the last [`Connector::begin_measuring`], both ways.
     pub fn network_report(&self) -> NetworkReport {
-        let emulator = self.transport.emulator.as_ref();
+        let emulator = self.dialer.emulator.as_ref();
         NetworkReport {
             packets: emulator.map(Emulator::report).unwrap_or_default(),
             ..NetworkReport::default()
@@ -80,7 +81,7 @@ impl Connector {
 
     /// Counts anew what is done to packets.
     pub fn begin_measuring(&self) {
-        if let Some(emulator) = &self.transport.emulator {
+        if let Some(emulator) = &self.dialer.emulator {
             emulator.begin_measuring();
         }
     }
@@ -95,7 +96,7 @@ impl Connector {
         replica: ReplicaId,
         address: SocketAddr,
     ) -> Result<Session, NodeError> {
-        let link = self.transport.dial(replica, address, &ClientHello { to: replica }).await?;
+        let link = self.dialer.dial(replica, address, &ClientHello { to: replica }).await?;
         Ok(Session {
             replica,
             connection: link.connection,

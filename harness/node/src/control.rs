@@ -12,14 +12,14 @@ use crate::{
     emulator::NetworkChange,
     frame::{FrameBuffer, append_value_frame},
     identity::{Identity, Role},
-    transport::{Link, Transport},
+    transport::{Dialer, Link},
     wire::{ClientHello, ControlReply, ControlRequest, ReplicaLinks},
 };
 
-/// Dials replicas as an operator. All its lines share one socket.
+/// Dials replicas as an operator. All its lines to one kind of address share one socket.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    transport: Transport,
+    dialer: Dialer,
 }
 
 impl Operator {
@@ -31,7 +31,7 @@ impl Operator {
         if identity.role != Role::Operator {
             return Err(NodeError::WrongRole { role: identity.role, doing: "operate replicas" });
         }
-        Ok(Self { transport: Transport::dialing(identity)? })
+        Ok(Self { dialer: Dialer::new(identity)? })
     }
 
     /// Connects to `replica`, which listens on `address`. Gives up after the transport's idle time, about two seconds,
@@ -44,7 +44,7 @@ impl Operator {
         replica: ReplicaId,
         address: SocketAddr,
     ) -> Result<Control, NodeError> {
-        let link = self.transport.dial(replica, address, &ClientHello { to: replica }).await?;
+        let link = self.dialer.dial(replica, address, &ClientHello { to: replica }).await?;
         Ok(Control { replica, link, buffer: FrameBuffer::default() })
     }
 }

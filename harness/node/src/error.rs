@@ -10,7 +10,7 @@ use std::{
 use driver::storage::StorageError;
 use protocols::ReplicaId;
 
-use crate::role::Role;
+use crate::{address::Address, role::Role};
 
 /// A failure to set up, connect or talk.
 #[derive(Debug)]
@@ -58,6 +58,22 @@ pub enum NodeError {
         /// Why not.
         error: io::Error,
     },
+    /// A host's name is not known.
+    Name {
+        /// The host, and the port that was wanted of it.
+        address: Address,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A host of a lab, or its agent, could not do what was asked for.
+    Host {
+        /// The host's name.
+        host: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The same of several hosts.
+    Hosts(Vec<NodeError>),
     /// No connection could be opened.
     Unreachable {
         /// With which replica.
@@ -128,6 +144,14 @@ impl fmt::Display for NodeError {
             Self::WrongRole { role, doing } => write!(f, "{role} cannot {doing}"),
             Self::System { doing, error } => write!(f, "cannot {doing}: {error}"),
             Self::Bind { address, error } => write!(f, "cannot bind UDP {address}: {error}"),
+            Self::Name { address, error } => {
+                write!(f, "{address}: the host's name is not known: {error}")
+            }
+            Self::Host { host, reason } => write!(f, "host {host}: {reason}"),
+            Self::Hosts(errors) => {
+                let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                f.write_str(&texts.join("; "))
+            }
             Self::Unreachable { replica, address, reason } => {
                 write!(f, "replica {} at {address}: {reason}", replica.0)
             }
@@ -148,9 +172,10 @@ impl fmt::Display for NodeError {
 impl std::error::Error for NodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::File { error, .. } | Self::System { error, .. } | Self::Bind { error, .. } => {
-                Some(error)
-            }
+            Self::File { error, .. }
+            | Self::System { error, .. }
+            | Self::Bind { error, .. }
+            | Self::Name { error, .. } => Some(error),
             Self::Storage(error) => Some(error),
             _ => None,
         }

@@ -16,12 +16,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocols::id::REPLICAS_MAX;
+use protocols::{ReplicaId, id::REPLICAS_MAX};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+use serde::{Deserialize, Serialize};
 
 pub use crate::role::Role;
 
@@ -107,16 +108,27 @@ pub fn create(directory: &Path, replicas: usize) -> Result<String, NodeError> {
     assert!((1..=REPLICAS_MAX).contains(&replicas), "{replicas} replicas out of range");
     fs::create_dir_all(directory)
         .map_err(|error| NodeError::file(directory, "create the directory", error))?;
-    let cluster = cluster_name();
+    let cluster = name_of_a("cluster");
     let issuer = issuer(&cluster).map_err(certificate_error)?;
+    furnish(directory, &cluster, &issuer, Role::all(replicas))?;
+    Ok(cluster)
+}
+
+/// Fills `directory` with what those in `roles` must have.
+fn furnish(
+    directory: &Path,
+    cluster: &str,
+    issuer: &rcgen::CertifiedIssuer<'static, KeyPair>,
+    roles: impl Iterator<Item = Role>,
+) -> Result<(), NodeError> {
     write(&directory.join(CLUSTER_FILE), 0o644, &format!("{cluster}\n"))?;
     write(&directory.join(AUTHORITY_FILE), 0o644, &issuer.pem())?;
-    for role in Role::all(replicas) {
-        let (certificate, key) = issue(&issuer, role, &cluster).map_err(certificate_error)?;
+    for role in roles {
+        let (certificate, key) = issue(issuer, role, cluster).map_err(certificate_error)?;
         write(&certificate_file(directory, role), 0o644, &certificate)?;
         write(&key_file(directory, role), 0o600, &key)?;
     }
-    Ok(cluster)
+    Ok(())
 }
 
 /// The authority: its certificate and its key.
@@ -145,16 +157,82 @@ fn certificate_params(role: Role, cluster: &str) -> Result<CertificateParams, rc
     params.distinguished_name.push(DnType::CommonName, format!("{role} of {cluster}"));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    if let Role::Replica(_) = role {
+    if let Role::Replica(_) | Role::Agent = role {
         params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
     }
     Ok(params)
 }
 
-/// A name that tells this cluster from others on the same machine; it need not be secret.
-fn cluster_name() -> String {
+/// A name that tells this cluster, or lab, from others; it need not be secret.
+fn name_of_a(kind: &str) -> String {
     let random = RandomState::new().build_hasher().finish();
-    format!("cluster-{:08x}", random >> 32)
+    format!("{kind}-{:08x}", random >> 32)
+}
+
+/// Makes the keys of a new lab: in `directory/driver` those of whoever orders its agents about, in `directory/agent`
+/// those of its agents. Returns the lab's name.
+///
+/// # Errors
+/// If a file cannot be written, or one is there already.
+pub fn create_lab(directory: &Path) -> Result<String, NodeError> {
+    let lab = name_of_a("lab");
+    let issuer = issuer(&lab).map_err(certificate_error)?;
+    for role in Role::OF_A_LAB {
+        let of_role = directory.join(role.label());
+        fs::create_dir_all(&of_role)
+            .map_err(|error| NodeError::file(&of_role, "create the directory", error))?;
+        furnish(&of_role, &lab, &issuer, std::iter::once(role))?;
+    }
+    Ok(lab)
+}
+
+/// A replica's identity as it travels to its host: PEM texts, and the cluster's name.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    cluster: String,
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+impl Bundle {
+    /// What `replica` must have of the credentials in `directory`.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub fn read(directory: &Path, replica: ReplicaId) -> Result<Self, NodeError> {
+        let role = Role::Replica(replica);
+        let read = |path: PathBuf| {
+            fs::read_to_string(&path).map_err(|error| NodeError::file(&path, "read", error))
+        };
+        Ok(Self {
+            cluster: read(directory.join(CLUSTER_FILE))?,
+            authority: read(directory.join(AUTHORITY_FILE))?,
+            certificate: read(certificate_file(directory, role))?,
+            key: read(key_file(directory, role))?,
+        })
+    }
+
+    /// Writes it where `replica` loads it from; `directory` must not exist.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, directory: &Path, replica: ReplicaId) -> Result<(), NodeError> {
+        let role = Role::Replica(replica);
+        fs::create_dir(directory)
+            .map_err(|error| NodeError::file(directory, "create the directory", error))?;
+        write(&directory.join(CLUSTER_FILE), 0o644, &self.cluster)?;
+        write(&directory.join(AUTHORITY_FILE), 0o644, &self.authority)?;
+        write(&certificate_file(directory, role), 0o644, &self.certificate)?;
+        write(&key_file(directory, role), 0o600, &self.key)
+    }
+}
+
+impl fmt::Debug for Bundle {
+    /// Leaves the key out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bundle").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
 }
 
 fn certificate_file(directory: &Path, role: Role) -> PathBuf {
@@ -208,6 +286,33 @@ mod tests {
         let error = Identity::load(directory.path(), Role::Replica(ReplicaId(3))).unwrap_err();
         assert!(error.to_string().contains("replica-3.pem"), "{error}");
         assert!(create(directory.path(), 3).is_err(), "an existing cluster is not overwritten");
+    }
+
+    #[test]
+    fn a_lab_gives_drivers_and_agents_their_own_keys_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let lab = create_lab(directory.path()).unwrap();
+        for (role, other) in [(Role::Driver, Role::Agent), (Role::Agent, Role::Driver)] {
+            let of_role = directory.path().join(role.label());
+            let identity = Identity::load(&of_role, role).unwrap();
+            assert_eq!((identity.role, &identity.cluster), (role, &lab));
+            assert!(Identity::load(&of_role, other).is_err());
+        }
+        assert!(create_lab(directory.path()).is_err(), "an existing lab is not overwritten");
+    }
+
+    #[test]
+    fn a_bundle_holds_one_replica_and_nobody_else() {
+        let directory = tempfile::tempdir().unwrap();
+        create(directory.path(), 3).unwrap();
+        let bundle = Bundle::read(directory.path(), ReplicaId(1)).unwrap();
+        let there = directory.path().join("there");
+        bundle.write(&there, ReplicaId(1)).unwrap();
+        assert!(Identity::load(&there, Role::Replica(ReplicaId(1))).is_ok());
+        for other in [Role::Replica(ReplicaId(0)), Role::Client, Role::Operator] {
+            assert!(Identity::load(&there, other).is_err());
+        }
+        assert!(!format!("{bundle:?}").contains("PRIVATE"), "{bundle:?}");
     }
 
     #[test]

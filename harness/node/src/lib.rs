@@ -12,6 +12,8 @@
 //! is allocated for before its length was checked. Nobody is served whose certificate the cluster's
 //! own authority did not sign.
 
+pub mod address;
+pub mod agent;
 pub mod alarm;
 pub mod child;
 pub mod client;
@@ -24,6 +26,7 @@ mod error;
 pub mod failpoint;
 mod forgetful;
 pub mod frame;
+pub mod hosted;
 pub mod identity;
 pub mod interrupt;
 pub mod limits;

@@ -3,7 +3,6 @@
 use std::{
     fmt,
     future::Future,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::{
     NodeError,
+    address::Address,
     client::{Connector, Session},
 };
 
@@ -28,8 +28,18 @@ pub struct Endpoint {
     pub connector: Connector,
     /// Which replica.
     pub replica: ReplicaId,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// Where it listens; a name is resolved whenever a session is opened.
+    pub address: Address,
+}
+
+impl Endpoint {
+    /// Opens a session.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`], and if the host's name is not known.
+    pub async fn open(&self) -> Result<Session, NodeError> {
+        self.connector.connect(self.replica, self.address.resolve().await?).await
+    }
 }
 
 /// A session with one replica, or the attempts to have one.
@@ -81,9 +91,7 @@ impl SessionLink {
             return;
         }
         let endpoint = self.endpoint.clone();
-        self.opening = Some(Opening(Box::pin(async move {
-            endpoint.connector.connect(endpoint.replica, endpoint.address).await
-        })));
+        self.opening = Some(Opening(Box::pin(async move { endpoint.open().await })));
     }
 
     /// The session, if there was one, is lost; another one is on its way.
@@ -112,7 +120,7 @@ impl SessionLink {
                 // Nobody waits any more for it to be up: the run ends, or it was killed and this link is closed.
                 std::future::pending::<()>().await;
             }
-            endpoint.connector.connect(endpoint.replica, endpoint.address).await
+            endpoint.open().await
         })));
     }
 
@@ -138,7 +146,7 @@ impl SessionLink {
         self.back_off = (2 * back_off).min(BACK_OFF_MAX);
         self.opening = Some(Opening(Box::pin(async move {
             tokio::time::sleep(back_off).await;
-            endpoint.connector.connect(endpoint.replica, endpoint.address).await
+            endpoint.open().await
         })));
     }
 }

@@ -6,7 +6,7 @@ use driver::storage::Durability;
 use protocols::{Config, ReplicaId};
 use serde::{Deserialize, Serialize};
 
-use crate::emulator::NetworkPlan;
+use crate::{address::Address, emulator::NetworkPlan};
 
 /// What a replica must be told. It is plain data, so that whoever starts the process can hand it
 /// over as text.
@@ -18,8 +18,9 @@ pub struct Options {
     pub config: Config,
     /// The UDP address to listen on.
     pub listen: SocketAddr,
-    /// Where the replicas listen, by number; the own one is not used.
-    pub peers: Vec<SocketAddr>,
+    /// Where the replicas listen, by number; the own one is not used. A name is resolved whenever its
+    /// replica is dialed.
+    pub peers: Vec<Address>,
     /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is
     /// believed.
     pub credentials: Option<PathBuf>,

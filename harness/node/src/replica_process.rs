@@ -12,10 +12,10 @@ use tokio::runtime::{Builder, LocalOptions};
 
 pub use crate::options::Options;
 
-use crate::{NodeError, failpoint, server};
+use crate::{NodeError, failpoint, interrupt::Interrupt, server};
 
-/// Is a replica of core `R` until an operator stops it: the whole life of its process, on this
-/// thread. Logs to standard error.
+/// Is a replica of core `R` until an operator stops it, or SIGTERM or SIGINT do: the whole life of its
+/// process, on this thread. Logs to standard error.
 ///
 /// A panic anywhere ends the process with exit code 101, its message in the log.
 ///
@@ -34,7 +34,12 @@ pub fn run<R: Replica>(options: &Options) -> Result<(), NodeError> {
             .enable_all()
             .build_local(LocalOptions::default())
             .map_err(|error| NodeError::System { doing: "start the runtime".to_owned(), error })?;
-    runtime.block_on(serve::<R>(options))
+    runtime.block_on(async {
+        // Without a handler the first process of a container takes no notice of these signals.
+        let interrupt = Interrupt::new()
+            .map_err(|error| NodeError::System { doing: "watch signals".to_owned(), error })?;
+        serve_until::<R>(options, Some(interrupt)).await
+    })
 }
 
 /// Runs a replica of core `R` until an operator stops it. Must be called on a `LocalRuntime`; tests run several at once.
@@ -42,8 +47,16 @@ pub fn run<R: Replica>(options: &Options) -> Result<(), NodeError> {
 /// # Errors
 /// If the options do not fit together or the replica cannot be set up.
 pub async fn serve<R: Replica>(options: &Options) -> Result<(), NodeError> {
+    serve_until::<R>(options, None).await
+}
+
+async fn serve_until<R: Replica>(
+    options: &Options,
+    interrupt: Option<Interrupt>,
+) -> Result<(), NodeError> {
     check(options)?;
-    server::serve::<R>(options, RandomState::new().build_hasher().finish()).await
+    let seed = RandomState::new().build_hasher().finish();
+    server::serve::<R>(options, seed, interrupt).await
 }
 
 fn check(options: &Options) -> Result<(), NodeError> {
@@ -94,7 +107,7 @@ mod tests {
             id: ReplicaId(0),
             config: Config::new(3),
             listen: any,
-            peers: vec![any; 3],
+            peers: vec![any.into(); 3],
             credentials: Some(directory.path().to_owned()),
             durability: Durability::Memory,
             data: None,

@@ -13,6 +13,10 @@ pub enum Role {
     Client,
     /// Measure, inspect and stop replicas.
     Operator,
+    /// Order agents about: of a lab, no cluster.
+    Driver,
+    /// Carry out a driver's orders on a host: of a lab, no cluster.
+    Agent,
 }
 
 impl Role {
@@ -26,12 +30,17 @@ impl Role {
         ReplicaId::all(replicas).map(Self::Replica).chain([Self::Client, Self::Operator])
     }
 
+    /// Every role in a lab.
+    pub(crate) const OF_A_LAB: [Self; 2] = [Self::Driver, Self::Agent];
+
     /// The name in file names.
     pub(crate) fn label(self) -> String {
         match self {
             Self::Replica(id) => format!("replica-{}", id.0),
             Self::Client => "client".to_owned(),
             Self::Operator => "operator".to_owned(),
+            Self::Driver => "driver".to_owned(),
+            Self::Agent => "agent".to_owned(),
         }
     }
 }
@@ -42,6 +51,8 @@ impl fmt::Display for Role {
             Self::Replica(id) => write!(f, "replica {}", id.0),
             Self::Client => f.write_str("a client"),
             Self::Operator => f.write_str("an operator"),
+            Self::Driver => f.write_str("a driver"),
+            Self::Agent => f.write_str("an agent"),
         }
     }
 }

@@ -76,7 +76,7 @@ pub(crate) fn client(identity: &Identity) -> Result<QuicClientConfig, NodeError>
 pub(crate) fn role_of(
     connection: &quinn::Connection,
     cluster: &str,
-    replicas: usize,
+    roles: impl Iterator<Item = Role>,
 ) -> Option<Role> {
     let identity = connection.peer_identity()?;
     let chain = identity.downcast_ref::<Vec<CertificateDer<'static>>>()?;
@@ -85,7 +85,7 @@ pub(crate) fn role_of(
         ServerName::try_from(role.name(cluster))
             .is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
     };
-    let mut roles = Role::all(replicas).filter(names);
+    let mut roles = roles.filter(names);
     roles.next().filter(|_| roles.next().is_none())
 }
 

@@ -18,8 +18,8 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
-    sync::Arc,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -61,7 +61,7 @@ const ACK_DELAY_MAX: Duration = Duration::from_millis(5);
 /// The congestion window starts at what a local network takes without loss; loss shrinks it as usual.
 const INITIAL_WINDOW_BYTES: u64 = 4 << 20;
 /// Chosen: a handful of flow-control windows, so that a burst is queued by the kernel and not lost.
-const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+pub(crate) const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// As many as QUIC's implementation takes by itself.
 const CONNECTION_ID_BYTES: usize = 8;
@@ -72,7 +72,7 @@ const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// The largest datagram that path discovery looks for: what an Ethernet takes.
 const DATAGRAM_BYTES_MAX: u16 = 1452;
 
-/// An endpoint that dials, and accepts if it is a replica's.
+/// An endpoint that accepts connections, and dials from where it listens.
 #[derive(Clone, Debug)]
 pub struct Transport {
     /// The endpoint: whoever accepts takes the connections from it.
@@ -108,26 +108,24 @@ impl Transport {
         Self::new(identity, address, Some(config), place)
     }
 
-    /// An endpoint that only dials, from a free port of the loopback. Needs a runtime.
-    ///
-    /// # Errors
-    /// As [`Transport::listening`].
-    pub fn dialing(identity: &Identity) -> Result<Self, NodeError> {
-        Self::dialing_at(identity, None)
-    }
-
-    /// The same in a place of an emulated network, if there is one.
-    pub(crate) fn dialing_at(
-        identity: &Identity,
-        place: Option<&Place<'_>>,
-    ) -> Result<Self, NodeError> {
-        Self::new(identity, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None, place)
-    }
-
     fn new(
         identity: &Identity,
         address: SocketAddr,
         server: Option<ServerConfig>,
+        place: Option<&Place<'_>>,
+    ) -> Result<Self, NodeError> {
+        let mut config = EndpointConfig::default();
+        if server.is_some() {
+            resets(&mut config, identity);
+        }
+        let client = client_config(identity, place)?;
+        Self::bind(&identity.cluster, address, (config, server, client), place)
+    }
+
+    fn bind(
+        cluster: &str,
+        address: SocketAddr,
+        (config, server, client): (EndpointConfig, Option<ServerConfig>, ClientConfig),
         place: Option<&Place<'_>>,
     ) -> Result<Self, NodeError> {
         let socket = socket(address).map_err(|error| NodeError::Bind { address, error })?;
@@ -139,17 +137,11 @@ impl Transport {
             let (handle, emulated) = Emulator::new(socket, place).map_err(failed)?;
             (emulator, socket) = (Some(handle), emulated);
         }
-        let mut config = EndpointConfig::default();
-        if server.is_some() {
-            resets(&mut config, identity);
-        }
         let runtime = Arc::new(TokioRuntime);
         let mut endpoint =
             Endpoint::new_with_abstract_socket(config, server, socket, runtime).map_err(failed)?;
-        let mut client = ClientConfig::new(Arc::new(tls::client(identity)?));
-        client.transport_config(Arc::new(transport_config(place.map(|place| place.plan))));
         endpoint.set_default_client_config(client);
-        Ok(Self { endpoint, emulator, cluster: identity.cluster.clone() })
+        Ok(Self { endpoint, emulator, cluster: cluster.to_owned() })
     }
 
     /// Dials `replica` at `address`, opens the connection's stream and sends `hello` on it, as a frame.
@@ -176,17 +168,155 @@ impl Transport {
         hello: impl FnOnce() -> H,
     ) -> Result<Link, NodeError> {
         let name = Role::Replica(replica).name(&self.cluster);
-        let failed = |reason: String| NodeError::Unreachable { replica, address, reason };
-        let connecting =
-            self.endpoint.connect(address, &name).map_err(|error| failed(error.to_string()))?;
-        let connection = connecting.await.map_err(|error| failed(error.to_string()))?;
-        let (mut send, receive) =
-            connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
+        let dialed = self.dial_named(&name, address, hello).await;
+        dialed.map_err(|reason| NodeError::Unreachable { replica, address, reason })
+    }
+
+    /// Dials whoever must prove to have the certificate called `name`; the reason if that fails.
+    pub(crate) async fn dial_named<H: serde::Serialize>(
+        &self,
+        name: &str,
+        address: SocketAddr,
+        hello: impl FnOnce() -> H,
+    ) -> Result<Link, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let connecting = self.endpoint.connect(address, name).map_err(|error| text(&error))?;
+        let connection = connecting.await.map_err(|error| text(&error))?;
+        let (mut send, receive) = connection.open_bi().await.map_err(|error| text(&error))?;
         let mut frame = Vec::new();
-        append_value_frame(&mut frame, &hello()).map_err(|error| failed(error.to_string()))?;
-        send.write_all(&frame).await.map_err(|error| failed(error.to_string()))?;
+        append_value_frame(&mut frame, &hello()).map_err(|error| text(&error))?;
+        send.write_all(&frame).await.map_err(|error| text(&error))?;
         Ok(Link { connection, send, receive })
     }
+}
+
+/// How far a socket that only dials must reach. Each kind has one of its own, bound when it is first needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// This host alone: nobody outside can send to the socket.
+    Loopback,
+    /// Every host that has an address of version 4.
+    Version4,
+    /// Every host that has one of version 6.
+    Version6,
+}
+
+impl Reach {
+    /// As far as `address`.
+    fn of(address: SocketAddr) -> Self {
+        match address {
+            SocketAddr::V4(address) if address.ip().is_loopback() => Self::Loopback,
+            SocketAddr::V4(_) => Self::Version4,
+            SocketAddr::V6(_) => Self::Version6,
+        }
+    }
+
+    /// As far as the farthest of `addresses`; none if no one socket reaches them all.
+    fn of_all(addresses: &[SocketAddr]) -> Option<Self> {
+        let mut reaches = addresses.iter().copied().map(Self::of);
+        let first = reaches.next().unwrap_or(Self::Loopback);
+        reaches.try_fold(first, |farthest, reach| match (farthest, reach) {
+            (one, other) if one == other => Some(one),
+            (Self::Version6, _) | (_, Self::Version6) => None,
+            _ => Some(Self::Version4),
+        })
+    }
+
+    /// Where a socket is bound that reaches so far.
+    fn local(self) -> SocketAddr {
+        match self {
+            Self::Loopback => (Ipv4Addr::LOCALHOST, 0).into(),
+            Self::Version4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            Self::Version6 => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        }
+    }
+}
+
+/// Only dials, from free ports. Cloning shares the sockets.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    cluster: String,
+    client: ClientConfig,
+    /// At most one for each reach.
+    bound: Arc<Mutex<Vec<(Reach, Transport)>>>,
+    /// The one socket in an emulated network.
+    pub(crate) emulator: Option<Emulator>,
+}
+
+impl Dialer {
+    /// Dials as `identity`. Needs a runtime.
+    ///
+    /// # Errors
+    /// If the identity's certificate cannot be used.
+    pub fn new(identity: &Identity) -> Result<Self, NodeError> {
+        Ok(Self {
+            cluster: identity.cluster.clone(),
+            client: client_config(identity, None)?,
+            bound: Arc::default(),
+            emulator: None,
+        })
+    }
+
+    /// The same in a place of an emulated network.
+    pub(crate) fn at(identity: &Identity, place: &Place<'_>) -> Result<Self, NodeError> {
+        let replicas: Vec<SocketAddr> = place.replicas.iter().copied().flatten().collect();
+        let reach = Reach::of_all(&replicas).ok_or_else(|| {
+            let text = "the replicas' addresses are of IP version 4 and of version 6: use one of them for all";
+            NodeError::Options(text.to_owned())
+        })?;
+        let transport = Transport::new(identity, reach.local(), None, Some(place))?;
+        Ok(Self {
+            cluster: identity.cluster.clone(),
+            client: client_config(identity, Some(place))?,
+            emulator: transport.emulator.clone(),
+            bound: Arc::new(Mutex::new(vec![(reach, transport)])),
+        })
+    }
+
+    /// As [`Transport::dial`].
+    ///
+    /// # Errors
+    /// As [`Transport::dial`], and if no socket can be had.
+    pub async fn dial<H: serde::Serialize>(
+        &self,
+        replica: ReplicaId,
+        address: SocketAddr,
+        hello: &H,
+    ) -> Result<Link, NodeError> {
+        self.towards(address)?.dial(replica, address, hello).await
+    }
+
+    /// Waits until what closed connections had to say has left.
+    pub async fn wait_idle(&self) {
+        let bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (_, transport) in bound {
+            transport.endpoint.wait_idle().await;
+        }
+    }
+
+    /// What dials `address`: in an emulated network the one socket that there is.
+    pub(crate) fn towards(&self, address: SocketAddr) -> Result<Transport, NodeError> {
+        let wanted = Reach::of(address);
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |reach: Reach| reach == wanted || self.emulator.is_some();
+        if let Some((_, transport)) = bound.iter().find(|(reach, _)| fits(*reach)) {
+            return Ok(transport.clone());
+        }
+        let configs = (EndpointConfig::default(), None, self.client.clone());
+        let transport = Transport::bind(&self.cluster, wanted.local(), configs, None)?;
+        bound.push((wanted, transport.clone()));
+        Ok(transport)
+    }
+}
+
+/// How `identity` dials.
+fn client_config(
+    identity: &Identity,
+    place: Option<&Place<'_>>,
+) -> Result<ClientConfig, NodeError> {
+    let mut client = ClientConfig::new(Arc::new(tls::client(identity)?));
+    client.transport_config(Arc::new(transport_config(place.map(|place| place.plan))));
+    Ok(client)
 }
 
 /// A connection with its one stream.
@@ -249,6 +379,16 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// What the kernel grants of the buffers of a socket like a replica's: of the receiving one, and of the sending one, bytes.
+///
+/// # Errors
+/// If no socket can be had.
+pub(crate) fn granted_buffers() -> io::Result<(usize, usize)> {
+    let socket = socket2::Socket::from(socket(Reach::Loopback.local())?);
+    // The kernel doubles what is asked for, for its own bookkeeping.
+    Ok((socket.recv_buffer_size()? / 2, socket.send_buffer_size()? / 2))
+}
+
 fn transport_config(network: Option<&NetworkPlan>) -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY_PACKETS))
@@ -281,4 +421,23 @@ fn transport_config(network: Option<&NetworkPlan>) -> TransportConfig {
         config.congestion_controller_factory(Arc::new(fixed));
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_reaches_what_is_dialed_and_no_farther() {
+        let reach = |texts: &[&str]| {
+            let addresses: Vec<SocketAddr> =
+                texts.iter().map(|text| text.parse().expect("an address")).collect();
+            Reach::of_all(&addresses).map(|reach| reach.local().to_string())
+        };
+        assert_eq!(reach(&["127.0.0.1:1", "127.0.0.1:2"]).as_deref(), Some("127.0.0.1:0"));
+        assert_eq!(reach(&["127.0.0.1:1", "10.0.0.1:2"]).as_deref(), Some("0.0.0.0:0"));
+        assert_eq!(reach(&["10.0.0.1:1"]).as_deref(), Some("0.0.0.0:0"));
+        assert_eq!(reach(&["[::1]:1", "[fd00::1]:2"]).as_deref(), Some("[::]:0"));
+        assert_eq!(reach(&["[::1]:1", "10.0.0.1:2"]), None);
+    }
 }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use common::{Cluster, ask, block_on, get, put, turns::Turns};
 use driver::{Reply, storage::Durability};
@@ -12,11 +12,13 @@ use measure::Role as Part;
 use node::{
     client::Connector,
     control::Operator,
+    emulator::{NetworkChange, NetworkPlan},
     identity::Role,
     replica_process::{self, Options},
 };
 use protocols::{
-    Outcome, Replica, ReplicaId, Request, epaxos::EPaxos, multi_paxos::MultiPaxos, paxos::Paxos,
+    Outcome, Replica, ReplicaId, ReplicaSet, Request, epaxos::EPaxos, multi_paxos::MultiPaxos,
+    paxos::Paxos,
 };
 
 const R0: ReplicaId = ReplicaId(0);
@@ -250,5 +252,37 @@ fn identities_are_used_for_what_they_are() {
         let cluster = Cluster::new(1);
         assert!(Connector::new(&cluster.identity(Role::Operator)).is_err());
         assert!(Operator::new(&cluster.identity(Role::Client)).is_err());
+    });
+}
+
+#[test]
+fn replicas_find_each_other_by_name_and_are_cut_off_by_it() {
+    block_on(async {
+        let mut cluster = Cluster::new(3);
+        for id in ReplicaId::all(3) {
+            let mut options = cluster.options(id);
+            let ports = cluster.addresses.iter().map(SocketAddr::port);
+            options.peers =
+                ports.map(|port| format!("localhost:{port}").parse().unwrap()).collect();
+            options.network = Some(NetworkPlan::flat(3, 1));
+            cluster.start_with::<MultiPaxos>(options);
+        }
+        for id in ReplicaId::all(3) {
+            cluster.connected(id, 2).await;
+        }
+        let mut session = cluster.session(R1).await;
+        assert_eq!(ask(&mut session, put(1, 1, b"k", b"v")).await, Outcome::Done);
+        let others: ReplicaSet = [R1, R2].into_iter().collect();
+        let apart = NetworkChange::split(&[ReplicaSet::only(R0), others]);
+        for id in ReplicaId::all(3) {
+            cluster.control(id).await.network(&apart).await.unwrap();
+        }
+        // Whose packets are lost is known by its address: the name was resolved where it dials, and met where it is dialed.
+        for (id, peers) in [(R0, 0), (R1, 1), (R2, 1)] {
+            let mut line = cluster.control(id).await;
+            while line.status().await.unwrap().peers_connected > peers {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
     });
 }

@@ -535,7 +535,7 @@ fn who_verifies_nobody_gets_nowhere_in_a_cluster_that_does() {
         assert!(!status.is_insecure);
         for role in [Role::Client, Role::Replica(R0)] {
             let identity = Identity::insecure(role).unwrap();
-            let transport = node::transport::Transport::dialing(&identity).unwrap();
+            let transport = node::transport::Dialer::new(&identity).unwrap();
             let dialed = transport.dial(R2, cluster.addresses[2], &ClientHello { to: R2 }).await;
             if let Ok(link) = dialed {
                 let reason = link.connection.closed().await;

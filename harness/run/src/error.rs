@@ -26,6 +26,13 @@ pub enum Error {
         /// How long its end was waited for.
         waited: Duration,
     },
+    /// There are fewer hosts that may have a replica than replicas.
+    TooFewHosts {
+        /// How many replicas there are to be.
+        replicas: usize,
+        /// How many hosts there are.
+        hosts: usize,
+    },
     /// The replicas are not connected with each other.
     NotUp {
         /// How long that was waited for.
@@ -72,6 +79,10 @@ impl fmt::Display for Error {
             Self::NotGone { replica, waited } => {
                 write!(f, "replica {} is not gone {} s after its kill", replica.0, waited.as_secs())
             }
+            Self::TooFewHosts { replicas, hosts } => write!(
+                f,
+                "{replicas} replicas, and {hosts} hosts that may have one: each takes a host of its own"
+            ),
             Self::NotUp { waited, logs } => write!(
                 f,
                 "the replicas are not up after {} s: see their logs in {}",

@@ -67,6 +67,11 @@ pub(crate) struct UpArguments {
     /// Replica 0 listens on this UDP port of the loopback, the others on those that follow; absent, on free ones.
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) base_port: Option<u16>,
+    #[arg(long, value_name = "LAB", help = super::hosts::ON)]
+    pub(crate) on: Option<PathBuf>,
+    /// Make the lab's keys in this directory first, if there are none, and wait for the agents to have them.
+    #[arg(long, value_name = "DIR", requires = "on")]
+    pub(crate) new_keys: Option<PathBuf>,
     /// Start a cluster again whose records may not all have reached the disk before the machine went down.
     #[arg(long)]
     pub(crate) accept_loss: bool,

@@ -3,6 +3,7 @@
 pub(crate) mod agreement;
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod hosts;
 
 use std::{ffi::OsStr, net::SocketAddr, path::PathBuf, process::ExitCode, str::FromStr};
 
@@ -13,10 +14,15 @@ use clap::{
 };
 use clap_complete::Shell;
 use driver::storage::Durability;
+use node::address::Address;
 use protocols::{Protocol, either, registry};
 
 pub(crate) use self::agreement::AgreementArguments;
-use self::{client::ClientArguments, cluster::ClusterArguments};
+use self::{
+    client::ClientArguments,
+    cluster::ClusterArguments,
+    hosts::{AgentArguments, HostsArguments, KeysArguments},
+};
 use crate::{exit, program, registry as table, subject::Subject};
 
 /// Compares Paxos, Multi-Paxos and EPaxos: latency, throughput, load per replica, and whether it was correct.
@@ -65,6 +71,12 @@ pub(crate) enum Command {
     Agreement(AgreementArguments),
     /// Print a completion script for a shell.
     Completions(CompletionsArguments),
+    /// Show the hosts of a laboratory: cores, round trips, clocks, and what is in the way.
+    Hosts(HostsArguments),
+    /// Make the keys of a laboratory of several hosts.
+    Keys(KeysArguments),
+    /// Keep this host at the service of a driver: `run --on` and `cluster up --on` start replicas here.
+    Agent(AgentArguments),
     /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
     Node(Box<NodeArguments>),
 }
@@ -81,6 +93,8 @@ pub(crate) struct RunArguments {
     /// Resume with another build, checkout or host than the one that began; the manifest records it.
     #[arg(long, requires = "resume")]
     pub(crate) force: bool,
+    #[arg(long, value_name = "LAB", help = hosts::ON)]
+    pub(crate) on: Option<PathBuf>,
     /// What carries out the runs; overrides cluster.driver.
     #[arg(long, value_enum)]
     pub(crate) driver: Option<DriverName>,
@@ -484,9 +498,10 @@ pub(crate) struct NodeArguments {
     /// The UDP address to listen on.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// Where all replicas listen, in the order of their numbers, this one included.
+    /// Where all replicas listen, in the order of their numbers, this one included: HOST:PORT each. A host's name is resolved
+    /// whenever its replica is dialed.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', required = true)]
-    pub(crate) peers: Vec<SocketAddr>,
+    pub(crate) peers: Vec<Address>,
     /// The directory with the cluster's certificates and this replica's key.
     #[arg(long, value_name = "DIR", required_unless_present = "insecure")]
     pub(crate) credentials: Option<PathBuf>,

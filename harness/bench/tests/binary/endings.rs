@@ -1,6 +1,10 @@
 //! However a run ends, no process of it stays, and what was measured is kept.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
 
 use crate::place::{Place, Running, TINY, replicas_of, rows, wait_for};
 use nix::{
@@ -83,4 +87,25 @@ fn replicas_do_not_outlive_a_program_that_was_killed() {
     wait_for("the replicas' end", || replicas_of(pid).is_empty().then_some(()));
     assert_eq!(running.end().code, None);
     assert_eq!(manifest(&place)["complete"], false);
+}
+
+#[test]
+fn a_replica_that_is_asked_to_end_by_a_signal_does_so() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut node = Command::new(env!("CARGO_BIN_EXE_bench"))
+            .args(["node", "--insecure", "--id", "0", "--protocol", "multi-paxos"])
+            .args(["--listen", "127.0.0.1:0", "--peers", "localhost:7000"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(node.stderr.take().unwrap());
+        let mut line = String::new();
+        log.read_line(&mut line).unwrap();
+        assert!(line.contains("one of 1 replicas"), "{line}");
+        send(i32::try_from(node.id()).unwrap(), signal);
+        let mut rest = String::new();
+        log.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains(&format!("stopping, as {signal} asked")), "{rest}");
+        assert_eq!(node.wait().unwrap().code(), Some(0), "{rest}");
+    }
 }

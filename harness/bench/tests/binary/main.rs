@@ -37,6 +37,8 @@ mod explore;
 #[cfg(test)]
 mod failpoints;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod jitter;
 #[cfg(test)]
 mod kills;

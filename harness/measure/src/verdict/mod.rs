@@ -127,6 +127,12 @@ pub struct RunFacts {
     pub throttled_share: Option<f64>,
     /// What the run may use, where it is not the whole host; empty otherwise.
     pub host_restriction: String,
+    /// The name of the host whose CPU others took most of; empty where there is one host alone.
+    pub foreign_host: String,
+    /// The same of the busiest.
+    pub busy_host: String,
+    /// The same of the one that was throttled most.
+    pub throttled_host: String,
     /// One text per process that died unasked: which, and its last words.
     pub deaths: Vec<String>,
     /// Whether the run was cut short.
@@ -357,8 +363,9 @@ fn foreign_load(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
         finding(
             Severity::Invalid,
             format!(
-                "{FOREIGN_LOAD} {} of the host's CPU{}, more than {}",
+                "{FOREIGN_LOAD} {} of {}'s CPU{}, more than {}",
                 percent(share),
+                named(&facts.foreign_host),
                 restriction(facts),
                 percent(limits.foreign_cpu_share_max)
             ),
@@ -441,7 +448,8 @@ fn throttled(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
         finding(
             severity,
             format!(
-                "{prefix}the control group was throttled in {} of its periods, more than {}",
+                "{prefix}the control group{} was throttled in {} of its periods, more than {}",
+                of_host(&facts.throttled_host),
                 percent(share),
                 percent(limits.throttled_share_max)
             ),
@@ -456,13 +464,24 @@ fn host_bound(facts: &RunFacts, limits: &Limits) -> Option<Finding> {
         finding(
             Severity::Warning,
             format!(
-                "{HOST_BOUND}: the host's CPU was {} busy{}",
+                "{HOST_BOUND}: {}'s CPU was {} busy{}",
+                named(&facts.busy_host),
                 percent(share),
                 restriction(facts)
             ),
             "compare operations per CPU-second",
         )
     })
+}
+
+/// Which host, where there are several.
+fn named(host: &str) -> String {
+    if host.is_empty() { "the host".to_owned() } else { format!("the host {host}") }
+}
+
+/// Of which host, where there are several.
+fn of_host(host: &str) -> String {
+    if host.is_empty() { String::new() } else { format!(" on {}", named(host)) }
 }
 
 /// In brackets, what the run may use of the host.

@@ -109,6 +109,25 @@ fn a_full_host_is_a_warning_that_says_what_may_be_used() {
 }
 
 #[test]
+fn a_host_among_several_is_named() {
+    let facts = RunFacts {
+        foreign_cpu_share: Some(0.5),
+        foreign_host: "r1".to_owned(),
+        throttled_share: Some(0.3),
+        throttled_host: "r2".to_owned(),
+        host_busy_share: Some(0.97),
+        busy_host: "r0".to_owned(),
+        ..good(LoadMode::Open)
+    };
+    let texts = reasons(&facts).1.join("; ");
+    for part in
+        ["50 % of the host r1's CPU", "group on the host r2 was", "the host r0's CPU was 97 %"]
+    {
+        assert!(texts.contains(part), "{texts}");
+    }
+}
+
+#[test]
 fn what_is_invalid_in_every_mode() {
     for mode in [LoadMode::Closed, LoadMode::Pipelined, LoadMode::Open] {
         let few = RunFacts { due: 199, ..good(mode) };

@@ -41,8 +41,9 @@ pub(crate) struct Place<'a> {
     pub(crate) plan: &'a NetworkPlan,
     /// The site: a replica's, or where clients live.
     pub(crate) site: ReplicaId,
-    /// Where the replicas listen, by number. What comes from or goes to any other address passes untouched.
-    pub(crate) replicas: &'a [SocketAddr],
+    /// Where the replicas listen, by number; none where that is not known yet. What comes from or goes to any other address
+    /// passes untouched.
+    pub(crate) replicas: &'a [Option<SocketAddr>],
     /// Clients impair what they receive, too: replicas do not know where clients live.
     pub(crate) is_client: bool,
 }
@@ -112,7 +113,9 @@ impl Emulator {
         };
         let ids = ReplicaId::all(replicas.len());
         let state = State {
-            replicas: replicas.iter().copied().zip(ids).collect(),
+            replicas: (replicas.iter().zip(ids))
+                .filter_map(|(address, id)| Some(((*address)?, id)))
+                .collect(),
             out: ways(Direction::Out),
             incoming: is_client.then(|| ways(Direction::In)),
             leaving: Queue::new(UNDER_WAY_BYTES_MAX),
@@ -134,6 +137,13 @@ impl Emulator {
             incoming.change(change);
         }
         self.0.in_use.store(state.in_use(), Ordering::Relaxed);
+    }
+
+    /// From here on `replica` is at `address`, and nowhere else.
+    pub(crate) fn moved(&self, replica: ReplicaId, address: SocketAddr) {
+        let state = &mut *self.0.state();
+        state.replicas.retain(|_, other| *other != replica);
+        state.replicas.insert(address, replica);
     }
 
     /// What was done since the last [`Emulator::begin_measuring`].

@@ -30,7 +30,8 @@ pub(super) async fn serve<R: Replica>(
     if let Some(place) = &mut place {
         place.proven();
     }
-    let Some(role) = tls::role_of(&connection, &shared.cluster, shared.peers.len()) else {
+    let Some(role) = tls::role_of(&connection, &shared.cluster, Role::all(shared.peers.len()))
+    else {
         let text = format_args!("{address} was refused: its certificate names no role here");
         shared.log.repeated("no role", text);
         return connection.close(close_code::REFUSED, b"the certificate names no role here");
@@ -43,6 +44,9 @@ pub(super) async fn serve<R: Replica>(
                 Role::Replica(peer) => peers::accept(&shared, peer, link).await,
                 Role::Client => clients::serve(&shared, link).await,
                 Role::Operator => operators::serve(&shared, link).await,
+                Role::Driver | Role::Agent => {
+                    Ended::fault(close_code::REFUSED, "that role is a lab's, no cluster's")
+                }
             }
         }
         Ok(Err(error)) => Ended::lost(error),

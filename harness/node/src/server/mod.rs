@@ -12,10 +12,10 @@ mod network;
 mod operators;
 mod outputs;
 mod peers;
+mod whereabouts;
 
 use std::{
     cell::RefCell,
-    net::SocketAddr,
     rc::Rc,
     task::Waker,
     time::{Duration, Instant},
@@ -32,15 +32,18 @@ use tokio::{sync::Notify, task::JoinSet};
 use self::{
     admission::{Admission, Connections},
     outputs::Outputs,
+    whereabouts::Whereabouts,
 };
 use crate::{
     NodeError,
+    address::Address,
     clock::Clock,
     disk::{ProcessDisk, new_incarnation},
     emulator::{NetworkPlan, slow::Slow, socket::Place},
     failpoint,
     frame::FrameBuffer,
     identity::{Identity, Role},
+    interrupt::Interrupt,
     limits::{HELLO_BYTES_MAX, HELLO_TIMEOUT},
     log::Log,
     options::Options,
@@ -101,7 +104,7 @@ struct Context<R: Replica> {
     cluster: String,
     /// Is whoever comes believed?
     is_insecure: bool,
-    peers: Vec<SocketAddr>,
+    peers: Whereabouts,
     incarnation: u64,
     /// Who the other replicas are.
     met: RefCell<Peers<ProcessDisk>>,
@@ -135,20 +138,25 @@ impl<R: Replica> Context<R> {
 
 type Shared<R> = Rc<Context<R>>;
 
-/// Runs a replica until an operator stops it.
+/// Runs a replica until an operator stops it, or a signal, if it is to heed any.
 ///
 /// # Errors
 /// If the credentials cannot be loaded, the address cannot be bound, or the endpoint fails.
-pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<(), NodeError> {
+pub(crate) async fn serve<R: Replica>(
+    options: &Options,
+    seed: u64,
+    interrupt: Option<Interrupt>,
+) -> Result<(), NodeError> {
     let role = Role::Replica(options.id);
     let identity = match &options.credentials {
         Some(credentials) => Identity::load(credentials, role)?,
         None => Identity::insecure(role)?,
     };
+    let known: Vec<_> = options.peers.iter().map(Address::fixed).collect();
     let place = options.network.as_ref().map(|plan| Place {
         plan,
         site: options.id,
-        replicas: &options.peers,
+        replicas: &known,
         is_client: false,
     });
     let transport = Transport::listening_at(&identity, options.listen, place.as_ref())?;
@@ -185,7 +193,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         id: options.id,
         is_insecure: identity.is_insecure(),
         cluster: identity.cluster,
-        peers: options.peers.clone(),
+        peers: Whereabouts::new(&options.peers),
         incarnation,
         met: RefCell::new(met),
         patience,
@@ -194,7 +202,7 @@ pub(crate) async fn serve<R: Replica>(options: &Options, seed: u64) -> Result<()
         failure: RefCell::default(),
     });
     let end = CloseOnDrop(shared.transport.endpoint.clone());
-    let result = run(&shared).await;
+    let result = run(&shared, interrupt).await;
     drop(end);
     shared.log.line("stopped");
     result
@@ -255,7 +263,10 @@ fn begin<R: Replica>(
     Ok(Beginning { incarnation, met, driver, store })
 }
 
-async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
+async fn run<R: Replica>(
+    shared: &Shared<R>,
+    mut interrupt: Option<Interrupt>,
+) -> Result<(), NodeError> {
     let mut tasks = JoinSet::new();
     let connections = Connections::default();
     tasks.spawn_local(flush::run(shared.clone()));
@@ -266,6 +277,10 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
         tokio::select! {
             () = shared.stop.notified() => {
                 return shared.failure.borrow_mut().take().map_or(Ok(()), Err);
+            }
+            signal = raised(interrupt.as_mut()) => {
+                shared.log.line(format_args!("stopping, as {signal} asked"));
+                return Ok(());
             }
             incoming = shared.transport.endpoint.accept() => match incoming {
                 Some(incoming) => receive(shared, &connections, incoming, &mut tasks),
@@ -280,6 +295,14 @@ async fn run<R: Replica>(shared: &Shared<R>) -> Result<(), NodeError> {
     }
 }
 
+/// Waits for a signal, for ever if none is to be heeded.
+async fn raised(interrupt: Option<&mut Interrupt>) -> &'static str {
+    match interrupt {
+        Some(interrupt) => interrupt.raised().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Somebody wants to connect.
 fn receive<R: Replica>(
     shared: &Shared<R>,
@@ -288,7 +311,7 @@ fn receive<R: Replica>(
     tasks: &mut JoinSet<()>,
 ) {
     let address = incoming.remote_address();
-    if shared.peers.contains(&address) {
+    if shared.peers.contains(address) {
         tasks.spawn_local(accept::serve(shared.clone(), incoming, None));
         return;
     }

@@ -3,7 +3,7 @@
 //! A link is one connection with one stream, and both sides greet on it first. What was under way on a link that breaks
 //! is lost; the protocol sends again what it still needs.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use driver::{NotAMessage, storage::Strange};
 use protocols::{Replica, ReplicaId};
@@ -30,17 +30,17 @@ const ANNOUNCE_AFTER: Duration = Duration::from_millis(300);
 
 /// Keeps a link with `peer`, which has the higher number.
 pub(super) async fn keep_dialing<R: Replica>(shared: Shared<R>, peer: ReplicaId) {
-    let address = shared.peers[peer.index()];
     let mut back_off = BACK_OFF_MIN;
     let mut announced = false;
     loop {
         let start = Instant::now();
         let mut announce = |reason: &str| {
             if !std::mem::replace(&mut announced, true) {
+                let address = shared.peers.named(peer);
                 shared.log.line(format_args!("waiting for {peer} at {address}: {reason}"));
             }
         };
-        let mut connecting = pin!(connect(&shared, peer, address));
+        let mut connecting = pin!(connect(&shared, peer));
         let connected = match timeout(ANNOUNCE_AFTER, &mut connecting).await {
             Ok(connected) => connected,
             Err(_) => {
@@ -86,7 +86,11 @@ pub(super) async fn accept<R: Replica>(
         link.send.write_all(&frame).await.map_err(Ended::lost)
     };
     match greeted.await {
-        Ok(()) => exchange(shared, peer, link, buffer).await,
+        Ok(()) => {
+            let address = link.connection.remote_address();
+            shared.peers.met(peer, address, shared.transport.emulator.as_ref());
+            exchange(shared, peer, link, buffer).await
+        }
         Err(ended) => ended,
     }
 }
@@ -95,8 +99,8 @@ pub(super) async fn accept<R: Replica>(
 async fn connect<R: Replica>(
     shared: &Shared<R>,
     peer: ReplicaId,
-    address: SocketAddr,
 ) -> Result<(Link, FrameBuffer), NodeError> {
+    let address = shared.peers.of(peer, shared.transport.emulator.as_ref()).await?;
     let mut link = shared.transport.dial_then(peer, address, || shared.hello()).await?;
     let mut buffer = FrameBuffer::default();
     let greeted = match read_hello(&mut link.receive, &mut buffer, shared.patience).await {

@@ -80,7 +80,7 @@ impl Cluster {
             id,
             config: self.config,
             listen: self.addresses[id.index()],
-            peers: self.addresses.clone(),
+            peers: self.addresses.iter().copied().map(Into::into).collect(),
             credentials: Some(self.credentials()),
             durability: self.durability,
             data: Some(self.data(id)),

@@ -14,8 +14,8 @@ use node::{
 };
 use protocols::{Protocol, ReplicaId, ReplicaSet};
 
-use super::processes::{Processes, Spec};
-use crate::Error;
+use super::fleet::{Fleet, Spec};
+use crate::{Error, Stop};
 
 /// Chosen: many times what a loaded machine needs to start a handful of processes.
 const UP_TIMEOUT: Duration = Duration::from_secs(15);
@@ -32,7 +32,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A cluster that is up: every replica is connected with every other, and a leader is known where there is one.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    pub(super) processes: Processes,
+    pub(super) fleet: Fleet,
     /// A line to each replica, by number.
     pub(super) lines: Vec<Control>,
     /// Opens a line again.
@@ -175,30 +175,33 @@ impl Cluster {
     ///
     /// # Errors
     /// If a replica cannot be started or ends, or they are not up in time.
-    pub(super) async fn start(spec: &Spec<'_>) -> Result<Self, Error> {
+    pub(super) async fn start(spec: &Spec<'_>) -> Result<Self, Stop> {
         let mut attempt = 1;
         loop {
-            let mut processes = Processes::spawn(spec)
-                .map_err(|error| Error::NotStarted { replica: None, error })?;
-            match wait_until_up(spec, &mut processes).await {
+            let mut fleet = Fleet::start(spec).await?;
+            match wait_until_up(spec, &mut fleet).await {
                 Ok((lines, controls, sessions)) => {
-                    return Ok(Self { processes, lines, controls, sessions });
+                    return Ok(Self { fleet, lines, controls, sessions });
                 }
-                Err(Error::Died(death)) if death.is_port_taken() && attempt < PORT_ATTEMPTS => {
+                Err(Stop::Died(death)) if death.is_port_taken() && attempt < PORT_ATTEMPTS => {
                     attempt += 1;
                 }
-                Err(error) => return Err(error),
+                Err(stop) => {
+                    // Their logs say why; where they are elsewhere, they come here.
+                    fleet.shut_down(Vec::new(), false).await;
+                    return Err(stop);
+                }
             }
         }
     }
 }
 
-async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Connected, Error> {
-    let places = processes.places();
+async fn wait_until_up(spec: &Spec<'_>, fleet: &mut Fleet) -> Result<Connected, Stop> {
+    let places = fleet.places();
     let died = async {
         loop {
-            if let Some(death) = processes.death() {
-                return death;
+            if let Some(stop) = fleet.trouble() {
+                return stop;
             }
             tokio::time::sleep(UP_POLL).await;
         }
@@ -208,10 +211,10 @@ async fn wait_until_up(spec: &Spec<'_>, processes: &mut Processes) -> Result<Con
     let up = tokio::time::timeout(patience, connect(spec, &places));
     tokio::select! {
         biased;
-        death = died => Err(Error::Died(death)),
+        stop = died => Err(stop),
         up = up => match up {
-            Ok(up) => up,
-            Err(_) => Err(Error::NotUp { waited: patience, logs: spec.logs.to_owned() }),
+            Ok(up) => Ok(up?),
+            Err(_) => Err(Error::NotUp { waited: patience, logs: spec.logs.to_owned() }.into()),
         },
     }
 }
@@ -241,16 +244,11 @@ async fn connect(spec: &Spec<'_>, places: &[(ReplicaId, SocketAddr)]) -> Result<
             places.iter().map(|(replica, address)| Endpoint {
                 connector: connector.clone(),
                 replica: *replica,
-                address: *address,
+                address: (*address).into(),
             })
         })
         .collect();
-    let sessions = join_all(
-        endpoints
-            .iter()
-            .map(|endpoint| endpoint.connector.connect(endpoint.replica, endpoint.address)),
-    )
-    .await;
+    let sessions = join_all(endpoints.iter().map(Endpoint::open)).await;
     let sessions = endpoints.into_iter().zip(collected(sessions)?).collect();
     Ok((lines, Controls { operator, addresses }, sessions))
 }

@@ -17,10 +17,10 @@ use workload::{
 
 use super::{
     cluster::{Controls, Look},
+    fleet::Fleet,
     generator::Generator,
     network::Network,
     network_updates::NetworkUpdater,
-    processes::Processes,
 };
 use crate::Error;
 
@@ -76,13 +76,13 @@ impl Faults {
         &mut self,
         strike: &Strike<'_>,
         look: Look,
-        (processes, load): (&mut Processes, &mut Generator),
+        (fleet, load): (&mut Fleet, &mut Generator),
     ) -> Result<(), Error> {
         let action = strike.action;
         let target = action.target();
-        let struck = target.and_then(|target| self.victim(action, target, look.leader, processes));
+        let struck = target.and_then(|target| self.victim(action, target, look.leader, fleet));
         if let (Action::Restart(_), Some(restarted)) = (action, struck) {
-            load.drive_while(processes.restart(restarted)).await?;
+            load.drive_while(fleet.restart(restarted)).await?;
         }
         let at_s = load.since_begin_s();
         self.events.push(Event {
@@ -92,34 +92,33 @@ impl Faults {
         });
         match (action, struck) {
             (Action::Kill(_), Some(killed)) => {
-                processes.kill(killed);
+                fleet.kill(killed);
                 load.close(killed);
                 self.killed(killed, look.reports);
             }
             (Action::Restart(_), Some(restarted)) => self.restarted(restarted, at_s, load),
-            (Action::Pause(_), Some(paused)) => processes.pause(paused),
-            (Action::Resume(_), Some(resumed)) => processes.resume(resumed),
-            _ => self.change_network(load, processes, |network| network.take(action)),
+            (Action::Pause(_), Some(paused)) => fleet.pause(paused),
+            (Action::Resume(_), Some(resumed)) => fleet.resume(resumed),
+            _ => self.change_network(load, fleet, |network| network.take(action)),
         }
         Ok(())
     }
 
     /// Ends whatever can be ended, so that the replicas can come to rest: who was killed stays down.
-    pub(super) fn end(&mut self, processes: &mut Processes, load: &Generator) {
+    pub(super) fn end(&mut self, fleet: &mut Fleet, load: &Generator) {
         if self.events.is_empty() {
             return;
         }
-        for paused in processes.paused().iter() {
-            processes.resume(paused);
+        for paused in fleet.paused().iter() {
+            fleet.resume(paused);
         }
         if !self.updaters.is_empty() {
-            self.change_network(load, processes, |network| {
+            self.change_network(load, fleet, |network| {
                 network.end();
                 true
             });
         }
-        let down: Vec<String> =
-            processes.down().iter().map(|replica| replica.to_string()).collect();
+        let down: Vec<String> = fleet.down().iter().map(|replica| replica.to_string()).collect();
         let mut detail = "so that the replicas can be compared".to_owned();
         if !down.is_empty() {
             detail.push_str(&format!("; down stays {}", down.join(" ")));
@@ -197,12 +196,12 @@ impl Faults {
         action: &Action,
         target: Target,
         leader: Option<ReplicaId>,
-        processes: &Processes,
+        fleet: &Fleet,
     ) -> Option<ReplicaId> {
         let candidates = match action {
-            Action::Restart(_) => processes.down(),
-            Action::Resume(_) => processes.paused(),
-            _ => processes.running(),
+            Action::Restart(_) => fleet.down(),
+            Action::Resume(_) => fleet.paused(),
+            _ => fleet.running(),
         };
         self.victims.resolve(target, candidates, leader)
     }
@@ -240,7 +239,7 @@ impl Faults {
     fn change_network(
         &mut self,
         load: &Generator,
-        processes: &Processes,
+        fleet: &Fleet,
         change: impl FnOnce(&mut Network) -> bool,
     ) {
         let before = self.network.borrow().clone();
@@ -254,7 +253,7 @@ impl Faults {
         self.network.send_replace(network);
         for replica in ReplicaId::all(self.controls.replicas()) {
             let has_updater = self.updaters.iter().any(|updater| updater.replica == replica);
-            if !has_updater && !processes.down().contains(replica) {
+            if !has_updater && !fleet.down().contains(replica) {
                 let wanted = self.network.subscribe();
                 self.updaters.push(NetworkUpdater::of_first_life(&self.controls, replica, wanted));
             }

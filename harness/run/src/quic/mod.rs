@@ -1,10 +1,11 @@
-//! One run on a real cluster: replica processes over QUIC on this host, clients in this process.
+//! One run on a real cluster: replica processes over QUIC on this host or on several, clients in this process.
 //!
-//! * `processes` starts and ends the replicas.
+//! * `fleet` starts and ends the replicas, on this host, or over a line to the agent of each host (`remote`).
 //! * `cluster` waits until they are connected, and opens operator lines to them.
 //! * `faults` carries out the fault plan; `network_updates` tells each replica how the emulated
 //!   `network` changes.
 //! * `generator` offers the load over sessions, in the order of their `grid`.
+//! * `hosts` works out what share of the hosts' CPUs was busy, or others', or throttled.
 //! * `compare` compares the replicas afterwards, and `record` makes the run's record and
 //!   verdict of it all.
 //! * `watch` ends a run before its time.
@@ -13,12 +14,14 @@
 mod cluster;
 mod compare;
 mod faults;
+mod fleet;
 mod generator;
 mod grid;
+mod hosts;
 mod network;
 mod network_updates;
-mod processes;
 mod record;
+mod remote;
 mod tamper;
 mod watch;
 
@@ -41,11 +44,13 @@ use workload::{
 use self::{
     cluster::{Cluster, Controls, Look},
     faults::Faults,
+    fleet::Spec,
     generator::Generator,
-    processes::Spec,
     record::{Clocks, Seen},
     watch::Watch,
 };
+
+pub use self::fleet::Hosts;
 use crate::{
     Ended, Error, Progress, Stop,
     clients::{self, knee::Climb},
@@ -68,6 +73,8 @@ pub struct Setting<'a> {
     pub logs: &'a Path,
     /// Are histories kept that are no evidence of anything?
     pub keep_history: bool,
+    /// The hosts of the replicas; none if all are on this one.
+    pub hosts: Option<Hosts<'a>>,
 }
 
 /// Carries out one run, with all steps of its search if its rate is searched for.
@@ -113,16 +120,17 @@ async fn once(
         durability: durability(run.point.durability),
         data: data.as_deref(),
         network: network::plan(setting.workload, run),
+        lab: setting.hosts,
     };
     let cluster = tokio::select! {
         biased;
         signal = interrupt.raised() => return unmeasured(Stop::Interrupted(signal)),
         cluster = Cluster::start(&spec) => match cluster {
             Ok(cluster) => cluster,
-            Err(error) => return unmeasured(error.into()),
+            Err(stop) => return unmeasured(stop),
         },
     };
-    let Cluster { mut processes, mut lines, controls, sessions } = cluster;
+    let Cluster { mut fleet, mut lines, controls, sessions } = cluster;
     let duration = Duration::from_secs_f64(setting.workload.load.duration_s);
     let client_timeout = setting.workload.timeouts().client;
     let times = (duration, client_timeout);
@@ -130,15 +138,17 @@ async fn once(
         Ok(load) => load,
         Err(error) => return unmeasured(Error::Timer(error).into()),
     };
-    let mut watch = Watch { processes: &mut processes, interrupt, progress };
+    let mut watch = Watch { fleet: &mut fleet, interrupt, progress };
     let evidence = setting.results.join(format!("evidence-{stem}.json"));
     let phases = Phases { setting, run, controls: &controls, client_timeout, evidence: &evidence };
     let ran = phases.run_phases(load, &mut lines, &mut watch).await;
-    processes.shut_down(lines).await;
+    let is_evidence = !matches!(&ran, Ok((_, seen)) if seen.is_in_order());
+    let remarks = fleet.shut_down(lines, is_evidence).await;
     let (mut load, mut seen) = match ran {
         Ok(ran) => ran,
         Err(stop) => return Ended::unmeasured(stop, true),
     };
+    seen.warnings.extend(remarks);
     // Only now: it takes a while, and the connections with the replicas would be given up.
     progress.phase("checking the history");
     let judged = std::mem::take(&mut load.history).judge();
@@ -162,7 +172,8 @@ async fn once(
 impl Setting<'_> {
     /// A fresh directory for what the replicas of a run keep; none if they keep nothing.
     fn data_of(&self, run: &Run, stem: &str) -> Result<Option<PathBuf>, Error> {
-        if run.point.durability == workload::Durability::Memory {
+        // Replicas on other hosts keep there what they keep.
+        if run.point.durability == workload::Durability::Memory || self.hosts.is_some() {
             return Ok(None);
         }
         let data = self.results.join("data").join(stem);
@@ -217,12 +228,19 @@ impl Phases<'_> {
         watch: &mut Watch<'_>,
     ) -> Result<(Generator, Seen), Stop> {
         self.warm_up(&mut load, lines, watch).await?;
-        let (started, before) = (SystemTime::now(), Clocks::now());
+        let before = load.drive_while(Clocks::now(watch.fleet)).await?;
+        let started = SystemTime::now();
         load.begin_window();
         let mut faults = Faults::new(self.controls, self.run.seed);
         let mut stop = self.measure(&mut load, lines, watch, &mut faults).await.err();
         load.end_window();
-        let after = Clocks::now();
+        let after = match load.drive_while(Clocks::now(watch.fleet)).await {
+            Ok(clocks) => clocks,
+            Err(error) => {
+                stop.get_or_insert_with(|| error.into());
+                Clocks::default()
+            }
+        };
         let mut seen = Seen {
             started,
             elapsed: load.measured(),
@@ -230,8 +248,9 @@ impl Phases<'_> {
             after,
             replicas: Vec::new(),
             ended: faults.ended_reports(),
-            killed: watch.processes.down(),
-            killed_cpu_s: None,
+            killed: watch.fleet.down(),
+            killed_cpu_s: Vec::new(),
+            hosts: watch.fleet.host_names(),
             restarted: faults.restarted_ones(),
             faults: Vec::new(),
             recoveries: Vec::new(),
@@ -244,7 +263,7 @@ impl Phases<'_> {
             stop = self.wait(&mut load, lines, watch, &mut seen).await.err();
         }
         load.end_load();
-        faults.end(watch.processes, &load);
+        faults.end(watch.fleet, &load);
         if stop.is_none() {
             let ended = async { load.drive_while(faults.ended()).await };
             stop = watch.over("ending the faults", ended).await.err();
@@ -259,7 +278,7 @@ impl Phases<'_> {
             seen.replicas.extend(late.into_iter().filter(is_new));
         }
         seen.replicas.sort_by_key(|report| report.replica);
-        seen.killed_cpu_s = watch.processes.killed_cpu_s();
+        seen.killed_cpu_s = watch.fleet.killed_cpu_s();
         if stop.is_some() {
             load.abandon();
         }
@@ -292,7 +311,7 @@ impl Phases<'_> {
             Ok(reports)
         };
         let reports = watch.over("warming up", warm).await?;
-        watch.processes.used_before(reports.iter().map(|report| report.cpu_ns));
+        watch.fleet.used_before(reports.iter().map(|report| report.cpu_ns));
         Ok(())
     }
 
@@ -308,7 +327,7 @@ impl Phases<'_> {
         for strike in self.setting.workload.strikes() {
             let at = begin + Duration::from_nanos(strike.at_ns);
             let look = self.look_at(at, &strike, load, lines, watch).await?;
-            let struck = faults.strike(&strike, look, (watch.processes, load)).await;
+            let struck = faults.strike(&strike, look, (watch.fleet, load)).await;
             struck?;
         }
         let duration = Duration::from_secs_f64(self.setting.workload.load.duration_s);
@@ -329,7 +348,7 @@ impl Phases<'_> {
         lines: &mut Vec<Control>,
         watch: &mut Watch<'_>,
     ) -> Result<Look, Stop> {
-        let asked = watch.processes.running();
+        let asked = watch.fleet.running();
         let depends = matches!(strike.action, Action::Kill(_))
             || strike.action.target() == Some(Target::Leader);
         let look = async {
@@ -353,7 +372,7 @@ impl Phases<'_> {
         seen: &mut Seen,
     ) -> Result<(), Stop> {
         let deadline = Instant::now() + clients::wait_max(self.setting.workload);
-        let running = watch.processes.running();
+        let running = watch.fleet.running();
         let reports = async {
             seen.replicas = load.drive_while(self.controls.end_measuring(lines, running)).await;
             load.settle_until(deadline).await;

@@ -3,30 +3,28 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, HostCpu, Kept, Limits, Recovery, ReplicaReport, RunFacts, RunRecord, Severity,
-    judge, network_findings,
+    Event, Finding, Kept, Limits, Recovery, ReplicaReport, RunFacts, RunRecord, Severity, judge,
+    network_findings,
 };
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::TimeValLike,
-};
+use node::agent::wire::HostSample;
 use protocols::{ReplicaId, ReplicaSet};
 use workload::{Driver, Durability, Mode, Run};
 
-use super::{compare::Agreement, generator::Generator, network};
-use crate::{Stop, clients::given_up, history::Judged, naming::identity};
+use super::{compare::Agreement, fleet::Fleet, generator::Generator, hosts, network};
+use crate::{Error, Stop, clients::given_up, history::Judged, naming::identity};
 
-/// The host's and this process' CPU clocks at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clocks {
-    host: Option<HostCpu>,
-    client_s: Option<f64>,
-}
+/// The CPU clocks of the hosts and of the processes that order them about, at one moment: this host's first, then those of
+/// the replicas' hosts by number, if they are others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clocks(pub(super) Vec<HostSample>);
 
 impl Clocks {
     /// Reads them.
-    pub(super) fn now() -> Self {
-        Self { host: HostCpu::sample(), client_s: client_cpu_s() }
+    ///
+    /// # Errors
+    /// If a host does not say.
+    pub(super) async fn now(fleet: &Fleet) -> Result<Self, Error> {
+        fleet.samples().await.map(Self)
     }
 }
 
@@ -43,8 +41,11 @@ pub(super) struct Seen {
     pub(super) ended: Vec<ReplicaReport>,
     /// Those that the fault plan killed and did not start again.
     pub(super) killed: ReplicaSet,
-    /// The CPU time that all lives used in the window that were killed, seconds, if it is known of all.
-    pub(super) killed_cpu_s: Option<f64>,
+    /// The CPU time that those lives of each replica used in the window that were killed, seconds, by number; none where it is
+    /// not known.
+    pub(super) killed_cpu_s: Vec<Option<f64>>,
+    /// The names of the replicas' hosts, by number; none if all are on this one.
+    pub(super) hosts: Vec<String>,
     /// Those that it started again.
     pub(super) restarted: ReplicaSet,
     /// The faults as they happened.
@@ -61,6 +62,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Is nothing of it evidence of anything, as far as that is known before the history is judged?
+    pub(super) fn is_in_order(&self) -> bool {
+        let agree = self.agreement.as_ref().and_then(|agreement| agreement.agree);
+        agree == Some(true) && self.stop.is_none()
+    }
+
     /// Those that said what they did in the window.
     pub(super) fn reported(&self) -> ReplicaSet {
         let replica = |report: &ReplicaReport| {
@@ -83,10 +90,11 @@ impl Seen {
 pub(super) fn record(run: &Run, mut load: Generator, judged: &Judged, seen: Seen) -> RunRecord {
     let elapsed_s = seen.elapsed.as_secs_f64();
     let all_reported = seen.replicas.len() + seen.killed.len() == run.point.replicas;
-    let living_cpu_s = cpu_s(&seen.replicas).filter(|_| all_reported);
-    let server_cpu_s =
-        living_cpu_s.zip(seen.killed_cpu_s).map(|(living_s, killed_s)| living_s + killed_s);
-    let client_cpu_s = seen.after.client_s.zip(seen.before.client_s).map(|(now, then)| now - then);
+    let replicas_cpu_s = hosts::replicas_cpu_s(&seen.replicas, &seen.killed_cpu_s);
+    let server_cpu_s: Option<f64> =
+        replicas_cpu_s.iter().copied().sum::<Option<f64>>().filter(|_| all_reported);
+    let client_cpu_s = hosts::own_s(&seen.before, &seen.after);
+    let of_hosts = hosts::of(&seen, &replicas_cpu_s, all_reported);
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
     let offered_ops_per_s =
         (run.point.mode == Mode::Open).then(|| load.tally.due as f64 / elapsed_s.max(1e-9));
@@ -115,20 +123,17 @@ pub(super) fn record(run: &Run, mut load: Generator, judged: &Judged, seen: Seen
     };
     record.networks = network::reports(&record.replicas, &record.sites, &load.networks);
     record.events = events(&load, seen.faults, &seen.stop, seen.elapsed);
-    let host = seen.after.host.zip(seen.before.host);
-    let ours_s = server_cpu_s.zip(client_cpu_s).map(|(server_s, client_s)| server_s + client_s);
-    let (now, then) = (host.map(|(now, _)| now), host.map(|(_, then)| then));
-    let between = now.as_ref().zip(then.as_ref());
     let core_share = client_cpu_s.map(|client_s| client_s / elapsed_s.max(1e-9));
     let mut facts = RunFacts {
         generator_still_ms: Some(load.stood_still.as_secs_f64() * 1e3),
         generator_core_share: core_share,
-        foreign_cpu_share: between
-            .zip(ours_s)
-            .and_then(|((now, then), ours_s)| now.foreign_share_since(then, ours_s)),
-        host_busy_share: between.and_then(|(now, then)| now.busy_share_since(then, ours_s)),
-        throttled_share: between.and_then(|(now, then)| now.throttled_share_since(then)),
-        host_restriction: now.map_or_else(String::new, |now| now.restriction()),
+        foreign_cpu_share: of_hosts.foreign.share,
+        host_busy_share: of_hosts.busy.share,
+        throttled_share: of_hosts.throttled.share,
+        host_restriction: of_hosts.busy.restriction,
+        foreign_host: of_hosts.foreign.name,
+        busy_host: of_hosts.busy.name,
+        throttled_host: of_hosts.throttled.name,
         deaths: match &seen.stop {
             Some(Stop::Died(death)) => vec![death.to_string()],
             _ => Vec::new(),
@@ -239,19 +244,4 @@ fn events(
         detail,
     }));
     events
-}
-
-/// CPU time of all replicas, seconds; none if one does not know.
-fn cpu_s(reports: &[ReplicaReport]) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "CPU time of a run in nanoseconds")]
-    reports.iter().map(|report| report.cpu_ns.map(|ns| ns as f64 / 1e9)).sum()
-}
-
-/// CPU time of this process, user and system, seconds.
-fn client_cpu_s() -> Option<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-    let ns = usage.user_time().num_nanoseconds() + usage.system_time().num_nanoseconds();
-    #[expect(clippy::cast_precision_loss, reason = "CPU time of a process in nanoseconds")]
-    let s = ns as f64 / 1e9;
-    Some(s)
 }

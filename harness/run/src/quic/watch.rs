@@ -1,10 +1,11 @@
-//! What ends a run before its time: a signal, the death of a replica, or something that could not be done.
+//! What ends a run before its time: a signal, the death of a replica, the loss of a host, or something that could not be
+//! done.
 
 use std::{future::Future, time::Duration};
 
 use node::interrupt::Interrupt;
 
-use super::processes::Processes;
+use super::fleet::Fleet;
 use crate::{Error, Progress, Stop};
 
 /// How often the processes are looked at.
@@ -15,7 +16,7 @@ const DEATH_NOTICE: Duration = Duration::from_millis(400);
 /// Looks out for reasons to stop.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
-    pub(super) processes: &'a mut Processes,
+    pub(super) fleet: &'a mut Fleet,
     pub(super) interrupt: &'a mut Interrupt,
     pub(super) progress: &'a dyn Progress,
 }
@@ -44,11 +45,11 @@ impl Watch<'_> {
     }
 
     async fn reason(&mut self, phase: &'static str) -> Stop {
-        let Self { processes, interrupt, progress } = self;
+        let Self { fleet, interrupt, progress } = self;
         let died = async {
             loop {
-                if let Some(death) = processes.death() {
-                    return Stop::Died(death);
+                if let Some(stop) = fleet.trouble() {
+                    return stop;
                 }
                 progress.phase(phase);
                 tokio::time::sleep(DEATH_POLL).await;

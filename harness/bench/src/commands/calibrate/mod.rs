@@ -170,7 +170,7 @@ pub(crate) fn made(
     asked: &Asked<'_>,
     workload: &Workload,
 ) -> Result<(Vec<MeasuredRun>, PathBuf), Ended> {
-    let keeping = Keeping { out: asked.results, history: false, quiet: asked.quiet };
+    let keeping = Keeping { out: asked.results, history: false, quiet: asked.quiet, lab: None };
     let plan = Plan::new(workload);
     let planned = plan.runs.len();
     let (tried, results) = make(workload, plan, &keeping)?;

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use super::{block_on, lock, mebibytes, typed};
+use super::{block_on, hosted, lock, mebibytes, typed};
 use cluster::{Description, Directory, Lines, Process};
 
 use crate::{cli::cluster::DownArguments, exit::Failure, output};
@@ -18,7 +18,17 @@ pub(super) fn run(directory: &Directory, arguments: &DownArguments) -> Result<Ex
         output::print(&format!("removed {root}, where a cluster was never finished\n"))?;
         return Ok(ExitCode::SUCCESS);
     };
-    let stopped = stop(directory, &description)?;
+    let stopped = match &description.lab {
+        Some(_) if arguments.keep => {
+            let text = "--keep: the replicas of this cluster are on other hosts, where their agents keep them up: stop those";
+            return Err(Failure::usage(text));
+        }
+        Some(lab) => {
+            hosted::down(directory, &description, lab, &lock)?;
+            description.replicas()
+        }
+        None => stop(directory, &description)?,
+    };
     let mut text = match stopped {
         0 => "no replica was alive".to_owned(),
         1 => "stopped 1 replica".to_owned(),

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     fn description() -> Description {
-        let address = ([127, 0, 0, 1], 7_000).into();
+        let address: node::address::Address = "127.0.0.1:7000".parse().unwrap();
         let addresses = vec![address; 5];
         Description::new(
             protocols::epaxos::PROTOCOL,

@@ -1,9 +1,10 @@
 //! `bench cluster`: a cluster in the background, to play with.
 //!
 //! A module per subcommand: [`up`], [`status`], [`down`], [`processes`] for kill and restart, [`links`] for partition and heal.
-//! What they share, the directory and the processes, is the crate `cluster`.
+//! [`hosted`] is what differs where the replicas are on hosts with agents. What they share, the directory and the processes, is the crate `cluster`.
 
 mod down;
+mod hosted;
 mod links;
 mod processes;
 mod status;
@@ -69,7 +70,7 @@ fn lock(directory: &Directory, command: &str) -> Result<Lock, Failure> {
 }
 
 /// Runs `body` on a runtime of one thread.
-pub(super) fn block_on<T>(body: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn block_on<T>(body: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())

@@ -6,7 +6,7 @@ use cluster::{Description, Directory, Lines, Lock, start::Starting};
 use driver::storage::Durability;
 use protocols::ReplicaSet;
 
-use super::{block_on, links, list, lock, named, prospects, typed};
+use super::{block_on, hosted, links, list, lock, named, prospects, typed};
 use crate::{
     exit::{self, Failure},
     output,
@@ -20,6 +20,9 @@ pub(super) fn kill(directory: &Directory, numbers: &[u8]) -> Result<ExitCode, Fa
     if !dead.is_empty() {
         let verb = if dead.len() == 1 { "is" } else { "are" };
         return Err(Failure::usage(format!("{} {verb} dead already", list(dead))));
+    }
+    if let Some(lab) = &description.lab {
+        return hosted::kill(directory, &description, lab, victims);
     }
     kill_all(&description, victims)?;
     let mut text = format!("killed {}: {}\n", list(victims), prospects(&description));
@@ -40,6 +43,9 @@ pub(super) fn restart(directory: &Directory, numbers: &[u8]) -> Result<ExitCode,
     let mut description = directory.description()?;
     let wanted = named(&description, "restart", numbers)?;
     check_can_return(directory, &description)?;
+    if let Some(lab) = &description.lab {
+        return hosted::restart(directory, &description, lab, wanted);
+    }
     let killed: ReplicaSet = wanted.intersection(description.alive());
     kill_all(&description, killed)?;
     let begun = Instant::now();
@@ -64,7 +70,8 @@ fn check_can_return(directory: &Directory, description: &Description) -> Result<
              it: `{down}` and `{up} --durability buffered`"
         )));
     }
-    if description.stopped || !description.is_of_this_boot() {
+    let is_down = description.stopped || !description.is_of_this_boot();
+    if is_down && description.lab.is_none() {
         return Err(Failure::usage(format!(
             "restart: the whole cluster is down: `{up}` starts it"
         )));

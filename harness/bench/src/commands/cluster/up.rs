@@ -9,23 +9,30 @@ use cluster::{
 use driver::storage::Durability;
 use protocols::{Config, ReplicaId, ReplicaSet, registry};
 
-use super::{block_on, list, typed, warn};
+use super::{block_on, hosted, list, typed, warn};
 use crate::{
     cli::cluster::UpArguments,
     exit::{self, Failure},
     output, program,
 };
 
-const REPLICAS: usize = 3;
+pub(super) const REPLICAS: usize = 3;
 /// What the killing of processes does not harm, at next to no cost.
-const DURABILITY: Durability = Durability::Buffered;
+pub(super) const DURABILITY: Durability = Durability::Buffered;
 /// Between looking for a port and binding it another process may take it.
 const PORT_ATTEMPTS: u32 = 3;
 
 pub(super) fn run(directory: &Directory, arguments: &UpArguments) -> Result<ExitCode, Failure> {
     let lock = directory.lock_or_make(&format!("{} cluster up", program::name()))?;
     let text = match directory.described()? {
-        None => anew(directory, arguments, &lock)?,
+        None => match &arguments.on {
+            Some(file) => hosted::up(directory, arguments, file, &lock)?,
+            None => anew(directory, arguments, &lock)?,
+        },
+        Some(description) if description.lab.is_some() => {
+            check_same(directory, &description, arguments)?;
+            hosted::again(directory, &description)?
+        }
         Some(description) => again(directory, description, arguments, &lock)?,
     };
     output::print(&text)?;
@@ -137,6 +144,9 @@ fn check_same(
         let is = format!("durability {}", description.durability);
         return differs(format!("--durability {durability}"), is);
     }
+    if arguments.on.is_some() && description.lab.is_none() {
+        return differs("--on".to_owned(), "replicas on this host".to_owned());
+    }
     if arguments.insecure && !description.is_insecure {
         return differs("--insecure".to_owned(), "replicas that verify everybody".to_owned());
     }
@@ -203,7 +213,7 @@ fn start_all(
 }
 
 /// What is up, and what to try next.
-fn told(directory: &Directory, description: &Description, done: &str) -> String {
+pub(super) fn told(directory: &Directory, description: &Description, done: &str) -> String {
     let mut text = format!(
         "{} replicas of {} (durability {}) {done} in {}\n\n",
         description.replicas(),

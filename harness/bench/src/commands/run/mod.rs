@@ -7,11 +7,11 @@ use std::{
 };
 
 use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
-use node::identity;
+use node::{agent::lab::Lab, identity};
 use report::Style;
 use run::{
     Ended, Stop,
-    quic::{self, Setting},
+    quic::{self, Hosts, Setting},
     simulated::{Simulated, formulas::Formulas},
 };
 use tokio::runtime::{Builder, LocalOptions};
@@ -20,7 +20,7 @@ use workload::{Driver, GivenTimeouts, Override, Plan, Run, Workload};
 use crate::{
     cli::{Format, RunArguments},
     exit::{self, Failure},
-    output, program,
+    lab, output, program,
     progress::Progress,
 };
 
@@ -48,7 +48,8 @@ fn begin(arguments: &RunArguments, file: &Path) -> Result<ExitCode, Failure> {
         output::print(&dry_run::table(&workload, &plan))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let (tried, path) = make(&workload, plan, &Keeping::of(arguments))?;
+    let lab = hosts(arguments, &workload, &plan)?;
+    let (tried, path) = make(&workload, plan, &Keeping::of(arguments, lab.as_ref()))?;
     conclude(arguments, &tried, &path)
 }
 
@@ -58,11 +59,34 @@ pub(crate) struct Keeping<'a> {
     pub(crate) out: &'a Path,
     pub(crate) history: bool,
     pub(crate) quiet: bool,
+    /// The hosts of the replicas; none if all are on this one.
+    pub(crate) lab: Option<&'a Lab>,
+}
+
+/// The hosts that were named, of which those answer that the plan takes; none if none were.
+///
+/// # Errors
+/// If they cannot be used.
+fn hosts(
+    arguments: &RunArguments,
+    workload: &Workload,
+    plan: &Plan,
+) -> Result<Option<Lab>, Failure> {
+    let Some(file) = &arguments.on else { return Ok(None) };
+    if workload.cluster.driver == Driver::Sim {
+        let text = "--on: the simulator has no hosts: leave it away, or use --driver quic";
+        return Err(Failure::usage(text));
+    }
+    let lab = lab::load(file)?;
+    let replicas_max = plan.runs.iter().map(|run| run.point.replicas).max().unwrap_or(1);
+    lab::check(&lab, file, replicas_max)?;
+    Ok(Some(lab))
 }
 
 impl<'a> Keeping<'a> {
-    fn of(arguments: &'a RunArguments) -> Self {
-        Self { out: &arguments.out, history: arguments.keep_history, quiet: arguments.quiet }
+    fn of(arguments: &'a RunArguments, lab: Option<&'a Lab>) -> Self {
+        let (history, quiet) = (arguments.keep_history, arguments.quiet);
+        Self { out: &arguments.out, history, quiet, lab }
     }
 }
 
@@ -101,7 +125,7 @@ fn carry_on(
     let progress = Progress::new(plan.runs.len(), plan.run_estimate(), keeping.quiet);
     let setting = (&progress, keeping.history);
     let carried_out = match workload.cluster.driver {
-        Driver::Quic => run_real(workload, &plan, &mut results, setting),
+        Driver::Quic => run_real(workload, &plan, &mut results, (setting, keeping.lab)),
         Driver::Sim => simulate(workload, (&plan, &made), &mut results, setting),
     };
     progress.clear();
@@ -207,7 +231,7 @@ fn run_real(
     workload: &Workload,
     plan: &Plan,
     results: &mut ResultsDir,
-    (progress, keep_history): (&Progress, bool),
+    ((progress, keep_history), lab): ((&Progress, bool), Option<&Lab>),
 ) -> Result<Tried, Failure> {
     let cannot = |what: &str, error: &dyn std::fmt::Display| {
         Failure::failed(format!("cannot {what}: {error}"))
@@ -227,12 +251,15 @@ fn run_real(
         let mut tried = Tried::default();
         let path = results.path().to_owned();
         let logs = results.logs_path();
+        let driver = lab.map(lab::driver).transpose()?;
+        let hosts = lab.zip(driver.as_ref()).map(|(lab, driver)| Hosts { lab, driver });
         let setting = Setting {
             workload,
             credentials: credentials.path(),
             results: &path,
             logs: &logs,
             keep_history,
+            hosts,
         };
         for run in &plan.runs {
             progress.begin(&run_name(run));
@@ -254,6 +281,9 @@ fn run_real(
                 break;
             }
             progress.end();
+        }
+        if let Some(driver) = &driver {
+            lab::farewell(driver).await;
         }
         Ok(tried)
     })

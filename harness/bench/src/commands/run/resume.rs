@@ -14,7 +14,7 @@ use run::{
 use serde_json::Value;
 use workload::{Plan, Run, Workload};
 
-use super::{Keeping, Sweep, carry_on, commits, conclude, swept_keys};
+use super::{Keeping, Sweep, carry_on, commits, conclude, hosts, swept_keys};
 use crate::{cli::RunArguments, exit::Failure, output};
 
 pub(super) fn run(
@@ -47,6 +47,7 @@ pub(super) fn run(
         )));
     }
     let mut plan = Plan::new(&workload);
+    let lab = hosts(arguments, &workload, &plan)?;
     let planned: Vec<Identity> =
         plan.runs.iter().map(|run| identity(run, workload.cluster.driver)).collect();
     let has_formulas = Formulas::new(&workload).is_some();
@@ -61,7 +62,7 @@ pub(super) fn run(
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     let made = made.into_iter().zip(rows).collect();
     let sweep = Sweep { workload: &workload, plan, made };
-    let (tried, path) = carry_on(&Keeping::of(arguments), sweep, manifest, results)?;
+    let (tried, path) = carry_on(&Keeping::of(arguments, lab.as_ref()), sweep, manifest, results)?;
     conclude(arguments, &tried, &path)
 }
 
