@@ -68,7 +68,7 @@ pub(crate) fn load(file: &Path) -> Result<Lab, Failure> {
 
 fn parse(text: &str) -> Result<Lab, String> {
     let file: LabFile = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start].lines().count().max(1));
+        let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
         let line = line.map_or_else(String::new, |line| format!("line {line}: "));
         format!("{line}{}", error.message())
     })?;

@@ -34,12 +34,15 @@ pub fn run<R: Replica>(options: &Options) -> Result<(), NodeError> {
             .enable_all()
             .build_local(LocalOptions::default())
             .map_err(|error| NodeError::System { doing: "start the runtime".to_owned(), error })?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         // Without a handler the first process of a container takes no notice of these signals.
         let interrupt = Interrupt::new()
             .map_err(|error| NodeError::System { doing: "watch signals".to_owned(), error })?;
         serve_until::<R>(options, Some(interrupt)).await
-    })
+    });
+    // A name that is just asked for is nobody's concern any more.
+    runtime.shutdown_background();
+    served
 }
 
 /// Runs a replica of core `R` until an operator stops it. Must be called on a `LocalRuntime`; tests run several at once.

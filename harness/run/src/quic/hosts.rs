@@ -116,3 +116,72 @@ fn worst(
 fn is_one_host(one: &HostSample, other: &HostSample) -> bool {
     !one.boot_id.is_empty() && one.boot_id == other.boot_id
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Of a host with two CPUs that have counted so much, and of a process that took `own_s`.
+    fn sample(boot_id: &str, programs_s: f64, total_s: f64, own_s: f64) -> HostSample {
+        let limit = json!({ "quota_cpus": null, "periods": 0, "throttled": 0 });
+        let cpu = json!({
+            "programs_s": programs_s, "elsewhere_s": 0.0, "total_s": total_s, "allowed": 2, "all": 2, "limit": limit,
+        });
+        let cpu = serde_json::from_value(cpu).unwrap();
+        HostSample { boot_id: boot_id.to_owned(), cpu: Some(cpu), own_s: Some(own_s) }
+    }
+
+    /// The driver's host and two others; programs took so many of ten seconds on each.
+    fn shares(boots: [&str; 3], programs_s: [f64; 3], used_s: [Option<f64>; 3]) -> OfHosts {
+        let at = |total_s: f64, share: f64| -> Vec<HostSample> {
+            (boots.iter().zip(programs_s))
+                .map(|(boot, programs_s)| sample(boot, programs_s * share, total_s, 0.5 * share))
+                .collect()
+        };
+        worst(&at(0.0, 0.0), &at(10.0, 1.0), &[DRIVER, "r0", "r1"], &used_s)
+    }
+
+    fn close(share: Option<f64>, expected: f64) -> bool {
+        share.is_some_and(|share| (share - expected).abs() < 1e-9)
+    }
+
+    #[test]
+    fn the_worst_host_is_named() {
+        let used_s = [Some(0.0), Some(2.0), Some(3.0)];
+        let of = shares(["a", "b", "c"], [1.0, 2.5, 8.0], used_s);
+        // Beside the replica and its agent others took 4.5 s of ten.
+        assert!(close(of.foreign.share, 0.45) && of.foreign.name == "r1", "{of:?}");
+        assert!(close(of.busy.share, 0.8) && of.busy.name == "r1", "{of:?}");
+        assert_eq!(of.throttled.share, None);
+    }
+
+    #[test]
+    fn containers_of_one_host_are_no_strangers_to_each_other() {
+        let used_s = [Some(0.0), Some(2.0), Some(3.0)];
+        let of = shares(["a", "a", "a"], [6.5; 3], used_s);
+        assert!(close(of.foreign.share, 0.0), "{of:?}");
+        let of = shares(["a", "b", "c"], [6.5; 3], used_s);
+        assert!(close(of.foreign.share, 0.6), "{of:?}");
+        // Whoever does not tell its boot is alone.
+        let of = shares(["", "", ""], [6.5; 3], used_s);
+        assert!(close(of.foreign.share, 0.6), "{of:?}");
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_replica_is_not_known_of_its_host() {
+        let of = shares(["a", "b", "c"], [1.0, 2.5, 8.0], [Some(0.0), Some(2.0), None]);
+        assert!(of.foreign.name == DRIVER || of.foreign.name == "r0", "{of:?}");
+        let of = shares(["a", "a", "a"], [8.0; 3], [Some(0.0), Some(2.0), None]);
+        assert_eq!(of.foreign.share, None);
+    }
+
+    #[test]
+    fn the_time_of_ended_lives_counts() {
+        let report =
+            ReplicaReport { replica: 1, cpu_ns: Some(2_000_000_000), ..Default::default() };
+        let known = replicas_cpu_s(&[report], &[Some(1.0), Some(0.5), None]);
+        assert_eq!(known, [Some(1.0), Some(2.5), None]);
+    }
+}
