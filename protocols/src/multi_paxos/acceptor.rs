@@ -4,11 +4,12 @@ use super::{
     leader::IN_FLIGHT_MAX,
     message::{Message, Promise, PromisedEntry, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
+    route::Route,
 };
 use crate::{
     ballot::Ballot,
     command::Batch,
-    id::{ReplicaId, Slot},
+    id::{ReplicaId, ReplicaSet, Slot},
     replica::{Effects, Path},
 };
 
@@ -142,8 +143,8 @@ impl MultiPaxos {
         &mut self,
         from: ReplicaId,
         ballot: Ballot,
-        commit: Slot,
-        collect: Slot,
+        (commit, collect): (Slot, Slot),
+        (beat, heard): (u64, ReplicaSet),
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
@@ -152,10 +153,11 @@ impl MultiPaxos {
             return;
         }
         self.follow(ballot, effects);
+        self.route.is_heard = heard.is_empty() || heard.contains(self.id);
         self.await_leader(effects);
         self.learn_commit(from, commit, effects);
         self.collect(collect);
-        effects.reply(from, Message::Alive { ballot, executed: self.executed });
+        effects.reply(from, Message::Alive { ballot, beat, executed: self.executed });
     }
 
     /// Takes the leader of `ballot`, which is not below the promised one, for the leader.
@@ -170,13 +172,8 @@ impl MultiPaxos {
         assert!(matches!(self.role, Role::Follower), "another leads this replica's own ballot");
         self.leader = Some(ballot.leader);
         self.patience.leader_found();
-        if self.outbox.is_empty() {
-            return;
-        }
-        for batch in self.outbox.all_sent() {
-            effects.reply(ballot.leader, Message::Forward { batch: batch.clone() });
-        }
-        self.retransmit_later(effects);
+        self.route = Route::default();
+        self.forward_all(effects);
     }
 
     /// Promises `ballot`, which is higher than the one promised so far.

@@ -10,6 +10,7 @@ use crate::{
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
     log::SlotLog,
+    quorum::majority,
     replica::{Effects, Path},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Leader {
     /// How many heartbeats were sent since then, and after how many the leader steps down.
     silence: u32,
     silence_max: u32,
+    /// How many heartbeats were sent in all.
+    beats: u64,
     /// Where the batches of the log are.
     pub(super) in_hand: InHand,
 }
@@ -51,6 +54,8 @@ struct Peer {
     accepted: Slot,
     /// Has it accepted anything in this period?
     answered: bool,
+    /// The last heartbeat that it has answered.
+    beat: u64,
 }
 
 impl Leader {
@@ -66,8 +71,25 @@ impl Leader {
             heard: ReplicaSet::EMPTY,
             silence: 0,
             silence_max,
+            beats: 0,
             in_hand: InHand::of(log),
         }
+    }
+
+    /// What a majority has executed, of which the leader, `own`, has executed everything through
+    /// `commit`.
+    fn executed_by_majority(&self, own: ReplicaId, commit: Slot) -> Slot {
+        let of_peers = self.peers.iter().enumerate().map(|(index, peer)| {
+            if index == own.index() { commit } else { peer.executed.min(commit) }
+        });
+        let mut executed: Vec<Slot> = of_peers.collect();
+        executed.sort_unstable();
+        executed[executed.len() - majority(executed.len())]
+    }
+
+    /// Has `peer` answered a heartbeat of the last election timeout?
+    fn hears_in_time(&self, peer: ReplicaId) -> bool {
+        self.peers[peer.index()].beat + u64::from(HEARTBEATS_PER_TIMEOUT) >= self.beats
     }
 
     /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
@@ -163,9 +185,10 @@ impl MultiPaxos {
         self.count_vote(slot, from, effects);
     }
 
-    pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, executed: Slot) {
+    pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, beat: u64, executed: Slot) {
         if let Some(peer) = self.answering_peer(from, ballot) {
             peer.executed = executed;
+            peer.beat = peer.beat.max(beat);
         }
     }
 
@@ -181,21 +204,16 @@ impl MultiPaxos {
         leader.peers.get_mut(peer.index())
     }
 
-    pub(super) fn on_forward(
-        &mut self,
-        from: ReplicaId,
-        batch: Batch,
-        effects: &mut Effects<Self>,
-    ) {
+    /// A client of a replica that has executed everything through `executed` asks for `batch`.
+    pub(super) fn on_forward(&mut self, batch: Batch, executed: Slot, effects: &mut Effects<Self>) {
         // The sender forwards it again once it knows better who leads, or once there is room.
         if !self.has_room() {
             return;
         }
         let Role::Leader(leader) = &mut self.role else { return };
-        // Where a slot that the sender is to execute yet has the batch, its clients are answered.
+        // Where a slot that its replica is to execute yet has the batch, the client is answered.
         // Once it has executed the slot, or a snapshot of it, it wants the batch for another
         // reason: a read that was asked for again, or answers that the snapshot did not bring.
-        let executed = leader.peers[from.index()].executed;
         let next = self.log.last() + 1;
         if leader.in_hand.find_or_note(&batch, executed, next, &self.log).is_none() {
             let ballot = self.promised;
@@ -263,7 +281,7 @@ impl MultiPaxos {
             // 2014, §6.2)
             self.patience.quorum_lost(self.promised, leader.heard);
             self.step_down(effects);
-            self.miss_leader(effects);
+            self.leave_to_others(effects);
         }
     }
 
@@ -285,8 +303,10 @@ impl MultiPaxos {
             unreachable!("only a leader's heart beats");
         };
         leader.announced = commit;
-        let collect = leader.collect;
-        effects.send(self.others, Message::Heartbeat { ballot: self.promised, commit, collect });
+        leader.beats += 1;
+        let (ballot, collect, beat) = (self.promised, leader.collect, leader.beats);
+        let heard = self.others.iter().filter(|peer| leader.hears_in_time(*peer)).collect();
+        effects.send(self.others, Message::Heartbeat { ballot, commit, collect, beat, heard });
         let period = self.config.timeouts.election / HEARTBEATS_PER_TIMEOUT;
         effects.set_timer(Timer::Heartbeat, period..=period);
     }
@@ -297,9 +317,13 @@ impl MultiPaxos {
         let Role::Leader(leader) = &mut self.role else { return };
         let peers = leader.peers.iter().enumerate().filter(|(index, _)| *index != id.index());
         let everywhere = peers.map(|(_, peer)| peer.executed).fold(commit, Slot::min);
-        // A replica that is silent or slow holds the others up only so far.
-        let kept = commit.saturating_sub(self.config.kept_slots_max);
-        leader.collect = leader.collect.max(everywhere).max(kept);
+        leader.collect = leader.collect.max(everywhere);
+        // A replica that is silent or slow holds a majority up only so far.
+        let kept_slots_max = self.config.kept_slots_max;
+        if commit - leader.collect > kept_slots_max {
+            let settled = leader.executed_by_majority(id, commit);
+            leader.collect = leader.collect.max(settled.saturating_sub(kept_slots_max));
+        }
         let collect = leader.collect;
         if commit > leader.announced {
             leader.announced = commit;
