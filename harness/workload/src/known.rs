@@ -58,6 +58,8 @@ const SHARED: &[&str] = &[
     "sim.cpu_us_per_ordering_step",
     "sim.nic_mbit_per_s",
     "sim.calibrated",
+    "returns.within_s",
+    "returns.share",
     "faults",
 ];
 

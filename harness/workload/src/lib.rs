@@ -53,6 +53,8 @@
 //! | `sim.cpu_us_per_ordering_step` | [`sim_costs`]; 0 where the cost of a message or a byte is given | 0..=1000000 |
 //! | `sim.nic_mbit_per_s` | 0: unlimited | 0..=1000000 |
 //! | `sim.calibrated` | that of the costs; none where a cost of the CPU is given | [`calibrated`] |
+//! | `returns.within_s` | – (required in `[returns]`) | above 0, at most 600; only with faults that end, so long before the next and the end, and a second |
+//! | `returns.share` | 0.9 | above 0, at most 1 |
 //! | `faults` | none | [`fault`] |
 //!
 //! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
@@ -88,7 +90,8 @@ pub use error::LoadError;
 pub use load_model::{Capacity, Saturates};
 pub use model::{
     Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
-    Network, RUN_OVERHEAD_S, Rate, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts, Workload,
+    Network, RUN_OVERHEAD_S, Rate, Returns, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts,
+    Workload,
 };
 pub use overrides::Override;
 pub use own::{OwnOption, OwnOptions};

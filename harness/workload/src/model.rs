@@ -51,6 +51,9 @@ pub struct Workload {
     /// `[sim]`; none with another driver than the simulator, which has real costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimCosts>,
+    /// `[returns]`: how soon throughput is to be back after each fault that ends; none promises nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
     /// `[[faults]]`, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -334,6 +337,16 @@ pub struct GivenTimeouts {
 pub struct Network {
     /// Where the sites are.
     pub topology: Topology,
+}
+
+/// What runs are held to after each fault that ends: each site answers again the share of what it answered per second
+/// before the first fault.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Returns {
+    /// Within so many seconds after the end of the fault.
+    pub within_s: f64,
+    /// Above 0, at most 1.
+    pub share: f64,
 }
 
 /// All timeouts of a run.

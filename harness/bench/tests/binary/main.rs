@@ -58,6 +58,8 @@ mod report;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod returns;
+#[cfg(test)]
 mod runs;
 #[cfg(test)]
 mod simulated;

@@ -3,7 +3,7 @@
 use protocols::command::VALUE_BYTES_MAX;
 use toml::Value;
 
-use super::fault_plan;
+use super::{fault_plan, returns};
 use crate::{
     document::Document,
     error::LoadError,
@@ -20,7 +20,8 @@ pub(super) fn together(document: &Document, workload: &Workload) -> Result<(), L
     mix(document, workload)?;
     leader(document, workload)?;
     size(document, workload)?;
-    fault_plan::together(document, workload)
+    fault_plan::together(document, workload)?;
+    returns::together(document, workload)
 }
 
 /// A key that its mode does not use may hold its default, and nothing else: nothing is read and then ignored.
