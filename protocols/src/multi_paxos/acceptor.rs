@@ -1,7 +1,7 @@
 //! Phase 1b and 2b: what a replica promises and accepts, and how it follows a leader.
 
 use super::{
-    leader::IN_FLIGHT_MAX,
+    leader::IN_FLIGHT,
     message::{Message, Promise, PromisedEntry, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
     route::Route,
@@ -203,6 +203,6 @@ impl MultiPaxos {
     /// The highest slot that is kept in memory: a replica further behind catches up first. It is above what the leader
     /// may have in flight, so that only a replica that lags ever ignores anything.
     pub(super) fn highest_slot_kept(&self) -> Slot {
-        self.executed + 2 * IN_FLIGHT_MAX
+        self.executed + 2 * IN_FLIGHT.of(&self.config)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    leader::{IN_FLIGHT_MAX, Leader},
+    leader::{IN_FLIGHT, Leader},
     message::{Message, Promise, Record, Timer},
     pre_vote::Watch,
     replica::{MultiPaxos, Role},
@@ -15,10 +15,10 @@ use crate::{
     replica::Effects,
 };
 
-/// How far an acceptor's log may reach above what it keeps of the executed slots. chosen: twice what it takes in above
-/// them, since it may have executed far more than the candidate. A candidate further behind than that leaves the
-/// leadership to others until it has caught up.
-const PROMISED_AHEAD_MAX: u64 = 4 * IN_FLIGHT_MAX;
+/// How far an acceptor's log may reach above what it keeps of the executed slots, in what a leader has in flight at most.
+/// chosen: twice what it takes in above them, since it may have executed far more than the candidate. A candidate further
+/// behind than that leaves the leadership to others until it has caught up.
+const PROMISED_AHEAD: u64 = 4;
 
 /// What a candidate has collected.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +127,8 @@ impl MultiPaxos {
     /// Is every slot of `promise` within what an acceptor keeps above its discarded point? One that it is not is ignored
     /// as a whole: left out of it, an entry would be taken for one that does not exist.
     fn is_in_reach(&self, promise: &Promise) -> bool {
-        let log_max = self.config.kept_slots_max.saturating_add(PROMISED_AHEAD_MAX);
+        let log_max =
+            self.config.kept_slots_max.saturating_add(PROMISED_AHEAD * IN_FLIGHT.of(&self.config));
         let reach = self.executed.max(promise.discarded).saturating_add(log_max);
         promise.entries.last().is_none_or(|entry| entry.slot <= reach)
     }

@@ -6,6 +6,7 @@ use super::{
     replica::{Entry, MultiPaxos, Role},
 };
 use crate::{
+    Limit,
     ballot::Ballot,
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
@@ -16,7 +17,7 @@ use crate::{
 
 /// The most slots that a leader has open. chosen: more than a second's worth at 100,000 commands per second, and 6 MiB
 /// of log; clients' windows end far below it unless no majority answers.
-pub(super) const IN_FLIGHT_MAX: u64 = 1 << 17;
+pub(super) const IN_FLIGHT: Limit = Limit::new("proposals in flight", 1, 1 << 17);
 /// The most slots proposed again per period. chosen: a busy cluster's whole window, far below a link's buffer.
 const RESENT_MAX: u64 = 1 << 10;
 /// Heartbeats per election timeout. chosen: four may be lost in a row before anyone campaigns.
@@ -106,7 +107,8 @@ impl Leader {
 impl MultiPaxos {
     /// May this replica propose: does it lead, and is there room for a further slot in flight?
     pub(super) fn has_room(&self) -> bool {
-        matches!(self.role, Role::Leader(_)) && self.log.last() - self.executed < IN_FLIGHT_MAX
+        matches!(self.role, Role::Leader(_))
+            && self.log.last() - self.executed < IN_FLIGHT.of(&self.config)
     }
 
     /// Proposes `batch`, which came from a client of this replica, unless a slot that is to be
@@ -223,7 +225,7 @@ impl MultiPaxos {
 
     /// Proposes what clients of this replica proposed while it did not lead, or had no room.
     pub(super) fn propose_kept(&mut self, effects: &mut Effects<Self>) {
-        let room = IN_FLIGHT_MAX.saturating_sub(self.log.last() - self.executed);
+        let room = IN_FLIGHT.of(&self.config).saturating_sub(self.log.last() - self.executed);
         for batch in self.outbox.take(usize::try_from(room).unwrap_or(usize::MAX)) {
             self.propose_own(batch, effects);
         }

@@ -6,6 +6,7 @@ use super::{
     replica::{Entry, Paxos},
 };
 use crate::{
+    Limit,
     ballot::Ballot,
     command::Batch,
     dependencies::Dependencies,
@@ -22,7 +23,7 @@ const PERIODS_BEFORE_FILLING: u32 = 3;
 /// request has gone to a further replica by then; whoever knows the slot answers phase 1 with its decision, too.
 const PERIODS_BEFORE_FILLING_KNOWN: u32 = 8;
 /// The most holes filled at once. chosen: above a usual window, so that what a crashed proposer left is done in one go.
-const HOLES_AT_ONCE: u64 = 16;
+const HOLES_AT_ONCE: Limit = Limit::new("holes at once", 1, 16);
 
 impl Paxos {
     pub(super) fn on_commit(
@@ -142,7 +143,7 @@ impl Paxos {
 
     /// Runs both phases at the first open slots.
     fn fill_holes(&mut self, effects: &mut Effects<Self>) {
-        let last = self.highest.min(self.executed + HOLES_AT_ONCE);
+        let last = self.highest.min(self.executed + HOLES_AT_ONCE.of(&self.config));
         for slot in self.executed + 1..=last {
             let decided = self.log.get(slot).is_some_and(|entry| entry.decided);
             if !decided && !self.attempts.iter().any(|attempt| attempt.slot == slot) {

@@ -6,7 +6,7 @@ use super::{
     proposer::Attempt,
 };
 use crate::{
-    Protocol,
+    Limit, Protocol,
     ballot::Ballot,
     catch_up::CatchUp,
     command::Batch,
@@ -24,7 +24,7 @@ use crate::{
 /// protocol with two round trips per slot, and 16 MiB of small batches.
 const QUEUE_MAX: usize = 1 << 16;
 /// How far above the executed slots anything is kept. chosen: far above any window, and 8 MiB of log.
-const AHEAD_MAX: u64 = 1 << 17;
+const AHEAD: Limit = Limit::new("slots ahead", 4, 1 << 17);
 
 /// A replica of Paxos.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -308,6 +308,6 @@ impl Paxos {
 
     /// The highest slot that is kept in memory: a replica further behind catches up first.
     pub(super) fn highest_slot_kept(&self) -> Slot {
-        self.executed + AHEAD_MAX
+        self.executed + AHEAD.of(&self.config)
     }
 }
