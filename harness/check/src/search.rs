@@ -3,6 +3,9 @@
 //! Wing and Gong, *Testing and verifying concurrent objects* (1993): the next operation is one that no other has ended
 //! before. Lowe, *Testing for linearizability* (2017): what was tried once, the same operations placed and the same
 //! value reached, is not tried again.
+//!
+//! Two rules more leave out what could not help. A read that may be next is placed next. And where what was written tells
+//! the writes apart, no value is left that an operation with an answer still needs.
 
 use rustc_hash::FxHashSet;
 

@@ -343,6 +343,11 @@ mod tests {
         assert_eq!(of_site, [("partition", 3.0), ("kill r2", 11.5)]);
         assert!(rows.iter().all(|row| row.kept && row.returned_s == Some(0.0)), "{rows:?}");
         assert!(run.missed_returns().is_empty());
+        // What the second did is not the first one's fault.
+        let broken = RunRecord { sites: vec![site("0", &[(10, 50), (10, 5)])], ..run };
+        let kept: Vec<bool> =
+            broken.return_rows().iter().filter(|row| row.site == "0").map(|row| row.kept).collect();
+        assert_eq!(kept, [true, false]);
     }
 
     #[test]

@@ -31,6 +31,17 @@ fn a_good_run_is_valid_in_every_mode() {
     }
 }
 
+/// The figures of a run that misses a promise are what was measured.
+#[test]
+fn a_missed_promise_is_told_and_leaves_the_run_valid() {
+    let of = |severity| {
+        let told = Finding { severity, text: "it is not back".to_owned(), ..Finding::default() };
+        reasons(&RunFacts { findings: vec![told], ..good(LoadMode::Closed) })
+    };
+    assert_eq!(of(Severity::Missed), (true, vec!["it is not back".to_owned()]));
+    assert!(of(Severity::Warning).0 && !of(Severity::Invalid).0);
+}
+
 #[test]
 fn an_open_loop_must_achieve_what_was_offered_and_send_in_time() {
     let missed = RunFacts { achieved_ops_per_s: 949.0, ..good(LoadMode::Open) };

@@ -188,6 +188,19 @@ mod tests {
     }
 
     #[test]
+    fn one_group_alone_is_cut_off_from_all_others() {
+        let cut = |groups: &[&[u8]]| {
+            let mut network = Network::new(5);
+            let of = |group: &&[u8]| group.iter().copied().map(ReplicaId).collect();
+            let groups = Partition::Groups(groups.iter().map(of).collect());
+            assert!(network.take(&Action::Partition(groups)));
+            network.changes_since(&Network::new(5), None)
+        };
+        assert_eq!(cut(&[&[1, 3]]), cut(&[&[1, 3], &[0, 2, 4]]));
+        assert_ne!(cut(&[&[1]]), cut(&[&[1, 3]]));
+    }
+
+    #[test]
     fn whoever_was_away_is_told_the_sum_of_what_it_missed() {
         let fresh = Network::new(3);
         let mut network = fresh.clone();
