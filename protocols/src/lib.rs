@@ -26,7 +26,7 @@ pub mod registry;
 mod words;
 
 pub use contract::{
-    Config, Effect, Effects, Facts, Input, Order, Path, Protocol, Replica, Snapshot, Status,
+    Config, Effect, Effects, Facts, Input, Limit, Order, Path, Protocol, Replica, Snapshot, Status,
     config, either, explored, facts, formula, load_model, observed, options, replica,
 };
 pub use machine::{kv, session};

@@ -5,7 +5,7 @@
 mod support;
 
 use protocols::{
-    Batch, Config, Dependencies, Input, InstanceId, Replica, Slot,
+    Batch, Config, Dependencies, Input, InstanceId, Replica, ReplicaSet, Slot,
     ballot::{BALLOTS_AHEAD_MAX, Ballot, InstanceBallot},
     epaxos::{self, EPaxos, Phase, Variant},
     multi_paxos::{self, MultiPaxos, Promise, PromisedEntry},
@@ -96,7 +96,13 @@ fn multi_paxos_ignores_far_slots_and_far_ballots() {
         ignores::<MultiPaxos>(vec![
             accept(ballot, 1),
             multi_paxos::Message::Prepare { ballot, first: 1 },
-            multi_paxos::Message::Heartbeat { ballot, commit: 0, collect: 0 },
+            multi_paxos::Message::Heartbeat {
+                ballot,
+                commit: 0,
+                collect: 0,
+                beat: 1,
+                heard: ReplicaSet::EMPTY,
+            },
         ]);
         let mut core = new::<MultiPaxos>(0, 3);
         receive(&mut core, 1, multi_paxos::Message::Refuse { promised: ballot });

@@ -8,7 +8,7 @@ use node::interrupt::Interrupt;
 pub(crate) const FAILED: u8 = 1;
 /// The command line or the workload file cannot be used; nothing was started.
 pub(crate) const USAGE: u8 = 2;
-/// The figures may not be quoted.
+/// The figures may not be quoted, or are not what the workload file promises.
 pub(crate) const NOT_VALID: u8 = 3;
 /// Replicas or histories contradict each other.
 pub(crate) const VIOLATION: u8 = 4;

@@ -7,6 +7,7 @@
 use rustc_hash::FxHashSet;
 
 use crate::{
+    elements::Elements,
     history::{Kind, Operation, Outcome},
     values::{ABSENT, Value, Values},
     verdict::{Budget, Exhausted},
@@ -113,6 +114,19 @@ impl Step {
                 Self::Swap(values.number(expected.as_deref()), values.number(Some(value)))
             }
         }
+    }
+
+    /// The value that must be there.
+    const fn needs(self) -> Option<Value> {
+        match self {
+            Self::Read(value) | Self::Swap(value, _) => Some(value),
+            Self::ReadOther(_) | Self::Write(_) | Self::Append(_) => None,
+        }
+    }
+
+    /// Does it leave the value as it is?
+    const fn is_read(self) -> bool {
+        matches!(self, Self::Read(_) | Self::ReadOther(_))
     }
 
     /// The value afterwards; none if the operation cannot stand here.
@@ -244,8 +258,48 @@ fn trimmed(words: &[u64]) -> &[u64] {
     &words[..length]
 }
 
+/// How many operations with an answer are not placed yet that need each value, if a value that was left never comes again.
+///
+/// That is so where what was written tells the writes apart ([`Elements`]): a value ends with one write, which takes effect
+/// once. The absent value comes again only by deletes.
+struct Needed {
+    counts: Vec<u32>,
+    never_again: bool,
+    absent_never_again: bool,
+}
+
+impl Needed {
+    fn new(operations: &[&Operation], steps: &[Step]) -> Self {
+        let never_again = Elements::new(operations).is_some();
+        let has_delete = operations.iter().any(|operation| operation.kind == Kind::Delete);
+        let mut needed = Self {
+            counts: Vec::new(),
+            never_again,
+            absent_never_again: never_again && !has_delete,
+        };
+        for (operation, step) in operations.iter().zip(steps) {
+            if let Some(value) = step.needs().filter(|_| operation.answer.is_some()) {
+                let place = value as usize;
+                if needed.counts.len() <= place {
+                    needed.counts.resize(place + 1, 0);
+                }
+                needed.counts[place] += 1;
+            }
+        }
+        needed
+    }
+
+    /// May `value` be left for good, by an operation that itself needs it or not?
+    fn may_leave(&self, value: Value, itself: bool) -> bool {
+        let is_final = if value == ABSENT { self.absent_never_again } else { self.never_again };
+        let needed = self.counts.get(value as usize).copied().unwrap_or(0);
+        !is_final || needed <= u32::from(itself)
+    }
+}
+
 struct Search {
     steps: Vec<Step>,
+    needed: Needed,
     values: Values,
     timeline: Timeline,
     placed: Placed,
@@ -260,8 +314,11 @@ impl Search {
         let operations: Vec<_> =
             relevant(operations).into_iter().map(|at| operations[at]).collect();
         let mut values = Values::default();
+        let steps: Vec<Step> =
+            operations.iter().map(|operation| Step::of(operation, &mut values)).collect();
         Self {
-            steps: operations.iter().map(|operation| Step::of(operation, &mut values)).collect(),
+            needed: Needed::new(&operations, &steps),
+            steps,
             values,
             timeline: Timeline::new(&operations),
             placed: Placed::new(&operations),
@@ -284,6 +341,14 @@ impl Search {
             if self.memory_bytes + self.values.memory_bytes() > budget.memory_bytes_max {
                 return Found::Exhausted(Exhausted::Memory);
             }
+            if entry == self.timeline.next[0]
+                && let Some(at) = self.read_that_may_be_next(state)
+            {
+                self.take(at);
+                path.push((at, state));
+                entry = self.timeline.next[0];
+                continue;
+            }
             let (at, is_end) = self.timeline.entries[entry];
             if !is_end {
                 if let Some(after) = self.try_place(at, state) {
@@ -295,40 +360,87 @@ impl Search {
                 }
                 continue;
             }
-            // Nothing that may be next can be.
-            let Some((last, before)) = path.pop() else { return Found::NoOrder };
+            // Nothing that may be next can be. A read that could be next was the only choice.
+            let (last, before) = loop {
+                let Some((last, before)) = path.pop() else { return Found::NoOrder };
+                self.take_back(last);
+                if !self.steps[last].is_read() {
+                    break (last, before);
+                }
+            };
             state = before;
-            self.take_back(last);
             entry = self.timeline.next[self.timeline.begin[last]];
         }
         Found::Order
     }
 
-    /// Places the operation if it can stand here and this was not tried before; the value afterwards.
+    /// A read with an answer that may be next. In whatever order explains the rest it could as well be first: it leaves the
+    /// value as it is. So nothing else need be tried.
+    fn read_that_may_be_next(&mut self, state: Value) -> Option<usize> {
+        let mut entry = self.timeline.next[0];
+        loop {
+            let (at, is_end) = self.timeline.entries[entry];
+            if is_end {
+                return None;
+            }
+            let step = self.steps[at];
+            let is_answered = self.timeline.end[at].is_some();
+            if step.is_read() && is_answered && step.apply(state, &mut self.values).is_some() {
+                return Some(at);
+            }
+            entry = self.timeline.next[entry];
+        }
+    }
+
+    /// Places the write if it can stand here and this was not tried before; the value afterwards.
     fn try_place(&mut self, at: usize, state: Value) -> Option<Value> {
-        let after = self.steps[at].apply(state, &mut self.values)?;
+        let step = self.steps[at];
         let answered = self.timeline.end[at].is_some();
-        if !answered && after == state {
+        if step.is_read() {
+            return None;
+        }
+        let after = step.apply(state, &mut self.values)?;
+        let leaves = after != state;
+        if !answered && !leaves {
             // As if it had not happened.
+            return None;
+        }
+        if leaves && !self.needed.may_leave(state, answered && step.needs() == Some(state)) {
             return None;
         }
         self.placed.insert(at);
         let key = self.placed.key(after);
+        self.placed.remove(at);
         // The set keeps a pointer and a length, with room to grow.
         let bytes = size_of_val(&*key) + 4 * size_of::<usize>();
         if !self.tried.insert(key) {
-            self.placed.remove(at);
             return None;
         }
         self.memory_bytes += bytes;
-        self.timeline.take_out(at);
-        self.left -= usize::from(answered);
+        self.take(at);
         Some(after)
+    }
+
+    /// Places the operation.
+    fn take(&mut self, at: usize) {
+        self.placed.insert(at);
+        self.timeline.take_out(at);
+        if self.timeline.end[at].is_some() {
+            self.left -= 1;
+            if let Some(value) = self.steps[at].needs() {
+                self.needed.counts[value as usize] -= 1;
+            }
+        }
     }
 
     fn take_back(&mut self, at: usize) {
         self.placed.remove(at);
         self.timeline.put_back(at);
-        self.left += usize::from(self.timeline.end[at].is_some());
+        if self.timeline.end[at].is_some() {
+            self.left += 1;
+            if let Some(value) = self.steps[at].needs() {
+                self.needed.counts[value as usize] += 1;
+            }
+        }
     }
 }

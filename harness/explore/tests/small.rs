@@ -66,8 +66,8 @@ fn state_counts_of_paxos() {
 #[test]
 fn state_counts_of_multi_paxos() {
     counted::<MultiPaxos>(&[
-        ("late-flush", 104_814, 27_279, 28),
-        ("repeated", 238_731, 81_957, 28),
+        ("late-flush", 105_504, 27_491, 28),
+        ("repeated", 293_003, 95_636, 28),
     ]);
 }
 

@@ -20,6 +20,7 @@ impl RunRecord {
             timeseries: self.timeseries_rows(),
             events: self.event_rows(),
             gaps: self.gap_rows(),
+            returns: self.return_rows(),
             kept: self.kept_row(),
             knee: self.knee_rows(),
             recoveries: self.recovery_rows(),

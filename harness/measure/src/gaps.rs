@@ -227,6 +227,7 @@ mod tests {
             server_cpu_s: None,
             client_cpu_s: None,
             events,
+            promise: None,
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),

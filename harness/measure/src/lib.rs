@@ -27,6 +27,7 @@ mod network;
 mod population;
 mod replica;
 mod results;
+mod returns;
 mod rows;
 mod run;
 mod run_rows;
@@ -35,6 +36,7 @@ mod silence;
 mod timeline;
 mod utc;
 mod verdict;
+mod windows;
 
 pub use csv_row::CsvRow;
 pub use error::MeasureError;
@@ -53,6 +55,7 @@ pub use network::{LayerReport, NetworkReport, NetworkRow, SlowReport, network_fi
 pub use population::{Bound, Population};
 pub use replica::{ReplicaCounters, ReplicaReport, Role, StateDigest, agreement};
 pub use results::ResultsDir;
+pub use returns::{Promise, RETURN_OVER_S, ReturnRow, site_name};
 pub use rows::{
     ALL, CHECKED_COLUMNS, CdfRow, EventRow, FormulaRow, GapRow, LatencyRow, LoadModelRow,
     ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
@@ -66,3 +69,4 @@ pub use verdict::{
     Checked, FOREIGN_LOAD, Finding, HOST_BOUND, Limits, Linearizable, LoadMode, NOT_TO_BE_QUOTED,
     RunFacts, Severity, Verdict, judge,
 };
+pub use windows::{Window, makes_windows, windows};

@@ -23,6 +23,7 @@ use crate::{
     manifest::Manifest,
     network::NetworkRow,
     population::Population,
+    returns::ReturnRow,
     rows::{
         CdfRow, EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow,
     },
@@ -51,6 +52,7 @@ pub struct ResultsDir {
     timeseries: Table,
     events: Table,
     gaps: Table,
+    returns: Table,
     kept: Table,
     recoveries: Table,
     networks: Table,
@@ -98,6 +100,7 @@ impl ResultsDir {
             timeseries: Table::create::<TimeseriesRow>(&path)?,
             events: Table::create::<EventRow>(&path)?,
             gaps: Table::create::<GapRow>(&path)?,
+            returns: Table::create::<ReturnRow>(&path)?,
             kept: Table::create::<KeptRow>(&path)?,
             recoveries: Table::create::<RecoveryRow>(&path)?,
             networks: Table::create::<NetworkRow>(&path)?,
@@ -136,6 +139,12 @@ impl ResultsDir {
             timeseries: Table::reopen::<TimeseriesRow>(dir, &kept)?,
             events: Table::reopen::<EventRow>(dir, &kept)?,
             gaps: Table::reopen::<GapRow>(dir, &kept)?,
+            returns: if dir.join(<ReturnRow as CsvRow>::FILE).exists() {
+                Table::reopen::<ReturnRow>(dir, &kept)?
+            } else {
+                // Older versions had none.
+                Table::create::<ReturnRow>(dir)?
+            },
             kept: Table::reopen::<KeptRow>(dir, &kept)?,
             recoveries: Table::reopen::<RecoveryRow>(dir, &kept)?,
             networks: Table::reopen::<NetworkRow>(dir, &kept)?,
@@ -180,6 +189,7 @@ impl ResultsDir {
         self.timeseries.append(&rows.timeseries)?;
         self.events.append(&rows.events)?;
         self.gaps.append(&rows.gaps)?;
+        self.returns.append(&rows.returns)?;
         self.kept.append(rows.kept.as_slice())?;
         self.recoveries.append(&rows.recoveries)?;
         // Last, since a reader takes a row here for a run that is all there.

@@ -10,6 +10,7 @@ use crate::{
     network::{NetworkReport, NetworkRow},
     population::Population,
     replica::ReplicaReport,
+    returns::{Promise, ReturnRow},
     rows::{EventRow, GapRow, LatencyRow, ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow},
     silence::Silences,
     timeline::Timeline,
@@ -101,6 +102,8 @@ pub struct RunRecord {
     pub client_cpu_s: Option<f64>,
     /// Faults and the like, in order.
     pub events: Vec<Event>,
+    /// What the run is held to after each fault; `None` if nothing is promised.
+    pub promise: Option<Promise>,
     /// The replicas that were started again, in order.
     pub recoveries: Vec<Recovery>,
     /// What became of the acknowledged writes; `None` if nobody looked.
@@ -128,6 +131,8 @@ pub struct RunRows {
     pub events: Vec<EventRow>,
     /// For `gaps.csv`.
     pub gaps: Vec<GapRow>,
+    /// For `returns.csv`.
+    pub returns: Vec<ReturnRow>,
     /// For `kept.csv`.
     pub kept: Option<KeptRow>,
     /// For `recoveries.csv`.
@@ -238,6 +243,7 @@ impl RunRecord {
             server_cpu_s: None,
             client_cpu_s: None,
             events: Vec::new(),
+            promise: None,
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),

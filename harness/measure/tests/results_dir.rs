@@ -85,6 +85,7 @@ fn run(protocol: &str, repetition: u32, operations: u64) -> RunRecord {
         server_cpu_s: Some(0.25),
         client_cpu_s: Some(0.25),
         events: vec![Event { t_s: 0.5, event: "kill".into(), detail: "replica 0, \"bye\"".into() }],
+        promise: None,
         recoveries: vec![],
         kept: None,
         networks: Vec::new(),

@@ -325,6 +325,7 @@ fn content(name: &str) -> &'static str {
         "timeseries.csv" => "operations, errors and latencies per 100 ms and site",
         "events.csv" => "faults as they happened",
         "gaps.csv" => "the longest silences after each fault",
+        "returns.csv" => "how soon throughput was back after each fault, at every site",
         "kept.csv" => "what became of acknowledged writes",
         "recoveries.csv" => "each restart, and how long it took",
         "network.csv" => "what was asked of the emulated network, and what was done",

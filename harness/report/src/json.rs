@@ -68,6 +68,7 @@ pub fn json(dir: &Path) -> Result<Value, ReportError> {
         "comparisons": comparisons(&results),
         "formulas": formulas(&results, dir)?,
         "gaps": results.gaps,
+        "returns": results.returns,
         "warnings": warnings(&results),
     }))
 }
@@ -176,6 +177,7 @@ fn warnings(results: &Results) -> Vec<Value> {
     let value = |warning: &crate::summary::Warning| {
         let severity = match warning.severity {
             Severity::Warning => "warning",
+            Severity::Missed => "missed",
             Severity::Invalid => "invalid",
             Severity::Violation => "violation",
         };

@@ -28,6 +28,7 @@ mod numbers;
 mod plot;
 mod published;
 mod results;
+mod returns;
 mod summary;
 mod table;
 mod terminal;

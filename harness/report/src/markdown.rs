@@ -7,7 +7,9 @@ use crate::{
     document::{self, Row, Sheet},
     error::ReportError,
     results::Results,
-    terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word},
+    terminal::{
+        GAPS_HEADING, RETURNS_HEADING, findings, gap_lines, key_text, network_lines, severity_word,
+    },
 };
 
 /// The results in `dirs` as one Markdown text, a section each in their order.
@@ -28,6 +30,7 @@ pub fn markdown(dirs: &[PathBuf]) -> Result<String, ReportError> {
         for (heading, lines) in [
             ("Findings", findings(&results)),
             (GAPS_HEADING, gap_lines(&results)),
+            (RETURNS_HEADING, results.return_lines()),
             ("Emulated network", network_lines(&results)),
             ("Kept", results.kept_lines()),
         ] {

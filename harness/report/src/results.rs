@@ -4,7 +4,7 @@ use std::path::Path;
 
 use measure::{
     CdfRow, CsvRow, EventRow, GapRow, KeptRow, LoadModelRow, Manifest, NetworkRow, RecoveryRow,
-    ReplicaRow, SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
+    ReplicaRow, ReturnRow, SummaryRow, TimeseriesRow, VerdictRow, read_rows, read_summary,
 };
 
 use crate::{error::ReportError, numbers};
@@ -19,6 +19,8 @@ pub(crate) struct Results {
     pub(crate) events: Vec<EventRow>,
     /// None in results of older versions.
     pub(crate) gaps: Vec<GapRow>,
+    /// None where nothing is promised, and in results of older versions.
+    pub(crate) returns: Vec<ReturnRow>,
     pub(crate) verdicts: Vec<VerdictRow>,
     pub(crate) cdf: Vec<CdfRow>,
     /// Empty, too, for results of versions that did not impair networks.
@@ -71,6 +73,7 @@ impl Results {
             timeseries: rows_if_there(dir)?,
             events: rows_if_there(dir)?,
             gaps: rows_if_there(dir)?,
+            returns: rows_if_there(dir)?,
             verdicts: read_rows(dir)?,
             cdf: rows_if_there(dir)?,
             networks: rows_if_there(dir)?,

@@ -34,6 +34,7 @@ const GOOD: Paint = AnsiColor::Green.on_default();
 const WARN: Paint = AnsiColor::Yellow.on_default().bold();
 const BAD: Paint = AnsiColor::Red.on_default().bold();
 
+pub(crate) const RETURNS_HEADING: &str = "Throughput back after each fault";
 pub(crate) const GAPS_HEADING: &str = "After each fault, at the longest";
 
 /// Chosen: more sentences than this are not read.
@@ -53,6 +54,7 @@ pub fn terminal(dir: &Path, style: Style) -> Result<String, ReportError> {
     text.push_str(&comparisons(&results, colour));
     text.push_str(&bottlenecks(&results, colour));
     text.push_str(&gaps(&results, colour));
+    text.push_str(&returns(&results, colour));
     text.push_str(&network(&results, colour));
     text.push_str(&kept(&results, colour));
     text.push('\n');
@@ -318,6 +320,11 @@ pub(crate) fn gap_lines(results: &Results) -> Vec<String> {
     lines
 }
 
+/// How soon throughput was back after each fault.
+fn returns(results: &Results, colour: bool) -> String {
+    list(RETURNS_HEADING, &results.return_lines(), colour)
+}
+
 /// What was done to the network on purpose.
 fn network(results: &Results, colour: bool) -> String {
     list("Emulated network", &network_lines(results), colour)
@@ -392,6 +399,7 @@ fn warning_text(warning: &Warning, colour: bool) -> String {
 pub(crate) const fn severity_word(severity: Severity) -> &'static str {
     match severity {
         Severity::Warning => "warning",
+        Severity::Missed => "missed",
         Severity::Invalid => "not valid",
         Severity::Violation => "VIOLATION",
     }

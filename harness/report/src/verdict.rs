@@ -98,6 +98,11 @@ impl Results {
         let mut parts = vec![format!("{valid} of {} runs valid", rows.len())];
         parts.push(agreement(&rows));
         parts.push(linearizability(&rows));
+        match self.runs_not_back() {
+            (_, 0) => {}
+            (0, _) => parts.push("back in time after every fault".to_owned()),
+            (some, _) => parts.push(format!("NOT BACK in time in {some}")),
+        }
         match rows.iter().filter(|row| self.is_beyond(row)).count() {
             0 => {}
             some => parts.push(format!("throughput of {some} not to be quoted")),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::Pretence;
-use measure::{Event, SummaryRow};
+use measure::{Event, Promise, SummaryRow};
 
 const PNG_SIGNATURE: [u8; 8] = [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n'];
 
@@ -240,6 +240,49 @@ fn faults_are_shaded_and_every_site_has_its_lines_over_time() {
     for part in ["site 0", "site 2", "p50 commit (µs)", "p50 execution (µs)"] {
         assert!(sites.contains(part), "{part}");
     }
+}
+
+/// A pause of a second from which nobody is back for three more.
+#[test]
+fn a_promise_of_throughput_is_drawn_with_its_line_and_told() {
+    let event = |t_s, event: &str| Event { t_s, event: event.to_owned(), detail: "r1".to_owned() };
+    let promise = |within_s| Pretence {
+        name: "plots-returns",
+        conflicts: vec![0.0],
+        repetitions: 2,
+        seconds: 9.0,
+        silent: 2.0..6.0,
+        events: vec![event(2.0, "pause"), event(3.0, "resume")],
+        promise: Some(Promise { share: 0.9, within_s }),
+        ..Pretence::default()
+    };
+    let told =
+        |dir: &Path| report::terminal(dir, report::Style::Plain).unwrap().replace("\n    ", " ");
+    let dir = drawn(&promise(4.0));
+    let kept = told(&dir);
+    assert!(
+        kept.contains("EPaxos: pause r1: back after 3") && kept.contains("; lowest 0 % (site"),
+        "{kept}"
+    );
+    assert!(kept.contains(" · back in time after every fault"), "{kept}");
+    let dir = drawn(&promise(2.0));
+    let missed = told(&dir);
+    assert!(missed.contains("NOT BACK at 90 % within 2 s: 0 % then, and 5 more"), "{missed}");
+    assert!(
+        missed.contains("9 of 9 runs valid") || missed.contains("6 of 6 runs valid"),
+        "{missed}"
+    );
+    assert!(missed.contains(" · NOT BACK in time in 6"), "{missed}");
+    let stems = stems(&dir);
+    for stem in ["returns-epaxos", "returns-multi-paxos", "returns-paxos"] {
+        assert!(stems.contains(stem), "{stem}");
+        let text = svg(&dir, stem);
+        for part in ["pause r1", "90 % of before", "of before", "site 2"] {
+            assert!(text.contains(part), "{stem} lacks {part}");
+        }
+    }
+    fs::remove_file(dir.join("returns.csv")).unwrap();
+    report::draw_all(&dir).expect("results of before there were promises are drawn without them");
 }
 
 #[test]

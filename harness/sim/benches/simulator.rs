@@ -54,7 +54,7 @@ impl ClosedLoop {
         let (id, number) = (ClientId(u64::from(client) + 1), RequestNumber::write(*writes));
         fill_value(&mut self.value, id.0, number.as_u64(), self.value_bytes);
         let op = stream.next_op();
-        let command = op.command(&self.value);
+        let command = op.command(&self.value, None);
         let request = Request { client: id, number, unanswered_from: *writes, command };
         let batch = Batch::single(&request).expect("keys and values are short");
         agenda.ask(Ask { client, to: op.to, batch });

@@ -1,7 +1,7 @@
 //! Fault plans: what is done to the cluster while it is measured. Only their description; [`crate::schedule`] says when,
 //! drivers carry them out.
 
-use protocols::ReplicaId;
+use protocols::{ReplicaId, ReplicaSet};
 use serde::{Serialize, Serializer};
 
 /// One `[[faults]]` entry.
@@ -58,7 +58,8 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Partition {
-    /// Replicas hear only their own group. Disjoint; every replica is in one.
+    /// Replicas hear only their own group. Disjoint; every replica is in one, or one group alone is named and all others
+    /// are the second.
     Groups(Vec<Vec<ReplicaId>>),
     /// One way: what `from` sends does not reach `to`.
     OneWay {
@@ -67,6 +68,16 @@ pub enum Partition {
         /// Receivers, none of them a sender.
         to: Vec<ReplicaId>,
     },
+}
+
+/// The groups that `named` ones are in a cluster of `replicas`.
+pub fn groups(named: &[Vec<ReplicaId>], replicas: usize) -> Vec<ReplicaSet> {
+    let set = |group: &Vec<ReplicaId>| group.iter().copied().collect::<ReplicaSet>();
+    let mut groups: Vec<ReplicaSet> = named.iter().map(set).collect();
+    if let [alone] = groups[..] {
+        groups.push(ReplicaId::all(replicas).filter(|other| !alone.contains(*other)).collect());
+    }
+    groups
 }
 
 /// A slower replica.

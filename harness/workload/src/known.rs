@@ -40,6 +40,9 @@ const SHARED: &[&str] = &[
     "commands.key_count",
     "commands.theta",
     "commands.write_ratio",
+    "commands.append_ratio",
+    "commands.delete_ratio",
+    "commands.cas_ratio",
     "commands.value_bytes",
     "timeouts.retransmit_ms",
     "timeouts.election_ms",
@@ -55,6 +58,8 @@ const SHARED: &[&str] = &[
     "sim.cpu_us_per_ordering_step",
     "sim.nic_mbit_per_s",
     "sim.calibrated",
+    "returns.within_s",
+    "returns.share",
     "faults",
 ];
 

@@ -38,7 +38,10 @@
 //! | `commands.key_count` | – (required) | 1..=100000000; only with `"uniform"` and `"zipf"` |
 //! | `commands.theta` | 0.99 | above 0, at most 10; only with `"zipf"` |
 //! | `commands.write_ratio` ⇄ | 1 | 0..=1 |
-//! | `commands.value_bytes` ⇄ | 16 | 16..=1048576 |
+//! | `commands.append_ratio` ⇄ | 0 | 0..=1; with the next two at most `write_ratio`; at most 16 times the puts and deletes |
+//! | `commands.delete_ratio` ⇄ | 0 | 0..=1 |
+//! | `commands.cas_ratio` ⇄ | 0 | 0..=1 |
+//! | `commands.value_bytes` ⇄ | 16 | 16..=1048576; at most half of that with appends |
 //! | `timeouts.*_ms` | [`Workload::timeouts`] | above 0 |
 //! | `network.topology` | none: the bare loopback | the name of a [`topology`], a path to one that ends in `.toml`, or a table |
 //! | `network.jitter_ms` | what the topology says; else [`Topology::simulated_jitter_ms`] with `"sim"`, none with `"quic"` | 0..=60000; the jitter of every pair |
@@ -50,6 +53,8 @@
 //! | `sim.cpu_us_per_ordering_step` | [`sim_costs`]; 0 where the cost of a message or a byte is given | 0..=1000000 |
 //! | `sim.nic_mbit_per_s` | 0: unlimited | 0..=1000000 |
 //! | `sim.calibrated` | that of the costs; none where a cost of the CPU is given | [`calibrated`] |
+//! | `returns.within_s` | – (required in `[returns]`) | above 0, at most 600; only with faults that end, so long before the next and the end, and a second |
+//! | `returns.share` | 0.9 | above 0, at most 1 |
 //! | `faults` | none | [`fault`] |
 //!
 //! ⇄ may be an array and is then swept. [`Plan::new`] says in which order.
@@ -85,7 +90,8 @@ pub use error::LoadError;
 pub use load_model::{Capacity, Saturates};
 pub use model::{
     Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
-    Network, RUN_OVERHEAD_S, Rate, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts, Workload,
+    Network, RUN_OVERHEAD_S, Rate, Returns, Routing, SEARCH_STEPS_ABOUT, Search, Timeouts,
+    Workload,
 };
 pub use overrides::Override;
 pub use own::{OwnOption, OwnOptions};
@@ -96,6 +102,6 @@ pub use promises::{Promise, Promises, Promising};
 pub use schedule::{Strike, Victims};
 pub use sim_costs::SimCosts;
 pub use sites::Sites;
-pub use stream::{ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
+pub use stream::{APPEND_BYTES, ClientStream, KEY_BYTES, Kind, Op, fill_value, value_writer};
 pub use sweep::Sweep;
 pub use topology::Topology;

@@ -97,6 +97,9 @@ impl Workload {
         if point.batching.is_on() {
             return Err("commands are joined into batches");
         }
+        if point.is_mixed() {
+            return Err("there are commands beside gets and puts");
+        }
         if !self.faults.is_empty() {
             return Err("there are faults");
         }

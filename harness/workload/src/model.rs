@@ -51,6 +51,9 @@ pub struct Workload {
     /// `[sim]`; none with another driver than the simulator, which has real costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimCosts>,
+    /// `[returns]`: how soon throughput is to be back after each fault that ends; none promises nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
     /// `[[faults]]`, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
@@ -291,10 +294,25 @@ pub struct Commands {
     /// Key choice.
     #[serde(flatten)]
     pub keys: Keys<Sweep<f64>>,
-    /// Share of puts; the others are gets.
+    /// Share of writes; the others are gets. A write is a put unless one of the next three says
+    /// otherwise.
     pub write_ratio: Sweep<f64>,
-    /// Size of a put's value, at least 16.
+    /// Share of appends, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub append_ratio: Sweep<f64>,
+    /// Share of deletes, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub delete_ratio: Sweep<f64>,
+    /// Share of compare-and-sets, a part of `write_ratio`.
+    #[serde(skip_serializing_if = "is_none_ever")]
+    pub cas_ratio: Sweep<f64>,
+    /// Size of the value that a put or a compare-and-set writes, at least 16.
     pub value_bytes: Sweep<usize>,
+}
+
+/// Is a share zero at every point? Then the file need not name it.
+fn is_none_ever(ratio: &Sweep<f64>) -> bool {
+    *ratio == Sweep::One(0.0)
 }
 
 /// The timeouts that the file names, in milliseconds.
@@ -319,6 +337,16 @@ pub struct GivenTimeouts {
 pub struct Network {
     /// Where the sites are.
     pub topology: Topology,
+}
+
+/// What runs are held to after each fault that ends: each site answers again the share of what it answered per second
+/// before the first fault.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Returns {
+    /// Within so many seconds after the end of the fault.
+    pub within_s: f64,
+    /// Above 0, at most 1.
+    pub share: f64,
 }
 
 /// All timeouts of a run.

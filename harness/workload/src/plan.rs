@@ -43,9 +43,15 @@ pub struct Point {
     pub routing: Routing,
     /// Key choice.
     pub keys: Keys<f64>,
-    /// Share of puts.
+    /// Share of writes: puts, and the next three.
     pub write_ratio: f64,
-    /// Size of a put's value.
+    /// Share of appends.
+    pub append_ratio: f64,
+    /// Share of deletes.
+    pub delete_ratio: f64,
+    /// Share of compare-and-sets.
+    pub cas_ratio: f64,
+    /// Size of the value of a put or a compare-and-set.
     pub value_bytes: usize,
     swept: Vec<(&'static str, String)>,
     /// What is offered, in a text: the swept keys that do not say how a protocol is set up, nor
@@ -71,6 +77,11 @@ impl Point {
             Keys::Conflict { conflict_rate } => Some(conflict_rate),
             Keys::Uniform { .. } | Keys::Zipf { .. } => None,
         }
+    }
+
+    /// Are there commands beside gets and puts?
+    pub const fn is_mixed(&self) -> bool {
+        self.append_ratio + self.delete_ratio + self.cas_ratio > 0.0
     }
 
     /// The rate of an open loop, operations per second; none of another loop, and while it is
@@ -202,10 +213,13 @@ impl Workload {
             Keys::Uniform { .. } | Keys::Zipf { .. } => 1,
         };
         let shared = [
+            ("append_ratio", self.commands.append_ratio.values().len()),
             ("batch_commands", self.cluster.batch_commands.values().len()),
             ("batch_delay_us", self.cluster.batch_delay_us.values().len()),
+            ("cas_ratio", self.commands.cas_ratio.values().len()),
             (self.load.clients.key(), self.load.clients.given().values().len()),
             ("conflict_rate", rates),
+            ("delete_ratio", self.commands.delete_ratio.values().len()),
             ("durability", self.cluster.durability.values().len()),
             ("leader", self.cluster.leader.values().len()),
             ("rate_ops_per_s", self.load.rate_ops_per_s.values().len()),
@@ -239,6 +253,8 @@ impl Workload {
         let durability = digits.next("durability", &self.cluster.durability);
         let leader = digits.next("leader", &self.cluster.leader);
         let of_the_cluster = std::mem::take(&mut digits.swept);
+        let append_ratio = digits.next("append_ratio", &self.commands.append_ratio);
+        let cas_ratio = digits.next("cas_ratio", &self.commands.cas_ratio);
         let clients = digits.next(self.load.clients.key(), self.load.clients.given());
         let keys = match &self.commands.keys {
             Keys::Conflict { conflict_rate } => {
@@ -247,6 +263,7 @@ impl Workload {
             Keys::Uniform { key_count } => Keys::Uniform { key_count: *key_count },
             Keys::Zipf { key_count, theta } => Keys::Zipf { key_count: *key_count, theta: *theta },
         };
+        let delete_ratio = digits.next("delete_ratio", &self.commands.delete_ratio);
         let rate_ops_per_s = digits.next("rate_ops_per_s", &self.load.rate_ops_per_s);
         let replicas = digits.next("replicas", &self.cluster.replicas);
         let value_bytes = digits.next("value_bytes", &self.commands.value_bytes);
@@ -285,6 +302,9 @@ impl Workload {
             routing: self.load.routing,
             keys,
             write_ratio,
+            append_ratio,
+            delete_ratio,
+            cas_ratio,
             value_bytes,
             swept,
             offered,

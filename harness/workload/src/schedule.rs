@@ -198,7 +198,8 @@ impl fmt::Display for Action {
             | Self::Resume(target) => write!(f, "{target}"),
             Self::Partition(Partition::Groups(groups)) => {
                 let groups: Vec<String> = groups.iter().map(|group| list(group)).collect();
-                f.write_str(&groups.join(" | "))
+                let others = if groups.len() == 1 { " | the others" } else { "" };
+                write!(f, "{}{others}", groups.join(" | "))
             }
             Self::Partition(Partition::OneWay { from, to }) => {
                 write!(f, "nothing from {} to {}", list(from), list(to))

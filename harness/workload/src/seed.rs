@@ -21,6 +21,7 @@ pub(crate) enum Purpose {
     Routing = 2,
     Arrivals = 3,
     Faults = 4,
+    Kinds = 5,
 }
 
 /// splitmix64's output function.
@@ -116,6 +117,7 @@ mod tests {
             first(Purpose::Commands, 1, 0),
             first(Purpose::Routing, 0, 0),
             first(Purpose::Arrivals, 0, 0),
+            first(Purpose::Kinds, 0, 0),
         ];
         for (i, a) in firsts.iter().enumerate() {
             assert!(firsts[..i].iter().all(|b| a != b), "{firsts:?}");

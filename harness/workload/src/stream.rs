@@ -19,19 +19,35 @@ const SHARED_KEY: [u8; KEY_BYTES] = *b"shared-00";
 /// Client and request number stand at the head of every value.
 const VALUE_HEAD_BYTES: usize = 16;
 
-/// Read or write.
+/// What an append adds: a value of nothing but its head, so that a value grows as little as it can.
+pub const APPEND_BYTES: usize = VALUE_HEAD_BYTES;
+
+/// What a command does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A get.
     Read,
     /// A put.
-    Write,
+    Put,
+    /// An append of [`APPEND_BYTES`].
+    Append,
+    /// A delete.
+    Delete,
+    /// A compare-and-set.
+    CompareAndSet,
+}
+
+impl Kind {
+    /// Does it change nothing?
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Read)
+    }
 }
 
 /// What to ask next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Op<'a> {
-    /// Get or put.
+    /// What is done.
     pub kind: Kind,
     /// On which key.
     pub key: &'a [u8],
@@ -40,11 +56,16 @@ pub struct Op<'a> {
 }
 
 impl<'a> Op<'a> {
-    /// The command; `value` is written by a put and not looked at by a get.
-    pub const fn command(&self, value: &'a [u8]) -> Command<'a> {
+    /// The command. `value` is written by a put, an append or a compare-and-set, which writes it
+    /// over `expected`; other kinds look at neither.
+    pub const fn command(&self, value: &'a [u8], expected: Option<&'a [u8]>) -> Command<'a> {
+        let key = self.key;
         match self.kind {
-            Kind::Read => Command::Get { key: self.key },
-            Kind::Write => Command::Put { key: self.key, value },
+            Kind::Read => Command::Get { key },
+            Kind::Put => Command::Put { key, value },
+            Kind::Append => Command::Append { key, value },
+            Kind::Delete => Command::Delete { key },
+            Kind::CompareAndSet => Command::CompareAndSet { key, expected, value },
         }
     }
 }
@@ -57,6 +78,29 @@ enum KeyChoice {
     Zipf(Zipf<f64>),
 }
 
+/// Which kind of write is next: what is drawn, in 0 to 1, is below the first share, the first two, all three, or above.
+///
+/// It has a generator of its own, so that a client asks for the same keys, and reads when it reads, whatever its writes are.
+#[derive(Clone, Debug)]
+struct Writes {
+    append: f64,
+    delete: f64,
+    cas: f64,
+    rng: ChaCha8Rng,
+}
+
+impl Writes {
+    fn draw(&mut self) -> Kind {
+        let drawn = seed::unit(&mut self.rng);
+        match drawn {
+            drawn if drawn <= self.append => Kind::Append,
+            drawn if drawn <= self.append + self.delete => Kind::Delete,
+            drawn if drawn <= self.append + self.delete + self.cas => Kind::CompareAndSet,
+            _ => Kind::Put,
+        }
+    }
+}
+
 /// The operations of one client at one site, for ever.
 ///
 /// Keys. `conflict`: with the conflict rate the one shared key, else the client's own, which no other client touches.
@@ -67,6 +111,8 @@ enum KeyChoice {
 pub struct ClientStream {
     choice: KeyChoice,
     write: Chance,
+    /// Only if not every write is a put.
+    writes: Option<Writes>,
     rng: ChaCha8Rng,
     key: [u8; KEY_BYTES],
     to: ReplicaId,
@@ -93,8 +139,15 @@ impl ClientStream {
             let rng = seed::generator(run_seed, Purpose::Routing, site, client);
             (point.replicas as u64, rng)
         });
+        let writes = point.is_mixed().then(|| Writes {
+            append: point.append_ratio / point.write_ratio,
+            delete: point.delete_ratio / point.write_ratio,
+            cas: point.cas_ratio / point.write_ratio,
+            rng: seed::generator(run_seed, Purpose::Kinds, site, client),
+        });
         Self {
             choice,
+            writes,
             write: Chance::new(point.write_ratio),
             rng: seed::generator(run_seed, Purpose::Commands, site, client),
             key: numbered_key(0),
@@ -125,7 +178,11 @@ impl ClientStream {
             )]
             KeyChoice::Zipf(ranks) => numbered_key(ranks.sample(&mut self.rng) as u64 - 1),
         };
-        let kind = if self.write.draw(&mut self.rng) { Kind::Write } else { Kind::Read };
+        let kind = match &mut self.writes {
+            _ if !self.write.draw(&mut self.rng) => Kind::Read,
+            None => Kind::Put,
+            Some(writes) => writes.draw(),
+        };
         if let Some((replicas, rng)) = &mut self.routing {
             #[expect(clippy::cast_possible_truncation, reason = "below the number of replicas")]
             let replica = seed::below(rng, *replicas) as usize;
@@ -135,8 +192,8 @@ impl ClientStream {
     }
 }
 
-/// Makes `value` the value of a client's put: `bytes` long, of which the first 16 are `client` and `number`, both
-/// little-endian, so that no two puts of a run write the same value; the rest is filler.
+/// Makes `value` what a client writes: `bytes` long, of which the first 16 are `client` and `number`, both
+/// little-endian, so that no two writes of a run write the same value; the rest is filler.
 ///
 /// # Panics
 /// If `bytes` is below 16: such values could not be unique, and no workload asks for them.

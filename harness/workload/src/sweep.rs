@@ -52,12 +52,15 @@ impl Canonical for ReplicaId {
 }
 
 /// The keys that may be swept whatever the protocol, without their sections.
-pub(crate) const SHARED_SWEEPS: [&str; 12] = [
+pub(crate) const SHARED_SWEEPS: [&str; 15] = [
+    "append_ratio",
     "batch_commands",
     "batch_delay_us",
+    "cas_ratio",
     "clients",
     "clients_per_site",
     "conflict_rate",
+    "delete_ratio",
     "durability",
     "leader",
     "rate_ops_per_s",

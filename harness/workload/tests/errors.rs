@@ -47,7 +47,7 @@ fn unknown_keys() {
     check(
         "colour = \"red\"",
         "x.toml: colour = \"red\": unknown key: a workload takes name, protocols, repetitions, seed, faults \
-         and [cluster], [epaxos], [load], [commands], [timeouts], [network], [sim]",
+         and [cluster], [epaxos], [load], [commands], [timeouts], [network], [sim], [returns]",
     );
     check(
         "[[faults]]\nat_s = 1\nkil = 0",
@@ -107,10 +107,32 @@ fn ranges() {
         );
     }
     check("commands.write_ratio = nan", "x.toml: commands.write_ratio = nan: must be finite");
+    check(
+        "commands = { write_ratio = [0.4, 1], cas_ratio = 0.3, delete_ratio = [0.05, 0.2] }",
+        "x.toml: commands.delete_ratio = [0.05, 0.2]: appends, deletes and compare-and-sets are writes: together they must \
+         be at most write_ratio = 0.4, lower them or raise it",
+    );
+    check(
+        "commands = { append_ratio = 0.95, delete_ratio = 0.05 }",
+        "x.toml: commands.append_ratio = 0.95: values would grow without end: must be at most 16 times the share of puts and \
+         deletes",
+    );
+    check(
+        "commands = { append_ratio = 0.5, value_bytes = 1000000 }",
+        "x.toml: commands.value_bytes = 1000000: must be at most 524288 with appends",
+    );
     check("commands.value_bytes = 15", "x.toml: commands.value_bytes = 15: must be at least 16");
     check(
         "commands.value_bytes = 1048577",
         "x.toml: commands.value_bytes = 1048577: must be at most 1048576",
+    );
+    check(
+        "returns.share = 0.5",
+        "x.toml: returns.within_s: missing: say how soon, such as within_s = 5",
+    );
+    check(
+        "returns = { within_s = 3, share = 1.1 }",
+        "x.toml: returns.share = 1.1: must be at most 1",
     );
     check("timeouts.client_ms = 0", "x.toml: timeouts.client_ms = 0: must be above 0");
 }
@@ -383,14 +405,45 @@ fn partitions() {
             &format!("x.toml: faults[0].partition = {value}: {remedy}"),
         );
     };
-    let form = "must be written as [[0], [1, 2]] or as { from = [0], to = [1] }";
-    check("[[0, 1, 2]]", form);
+    let form = "must be written as [[0], [1, 2]], as [[0]] for 0 and all others, or as { from = [0], to = [1] }";
+    check("[]", form);
+    check("[[0, 1, 2]]", "must leave some of the 3 replicas out, or name them all");
     check("{ from = [0] }", form);
     check("[[], [0, 1, 2]]", "every group must be an array of at least one replica's number");
     check("[[0, 1], [1, 2]]", "replica 1 is named twice: name it once");
     check("{ from = [0], to = [0] }", "replica 0 is named twice: name it once");
     check("[[0], [1]]", "must name each of the 3 replicas once");
     check("[[0], [1, 7]]", "there is no replica 7: use 0 to 2");
+}
+
+/// A promise needs a fault that ends, throughput before it, and time after it.
+#[test]
+fn returns() {
+    let check = |faults: &str, remedy: &str| {
+        check(&format!("returns.within_s = 3\nfaults = [{faults}]"), &format!("x.toml: {remedy}"));
+    };
+    let lasts = "returns.within_s = 3: goes with faults that end: add resume, heal, restart, slow with factor 1 or links \
+        that are whole";
+    check("", lasts);
+    check("{ at_s = 1, pause = 0 }", lasts);
+    check(
+        "{ at_s = 0.5, pause = 0 }, { at_s = 1, resume = 0 }",
+        "faults[0].at_s: must be at least 1: [returns] compares with the throughput before",
+    );
+    let needs = "it needs within_s and 1 s to measure, 4 s";
+    check(
+        "{ at_s = 1, pause = 0 }, { at_s = 1.5, resume = 0 }",
+        &format!(
+            "returns.within_s = 3: the fault that ends at 1.5 s has 3.5 s until load.duration_s: {needs}"
+        ),
+    );
+    check(
+        "{ at_s = 1, slow = { replica = 0, factor = 2 } }, { at_s = 1, slow = { replica = 0, factor = 1 } }, \
+         { at_s = 3, kill = 0 }",
+        &format!(
+            "returns.within_s = 3: the fault that ends at 1 s has 2 s until the next one: {needs}"
+        ),
+    );
 }
 
 #[test]

@@ -188,6 +188,8 @@ fn a_workload_serialises_to_a_file_that_loads_as_the_same() {
         "name = \"x\"\ncluster.driver = \"sim\"",
         "name = \"x\"\ncluster.driver = \"sim\"\nsim = { cpu_us_per_message = 0.5, cpu_ns_per_byte = 0, nic_mbit_per_s = 10 }",
         "name = \"x\"\n[commands]\nkeys = \"uniform\"\nkey_count = 7",
+        "name = \"x\"\nreturns.within_s = 2\nfaults = [{ at_s = 1, pause = 0 }, { at_s = 1.5, resume = 0 }]",
+        "name = \"x\"\ncommands = { append_ratio = [0, 0.5], delete_ratio = 0.1, cas_ratio = 0.25 }",
         "name = \"x\"\nload.clients = 7",
         "name = \"x\"\nload = { mode = \"open\", rate_ops_per_s = \"max\", p99_ms_max = 20 }",
         "name = \"x\"\nload = { mode = \"open\", rate_ops_per_s = [\"max\"], p99_ms_max = 0.5, rate_start_ops_per_s = 3 }",

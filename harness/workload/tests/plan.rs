@@ -63,18 +63,22 @@ fn every_sweepable_key_gets_its_value() {
     let text = "repetitions = 1\nprotocols = [\"epaxos\"]\ncluster.replicas = [3, 5]\n\
         epaxos.fast_quorum = [\"optimized\", \"simple\"]\n\
         load = { mode = \"open\", clients_per_site = [1, 2], window = [1], rate_ops_per_s = [10, 20] }\n\
-        commands = { conflict_rate = [0, 1], write_ratio = [0.5, 1], value_bytes = [16, 17] }";
+        commands = { conflict_rate = [0, 1], write_ratio = [0.5, 1], value_bytes = [16, 17], \
+        append_ratio = [0, 0.1], delete_ratio = [0, 0.05], cas_ratio = [0.1, 0.2] }";
     let plan = plan(text);
-    assert_eq!(plan.runs.len(), 128);
+    assert_eq!(plan.runs.len(), 1024);
     let names: BTreeSet<String> = plan.runs.iter().map(|run| run.point.canonical()).collect();
-    assert_eq!(names.len(), 128, "each point has a name of its own");
+    assert_eq!(names.len(), 1024, "each point has a name of its own");
     for run in &plan.runs {
         let point = &run.point;
         let expected = format!(
-            "clients_per_site={} conflict_rate={} fast_quorum={} rate_ops_per_s={} replicas={} value_bytes={} \
-             window={} write_ratio={}",
+            "append_ratio={} cas_ratio={} clients_per_site={} conflict_rate={} delete_ratio={} fast_quorum={} \
+             rate_ops_per_s={} replicas={} value_bytes={} window={} write_ratio={}",
+            point.append_ratio,
+            point.cas_ratio,
             point.clients.per_site().unwrap(),
             point.conflict_rate().unwrap(),
+            point.delete_ratio,
             point.options.of::<protocols::epaxos::FastQuorum>().name(),
             point.rate_ops_per_s,
             point.replicas,

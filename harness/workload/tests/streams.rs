@@ -3,9 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use protocols::{Command, ReplicaId};
-use workload::{Arrivals, ClientStream, KEY_BYTES, Kind, Point, Workload, fill_value};
+use workload::{Arrivals, ClientStream, KEY_BYTES, Kind, Op, Point, Workload, fill_value};
 
 const SEED: u64 = 42;
+/// The first kinds that one client of a mix is to draw, for ever.
+const PINNED_KINDS: [Kind; 8] = [
+    Kind::Read,
+    Kind::Put,
+    Kind::Put,
+    Kind::Read,
+    Kind::CompareAndSet,
+    Kind::Read,
+    Kind::Put,
+    Kind::Append,
+];
 
 fn point(text: &str) -> Point {
     let workload = Workload::parse("x.toml", &format!("name = \"x\"\n{text}"), &[]).expect(text);
@@ -39,7 +50,7 @@ fn streams_are_pinned() {
         })
         .collect();
     let expected = [
-        ("k00000055", Kind::Write),
+        ("k00000055", Kind::Put),
         ("k00000245", Kind::Read),
         ("k00000247", Kind::Read),
         ("k00000978", Kind::Read),
@@ -96,13 +107,51 @@ fn the_write_ratio_is_the_share_of_puts() {
     for ratio in [0.0, 0.05, 0.5, 1.0] {
         let point = point(&format!("commands.write_ratio = {ratio}"));
         let mut stream = ClientStream::new(&point, SEED, 0, 0);
-        let puts = (0..20_000).filter(|_| stream.next_op().kind == Kind::Write).count();
+        let puts = (0..20_000).filter(|_| stream.next_op().kind == Kind::Put).count();
         if ratio == 0.0 || ratio == 1.0 {
             assert_eq!(puts, if ratio == 0.0 { 0 } else { 20_000 });
         } else {
             assert_share(puts, 20_000, ratio);
         }
     }
+}
+
+/// Every kind has its share, and the keys and the reads are those of the same file without a mix: what was committed before
+/// there were other writes than puts is offered again.
+#[test]
+fn writes_of_other_kinds_have_their_shares_and_leave_keys_and_reads_as_they_were() {
+    let keys = "commands = { keys = \"uniform\", key_count = 1000, write_ratio = 0.8";
+    let mixed = format!("{keys}, append_ratio = 0.3, delete_ratio = 0.1, cas_ratio = 0.2 }}");
+    let (puts, mixed) = (point(&format!("{keys} }}")), point(&mixed));
+    assert!(mixed.is_mixed() && !puts.is_mixed());
+    let mut counts = BTreeMap::new();
+    let [mut plain, mut stream] = [&puts, &mixed].map(|of| ClientStream::new(of, SEED, 1, 2));
+    for _ in 0..20_000 {
+        let (plain, op) = (plain.next_op(), stream.next_op());
+        assert_eq!((plain.key, plain.kind.is_read()), (op.key, op.kind.is_read()));
+        *counts.entry(format!("{:?}", op.kind)).or_insert(0) += 1;
+    }
+    let shares =
+        [("Append", 0.3), ("CompareAndSet", 0.2), ("Delete", 0.1), ("Put", 0.2), ("Read", 0.2)];
+    for ((kind, count), (expected, share)) in counts.iter().zip(shares) {
+        assert_eq!(kind, expected);
+        assert_share(*count, 20_000, share);
+    }
+    let mut stream = ClientStream::new(&mixed, SEED, 0, 0);
+    let kinds: Vec<Kind> = (0..8).map(|_| stream.next_op().kind).collect();
+    assert_eq!(kinds, PINNED_KINDS);
+}
+
+#[test]
+fn each_kind_is_its_command() {
+    let (key, value) = (b"k".as_slice(), b"v".as_slice());
+    let command = |kind, expected| Op { kind, key, to: ReplicaId(0) }.command(value, expected);
+    assert_eq!(command(Kind::Read, None), Command::Get { key });
+    assert_eq!(command(Kind::Put, None), Command::Put { key, value });
+    assert_eq!(command(Kind::Append, None), Command::Append { key, value });
+    assert_eq!(command(Kind::Delete, None), Command::Delete { key });
+    let (swap, before) = (command(Kind::CompareAndSet, Some(b"b")), Some(b"b".as_slice()));
+    assert_eq!(swap, Command::CompareAndSet { key, expected: before, value });
 }
 
 #[test]
@@ -176,7 +225,7 @@ fn an_operation_becomes_a_command() {
     let mut stream = ClientStream::new(&point, SEED, 0, 3);
     let (mut gets, mut puts) = (0, 0);
     for _ in 0..100 {
-        match stream.next_op().command(b"v") {
+        match stream.next_op().command(b"v", None) {
             Command::Get { key: b"c00000003" } => gets += 1,
             Command::Put { key: b"c00000003", value: b"v" } => puts += 1,
             other => panic!("{other:?}"),

@@ -95,6 +95,10 @@ pub struct Config {
     pub kept_bytes_max: u64,
     /// The largest piece of a snapshot or of a promise that is put into one message, in bytes of payload.
     pub piece_bytes_max: usize,
+    /// Other than 0 in simulations that are to meet what lies beyond the limits that a core has
+    /// chosen for itself: smaller ones are drawn from it ([`Limit`](crate::Limit)).
+    #[serde(default)]
+    pub limits_seed: u64,
 }
 
 /// chosen: half of what a replica may keep for others, which is 256 MiB unless somebody says so.
@@ -119,6 +123,7 @@ impl Config {
             kept_bytes_max: kept_bytes_max(),
             // chosen: far below the frame limit of 16 MiB, far above a packet.
             piece_bytes_max: 1 << 20,
+            limits_seed: 0,
         }
     }
 

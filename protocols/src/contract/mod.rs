@@ -4,6 +4,7 @@ pub mod config;
 pub mod explored;
 pub mod facts;
 pub mod formula;
+mod limit;
 pub mod load_model;
 pub mod observed;
 pub mod options;
@@ -13,6 +14,7 @@ pub mod replica;
 pub use self::{
     config::Config,
     facts::{Facts, Order},
+    limit::Limit,
     protocol::{Protocol, either},
     replica::{Effect, Effects, Input, Path, Replica, Snapshot, Status},
 };

@@ -7,7 +7,6 @@ use crate::{
     ballot::InstanceBallot,
     command::{BATCH_BYTES_MAX, Batch, Footprint},
     dependencies::Dependencies,
-    epaxos::Variant,
     id::{InstanceId, ReplicaId, ReplicaSet},
     kept::{KeptLog, Weigh},
     replica::Path,
@@ -53,8 +52,10 @@ pub(super) enum Leading {
         /// The union of the dependencies in them.
         union: Dependencies,
     },
-    /// The published variant: collecting PreAcceptOks of the fixed fast quorum.
+    /// The published variant: collecting PreAcceptOks of the instance's fast quorum.
     Thrifty {
+        /// That quorum without this replica; it never changes.
+        asked: ReplicaSet,
         acks: ReplicaSet,
         /// Has each of them the same dependencies?
         identical: bool,
@@ -75,17 +76,6 @@ pub(super) enum Leading {
     Validate { candidate: Candidate, acks: ReplicaSet },
     /// Waiting for instances that stand against the candidate to be decided.
     Wait { candidate: Candidate },
-}
-
-impl Leading {
-    /// Of an instance that this replica proposes with these dependencies.
-    pub(super) fn proposal(variant: Variant, dependencies: &Dependencies) -> Self {
-        let (acks, union) = (ReplicaSet::EMPTY, dependencies.clone());
-        match variant {
-            Variant::Star => Self::PreAccept { acks, equal: 0, union },
-            Variant::Sosp13 => Self::Thrifty { acks, identical: true, union },
-        }
-    }
 }
 
 /// Dependencies that may have been committed on the fast path, on trial by a recovery.

@@ -3,7 +3,7 @@
 use super::{
     EPaxos,
     instance::{Initial, Leading},
-    message::{Message, Phase, Record, Timer},
+    message::{Message, Phase, Record},
 };
 use crate::{
     ballot::InstanceBallot,
@@ -114,10 +114,12 @@ impl EPaxos {
             Some(more) => union.merge(more),
         }
         let (replies, differing) = (acks.len() + 1, acks.len() - *equal);
+        let acks = *acks;
         if replies == quorums.fast() && differing == 0 {
             self.commit_fast(instance, effects);
         } else if replies == quorums.fast()
-            || (replies >= quorums.slow() && differing > quorums.fast_faults)
+            || (replies >= quorums.slow()
+                && (differing > quorums.fast_faults || self.lacks_fast_quorum(acks)))
         {
             self.take_slow_path(instance, effects);
         } else if replies == quorums.slow() {
@@ -326,49 +328,6 @@ impl EPaxos {
                 effects.reply(from, Message::Collected { instance });
             }
             _ => {}
-        }
-    }
-
-    /// Gives the fast path of own instances up that have waited a whole period for it: with a majority of replies they take
-    /// the slow one, in the published variant they ask all others.
-    pub(super) fn on_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
-        let Some(marked_to) = self.retransmission.fast_quorum_marked_to.take() else { return };
-        let own = self.own_row();
-        let late: Vec<_> = (own.committed_to + 1..=own.log.last())
-            .map(|slot| InstanceId::new(self.id, slot))
-            .filter(|instance| self.awaits_fast_quorum(*instance))
-            .collect();
-        for instance in late {
-            if instance.slot > marked_to {
-                self.arm_fast_quorum_timer(effects);
-            } else if self.variant() == Variant::Sosp13 {
-                self.widen(instance, effects);
-            } else {
-                self.take_slow_path(instance, effects);
-            }
-        }
-    }
-
-    /// The fixed fast quorum is waited for from the beginning, any other once there is a majority.
-    fn awaits_fast_quorum(&self, instance: InstanceId) -> bool {
-        match self.entry(instance).and_then(|entry| entry.leading.as_deref()) {
-            Some(Leading::PreAccept { acks, .. }) => acks.len() + 1 >= self.quorums.slow(),
-            Some(Leading::Thrifty { .. }) => true,
-            _ => false,
-        }
-    }
-
-    /// Starts the timer that ends the wait for fast quorums, unless it runs.
-    pub(super) fn arm_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
-        if self.retransmission.fast_quorum_marked_to.is_none() {
-            self.retransmission.fast_quorum_marked_to = Some(self.own_row().log.last());
-            let period = self.config.timeouts.retransmit;
-            let after = match self.variant() {
-                Variant::Star => period / 2..=period,
-                // Nothing may have been answered yet: as long as before anything is sent again.
-                Variant::Sosp13 => period..=period + period / 4,
-            };
-            effects.set_timer(Timer::FastQuorum, after);
         }
     }
 }

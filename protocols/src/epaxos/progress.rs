@@ -14,15 +14,16 @@ use super::{
     rounds::Rounds,
 };
 use crate::{
+    Limit,
     command::Batch,
-    config::doubled,
+    config::{Config, doubled},
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
     replica::Effects,
 };
 
 /// chosen: a report of a few dozen bytes per peer every so many executions costs under 1 % of what they cost.
-const EXECUTIONS_PER_REPORT: u64 = 256;
+const EXECUTIONS_PER_REPORT: Limit = Limit::new("executions per report", 1, 256);
 /// chosen: so many reports at least while a whole budget of bytes is executed, so that little is
 /// kept since nobody knows that others have it.
 const REPORTS_PER_BUDGET: u64 = 8;
@@ -50,6 +51,8 @@ pub(super) struct Retransmission {
     pub(super) missing_to: Dependencies,
     /// While the timer runs that ends the wait for fast quorums: the last own slot when it was set.
     pub(super) fast_quorum_marked_to: Option<Slot>,
+    /// Those that no fast path waits for (`fast_quorum`).
+    pub(super) silent: ReplicaSet,
     executed_unreported: u64,
     /// Is there something that the others have not been told?
     report_due: bool,
@@ -80,6 +83,7 @@ impl Retransmission {
             quiet_ticks: 0,
             confirmed: 0,
             fast_quorum_marked_to: None,
+            silent: ReplicaSet::EMPTY,
             executed_unreported: 0,
             report_due: false,
             report_timer: false,
@@ -88,9 +92,10 @@ impl Retransmission {
 
     /// A batch was executed. A large one counts as several, so that bytes alone call for a report,
     /// too, where so many are kept at most.
-    pub(super) fn note_executed(&mut self, batch: &Batch, kept_bytes_max: u64) {
-        let reports = batch.weight().saturating_mul(EXECUTIONS_PER_REPORT * REPORTS_PER_BUDGET);
-        let counted = 1 + (reports / kept_bytes_max.max(1)).min(EXECUTIONS_PER_REPORT);
+    pub(super) fn note_executed(&mut self, batch: &Batch, config: &Config) {
+        let per_report = EXECUTIONS_PER_REPORT.of(config);
+        let reports = batch.weight().saturating_mul(per_report * REPORTS_PER_BUDGET);
+        let counted = 1 + (reports / config.kept_bytes_max.max(1)).min(per_report);
         self.executed_unreported += counted;
     }
 
@@ -190,7 +195,7 @@ impl EPaxos {
 
     /// Reports progress if much was executed; else makes sure that a timer will.
     pub(super) fn report_progress_if_due(&mut self, effects: &mut Effects<Self>) {
-        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT {
+        if self.retransmission.executed_unreported >= EXECUTIONS_PER_REPORT.of(&self.config) {
             self.report_progress(effects);
         } else if self.retransmission.report_due && !self.retransmission.report_timer {
             self.retransmission.report_timer = true;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     conflicts::ConflictIndex,
     graph::{Executed, ExecutionGraph},
-    instance::{Initial, Instance, Leading, Row},
+    instance::{Initial, Instance, Row},
     message::{Message, Phase, Record, Timer},
     progress::Retransmission,
     snapshot::Snapshots,
@@ -13,7 +13,7 @@ use super::{
     window::Window,
 };
 use crate::{
-    Protocol,
+    Limit, Protocol,
     ballot::InstanceBallot,
     command::{Batch, Footprint},
     config::Config,
@@ -26,7 +26,7 @@ use crate::{
 
 /// How far above its decided slots a row is held in memory. chosen: over a second of proposals at 100,000 a second, and
 /// about 32 MiB a row; what is lost above it is sent again.
-const SLOTS_AHEAD_MAX: u64 = 1 << 17;
+const SLOTS_AHEAD: Limit = Limit::new("slots ahead", 4, 1 << 17);
 
 /// An EPaxos replica.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,8 +35,8 @@ pub struct EPaxos {
     pub(super) config: Config,
     pub(super) quorums: EpaxosQuorums,
     pub(super) others: ReplicaSet,
-    /// Whom a PreAccept is sent to: all others, in the published variant those of the fixed fast quorum.
-    pub(super) pre_accepting: ReplicaSet,
+    /// The others of the fixed fast quorum in the published variant, else all others.
+    pub(super) fixed: ReplicaSet,
     pub(super) rows: Vec<Row>,
     pub(super) conflicts: ConflictIndex,
     pub(super) graph: ExecutionGraph,
@@ -76,7 +76,7 @@ impl Replica for EPaxos {
         assert!(n >= 3 && n % 2 == 1, "{n} replicas: EPaxos needs an odd number, at least 3");
         let quorums = quorums_of(config);
         let others = ReplicaSet::others(id, n);
-        let (pre_accepting, conflicts) = match config.options.of::<Variant>() {
+        let (fixed, conflicts) = match config.options.of::<Variant>() {
             Variant::Star => (others, ConflictIndex::new(n)),
             Variant::Sosp13 => {
                 let fixed = config.nearest.unwrap_or_else(|| fixed_fast_quorum(id, n, |_| 0));
@@ -91,7 +91,7 @@ impl Replica for EPaxos {
             config: *config,
             quorums,
             others,
-            pre_accepting,
+            fixed,
             rows: vec![Row::default(); n],
             conflicts,
             graph: ExecutionGraph::new(n, config.options.of()),
@@ -269,10 +269,11 @@ impl EPaxos {
 
     /// Leads a new instance with `batch`, which touches `footprint`.
     pub(super) fn lead(&mut self, batch: Batch, footprint: Footprint, effects: &mut Effects<Self>) {
-        let variant = self.variant();
+        let dependencies = self.conflicts.dependencies(&footprint);
+        let asked = self.asked_for_fast_path();
+        let leading = self.leading_proposal(asked, &dependencies);
         let row = &mut self.rows[self.id.index()];
         let instance = InstanceId::new(self.id, row.log.last() + 1);
-        let dependencies = self.conflicts.dependencies(&footprint);
         self.conflicts.insert(instance, &footprint);
         self.conflicts.note_seq(&footprint, &dependencies);
         self.graph.known(instance, &footprint, &mut self.executed.0);
@@ -283,7 +284,7 @@ impl EPaxos {
             dependencies: dependencies.clone(),
             initial: Some(Initial { batch: batch.clone(), dependencies: dependencies.clone() }),
             footprint,
-            leading: Some(Box::new(Leading::proposal(variant, &dependencies))),
+            leading: Some(Box::new(leading)),
             ..Instance::default()
         };
         effects.persist(Record::PreAccepted {
@@ -292,11 +293,8 @@ impl EPaxos {
             initial_dependencies: dependencies.clone(),
             dependencies: dependencies.clone(),
         });
-        effects.send(self.pre_accepting, Message::PreAccept { instance, batch, dependencies });
+        self.send_proposal(instance, asked, batch, dependencies, effects);
         self.arm_retransmission(effects);
-        if self.variant() == Variant::Sosp13 {
-            self.arm_fast_quorum_timer(effects);
-        }
         self.watch_row(self.id, effects);
         self.execute_closed(effects);
     }
@@ -404,7 +402,14 @@ impl EPaxos {
     /// Is `instance` no further above what is decided in its row than is kept in memory?
     pub(super) fn is_in_reach(&self, instance: InstanceId) -> bool {
         let decided = self.rows[instance.row.index()].committed_to;
-        instance.slot <= decided.saturating_add(SLOTS_AHEAD_MAX)
+        instance.slot <= decided.saturating_add(SLOTS_AHEAD.of(&self.config))
+    }
+
+    /// Is `instance` in the others' reach, too? They may not have heard of the last decisions yet:
+    /// for those there is the other half of what is kept.
+    pub(super) fn is_in_reach_of_others(&self, instance: InstanceId) -> bool {
+        let decided = self.rows[instance.row.index()].committed_to;
+        instance.slot <= decided.saturating_add(SLOTS_AHEAD.of(&self.config) / 2)
     }
 
     /// Is the ballot that `message` names one that someone may have come to at its instance?
@@ -449,7 +454,7 @@ impl EPaxos {
     /// Asks for the execution of what the graph has put in order.
     pub(super) fn execute_closed(&mut self, effects: &mut Effects<Self>) {
         for (instance, batch) in self.executed.0.drain(..) {
-            self.retransmission.note_executed(&batch, self.config.kept_bytes_max);
+            self.retransmission.note_executed(&batch, &self.config);
             if instance.row == self.id && self.window.held() > 0 {
                 let entry = self.rows[self.id.index()].log.get(instance.slot);
                 self.window.free(&entry.expect("executed here, so held").footprint);

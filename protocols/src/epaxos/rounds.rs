@@ -13,6 +13,7 @@ use super::{
     message::{Message, Pace},
 };
 use crate::{
+    Limit,
     ballot::InstanceBallot,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, ReplicaSet, Slot},
@@ -22,7 +23,7 @@ use crate::{
 
 /// chosen: for how many decisions of a row one round asks at most. Their size is not known before
 /// they come.
-const ASKED_PER_ROUND: u64 = 64;
+const ASKED_PER_ROUND: Limit = Limit::new("questions per round", 1, 64);
 
 /// What is sent again to one replica.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,8 +57,8 @@ impl EPaxos {
                 rounds.begin_again();
                 // A replica may have missed the last report of a row whose owner is gone: any other
                 // replica that knows of it tells.
-                let is_behind = self.is_behind(peer);
-                self.send_round(peer, is_behind, effects);
+                let is_due = self.is_behind(peer) || self.retransmission.silent.contains(peer);
+                self.send_round(peer, is_due, effects);
             }
             self.retransmission.peer_mut(peer).rounds.is_pushing = false;
         }
@@ -70,7 +71,11 @@ impl EPaxos {
         round: u64,
         effects: &mut Effects<Self>,
     ) {
-        if self.retransmission.peer_mut(peer).rounds.pacing.answered(round) {
+        let pacing = &mut self.retransmission.peer_mut(peer).rounds.pacing;
+        if pacing.answered(round) {
+            if pacing.is_prompt() {
+                self.wait_again_for(peer);
+            }
             self.send_round(peer, false, effects);
         }
     }
@@ -208,7 +213,7 @@ impl EPaxos {
             // As large as the last one of the row that is known, for all that is known.
             let bytes =
                 state.log.get(state.committed_to).map_or(0, |entry| entry.batch.as_bytes().len());
-            for slot in from + 1..=to.min(from + ASKED_PER_ROUND) {
+            for slot in from + 1..=to.min(from + ASKED_PER_ROUND.of(&self.config)) {
                 if !state.log.get(slot).is_some_and(Instance::is_committed) {
                     if !budget.take(bytes) {
                         break;

@@ -26,21 +26,23 @@ use super::{
     instance::{Instance, Watch},
 };
 use crate::{
+    Limit,
+    config::Config,
     id::{InstanceId, ReplicaId, Slot},
     replica::Effects,
 };
 
 /// chosen: how many instances one run of a row's timer begins to recover before anything is known
 /// of the row's replica. That many commands of a live one become no-ops by mistake.
-const FIRST_AT_ONCE: usize = 64;
+const FIRST_AT_ONCE: Limit = Limit::new("recoveries at first", 1, 64);
 /// chosen: so many more may be under way for each that is decided. The window is four times as wide
 /// after each recovery's time.
 const MORE_PER_DECISION: usize = 3;
 /// chosen: how many recoveries of a row are under way at most, with a timer each.
-const AT_ONCE_MAX: usize = 4096;
+const AT_ONCE: Limit = Limit::new("recoveries at once", 1, 4096);
 /// chosen: how many bytes of commands those have at most, unless a single one has more. Each
 /// travels to and from every replica.
-const BYTES_AT_ONCE_MAX: usize = 4 << 20;
+const BYTES_AT_ONCE: Limit = Limit::new("bytes of recoveries", 1, 4 << 20);
 
 /// A row that this replica takes over, as long as there is something left to begin with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,10 +61,13 @@ pub(super) struct Takeover {
     largest: usize,
     /// How many instances may be under way.
     window: usize,
+    /// How many may be at most, and with how many bytes.
+    window_max: usize,
+    bytes_max: usize,
 }
 
 impl Takeover {
-    const fn new() -> Self {
+    fn new(config: &Config) -> Self {
         Self {
             next: 0,
             old_to: 0,
@@ -70,13 +75,14 @@ impl Takeover {
             running: BTreeMap::new(),
             bytes: 0,
             largest: 0,
-            window: FIRST_AT_ONCE,
+            window: FIRST_AT_ONCE.count(config),
+            window_max: AT_ONCE.count(config),
+            bytes_max: BYTES_AT_ONCE.count(config),
         }
     }
 
     fn has_room(&self) -> bool {
-        self.running.is_empty()
-            || (self.running.len() < self.window && self.bytes < BYTES_AT_ONCE_MAX)
+        self.running.is_empty() || (self.running.len() < self.window && self.bytes < self.bytes_max)
     }
 
     fn begun(&mut self, slot: Slot, known_bytes: Option<usize>) {
@@ -91,7 +97,7 @@ impl Takeover {
         self.largest = self.largest.max(bytes);
         if let Some(counted) = self.running.remove(&slot) {
             self.bytes -= counted;
-            self.window = (self.window + MORE_PER_DECISION).min(AT_ONCE_MAX);
+            self.window = (self.window + MORE_PER_DECISION).min(self.window_max);
         }
     }
 }
@@ -117,7 +123,7 @@ impl EPaxos {
 
     fn take_over(&mut self, row: ReplicaId, watch: Watch, effects: &mut Effects<Self>) {
         let state = &self.rows[row.index()];
-        let takeover = self.taking_over.entry(row).or_insert_with(Takeover::new);
+        let takeover = self.taking_over.entry(row).or_insert_with(|| Takeover::new(&self.config));
         takeover.next = state.committed_to + 1;
         takeover.old_to = watch.mentioned_to;
         takeover.known_to = state.mentioned_to;
@@ -145,6 +151,9 @@ impl EPaxos {
         let Some(mut takeover) = self.taking_over.remove(&row) else { return };
         while takeover.next <= to && takeover.has_room() {
             let instance = InstanceId::new(row, takeover.next);
+            if !self.is_in_reach_of_others(instance) {
+                break; // It waits for earlier ones to be decided.
+            }
             takeover.next += 1;
             if self.recover_unless_led(instance, effects) {
                 let entry = self.entry(instance).expect("its recovery has begun");
@@ -208,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_window_widens_with_what_is_decided_up_to_its_bound() {
-        let mut takeover = Takeover::new();
+        let mut takeover = Takeover::new(&Config::new(3));
         let mut widths = Vec::new();
         for _ in 0..5 {
             fill(&mut takeover, 50, 7);
@@ -220,22 +229,23 @@ mod tests {
 
     #[test]
     fn what_another_replica_decides_does_not_widen_it() {
-        let mut takeover = Takeover::new();
+        let mut takeover = Takeover::new(&Config::new(3));
         (1..100).for_each(|slot| takeover.decided(slot, 10));
         fill(&mut takeover, 10, 7);
-        assert_eq!(takeover.running.len(), FIRST_AT_ONCE);
+        assert_eq!(takeover.running.len(), FIRST_AT_ONCE.count(&Config::new(3)));
     }
 
     #[test]
     fn bytes_bound_it_and_unknown_commands_count_as_the_largest() {
         const LARGE: usize = 256 << 10;
-        let mut takeover = Takeover::new();
+        let mut takeover = Takeover::new(&Config::new(3));
         takeover.decided(1, LARGE);
         // Not one of the commands is known here.
         fill(&mut takeover, 1, 1);
-        assert_eq!(takeover.running.len(), BYTES_AT_ONCE_MAX / LARGE);
+        assert_eq!(takeover.running.len(), takeover.bytes_max / LARGE);
         decide_all(&mut takeover, LARGE);
-        fill(&mut takeover, 2 * BYTES_AT_ONCE_MAX, 2);
+        let too_large = 2 * takeover.bytes_max;
+        fill(&mut takeover, too_large, 2);
         assert_eq!(takeover.running.len(), 1, "one alone may have more");
     }
 }

@@ -4,11 +4,12 @@ use super::{
     leader::IN_FLIGHT_MAX,
     message::{Message, Promise, PromisedEntry, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
+    route::Route,
 };
 use crate::{
     ballot::Ballot,
     command::Batch,
-    id::{ReplicaId, Slot},
+    id::{ReplicaId, ReplicaSet, Slot},
     replica::{Effects, Path},
 };
 
@@ -97,16 +98,14 @@ impl MultiPaxos {
         effects: &mut Effects<Self>,
     ) {
         let executed = self.executed;
-        let entry = self.log.ensure(slot).expect("the caller saw that the slot is not collected");
+        let unknown = Entry::default();
+        let entry = self.log.get(slot).unwrap_or(&unknown);
         if entry.decided {
             // Not always what was proposed: that of a leader which has not heard of its successor may be another batch.
             let batches = vec![entry.batch.clone()];
             effects.reply(from, Message::Decided { first: slot, batches });
             return;
         }
-        // Only where it is to be executed yet: a late Accept of what was executed long ago answers
-        // nobody.
-        self.outbox.note_proposed(&batch);
         if entry.ballot == ballot {
             // A repetition: its answer was lost, or is on its way.
             assert!(entry.batch == batch, "two batches are proposed at slot {slot} and {ballot:?}");
@@ -115,7 +114,8 @@ impl MultiPaxos {
         }
         assert!(!entry.own, "own proposals leave the log when the leadership ends");
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed });
-        *entry = Entry { ballot, batch, ..Entry::default() };
+        let is_put = self.log.put(slot, Entry { ballot, batch, ..Entry::default() });
+        assert!(is_put, "the caller saw that the slot is not collected");
         effects.reply(from, Message::Accepted { ballot, slot, executed });
         // The commit index may have been ahead of this Accept.
         if slot <= self.commit {
@@ -143,8 +143,8 @@ impl MultiPaxos {
         &mut self,
         from: ReplicaId,
         ballot: Ballot,
-        commit: Slot,
-        collect: Slot,
+        (commit, collect): (Slot, Slot),
+        (beat, heard): (u64, ReplicaSet),
         effects: &mut Effects<Self>,
     ) {
         if ballot < self.promised {
@@ -153,10 +153,11 @@ impl MultiPaxos {
             return;
         }
         self.follow(ballot, effects);
+        self.route.is_heard = heard.is_empty() || heard.contains(self.id);
         self.await_leader(effects);
         self.learn_commit(from, commit, effects);
         self.collect(collect);
-        effects.reply(from, Message::Alive { ballot, executed: self.executed });
+        effects.reply(from, Message::Alive { ballot, beat, executed: self.executed });
     }
 
     /// Takes the leader of `ballot`, which is not below the promised one, for the leader.
@@ -171,13 +172,8 @@ impl MultiPaxos {
         assert!(matches!(self.role, Role::Follower), "another leads this replica's own ballot");
         self.leader = Some(ballot.leader);
         self.patience.leader_found();
-        if self.outbox.is_empty() {
-            return;
-        }
-        for batch in self.outbox.all_sent() {
-            effects.reply(ballot.leader, Message::Forward { batch: batch.clone() });
-        }
-        self.retransmit_later(effects);
+        self.route = Route::default();
+        self.forward_all(effects);
     }
 
     /// Promises `ballot`, which is higher than the one promised so far.

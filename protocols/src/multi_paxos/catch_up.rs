@@ -151,8 +151,7 @@ impl MultiPaxos {
         effects.push(Effect::Install(snapshot(through, machine)));
         self.installs.0 += 1;
         let unanswered = self.take_own_through(through);
-        self.outbox.forget_proposed();
-        self.discard(through);
+        self.log.collect(through);
         self.executed = through;
         self.persist_again(effects);
         for batch in unanswered {
@@ -165,10 +164,10 @@ impl MultiPaxos {
     fn take_own_through(&mut self, through: Slot) -> Vec<Batch> {
         let mut unanswered = Vec::new();
         for slot in self.executed + 1..=through.min(self.log.last()) {
-            let entry = self.log.get_mut(slot).expect("between the executed and the last slot");
-            if std::mem::take(&mut entry.own) {
-                unanswered.push(entry.batch.clone());
-            }
+            let own =
+                |entry: &mut Entry| std::mem::take(&mut entry.own).then(|| entry.batch.clone());
+            let own = self.log.amend(slot, own).expect("between the executed and the last slot");
+            unanswered.extend(own);
         }
         if let Role::Leader(leader) = &mut self.role {
             leader.own_undecided -= unanswered.len() as u64;

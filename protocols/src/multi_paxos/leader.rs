@@ -10,6 +10,7 @@ use crate::{
     command::Batch,
     id::{ReplicaId, ReplicaSet, Slot},
     log::SlotLog,
+    quorum::majority,
     replica::{Effects, Path},
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Leader {
     /// How many heartbeats were sent since then, and after how many the leader steps down.
     silence: u32,
     silence_max: u32,
+    /// How many heartbeats were sent in all.
+    beats: u64,
     /// Where the batches of the log are.
     pub(super) in_hand: InHand,
 }
@@ -51,6 +54,8 @@ struct Peer {
     accepted: Slot,
     /// Has it accepted anything in this period?
     answered: bool,
+    /// The last heartbeat that it has answered.
+    beat: u64,
 }
 
 impl Leader {
@@ -66,8 +71,25 @@ impl Leader {
             heard: ReplicaSet::EMPTY,
             silence: 0,
             silence_max,
+            beats: 0,
             in_hand: InHand::of(log),
         }
+    }
+
+    /// What a majority has executed, of which the leader, `own`, has executed everything through
+    /// `commit`.
+    fn executed_by_majority(&self, own: ReplicaId, commit: Slot) -> Slot {
+        let of_peers = self.peers.iter().enumerate().map(|(index, peer)| {
+            if index == own.index() { commit } else { peer.executed.min(commit) }
+        });
+        let mut executed: Vec<Slot> = of_peers.collect();
+        executed.sort_unstable();
+        executed[executed.len() - majority(executed.len())]
+    }
+
+    /// Has `peer` answered a heartbeat of the last election timeout?
+    fn hears_in_time(&self, peer: ReplicaId) -> bool {
+        self.peers[peer.index()].beat + u64::from(HEARTBEATS_PER_TIMEOUT) >= self.beats
     }
 
     /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
@@ -93,32 +115,29 @@ impl MultiPaxos {
         let Role::Leader(leader) = &mut self.role else {
             unreachable!("only a leader proposes");
         };
-        let slot = leader.in_hand.slot_of(&batch, &self.log);
-        match slot.filter(|slot| *slot > self.executed) {
-            None => self.propose(batch, true, effects),
-            Some(slot) => {
-                let entry = self.log.get_mut(slot).expect("it has the batch");
-                if !entry.decided && !std::mem::replace(&mut entry.own, true) {
-                    leader.own_undecided += 1;
-                }
-            }
-        }
-    }
-
-    /// Proposes `batch` at the next free slot; `own` if it came from a client of this replica.
-    fn propose(&mut self, batch: Batch, own: bool, effects: &mut Effects<Self>) {
-        let ballot = self.promised;
-        let entry = Entry { ballot, batch, own, ..Entry::default() };
-        self.open(self.log.last() + 1, entry, effects);
+        let next = self.log.last() + 1;
+        let Some(slot) = leader.in_hand.find_or_note(&batch, self.executed, next, &self.log) else {
+            let ballot = self.promised;
+            self.open(next, Entry { ballot, batch, own: true, ..Entry::default() }, effects);
+            return;
+        };
+        let becomes_own =
+            |entry: &mut Entry| !entry.decided && !std::mem::replace(&mut entry.own, true);
+        let becomes_own = self.log.amend(slot, becomes_own).expect("it has the batch");
+        leader.own_undecided += u64::from(becomes_own);
     }
 
     /// Proposes `batch` again at `slot`, to finish what an earlier leader began.
     pub(super) fn propose_at(&mut self, slot: Slot, batch: Batch, effects: &mut Effects<Self>) {
+        let Role::Leader(leader) = &mut self.role else {
+            unreachable!("only a leader proposes");
+        };
+        leader.in_hand.note(&batch, slot, &self.log);
         let ballot = self.promised;
         self.open(slot, Entry { ballot, batch, recovered: true, ..Entry::default() }, effects);
     }
 
-    /// Accepts `proposal` here and asks all others to.
+    /// Accepts `proposal`, which is noted as in hand, here and asks all others to.
     fn open(&mut self, slot: Slot, proposal: Entry, effects: &mut Effects<Self>) {
         let (ballot, batch, commit) = (proposal.ballot, proposal.batch.clone(), self.executed);
         let Role::Leader(leader) = &mut self.role else {
@@ -128,9 +147,8 @@ impl MultiPaxos {
         leader.announced = commit;
         let collect = leader.collect;
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed: commit });
-        let entry = self.log.ensure(slot).expect("proposals are above the executed slots");
-        *entry = proposal;
-        leader.in_hand.note(&batch, slot);
+        let is_put = self.log.put(slot, proposal);
+        assert!(is_put, "proposals are above the executed slots");
         effects.send(self.others, Message::Accept { ballot, slot, batch, commit, collect });
         self.retransmit_later(effects);
         self.count_vote(slot, self.id, effects);
@@ -139,14 +157,14 @@ impl MultiPaxos {
     /// Counts that `replica` accepted what this leader proposes at `slot`.
     fn count_vote(&mut self, slot: Slot, replica: ReplicaId, effects: &mut Effects<Self>) {
         let majority = self.majority();
-        // Discarded: it was chosen long ago.
-        let Some(entry) = self.log.get_mut(slot) else { return };
-        // Repeated, or after the choice was learnt in another way.
-        if !entry.votes.insert(replica) || entry.decided {
-            return;
-        }
-        if entry.votes.len() == majority {
+        let vote = |entry: &mut Entry| {
+            // Repeated, or after the choice was learnt in another way.
+            let counts = entry.votes.insert(replica) && !entry.decided;
             let path = if entry.recovered { Path::Recovered } else { Path::Slow };
+            (counts && entry.votes.len() == majority).then_some(path)
+        };
+        // A slot that is discarded was chosen long ago.
+        if let Some(path) = self.log.amend(slot, vote).flatten() {
             self.decide(slot, path, effects);
             self.advance(effects);
         }
@@ -167,9 +185,10 @@ impl MultiPaxos {
         self.count_vote(slot, from, effects);
     }
 
-    pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, executed: Slot) {
+    pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, beat: u64, executed: Slot) {
         if let Some(peer) = self.answering_peer(from, ballot) {
             peer.executed = executed;
+            peer.beat = peer.beat.max(beat);
         }
     }
 
@@ -185,25 +204,21 @@ impl MultiPaxos {
         leader.peers.get_mut(peer.index())
     }
 
-    pub(super) fn on_forward(
-        &mut self,
-        from: ReplicaId,
-        batch: Batch,
-        effects: &mut Effects<Self>,
-    ) {
+    /// A client of a replica that has executed everything through `executed` asks for `batch`.
+    pub(super) fn on_forward(&mut self, batch: Batch, executed: Slot, effects: &mut Effects<Self>) {
         // The sender forwards it again once it knows better who leads, or once there is room.
-        if self.has_room() && !self.is_to_be_executed_by(from, &batch) {
-            self.propose(batch, false, effects);
+        if !self.has_room() {
+            return;
         }
-    }
-
-    /// Does a slot that `peer` is to execute yet have `batch`? There its clients are answered. Once
-    /// it has executed the slot, or a snapshot of it, `peer` wants the batch for another reason: a
-    /// read that was asked for again, or answers that the snapshot did not bring.
-    fn is_to_be_executed_by(&self, peer: ReplicaId, batch: &Batch) -> bool {
-        let Role::Leader(leader) = &self.role else { return false };
-        let slot = leader.in_hand.slot_of(batch, &self.log);
-        slot.is_some_and(|slot| slot > leader.peers[peer.index()].executed)
+        let Role::Leader(leader) = &mut self.role else { return };
+        // Where a slot that its replica is to execute yet has the batch, the client is answered.
+        // Once it has executed the slot, or a snapshot of it, it wants the batch for another
+        // reason: a read that was asked for again, or answers that the snapshot did not bring.
+        let next = self.log.last() + 1;
+        if leader.in_hand.find_or_note(&batch, executed, next, &self.log).is_none() {
+            let ballot = self.promised;
+            self.open(next, Entry { ballot, batch, ..Entry::default() }, effects);
+        }
     }
 
     /// Proposes what clients of this replica proposed while it did not lead, or had no room.
@@ -217,9 +232,11 @@ impl MultiPaxos {
     /// The leadership has ended: what clients of this replica wait for is forwarded to the next leader.
     pub(super) fn keep_own_proposals(&mut self) {
         for slot in self.executed + 1..=self.log.last() {
-            let entry = self.log.get_mut(slot).expect("between the executed and the last slot");
-            if std::mem::take(&mut entry.own) {
-                self.outbox.push(entry.batch.clone());
+            let own =
+                |entry: &mut Entry| std::mem::take(&mut entry.own).then(|| entry.batch.clone());
+            let own = self.log.amend(slot, own).expect("between the executed and the last slot");
+            if let Some(batch) = own {
+                self.outbox.push(batch);
             }
         }
     }
@@ -264,7 +281,7 @@ impl MultiPaxos {
             // 2014, §6.2)
             self.patience.quorum_lost(self.promised, leader.heard);
             self.step_down(effects);
-            self.miss_leader(effects);
+            self.leave_to_others(effects);
         }
     }
 
@@ -286,8 +303,10 @@ impl MultiPaxos {
             unreachable!("only a leader's heart beats");
         };
         leader.announced = commit;
-        let collect = leader.collect;
-        effects.send(self.others, Message::Heartbeat { ballot: self.promised, commit, collect });
+        leader.beats += 1;
+        let (ballot, collect, beat) = (self.promised, leader.collect, leader.beats);
+        let heard = self.others.iter().filter(|peer| leader.hears_in_time(*peer)).collect();
+        effects.send(self.others, Message::Heartbeat { ballot, commit, collect, beat, heard });
         let period = self.config.timeouts.election / HEARTBEATS_PER_TIMEOUT;
         effects.set_timer(Timer::Heartbeat, period..=period);
     }
@@ -298,9 +317,13 @@ impl MultiPaxos {
         let Role::Leader(leader) = &mut self.role else { return };
         let peers = leader.peers.iter().enumerate().filter(|(index, _)| *index != id.index());
         let everywhere = peers.map(|(_, peer)| peer.executed).fold(commit, Slot::min);
-        // A replica that is silent or slow holds the others up only so far.
-        let kept = commit.saturating_sub(self.config.kept_slots_max);
-        leader.collect = leader.collect.max(everywhere).max(kept);
+        leader.collect = leader.collect.max(everywhere);
+        // A replica that is silent or slow holds a majority up only so far.
+        let kept_slots_max = self.config.kept_slots_max;
+        if commit - leader.collect > kept_slots_max {
+            let settled = leader.executed_by_majority(id, commit);
+            leader.collect = leader.collect.max(settled.saturating_sub(kept_slots_max));
+        }
         let collect = leader.collect;
         if commit > leader.announced {
             leader.announced = commit;

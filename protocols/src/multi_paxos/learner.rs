@@ -2,7 +2,7 @@
 
 use super::{
     message::Record,
-    replica::{MultiPaxos, Role},
+    replica::{Entry, MultiPaxos, Role},
 };
 use crate::{
     command::Batch,
@@ -14,17 +14,20 @@ use crate::{
 impl MultiPaxos {
     /// `slot`, of which the log has the batch, is decided.
     pub(super) fn decide(&mut self, slot: Slot, path: Path, effects: &mut Effects<Self>) {
-        let entry = self.log.get_mut(slot).expect("only a slot that is held gets decided");
-        assert!(!entry.decided, "slot {slot} is decided twice");
-        entry.decided = true;
-        if std::mem::take(&mut entry.own) {
+        let decide = |entry: &mut Entry| {
+            assert!(!entry.decided, "slot {slot} is decided twice");
+            entry.decided = true;
+            (std::mem::take(&mut entry.own), entry.batch.clone())
+        };
+        let decided = self.log.amend(slot, decide);
+        let (own, batch) = decided.expect("only a slot that is held gets decided");
+        if own {
             let Role::Leader(leader) = &mut self.role else {
                 unreachable!("own proposals leave the log when the leadership ends");
             };
             leader.own_undecided -= 1;
         }
-        self.outbox.settle(&entry.batch);
-        let batch = entry.batch.clone();
+        self.outbox.settle(&batch);
         effects.push(Effect::Committed {
             instance: InstanceId::single_row(slot),
             batch,
@@ -50,18 +53,19 @@ impl MultiPaxos {
         if slot <= self.executed || slot > self.highest_slot_kept() {
             return;
         }
-        let entry = self.log.ensure(slot).expect("only executed slots are collected");
+        let unknown = Entry::default();
+        let entry = self.log.get(slot).unwrap_or(&unknown);
         if entry.decided {
             assert!(entry.batch == batch, "slot {slot} is decided as two batches");
             return;
         }
         if !entry.is_known() || entry.batch != batch {
+            let learnt = Entry { batch: batch.clone(), own: false, ..entry.clone() };
             // A leader of a higher ballot, of which this one has not heard, got it chosen.
             if entry.own {
                 self.step_down(effects);
             }
-            let entry = self.log.get_mut(slot).expect("made above");
-            entry.batch = batch.clone();
+            self.log.put(slot, learnt);
             effects.persist(Record::Decided { slot, batch });
         }
         self.decide(slot, Path::Learned, effects);
@@ -91,25 +95,9 @@ impl MultiPaxos {
 
     /// Discards what is executed through `collect`, and what beyond it is too much to be kept.
     pub(super) fn collect(&mut self, collect: Slot) {
-        self.discard(collect.min(self.executed));
+        self.log.collect(collect.min(self.executed));
         let crowded = self.log.crowded(self.executed, self.config.kept_bytes_max);
-        self.forget_in_hand(crowded);
         self.log.crowd_out(crowded);
-    }
-
-    /// Drops the log through `slot`.
-    pub(super) fn discard(&mut self, slot: Slot) {
-        self.forget_in_hand(slot);
-        self.log.collect(slot);
-    }
-
-    /// The log through `slot` is about to go.
-    fn forget_in_hand(&mut self, slot: Slot) {
-        let Role::Leader(leader) = &mut self.role else { return };
-        for slot in self.log.collected() + 1..=slot.min(self.log.last()) {
-            let entry = self.log.get(slot).expect("between the collected and the last slot");
-            leader.in_hand.forget(&entry.batch, slot);
-        }
     }
 
     /// Says again, to the driver of a new life, what the records know to be decided, and executes it.

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ballot::Ballot, command::Batch, id::Slot, transfer::Piece};
+use crate::{
+    ballot::Ballot,
+    command::Batch,
+    id::{ReplicaSet, Slot},
+    transfer::Piece,
+};
 
 /// What replicas tell each other; the table in the module's documentation says who tells whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,11 +60,17 @@ pub enum Message {
         commit: Slot,
         /// Everything through here may be discarded once executed.
         collect: Slot,
+        /// Its number in this leadership, from 1 on.
+        beat: u64,
+        /// Whose answers come in time, as far as can be told; of nobody if all take long.
+        heard: ReplicaSet,
     },
     /// The answer to a heartbeat.
     Alive {
         /// The ballot of the heartbeat.
         ballot: Ballot,
+        /// Its number.
+        beat: u64,
         /// The sender's executed prefix.
         executed: Slot,
     },
@@ -72,6 +83,15 @@ pub enum Message {
     Forward {
         /// The batch.
         batch: Batch,
+        /// The executed prefix of the replica whose client asked for it.
+        executed: Slot,
+    },
+    /// A batch for the receiver to forward to the leader, which the sender does not reach.
+    Relay {
+        /// The batch.
+        batch: Batch,
+        /// The sender's executed prefix.
+        executed: Slot,
     },
     /// Asks for the decided batches of some slots.
     Fetch {
@@ -113,6 +133,11 @@ pub enum Message {
         /// What the sender has promised.
         promised: Ballot,
     },
+    /// It does not: it hears the leader, and is heard by it, or leads.
+    Led {
+        /// The sender's executed prefix.
+        executed: Slot,
+    },
 }
 
 impl Message {
@@ -152,6 +177,8 @@ impl Message {
             | Self::Refuse { promised: ballot }
             | Self::PreVoteGranted { promised: ballot, .. } => (Some(*ballot), &[][..]),
             Self::Forward { .. }
+            | Self::Relay { .. }
+            | Self::Led { .. }
             | Self::Fetch { .. }
             | Self::Decided { .. }
             | Self::Discarded { .. }

@@ -7,12 +7,13 @@
 //! | Accept | leader | all | phase 2a for one slot; carries the commit index and the collectable slot |
 //! | Accepted | acceptor | leader | phase 2b; carries the acceptor's executed slot |
 //! | Commit | leader | all | the commit index, when no Accept brings it |
-//! | Heartbeat, Alive | leader, follower | all, leader | the leader lives, with the commit index; the answer carries the executed slot |
+//! | Heartbeat, Alive | leader, follower | all, leader | the leader lives, with the commit index and whom it hears in time; the answer carries the executed slot |
 //! | Refuse | acceptor | candidate, leader | a higher ballot is promised |
 //! | Forward | follower | leader | a client's batch |
+//! | Relay | follower | follower | a client's batch, to be forwarded to the leader, which the sender does not reach |
 //! | Fetch, Decided | any | any | asks for decided slots; the answer |
 //! | Discarded | any | any | what was asked about is decided and gone here, up to this slot |
-//! | PreVote, PreVoteGranted | any | any | do you miss the leader?; yes |
+//! | PreVote, PreVoteGranted, Led | any | any | do you miss the leader?; yes; no, it and I hear each other |
 //! | FetchSnapshot, Piece | any | any | asks for a piece of a snapshot; the answer |
 //!
 //! Invariants:
@@ -34,15 +35,18 @@
 //! * The votes of slots already chosen are not waited for: a follower that missed one fetches it.
 //! * A slot above what a replica keeps, and a ballot more than `BALLOTS_AHEAD_MAX` above the highest one known, is taken for
 //!   nonsense or for something to catch up with first: such a message is as good as lost, and such a promise not counted.
-//! * Executed slots are kept until the leader knows them to be executed by all, `Config::kept_slots_max` of them at most.
-//!   Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it accepted above it.
+//! * Executed slots are kept until the leader knows them to be executed by all, or a majority to have executed
+//!   `Config::kept_slots_max` more. Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it
+//!   accepted above it.
 //! * A leader does not order a forwarded batch while a slot has it that the sender is to execute
 //!   yet. A follower forwards again what the present leader has not proposed, ever more seldom as
 //!   long as nothing happens.
+//! * A follower that the leader does not hear in time, or that does not hear it, forwards through a
+//!   peer, and learns from there what is decided (`route`).
 //! * Before a replica campaigns, it asks whether others miss the leader too, and goes on once a
 //!   majority, itself among it, has said so (`pre_vote`). A leader that no majority answers for an
 //!   election timeout, or one and a half times as long as its election took if that is more, steps
-//!   down. Only who leads first in the life of a cluster asks nobody.
+//!   down, and campaigns later than all others. Only who leads first in the life of a cluster asks nobody.
 //! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
 //!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.
@@ -63,6 +67,7 @@ mod patience;
 mod pre_vote;
 mod rebuilt;
 mod replica;
+mod route;
 
 pub use facts::{FACTS, PROTOCOL};
 pub use message::{Message, Promise, PromisedEntry, Record, Timer};

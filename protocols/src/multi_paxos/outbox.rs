@@ -1,6 +1,9 @@
 //! Batches that this replica's clients proposed while another replica leads, until they are seen decided.
 
-use crate::{command::Batch, parts::batch_queue::BatchQueue};
+use crate::{
+    command::Batch,
+    parts::batch_queue::{BatchQueue, Name, Names},
+};
 
 /// The most batches kept; a batch beyond it is dropped and left to its client's retry. chosen: above what a saturated
 /// leader has in flight, and 16 MiB of small batches.
@@ -15,13 +18,9 @@ const WAIT_PERIODS_MAX: u32 = 16;
 /// The batches in the order in which they came.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
-    /// What the present leader is not known to have proposed.
     queue: BatchQueue,
-    /// What it has proposed: it repeats the Accept, and these need not be forwarded again as long
-    /// as it leads.
-    proposed: BatchQueue,
-    /// The highest number in `queue` that was seen proposed or decided: what was sent before it and
-    /// was not is probably lost.
+    /// The highest number that was seen proposed or decided: what was sent before it and was not is
+    /// probably lost.
     overtaken_below: i64,
     /// Was anything seen proposed or decided in this period?
     progressed: bool,
@@ -37,7 +36,6 @@ impl Default for Outbox {
     fn default() -> Self {
         Self {
             queue: BatchQueue::default(),
-            proposed: BatchQueue::default(),
             overtaken_below: i64::MIN,
             progressed: false,
             sent_before: 0,
@@ -50,42 +48,24 @@ impl Default for Outbox {
 impl Outbox {
     /// Keeps `batch`; false if it is here already or there is no room.
     pub(super) fn push(&mut self, batch: Batch) -> bool {
-        self.len() < BATCHES_MAX && !self.proposed.contains(&batch) && self.queue.push_back(batch)
+        self.len() < BATCHES_MAX && self.queue.push_back(Name::of(&batch), batch)
     }
 
     /// `batch` is decided somewhere: it need not be kept.
     pub(super) fn settle(&mut self, batch: &Batch) {
-        if !self.leave_queue(batch) && self.proposed.remove(batch).is_some() {
+        // At a leader that is so at every decision.
+        if self.is_empty() {
+            return;
+        }
+        if let Some(number) = self.queue.remove(Name::of(batch)) {
+            self.overtaken_below = self.overtaken_below.max(number);
             self.progressed = true;
-        }
-    }
-
-    /// The present leader has proposed `batch`.
-    pub(super) fn note_proposed(&mut self, batch: &Batch) {
-        if self.leave_queue(batch) {
-            self.proposed.push_back(batch.clone());
-        }
-    }
-
-    fn leave_queue(&mut self, batch: &Batch) -> bool {
-        let Some(number) = self.queue.remove(batch) else { return false };
-        self.overtaken_below = self.overtaken_below.max(number);
-        self.progressed = true;
-        true
-    }
-
-    /// What the leader proposed may have been decided in slots that this replica never executes, or
-    /// may never be decided: nothing is known to be proposed any more.
-    pub(super) fn forget_proposed(&mut self) {
-        let mut proposed: Vec<_> = std::iter::from_fn(|| self.proposed.pop_front()).collect();
-        while let Some(batch) = proposed.pop() {
-            self.queue.push_front(batch);
         }
     }
 
     /// How many batches are kept.
     pub(super) fn len(&self) -> usize {
-        self.queue.len() + self.proposed.len()
+        self.queue.len()
     }
 
     /// What they take in memory, in bytes.
@@ -95,42 +75,51 @@ impl Outbox {
 
     /// Is no batch kept?
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.queue.is_empty()
     }
 
     /// Takes up to `most` batches out, the oldest first.
     pub(super) fn take(&mut self, most: usize) -> Vec<Batch> {
-        self.forget_proposed();
         std::iter::from_fn(|| self.queue.pop_front()).take(most).collect()
     }
 
     /// Every batch, to be sent to a new leader.
     pub(super) fn all_sent(&mut self) -> impl Iterator<Item = &Batch> {
-        self.forget_proposed();
         self.overtaken_below = i64::MIN;
         self.progressed = true;
         self.sent_before = i64::MIN;
-        self.queue.iter().map(|(_, batch)| batch)
+        self.queue.iter().map(|(.., batch)| batch)
     }
 
-    /// A period has passed: the batches to send again, none of which the leader is known to have
-    /// proposed. Those are due that were sent before the period began and are either older than one
-    /// that it has proposed, or wait while nothing at all happens. In the latter case each further
-    /// time takes twice as many periods: a queue that merely is long is not made longer.
-    pub(super) fn due(&mut self) -> Vec<Batch> {
-        let below = self.due_below();
+    /// A period has passed: the batches to send again. Those that the leader has `proposed` are not
+    /// among them: it repeats the Accepts. Those are due that were sent before the period began and
+    /// are either older than one that it has proposed, or wait while nothing at all happens. In the
+    /// latter case each further time takes twice as many periods: a queue that merely is long is not
+    /// made longer.
+    pub(super) fn due(&mut self, proposed: &Names) -> Vec<Batch> {
+        let of_queue = self.queue.iter().filter(|(_, name, _)| proposed.contains(*name));
+        if let Some(number) = of_queue.map(|(number, ..)| number).max()
+            && number > self.overtaken_below
+        {
+            self.overtaken_below = number;
+            self.progressed = true;
+        }
+        let first = self.queue.iter().find(|(_, name, _)| !proposed.contains(*name));
+        let first = first.map(|(number, ..)| number);
+        let below = self.due_below(first);
         self.sent_before = self.queue.end();
-        let due = self.queue.iter().take_while(|(number, _)| *number < below);
-        due.map(|(_, batch)| batch.clone()).take(RESENT_MAX).collect()
+        let waiting = self.queue.iter().filter(|(_, name, _)| !proposed.contains(*name));
+        let due = waiting.take_while(|(number, ..)| *number < below);
+        due.map(|(.., batch)| batch.clone()).take(RESENT_MAX).collect()
     }
 
-    fn due_below(&mut self) -> i64 {
+    fn due_below(&mut self, first_waiting: Option<i64>) -> i64 {
         if std::mem::take(&mut self.progressed) {
             self.wait_periods = 1;
             self.waited_periods = 0;
             return self.sent_before.min(self.overtaken_below);
         }
-        if self.queue.iter().next().is_none_or(|(number, _)| number >= self.sent_before) {
+        if first_waiting.is_none_or(|number| number >= self.sent_before) {
             return i64::MIN;
         }
         self.waited_periods += 1;
@@ -169,10 +158,18 @@ mod tests {
         for index in 1..=3 {
             outbox.push(batch(index));
         }
-        assert_eq!(outbox.due(), [], "sent during this period");
+        assert_eq!(outbox.due(&Names::default()), [], "sent during this period");
         outbox.settle(&batch(2));
-        assert_eq!(outbox.due(), [batch(1)], "overtaken by 2, while 3 is merely waiting");
-        assert_eq!(outbox.due(), [batch(1), batch(3)], "nothing was decided for a period");
+        assert_eq!(
+            outbox.due(&Names::default()),
+            [batch(1)],
+            "overtaken by 2, while 3 is merely waiting"
+        );
+        assert_eq!(
+            outbox.due(&Names::default()),
+            [batch(1), batch(3)],
+            "nothing was decided for a period"
+        );
     }
 
     #[test]
@@ -181,28 +178,25 @@ mod tests {
         for index in 1..=3 {
             outbox.push(batch(index));
         }
-        outbox.due();
-        for index in [1, 3, 9] {
-            outbox.note_proposed(&batch(index));
-        }
-        assert!(!outbox.push(batch(1)), "it is there still");
-        assert_eq!(outbox.len(), 3);
-        assert_eq!(outbox.due(), [batch(2)], "overtaken by 3");
-        assert_eq!(outbox.due(), [batch(2)], "nothing happened for a period");
+        let none = Names::default();
+        outbox.due(&none);
+        let proposed: Names = [1, 3, 9].map(batch).iter().collect();
+        assert_eq!(outbox.due(&proposed), [batch(2)], "overtaken by 3");
+        assert_eq!(outbox.due(&proposed), [batch(2)], "nothing happened for a period");
         outbox.settle(&batch(3));
         assert!(outbox.all_sent().eq(&[batch(1), batch(2)]));
-        outbox.note_proposed(&batch(2));
-        outbox.forget_proposed();
-        assert_eq!(outbox.take(9), [batch(2), batch(1)]);
+        assert_eq!(outbox.due(&none), [], "sent during this period");
+        assert_eq!(outbox.due(&none), [batch(1), batch(2)], "neither is proposed again");
+        assert_eq!(outbox.take(9), [batch(1), batch(2)]);
     }
 
     #[test]
     fn the_longer_nothing_happens_the_longer_it_waits() {
         let mut outbox = Outbox::default();
         outbox.push(batch(1));
-        outbox.due();
+        outbox.due(&Names::default());
         let sent_in = |outbox: &mut Outbox, periods: u32| {
-            let sent = (0..periods).filter(|_| !outbox.due().is_empty());
+            let sent = (0..periods).filter(|_| !outbox.due(&Names::default()).is_empty());
             sent.collect::<Vec<_>>()
         };
         assert_eq!(sent_in(&mut outbox, 64), [0, 2, 6, 14, 30, 46, 62]);

@@ -31,9 +31,12 @@ pub(super) enum Watch {
 impl MultiPaxos {
     /// Waits for a leader to be heard.
     pub(super) fn await_leader(&mut self, effects: &mut Effects<Self>) {
+        self.await_leader_for(self.election_timeout(), effects);
+    }
+
+    fn await_leader_for(&mut self, timeout: Duration, effects: &mut Effects<Self>) {
         self.leader_heard = false;
         self.watch = Watch::Hearing;
-        let timeout = self.election_timeout();
         effects.set_timer(Timer::Election, timeout..=timeout);
     }
 
@@ -53,6 +56,14 @@ impl MultiPaxos {
         effects.set_timer(Timer::Election, Duration::ZERO..=self.election_timeout());
     }
 
+    /// This replica has led, and no majority has answered. It consents to others' campaigns at once,
+    /// and campaigns later than they do: whoever hears all of a majority is the better leader.
+    pub(super) fn leave_to_others(&mut self, effects: &mut Effects<Self>) {
+        self.watch = Watch::Missing;
+        let timeout = self.election_timeout();
+        effects.set_timer(Timer::Election, 2 * timeout..=3 * timeout);
+    }
+
     pub(super) fn on_election_timer(&mut self, effects: &mut Effects<Self>) {
         let gets_on = match &mut self.role {
             // The timer ran out while the election was won.
@@ -63,8 +74,12 @@ impl MultiPaxos {
         if gets_on {
             if matches!(self.role, Role::Follower) {
                 self.patience.leader_lasted();
+                // No heartbeat has come for a whole timeout, only something else, and nobody knows
+                // when. Half of one more is long enough.
+                self.await_leader_for(self.election_timeout() / 2, effects);
+            } else {
+                self.await_leader(effects);
             }
-            self.await_leader(effects);
             return;
         }
         match self.watch {
@@ -99,7 +114,9 @@ impl MultiPaxos {
     }
 
     pub(super) fn on_pre_vote(&mut self, from: ReplicaId, poll: u64, effects: &mut Effects<Self>) {
-        if self.watch != Watch::Hearing && !matches!(self.role, Role::Leader(_)) {
+        if matches!(self.role, Role::Leader(_)) || self.is_led() {
+            effects.reply(from, Message::Led { executed: self.executed });
+        } else if self.watch != Watch::Hearing {
             effects.reply(from, Message::PreVoteGranted { poll, promised: self.promised });
         }
     }

@@ -9,6 +9,7 @@ use super::{
     outbox::Outbox,
     patience::Patience,
     pre_vote::Watch,
+    route::Route,
 };
 use crate::{
     Protocol,
@@ -19,6 +20,7 @@ use crate::{
     id::{ReplicaId, ReplicaSet, Slot},
     kept::{KeptLog, Weigh},
     observed::Observed,
+    parts::batch_queue::Names,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},
@@ -43,6 +45,7 @@ pub struct MultiPaxos {
     /// The highest commit index heard at the promised ballot.
     pub(super) commit: Slot,
     pub(super) outbox: Outbox,
+    pub(super) route: Route,
     pub(super) catch_up: CatchUp,
     pub(super) supply: Supply,
     /// Was the leader heard since the election timer was set?
@@ -179,6 +182,7 @@ impl MultiPaxos {
             executed: 0,
             commit: 0,
             outbox: Outbox::default(),
+            route: Route::default(),
             catch_up: CatchUp::default(),
             supply: Supply::default(),
             leader_heard: false,
@@ -267,12 +271,16 @@ impl MultiPaxos {
             Message::Commit { ballot, commit, collect } => {
                 self.on_commit(ballot, commit, collect, effects);
             }
-            Message::Heartbeat { ballot, commit, collect } => {
-                self.on_heartbeat(from, ballot, commit, collect, effects);
+            Message::Heartbeat { ballot, commit, collect, beat, heard } => {
+                self.on_heartbeat(from, ballot, (commit, collect), (beat, heard), effects);
             }
-            Message::Alive { ballot, executed } => self.on_alive(from, ballot, executed),
+            Message::Alive { ballot, beat, executed } => {
+                self.on_alive(from, ballot, beat, executed);
+            }
             Message::Refuse { promised } => self.on_refuse(promised, effects),
-            Message::Forward { batch } => self.on_forward(from, batch, effects),
+            Message::Forward { batch, executed } => self.on_forward(batch, executed, effects),
+            Message::Relay { batch, executed } => self.on_relay(from, batch, executed, effects),
+            Message::Led { executed } => self.on_led(from, executed, effects),
             Message::Fetch { first, last } => self.on_fetch(from, first, last, effects),
             Message::Decided { first, batches } => self.on_decided(from, first, batches, effects),
             Message::Discarded { through } => self.on_discarded(from, through, effects),
@@ -302,9 +310,8 @@ impl MultiPaxos {
             return;
         }
         // Without room in the outbox either, the batch is left to its client's retry.
-        let kept = self.outbox.push(batch.clone());
-        if let Some(leader) = self.leader.filter(|leader| kept && *leader != self.id) {
-            effects.reply(leader, Message::Forward { batch });
+        if self.outbox.push(batch.clone()) {
+            self.forward(batch, effects);
             self.retransmit_later(effects);
         }
     }
@@ -322,13 +329,10 @@ impl MultiPaxos {
         }
     }
 
-    /// Sends again what was forwarded and seems lost. Is anything left to watch?
-    fn resend_forwards(&mut self, effects: &mut Effects<Self>) -> bool {
-        let Some(leader) = self.leader else { return false };
-        for batch in self.outbox.due() {
-            effects.reply(leader, Message::Forward { batch });
-        }
-        !self.outbox.is_empty()
+    /// What the leader of the promised ballot has proposed and is open here.
+    pub(super) fn proposed(&self) -> Names {
+        let open = (self.executed + 1..=self.log.last()).filter_map(|slot| self.log.get(slot));
+        open.filter(|entry| entry.ballot == self.promised).map(|entry| &entry.batch).collect()
     }
 
     pub(super) fn retransmit_later(&mut self, effects: &mut Effects<Self>) {

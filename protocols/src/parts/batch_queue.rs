@@ -4,69 +4,95 @@ use std::collections::VecDeque;
 
 use crate::{
     command::Batch,
-    key_map::{KeyMap, key_hash},
+    key_map::{KeyHash, KeyMap, key_hash},
 };
 
-/// A queue of different batches. They are found by the hash of their bytes: two batches of one hash would be taken for one,
-/// which costs a client's retry and nothing else.
+/// The name of a batch: the hash of its bytes. That of a large batch is worth being worked out once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Name(KeyHash);
+
+/// Some batches, by their names.
+#[derive(Default)]
+pub(crate) struct Names(KeyMap<()>);
+
+impl Names {
+    /// Is a batch of this name among them?
+    pub(crate) fn contains(&self, name: Name) -> bool {
+        self.0.get(name.0).is_some()
+    }
+}
+
+impl<'b> FromIterator<&'b Batch> for Names {
+    fn from_iter<I: IntoIterator<Item = &'b Batch>>(batches: I) -> Self {
+        let mut names = KeyMap::default();
+        batches.into_iter().for_each(|batch| names.insert(Name::of(batch).0, ()));
+        Self(names)
+    }
+}
+
+impl Name {
+    /// That of `batch`.
+    pub(crate) fn of(batch: &Batch) -> Self {
+        Self(key_hash(batch.as_bytes()))
+    }
+}
+
+/// A queue of different batches. Two batches of one name would be taken for one, which costs a
+/// client's retry and nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct BatchQueue {
     /// None where a batch was taken out and one before it was not.
-    batches: VecDeque<Option<Batch>>,
+    batches: VecDeque<Option<Place>>,
     /// The number of the first of `batches`. Numbers ascend along the queue.
     base: i64,
     numbers: KeyMap<i64>,
     bytes: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Place {
+    name: Name,
+    batch: Batch,
+}
+
 impl BatchQueue {
-    /// Adds `batch` behind the others; false if it is here already.
-    pub(crate) fn push_back(&mut self, batch: Batch) -> bool {
-        let end = self.end();
-        let added = self.insert(&batch, end);
+    /// Adds `batch`, of this name, behind the others; false if it is here already.
+    pub(crate) fn push_back(&mut self, name: Name, batch: Batch) -> bool {
+        let added = self.insert(name, &batch, self.end());
         if added {
-            self.batches.push_back(Some(batch));
+            self.batches.push_back(Some(Place { name, batch }));
         }
         added
     }
 
-    /// Puts `batch` before the others; false if it is here already.
-    pub(crate) fn push_front(&mut self, batch: Batch) -> bool {
-        let added = self.insert(&batch, self.base - 1);
+    /// Puts `batch`, of this name, before the others; false if it is here already.
+    pub(crate) fn push_front(&mut self, name: Name, batch: Batch) -> bool {
+        let added = self.insert(name, &batch, self.base - 1);
         if added {
             self.base -= 1;
-            self.batches.push_front(Some(batch));
+            self.batches.push_front(Some(Place { name, batch }));
         }
         added
     }
 
     /// Takes the first batch out.
     pub(crate) fn pop_front(&mut self) -> Option<Batch> {
-        let batch = self.batches.pop_front()??;
+        let Place { name, batch } = self.batches.pop_front()??;
         self.base += 1;
         self.bytes -= batch.weight();
-        self.numbers.remove(key_hash(batch.as_bytes()));
+        self.numbers.remove(name.0);
         self.trim();
         Some(batch)
     }
 
-    /// Takes `batch` out, wherever it is; its number, if it was here.
-    pub(crate) fn remove(&mut self, batch: &Batch) -> Option<i64> {
-        // Most queues are empty most of the time.
-        if self.is_empty() {
-            return None;
-        }
-        let number = self.numbers.remove(key_hash(batch.as_bytes()))?;
+    /// Takes the batch of this name out, wherever it is; its number, if it was here.
+    pub(crate) fn remove(&mut self, name: Name) -> Option<i64> {
+        let number = self.numbers.remove(name.0)?;
         let position = usize::try_from(number - self.base).expect("within the queue");
         let removed = self.batches[position].take().expect("it has a number");
-        self.bytes -= removed.weight();
+        self.bytes -= removed.batch.weight();
         self.trim();
         Some(number)
-    }
-
-    /// Is `batch` here?
-    pub(crate) fn contains(&self, batch: &Batch) -> bool {
-        !self.is_empty() && self.numbers.get(key_hash(batch.as_bytes())).is_some()
     }
 
     /// How many batches there are.
@@ -89,17 +115,22 @@ impl BatchQueue {
         self.base + i64::try_from(self.batches.len()).expect("a queue fits into memory")
     }
 
-    /// The batches with their numbers, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Batch)> {
+    /// The batches with their numbers and names, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, Name, &Batch)> {
         let numbered = (self.base..).zip(&self.batches);
-        numbered.filter_map(|(number, batch)| Some((number, batch.as_ref()?)))
+        numbered.filter_map(|(number, place)| {
+            let place = place.as_ref()?;
+            Some((number, place.name, &place.batch))
+        })
     }
 
-    fn insert(&mut self, batch: &Batch, number: i64) -> bool {
-        let hash = key_hash(batch.as_bytes());
-        let is_new = self.numbers.get(hash).is_none();
+    fn insert(&mut self, name: Name, batch: &Batch, number: i64) -> bool {
+        let mut is_new = false;
+        self.numbers.get_or_insert_with(name.0, || {
+            is_new = true;
+            number
+        });
         if is_new {
-            self.numbers.insert(hash, number);
             self.bytes += batch.weight();
         }
         is_new
@@ -130,17 +161,17 @@ mod tests {
             let is_new = !list.contains(&of);
             match what % 4 {
                 0 => {
-                    assert_eq!(queue.push_back(of.clone()), is_new);
+                    assert_eq!(queue.push_back(Name::of(&of), of.clone()), is_new);
                     list.extend(is_new.then_some(of));
                 }
                 1 => {
-                    assert_eq!(queue.push_front(of.clone()), is_new);
+                    assert_eq!(queue.push_front(Name::of(&of), of.clone()), is_new);
                     if is_new {
                         list.insert(0, of);
                     }
                 }
                 2 => {
-                    assert_eq!(queue.remove(&of).is_some(), !is_new);
+                    assert_eq!(queue.remove(Name::of(&of)).is_some(), !is_new);
                     list.retain(|other| *other != of);
                 }
                 _ => {
@@ -148,10 +179,9 @@ mod tests {
                     assert_eq!(queue.pop_front(), first);
                 }
             }
-            let other = batch(1 + what % 12);
-            assert_eq!(queue.contains(&other), list.contains(&other));
-            assert!(queue.iter().map(|(_, batch)| batch).eq(&list));
-            assert!(queue.iter().map(|(number, _)| number).is_sorted());
+            assert!(queue.iter().map(|(.., batch)| batch).eq(&list));
+            assert!(queue.iter().all(|(_, name, batch)| name == Name::of(batch)));
+            assert!(queue.iter().map(|(number, ..)| number).is_sorted());
             assert_eq!((queue.len(), queue.is_empty()), (list.len(), list.is_empty()));
             assert_eq!(queue.bytes(), list.iter().map(Batch::weight).sum::<u64>());
         }

@@ -2,8 +2,10 @@
 //!
 //! Two sums are kept, each at a constant price a step. The one is of all entries, whatever is
 //! done to them: what is handed out to be changed is weighed again before anything else is done.
-//! The other is of the executed entries at the head, which nothing changes any more. Past a
-//! budget they are given up although a silent replica may still lack them: it takes a snapshot.
+//! Most changes leave an entry's weight, and are made without weighing it ([`KeptLog::amend`]).
+//! The other is of the executed entries at the head, which nothing changes any more; it is looked
+//! at, and brought up to date, where the first one passes a budget. Past that budget they are given
+//! up although a silent replica may still lack them: it takes a snapshot.
 
 use std::{
     hash::{Hash, Hasher},
@@ -35,6 +37,8 @@ struct Tally {
     lent: Option<(Slot, u64)>,
     /// Up to here entries are executed, and never change.
     settled: Slot,
+    /// Up to here they have been weighed.
+    weighed: Slot,
     /// The weight of those that are held.
     settled_bytes: u64,
     crowded_out: u64,
@@ -72,39 +76,96 @@ impl<T: Default + Weigh> KeptLog<T> {
     /// As [`SlotLog::ensure`].
     pub fn ensure(&mut self, slot: Slot) -> Option<&mut T> {
         self.take_back();
+        let weight = self.make(slot)?.weight();
+        self.tally.lent = Some((slot, weight));
+        self.log.get_mut(slot)
+    }
+
+    /// The entry at `slot`, with empty entries made up to it; none if it is collected.
+    pub fn make(&mut self, slot: Slot) -> Option<&T> {
         let last = self.log.last();
-        let entry = self.log.ensure(slot)?;
-        self.tally.bytes += slot.saturating_sub(last) * T::default().weight();
-        self.tally.lent = Some((slot, entry.weight()));
-        Some(entry)
+        if slot > last {
+            self.log.ensure(slot);
+            self.tally.bytes += (slot - last) * T::default().weight();
+        }
+        self.log.get(slot)
+    }
+
+    /// Makes `entry` the one at `slot`, with empty entries made up to it; false if that is
+    /// collected.
+    pub fn put(&mut self, slot: Slot, entry: T) -> bool {
+        self.take_back();
+        self.tally.bytes += entry.weight();
+        if slot == self.log.last() + 1 {
+            self.log.push(entry);
+            return true;
+        }
+        if self.make(slot).is_none() {
+            self.tally.bytes -= entry.weight();
+            return false;
+        }
+        let place = self.log.get_mut(slot).expect("just made");
+        self.tally.bytes -= place.weight();
+        *place = entry;
+        true
+    }
+
+    /// Changes the entry at `slot`, and not its weight: that is not looked at. None if it is
+    /// collected or beyond the last.
+    #[inline]
+    pub fn amend<A>(&mut self, slot: Slot, change: impl FnOnce(&mut T) -> A) -> Option<A> {
+        let entry = self.log.get_mut(slot)?;
+        let before = if cfg!(debug_assertions) { entry.weight() } else { 0 };
+        let changed = change(entry);
+        debug_assert_eq!(entry.weight(), before, "slot {slot} weighs no longer what it did");
+        Some(changed)
     }
 
     /// As [`SlotLog::collect`].
+    #[inline]
     pub fn collect(&mut self, slot: Slot) {
-        self.take_back();
-        for gone in self.log.collected() + 1..=slot.min(self.log.last()) {
-            let weight = self.weight_at(gone);
-            self.tally.bytes -= weight;
-            if gone <= self.tally.settled {
-                self.tally.settled_bytes -= weight;
-            }
+        // Mostly nothing is to go.
+        if slot > self.log.collected() {
+            self.collect_more(slot);
         }
+    }
+
+    fn collect_more(&mut self, slot: Slot) {
+        self.take_back();
+        let weighed = self.tally.weighed;
+        let (mut bytes, mut settled_bytes) = (0, 0);
+        for (gone, entry) in self.log.iter().take_while(|(gone, _)| *gone <= slot) {
+            let weight = entry.weight();
+            bytes += weight;
+            settled_bytes += if gone <= weighed { weight } else { 0 };
+        }
+        self.tally.bytes -= bytes;
+        self.tally.settled_bytes -= settled_bytes;
         self.log.collect(slot);
     }
 
     /// How far the log must be collected for the executed entries through `settled` to weigh less
-    /// than `bytes_max` beside one more: each is counted the first time that it is among them, and
-    /// must not change from then on. Those that were among them once, and are beyond `settled` now,
-    /// weigh as before and stay. The highest collected slot if nothing has to go.
+    /// than `bytes_max` beside one more: each is counted from the first time on that it is among
+    /// them, and must not change from then on. Those that were among them once, and are beyond
+    /// `settled` now, weigh as before and stay. The highest collected slot if nothing has to go.
+    #[inline]
     pub fn crowded(&mut self, settled: Slot, bytes_max: u64) -> Slot {
-        self.take_back();
-        let first = self.tally.settled.max(self.log.collected()) + 1;
-        for slot in first..=settled.min(self.log.last()) {
-            self.tally.settled_bytes += self.weight_at(slot);
-            self.tally.settled = slot;
+        let settled = settled.min(self.log.last());
+        self.tally.settled = settled.max(self.tally.settled);
+        // Mostly there is room for all, executed or not.
+        if self.bytes() < bytes_max {
+            return self.log.collected();
         }
+        self.without_room(settled, bytes_max)
+    }
+
+    fn without_room(&mut self, settled: Slot, bytes_max: u64) -> Slot {
+        self.take_back();
+        let unweighed = self.tally.weighed.max(self.log.collected()) + 1..=self.tally.settled;
+        self.tally.settled_bytes += unweighed.map(|slot| self.weight_at(slot)).sum::<u64>();
+        self.tally.weighed = self.tally.settled;
         let (mut gone, mut left) = (self.log.collected(), self.tally.settled_bytes);
-        while gone < settled.min(self.tally.settled) {
+        while gone < settled {
             let without = left - self.weight_at(gone + 1);
             if without < bytes_max {
                 break;
@@ -115,6 +176,7 @@ impl<T: Default + Weigh> KeptLog<T> {
     }
 
     /// Collects through `slot`, which [`KeptLog::crowded`] gave.
+    #[inline]
     pub fn crowd_out(&mut self, slot: Slot) {
         self.tally.crowded_out += slot.saturating_sub(self.log.collected());
         self.collect(slot);
@@ -133,8 +195,9 @@ impl<T: Default + Weigh> KeptLog<T> {
 
     /// What was handed out is changed as far as it will be: weighs it.
     fn take_back(&mut self) {
-        self.tally.bytes = self.bytes();
-        self.tally.lent = None;
+        if let Some((slot, before)) = self.tally.lent.take() {
+            self.tally.bytes = self.tally.bytes - before + self.weight_at(slot);
+        }
     }
 
     fn weight_at(&self, slot: Slot) -> u64 {
@@ -146,9 +209,9 @@ impl<T: Default + Weigh> KeptLog<T> {
 mod tests {
     use super::*;
 
-    /// A fixed size and a payload.
+    /// A payload, which weighs something beside a fixed size, and a mark, which does not.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-    struct Entry(u64);
+    struct Entry(u64, bool);
 
     impl Weigh for Entry {
         fn weight(&self) -> u64 {
@@ -170,7 +233,7 @@ mod tests {
         };
         let (mut log, mut executed, mut counted) = (KeptLog::<Entry>::default(), 0, 0);
         for _ in 0..20_000 {
-            match draw(8) {
+            match draw(11) {
                 0 => drop(log.ensure(log.last() + draw(4))),
                 1 | 2 => {
                     // Only what is not executed changes.
@@ -184,6 +247,15 @@ mod tests {
                         entry.0 += draw(50);
                     }
                 }
+                7 => drop(log.make(executed + draw(6))),
+                8 => {
+                    let (slot, collected) = (executed + 1 + draw(6), log.collected());
+                    assert!(
+                        log.put(slot, Entry(draw(100), false))
+                            && !log.put(collected, Entry(7, true))
+                    );
+                }
+                9 => drop(log.amend(executed + draw(6), |entry| entry.1 = true)),
                 4 => executed = log.last().min(executed + draw(3)),
                 5 => log.collect(executed.saturating_sub(draw(30))),
                 6 if draw(50) == 0 => {

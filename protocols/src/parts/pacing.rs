@@ -33,6 +33,8 @@ pub struct Pacing {
     unanswered: Option<u32>,
     /// After how many periods it is given up.
     wait: u32,
+    /// Was the last answer there before the period ended in which its round began?
+    is_prompt: bool,
 }
 
 /// What is left of a round's budget. The first thing always fits, however large it is.
@@ -44,7 +46,7 @@ pub struct Budget {
 
 impl Default for Pacing {
     fn default() -> Self {
-        Self { round: 0, budget: BUDGET_AT_FIRST, unanswered: None, wait: 1 }
+        Self { round: 0, budget: BUDGET_AT_FIRST, unanswered: None, wait: 1, is_prompt: false }
     }
 }
 
@@ -82,13 +84,19 @@ impl Pacing {
             return false;
         }
         let Some(periods) = self.unanswered.take() else { return false };
-        if periods == 0 {
+        self.is_prompt = periods == 0;
+        if self.is_prompt {
             self.budget = (self.budget * 2).min(BUDGET_MAX);
         }
         if periods <= 1 {
             self.wait = 1;
         }
         true
+    }
+
+    /// Did the peer answer the last round that it answered before the period ended?
+    pub const fn is_prompt(&self) -> bool {
+        self.is_prompt
     }
 
     /// Has the peer left the last rounds unanswered?

@@ -2,7 +2,7 @@
 
 use super::{
     message::{Message, Record},
-    replica::Paxos,
+    replica::{Entry, Paxos},
 };
 use crate::{
     ballot::Ballot,
@@ -22,17 +22,17 @@ impl Paxos {
         if self.answer_settled(from, slot, effects) {
             return;
         }
-        let entry = self.log.ensure(slot).expect("a collected slot is settled");
+        let entry = self.log.make(slot).expect("a collected slot is settled");
         if ballot < entry.promised {
             effects.reply(from, Message::Refuse { slot, ballot, promised: entry.promised });
             return;
         }
+        let accepted = (entry.ballot != Ballot::ZERO).then(|| (entry.ballot, entry.batch.clone()));
         // At the ballot held the Prepare is a repetition, and gets its answer again.
         if ballot > entry.promised {
-            entry.promised = ballot;
+            self.log.amend(slot, |entry| entry.promised = ballot);
             effects.persist(Record::Promised { slot, ballot });
         }
-        let accepted = (entry.ballot != Ballot::ZERO).then(|| (entry.ballot, entry.batch.clone()));
         effects.reply(from, Message::Promise { slot, ballot, accepted });
     }
 
@@ -48,7 +48,8 @@ impl Paxos {
             return;
         }
         let executed = self.executed;
-        let entry = self.log.ensure(slot).expect("a collected slot is settled");
+        let unknown = Entry::default();
+        let entry = self.log.get(slot).unwrap_or(&unknown);
         if ballot < entry.promised {
             effects.reply(from, Message::Refuse { slot, ballot, promised: entry.promised });
             return;
@@ -57,9 +58,9 @@ impl Paxos {
             assert!(entry.batch == batch, "two batches are proposed at slot {slot} and {ballot:?}");
         } else {
             effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed });
-            entry.promised = ballot;
-            entry.ballot = ballot;
-            entry.batch = batch;
+            let is_put =
+                self.log.put(slot, Entry { promised: ballot, ballot, batch, decided: false });
+            assert!(is_put, "a collected slot is settled");
             self.highest = self.highest.max(slot);
         }
         effects.reply(from, Message::Accepted { slot, ballot });

@@ -3,7 +3,7 @@
 
 use super::{
     message::{Message, Record},
-    replica::Paxos,
+    replica::{Entry, Paxos},
 };
 use crate::{
     ballot::Ballot,
@@ -58,13 +58,15 @@ impl Paxos {
         if slot <= self.executed || slot > self.highest_slot_kept() {
             return;
         }
-        let entry = self.log.ensure(slot).expect("only executed slots are collected");
+        let unknown = Entry::default();
+        let entry = self.log.get(slot).unwrap_or(&unknown);
         if entry.decided {
             assert!(entry.batch == batch, "slot {slot} is decided as two batches");
             return;
         }
         if !entry.is_known() || entry.batch != batch {
-            entry.batch = batch.clone();
+            let learnt = Entry { batch: batch.clone(), ..entry.clone() };
+            self.log.put(slot, learnt);
             effects.persist(Record::Decided { slot, batch: batch.clone() });
         }
         self.record_decision(slot, batch, Path::Learned, effects);
@@ -78,9 +80,11 @@ impl Paxos {
         path: Path,
         effects: &mut Effects<Self>,
     ) {
-        let entry = self.log.get_mut(slot).expect("only a slot that is held gets decided");
-        assert!(!entry.decided, "slot {slot} is decided twice");
-        entry.decided = true;
+        let decide = |entry: &mut Entry| {
+            assert!(!entry.decided, "slot {slot} is decided twice");
+            entry.decided = true;
+        };
+        self.log.amend(slot, decide).expect("only a slot that is held gets decided");
         self.highest = self.highest.max(slot);
         self.settle(slot, &batch);
         self.end_attempt(slot, &batch, effects);

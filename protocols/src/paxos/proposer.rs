@@ -2,13 +2,14 @@
 
 use super::{
     message::{Message, Record, Timer},
-    replica::Paxos,
+    replica::{Entry, Paxos},
 };
 use crate::{
     ballot::Ballot,
     command::Batch,
     config::doubled,
     id::{ReplicaId, ReplicaSet, Slot},
+    parts::batch_queue::Name,
     replica::{Effects, Path},
 };
 
@@ -87,7 +88,7 @@ impl Paxos {
         let (id, losses) = (self.id, self.losses);
         let attempt = self.attempts.iter_mut().find(|attempt| attempt.slot == slot);
         let attempt = attempt.expect("the caller has it");
-        let entry = self.log.ensure(slot).expect("an undecided slot is not collected");
+        let entry = self.log.make(slot).expect("an undecided slot is not collected");
         let mut seen = entry.promised.max(attempt.refused_for);
         // Who lost before takes precedence: else ties would always go to the same replica.
         seen.round = seen.round.max(losses);
@@ -95,11 +96,11 @@ impl Paxos {
         if ballot.round > 1 {
             self.retries.0 += 1;
         }
-        entry.promised = ballot;
         attempt.ballot = ballot;
         attempt.aged = false;
         // The own promise is counted here and now.
         let highest = (entry.ballot, entry.batch.clone());
+        self.log.amend(slot, |entry| entry.promised = ballot);
         attempt.phase = Phase::Prepare { promises: ReplicaSet::only(id), highest };
         effects.persist(Record::Promised { slot, ballot });
         effects.send(self.others, Message::Prepare { slot, ballot });
@@ -146,7 +147,7 @@ impl Paxos {
         };
         let (accepted, adopted) = std::mem::take(highest);
         let ballot = attempt.ballot;
-        let entry = self.log.get_mut(slot).expect("phase 1 made it");
+        let entry = self.log.get(slot).expect("phase 1 made it");
         // This replica, as an acceptor, has promised another proposer meanwhile.
         if entry.promised > ballot {
             let promised = entry.promised;
@@ -158,8 +159,8 @@ impl Paxos {
         } else {
             adopted
         };
-        entry.ballot = ballot;
-        entry.batch = batch.clone();
+        let promised = entry.promised;
+        self.log.put(slot, Entry { promised, ballot, batch: batch.clone(), decided: false });
         attempt.aged = false;
         attempt.phase = Phase::Accept { votes: ReplicaSet::only(id), batch: batch.clone() };
         self.highest = self.highest.max(slot);
@@ -246,7 +247,9 @@ impl Paxos {
     /// `batch` is decided at `slot`. If this replica waits to propose it, or does so for another slot (its client has asked
     /// another replica, too), that is done with.
     pub(super) fn settle(&mut self, slot: Slot, batch: &Batch) {
-        self.queue.remove(batch);
+        if !self.queue.is_empty() {
+            self.queue.remove(Name::of(batch));
+        }
         for attempt in self.attempts.iter_mut().filter(|attempt| attempt.slot != slot) {
             if attempt.own.as_ref() == Some(batch) {
                 attempt.own = None;
@@ -265,7 +268,7 @@ impl Paxos {
                 self.preemptions = 0;
             } else {
                 self.losses += 1;
-                self.queue.push_front(own);
+                self.queue.push_front(Name::of(&own), own);
             }
         }
         let waits = self.attempts.iter().any(|attempt| attempt.phase == Phase::BackOff);
@@ -280,7 +283,7 @@ impl Paxos {
     pub(super) fn end_attempts_through(&mut self, slot: Slot) {
         let ended: Vec<_> = self.attempts.extract_if(.., |attempt| attempt.slot <= slot).collect();
         for own in ended.into_iter().rev().filter_map(|attempt| attempt.own) {
-            self.queue.push_front(own);
+            self.queue.push_front(Name::of(&own), own);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::{
     id::{ReplicaId, ReplicaSet, Slot},
     kept::{KeptLog, Weigh},
     observed::Observed,
-    parts::batch_queue::BatchQueue,
+    parts::batch_queue::{BatchQueue, Name},
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},
@@ -230,7 +230,7 @@ impl Paxos {
         if self.queue.len() >= QUEUE_MAX {
             return;
         }
-        self.queue.push_back(batch);
+        self.queue.push_back(Name::of(&batch), batch);
         self.fill_window(effects);
     }
 

@@ -36,6 +36,9 @@ impl Hasher for KeyHasher {
     }
 }
 
+/// chosen: room for so many pairs is kept, whatever there is in the map.
+const ROOM_KEPT: usize = 1 << 12;
+
 /// A map keyed by [`KeyHash`].
 #[derive(Clone, Debug)]
 pub struct KeyMap<V>(HashMap<KeyHash, V, BuildHasherDefault<KeyHasher>>);
@@ -73,6 +76,15 @@ impl<V> KeyMap<V> {
     /// Removes what is under `key`.
     pub fn remove(&mut self, key: KeyHash) -> Option<V> {
         self.0.remove(&key)
+    }
+
+    /// Removes every pair whose value is none to keep, and gives back the room of those that go.
+    pub fn retain(&mut self, keeps: impl Fn(&V) -> bool) {
+        self.0.retain(|_, value| keeps(value));
+        let (len, capacity) = (self.0.len(), self.0.capacity());
+        if capacity > ROOM_KEPT && len < capacity / 8 {
+            self.0.shrink_to((2 * len).max(ROOM_KEPT));
+        }
     }
 
     /// How many keys have a value.
@@ -122,6 +134,17 @@ mod tests {
         let mut hasher = FxHasher::default();
         map.hash(&mut hasher);
         hasher.finish()
+    }
+
+    #[test]
+    fn what_is_retained_is_what_was_there_and_room_is_given_back() {
+        let mut map = KeyMap::default();
+        (0..100_000u32).for_each(|value| map.insert(key_hash(&value.to_le_bytes()), value));
+        map.retain(|value| *value % 1_000 == 7);
+        let mut kept: Vec<u32> = map.sorted().into_iter().map(|(_, value)| *value).collect();
+        kept.sort_unstable();
+        assert!(kept.iter().copied().eq((0..100).map(|thousand| 1_000 * thousand + 7)));
+        assert!(map.0.capacity() <= 2 * ROOM_KEPT, "{}", map.0.capacity());
     }
 
     #[test]

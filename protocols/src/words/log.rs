@@ -60,6 +60,11 @@ impl<T: Default> SlotLog<T> {
         self.entries.get_mut(position)
     }
 
+    /// Adds `entry` behind the last one.
+    pub fn push(&mut self, entry: T) {
+        self.entries.push_back(entry);
+    }
+
     /// Drops every entry at or below `slot`; the log then begins above it, even if it had not reached it.
     pub fn collect(&mut self, slot: Slot) {
         while self.collected < slot {

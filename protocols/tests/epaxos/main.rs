@@ -1,6 +1,7 @@
 //! Directed tests of EPaxos: each a schedule that a wrong implementation gets wrong.
 
 mod checkpoint;
+mod fast_quorum;
 mod net;
 mod ordinary;
 mod published;

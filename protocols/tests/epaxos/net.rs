@@ -73,10 +73,12 @@ impl Net {
     pub(crate) fn propose(&mut self, replica: u8, batch: Batch) -> InstanceId {
         let before = self.flight.len();
         self.step(ReplicaId(replica), Input::Propose(batch));
-        let Message::PreAccept { instance, .. } = self.flight[before].message else {
-            panic!("a proposal begins with PreAccept");
-        };
-        instance
+        match self.flight[before].message {
+            Message::PreAccept { instance, .. } | Message::PreAcceptAgain { instance, .. } => {
+                instance
+            }
+            _ => panic!("a proposal begins with phase 1"),
+        }
     }
 
     /// Forgets the last record that `replica` persisted, as if it had crashed before.

@@ -208,3 +208,31 @@ fn a_restarted_replica_takes_its_own_row_over() {
         net.come_to_rest();
     }
 }
+
+/// However far the others look ahead in a row, and however many recoveries are under way at once:
+/// none is begun that they would not hear of, for it would be waited for in vain.
+#[test]
+fn a_takeover_keeps_within_what_the_others_look_at() {
+    const OPEN: u64 = 100;
+    for limits_seed in 0..60 {
+        let mut net = Net::with(Config { limits_seed, ..Config::new(3) });
+        for _ in 0..OPEN {
+            net.put(0, "k");
+        }
+        net.lose(|_| true);
+        // r1 learns from r0's answer how many there are.
+        net.put(1, "k");
+        net.deliver(and(is("PreAccept"), link(1, 0)));
+        net.deliver(and(is("PreAcceptOk"), link(0, 1)));
+        net.crash(0);
+        net.lose(|_| true);
+        net.fire(1, row(0));
+        net.deliver_all();
+        for slot in 1..=OPEN {
+            let instance = InstanceId::new(ReplicaId(0), slot);
+            assert!(net.has_committed(1, instance), "{instance}, limits of {limits_seed}");
+        }
+        net.start(0);
+        net.come_to_rest();
+    }
+}

@@ -4,13 +4,14 @@
 mod checkpoint;
 mod faults;
 mod phases;
+mod route;
 mod silence;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 
 use protocols::{
-    Batch, Config, Effect, Input, Replica, ReplicaId, Slot,
+    Batch, Config, Effect, Input, Replica, ReplicaId, ReplicaSet, Slot,
     ballot::Ballot,
     multi_paxos::{Message, MultiPaxos, Promise, PromisedEntry, Timer},
 };
@@ -43,7 +44,15 @@ pub(crate) fn accepted(at: Ballot, slot: Slot) -> Message {
 }
 
 pub(crate) fn heartbeat(at: Ballot, commit: Slot) -> Message {
-    Message::Heartbeat { ballot: at, commit, collect: 0 }
+    Message::Heartbeat { ballot: at, commit, collect: 0, beat: 1, heard: ReplicaSet::EMPTY }
+}
+
+pub(crate) fn alive(at: Ballot, executed: Slot) -> Message {
+    Message::Alive { ballot: at, beat: 1, executed }
+}
+
+pub(crate) fn forward(batch: Batch) -> Message {
+    Message::Forward { batch, executed: 0 }
 }
 
 /// The proposals among messages: slot and batch.

@@ -140,7 +140,8 @@ fn the_commit_index_goes_with_accepts_by_itself_and_with_heartbeats() {
     let sent = messages(&step(&mut core, Input::Propose(write(1, 2))));
     assert_eq!(sent, [accept(at, 2, write(1, 2), 1)]);
     let sent = messages(&step(&mut core, Input::Timer(Timer::Heartbeat)));
-    assert_eq!(sent, [heartbeat(at, 1)]);
+    let [Message::Heartbeat { ballot, commit: 1, .. }] = sent[..] else { panic!("{sent:?}") };
+    assert_eq!(ballot, at);
 
     // An Accept that leaves after the commit, in the same flush, brings the index.
     let mut effects = protocols::Effects::default();

@@ -10,7 +10,7 @@ use protocols::{
 };
 
 use crate::{
-    accept, ballot, campaign, heartbeat, leader, new, promise,
+    accept, alive, ballot, campaign, heartbeat, leader, new, promise,
     support::{
         Cluster,
         hand::{messages, receive, sends, step},
@@ -127,20 +127,21 @@ fn a_replica_that_hears_a_leader_consents_to_no_campaign() {
     let question = Message::PreVote { poll: 7 };
     let answer = |core: &mut MultiPaxos| messages(&receive(core, 2, question.clone()));
     let mut core = new(1, 3);
+    let led = [Message::Led { executed: 0 }];
     receive(&mut core, 0, heartbeat(ballot(3, 0), 0));
-    assert_eq!(answer(&mut core), [], "for less than a timeout");
+    assert_eq!(answer(&mut core), led, "for less than a timeout");
     step(&mut core, Input::Timer(Timer::Election));
     let consent = Message::PreVoteGranted { poll: 7, promised: ballot(3, 0) };
     assert_eq!(answer(&mut core), std::slice::from_ref(&consent));
     receive(&mut core, 0, accept(ballot(3, 0), 1, write(1, 1), 0));
-    assert_eq!(answer(&mut core), [], "an Accept is a sign of life, too");
+    assert_eq!(answer(&mut core), led, "an Accept is a sign of life, too");
     step(&mut core, Input::Timer(Timer::Election));
-    assert_eq!(answer(&mut core), [], "it came since the timer was set");
+    assert_eq!(answer(&mut core), led, "it came since the timer was set");
     step(&mut core, Input::Timer(Timer::Election));
     assert_eq!(answer(&mut core), std::slice::from_ref(&consent));
     receive(&mut core, 2, Message::Prepare { ballot: ballot(4, 2), first: 1 });
     assert_eq!(answer(&mut core), [], "the candidate may take its time");
-    assert_eq!(answer(&mut leader(3)), [], "nor does the leader");
+    assert_eq!(answer(&mut leader(3)), led, "nor does the leader");
 }
 
 #[test]
@@ -198,17 +199,17 @@ fn a_leader_waits_for_answers_an_election_timeout_and_longer_where_they_take_lon
     let at = ballot(1, 0);
     for _ in 0..50 {
         step(&mut core, Input::Timer(Timer::Heartbeat));
-        receive(&mut core, 1, Message::Alive { ballot: at, executed: 0 });
+        receive(&mut core, 1, alive(at, 0));
         step(&mut core, Input::Timer(Timer::Heartbeat));
-        receive(&mut core, 2, Message::Alive { ballot: at, executed: 0 });
+        receive(&mut core, 2, alive(at, 0));
     }
-    receive(&mut core, 1, Message::Alive { ballot: at, executed: 0 });
+    receive(&mut core, 1, alive(at, 0));
     assert_eq!(core.status().leader, Some(r(0)), "two of the others answer");
     let usual = beats(&mut core);
     assert_eq!(usual, 6, "an election timeout after the last heartbeat that was answered");
     // A late answer says that it should have waited.
-    receive(&mut core, 1, Message::Alive { ballot: at, executed: 0 });
-    receive(&mut core, 2, Message::Alive { ballot: at, executed: 0 });
+    receive(&mut core, 1, alive(at, 0));
+    receive(&mut core, 2, alive(at, 0));
     let prepare = messages(&campaign(&mut core)).remove(0);
     let Message::Prepare { ballot: at, .. } = prepare else { panic!("{prepare:?}") };
     for from in [1, 2] {

@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 valid; 1 the run failed or was interrupted; 2 usage or a bad workload file; \
-    3 the run is not valid to quote; 4 a consistency violation.";
+    3 the run is not valid to quote, or a promise of its file was missed; 4 a consistency violation.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

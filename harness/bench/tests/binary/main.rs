@@ -2,6 +2,9 @@
 
 #[cfg(test)]
 mod agreement;
+#[cfg(debug_assertions)]
+#[cfg(test)]
+mod all_commands;
 #[cfg(test)]
 mod background;
 #[cfg(test)]
@@ -54,6 +57,8 @@ mod published;
 mod report;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod returns;
 #[cfg(test)]
 mod runs;
 #[cfg(test)]

@@ -19,7 +19,9 @@ use crate::{
         model::{Entry, Figure, Panel, Sample},
     },
     results::Results,
-    terminal::{GAPS_HEADING, findings, gap_lines, key_text, network_lines, severity_word},
+    terminal::{
+        GAPS_HEADING, RETURNS_HEADING, findings, gap_lines, key_text, network_lines, severity_word,
+    },
     verdict::Grade,
 };
 
@@ -161,10 +163,11 @@ impl Section {
     }
 
     /// What is said in sentences, under their headings.
-    fn said(&self) -> [(&'static str, Vec<String>); 4] {
+    fn said(&self) -> [(&'static str, Vec<String>); 5] {
         [
             ("", findings(&self.results)),
             (GAPS_HEADING, gap_lines(&self.results)),
+            (RETURNS_HEADING, self.results.return_lines()),
             ("Emulated network", network_lines(&self.results)),
             ("Kept", self.results.kept_lines()),
         ]

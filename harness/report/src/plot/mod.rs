@@ -1,6 +1,6 @@
 //! Plots in SVG and PNG.
 //!
-//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`bottleneck`], [`timeline`]) each build [`model::Figure`]s, which are
+//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`bottleneck`], [`timeline`], [`returns`]) each build [`model::Figure`]s, which are
 //! plain data; [`render`] draws any figure onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what
 //! is in a figure can be tested without looking at pixels.
 
@@ -12,6 +12,7 @@ mod load;
 pub(crate) mod look;
 pub(crate) mod model;
 mod render;
+mod returns;
 mod sweep;
 mod timeline;
 
@@ -58,6 +59,7 @@ pub(crate) fn figures(results: &Results) -> Vec<Figure> {
     figures.extend(load::figures(results));
     figures.extend(bottleneck::figures(results));
     figures.extend(timeline::figures(results));
+    figures.extend(returns::figures(results));
     figures
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Throughput is always drawn; the latencies, and every site by itself, where there were faults.
 
-use measure::{ALL, SummaryRow, TimeseriesRow};
+use measure::{ALL, SummaryRow, TimeseriesRow, makes_windows, site_name};
 
 use super::{
     axis::{Axis, Reading, Scale, Tick, nice_step, steps},
@@ -16,7 +16,6 @@ use crate::{
     known::display_name,
     numbers::{Observed, Spread, short},
     results::{Point, Results},
-    windows::makes_windows,
 };
 
 /// Markers along a line, so that it is known in grey.
@@ -107,7 +106,7 @@ pub(super) fn figures(results: &Results) -> Vec<Figure> {
     let legend = entries(results);
     let mut figures =
         paged(results, "throughput-over-time", "Throughput over time", &legend, panels);
-    if !results.events.iter().any(makes_windows) {
+    if !results.events.iter().any(|event| makes_windows(&event.event)) {
         return figures;
     }
     for latency in &LATENCIES {
@@ -194,11 +193,6 @@ fn of_sites(
         footer: Vec::new(),
     };
     Some(figure.finished(results))
-}
-
-/// A site for people: a number says that it is one.
-fn site_name(site: &str) -> String {
-    if site.parse::<u32>().is_ok() { format!("site {site}") } else { site.to_owned() }
 }
 
 /// The sites of a protocol's runs at a point, in the order of the file.
@@ -308,7 +302,7 @@ fn buckets(
 }
 
 /// Where the time axis of a point ends, the same for every figure of it.
-fn end_s(results: &Results, point: &Point) -> f64 {
+pub(super) fn end_s(results: &Results, point: &Point) -> f64 {
     let rows = results.timeseries.iter().filter(|row| row.point == point.text);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
     let ends = rows.map(|row| (row.t_ms as f64 + row.width_s() * 1e3) / 1e3);
@@ -322,7 +316,7 @@ fn rules(results: &Results, point: &Point, protocol: Option<&str>, end_s: f64) -
     let ours = |event: &&measure::EventRow| {
         event.point == point.text
             && protocol.is_none_or(|protocol| protocol == event.protocol)
-            && !makes_windows(event)
+            && !makes_windows(&event.event)
     };
     for event in results.events.iter().filter(ours) {
         if !(0.0..=end_s).contains(&event.t_s) {
@@ -338,7 +332,7 @@ fn rules(results: &Results, point: &Point, protocol: Option<&str>, end_s: f64) -
     rules
 }
 
-fn time_axis(end_s: f64) -> Axis {
+pub(super) fn time_axis(end_s: f64) -> Axis {
     let high = if end_s > 0.0 { end_s } else { 1.0 };
     let ticks = steps(nice_step(high / 6.0), high).map(|at| Tick { at, label: short(at) });
     let ticks = ticks.collect();

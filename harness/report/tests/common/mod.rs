@@ -10,9 +10,9 @@ use std::{
 };
 
 use measure::{
-    Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, ReplicaReport,
-    ResultsDir, Role, RunFacts, RunRecord, Series, SeriesRecorder, Silences, SiteRecord, Timed,
-    Versions, judge,
+    Checked, Event, Host, Identity, Limits, Linearizable, LoadMode, Manifest, Promise,
+    ReplicaReport, ResultsDir, Role, RunFacts, RunRecord, Series, SeriesRecorder, Silences,
+    SiteRecord, Timed, Versions, judge,
 };
 
 /// A deterministic stream of numbers in 0..1 (an LCG: quality is beside the point).
@@ -56,6 +56,7 @@ pub(crate) struct Pretence {
     /// Changes facts before they are judged.
     pub(crate) spoil: fn(&Identity, &mut RunFacts),
     pub(crate) events: Vec<Event>,
+    pub(crate) promise: Option<Promise>,
     /// Seconds in which nothing is answered, committed or executed.
     pub(crate) silent: Range<f64>,
     /// How long a request was waited for that was due so many seconds after the start of measuring, if it was never
@@ -99,6 +100,7 @@ impl Default for Pretence {
             complete: true,
             spoil: |_, _| {},
             events: vec![],
+            promise: None,
             silent: 0.0..0.0,
             unanswered: |_, _, _| None,
             slowness: 1.0,
@@ -274,6 +276,7 @@ impl Pretence {
             server_cpu_s: Some(1.4 * self.seconds / behaviour.economy),
             client_cpu_s: Some(0.4 * self.seconds),
             events: self.events.clone(),
+            promise: self.promise,
             recoveries: vec![],
             kept: None,
             networks: Vec::new(),

@@ -335,6 +335,7 @@ mod tests {
             server_cpu_s: None,
             client_cpu_s: None,
             events: Vec::new(),
+            promise: None,
             recoveries: Vec::new(),
             kept: None,
             networks: Vec::new(),

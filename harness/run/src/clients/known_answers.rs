@@ -216,6 +216,7 @@ fn record(run: &workload::Run, tally: Tally, replicas: Vec<ReplicaReport>) -> Ru
         server_cpu_s: Some(6.0),
         client_cpu_s: Some(2.0),
         events: Vec::new(),
+        promise: None,
         recoveries: Vec::new(),
         kept: None,
         networks: Vec::new(),

@@ -13,7 +13,7 @@ pub(crate) mod tally;
 
 use std::time::Duration;
 
-use measure::{Finding, Limits, RunRecord, Severity};
+use measure::{Finding, Limits, Promise, RunRecord, Severity};
 use workload::{Arrivals, IntendedSend, Mode, Point, Workload};
 
 use self::{outstanding::Clients, tally::Tally};
@@ -100,6 +100,11 @@ pub(crate) fn window_file(tally: &Tally, clients: &Clients) -> WindowFile {
         sites: sites.collect(),
         thinned: false,
     }
+}
+
+/// What a run of `workload` is held to after each fault.
+pub(crate) fn promise(workload: &Workload) -> Option<Promise> {
+    workload.returns.map(|returns| Promise { share: returns.share, within_s: returns.within_s })
 }
 
 /// What is to be said of requests that were due and never answered, unless they are so many that the verdict says so.

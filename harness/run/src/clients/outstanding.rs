@@ -11,7 +11,7 @@
 
 use driver::session::{ClientSession, Due, Open, Policy, RequestKind, Target};
 use protocols::{ClientId, Command, ReplicaId, Request, RequestNumber};
-use workload::{ClientStream, KEY_BYTES, Kind, Op, Placement, Point, fill_value};
+use workload::{APPEND_BYTES, ClientStream, KEY_BYTES, Kind, Op, Placement, Point, fill_value};
 
 use super::SENDS_MAX;
 use crate::history::{Invoked, Recorder};
@@ -23,6 +23,7 @@ pub(crate) struct Pending {
     pub(crate) invoked: Invoked,
     /// A closing read: it is asked of one replica, and is no part of what is measured.
     pub(crate) closing: bool,
+    kind: Kind,
     key: [u8; KEY_BYTES],
 }
 
@@ -87,6 +88,8 @@ pub(crate) struct Clients {
     placement: Placement,
     value_bytes: usize,
     value: Vec<u8>,
+    /// What a compare-and-set expects.
+    expected: Vec<u8>,
     outstanding: usize,
 }
 
@@ -107,7 +110,9 @@ impl Clients {
                 session: ClientSession::new(client_id(place), point.replicas, policy),
             })
             .collect();
-        Self { list, placement, value_bytes: point.value_bytes, value: Vec::new(), outstanding: 0 }
+        let (value, expected) = (Vec::new(), Vec::new());
+        let value_bytes = point.value_bytes;
+        Self { list, placement, value_bytes, value, expected, outstanding: 0 }
     }
 
     /// How many clients make the load: the first ones.
@@ -157,14 +162,12 @@ impl Clients {
         let client = &mut self.list[place];
         let Op { kind, key, to } = client.stream.next_op();
         let key: [u8; KEY_BYTES] = key.try_into().expect("every key has KEY_BYTES");
-        let pending = Pending { invoked: history.begin(&key, due_ns, now_ns), closing: false, key };
-        let kind = match kind {
-            Kind::Write => RequestKind::Write,
-            Kind::Read => RequestKind::Read,
-        };
-        let number = client.session.open(kind, Target::First(to), now_ns, pending);
+        let invoked = history.begin_as(kind, &key, due_ns, now_ns);
+        let pending = Pending { invoked, closing: false, kind, key };
+        let as_asked = if kind.is_read() { RequestKind::Read } else { RequestKind::Write };
+        let number = client.session.open(as_asked, Target::First(to), now_ns, pending);
         self.outstanding += 1;
-        self.hand_over(Handle { client: place, number }, &key, to, send);
+        self.hand_over(Handle { client: place, number }, pending, to, history, send);
         (pending.due_ns(), pending.sent_ns())
     }
 
@@ -183,6 +186,7 @@ impl Clients {
             let pending = Pending {
                 invoked: history.begin(name, None, now_ns),
                 closing: true,
+                kind: Kind::Read,
                 key: (**name).try_into().expect("every key has KEY_BYTES"),
             };
             let number = session.open(RequestKind::Read, Target::Only(to), now_ns, pending);
@@ -198,13 +202,14 @@ impl Clients {
         &mut self,
         handle: Handle,
         now_ns: u64,
+        history: &Recorder,
         send: impl FnOnce(ReplicaId, &Request<'_>),
     ) {
         let Handle { client: place, number } = handle;
         let session = &mut self.list[place].session;
         let Some(to) = session.move_on(number, now_ns, |next| next) else { return };
-        let Some(key) = session.get(number).map(|open| open.kept.key) else { return };
-        self.hand_over(handle, &key, to, send);
+        let Some(pending) = session.get(number).map(|open| open.kept) else { return };
+        self.hand_over(handle, pending, to, history, send);
     }
 
     /// Takes a request out: it was answered, or is given up. None if it was taken out before, which happens when a
@@ -262,16 +267,20 @@ impl Clients {
     fn hand_over(
         &mut self,
         handle: Handle,
-        key: &[u8; KEY_BYTES],
+        pending: Pending,
         to: ReplicaId,
+        history: &Recorder,
         send: impl FnOnce(ReplicaId, &Request<'_>),
     ) {
         let Handle { client: place, number } = handle;
-        let kind = if number.is_read() { Kind::Read } else { Kind::Write };
-        if kind == Kind::Write {
-            fill_value(&mut self.value, client_id(place).0, number.as_u64(), self.value_bytes);
+        let Pending { invoked, kind, key, .. } = pending;
+        let bytes = if kind == Kind::Append { APPEND_BYTES } else { self.value_bytes };
+        if !matches!(kind, Kind::Read | Kind::Delete) {
+            fill_value(&mut self.value, client_id(place).0, number.as_u64(), bytes);
         }
-        let command = Op { kind, key, to }.command(&self.value);
+        let is_there = history.expected(&invoked, &mut self.expected);
+        let expected = is_there.then_some(&*self.expected);
+        let command = Op { kind, key: &key, to }.command(&self.value, expected);
         if let Some(request) = self.list[place].session.send(number, command) {
             send(to, &request);
         }
@@ -361,7 +370,7 @@ mod tests {
             assert_eq!(requests[1].command, Command::Get { key: b"c00000001" });
         });
         let handle = Handle { client: 3, number: RequestNumber::read(2) };
-        clients.again(handle, 1_005, |to, request| {
+        clients.again(handle, 1_005, &history, |to, request| {
             assert_eq!((to, request.number), (ReplicaId(1), RequestNumber::read(2)));
             assert_eq!(request.command, Command::Get { key: b"c00000001" });
         });
@@ -399,21 +408,21 @@ mod tests {
     #[test]
     fn a_retry_keeps_its_number_and_asks_the_next_replica() {
         let mut clients = clients("");
-        let last = clients.place(2, 0);
+        let (last, history) = (clients.place(2, 0), Recorder::new(16, false));
         issue(&mut clients, last, 0);
         for sends in 1..SENDS_MAX {
             let now_ns = 1_000 * u64::from(sends);
             assert_eq!(clients.overdue(now_ns - 1), []);
             assert_eq!(clients.overdue(now_ns), [Overdue::Again(write(last, 1))]);
             let next = ReplicaId::from_index((2 + sends as usize) % 3);
-            clients.again(write(last, 1), now_ns, |to, request| {
+            clients.again(write(last, 1), now_ns, &history, |to, request| {
                 assert_eq!((to, request.number), (next, RequestNumber::write(1)));
             });
         }
         let end_ns = 1_000 * u64::from(SENDS_MAX);
         assert_eq!(clients.overdue(end_ns - 1), []);
         assert_eq!(clients.overdue(end_ns), [Overdue::GiveUp(write(last, 1))]);
-        clients.again(write(last, 1), end_ns, |_, _| panic!("it was sent often enough"));
+        clients.again(write(last, 1), end_ns, &history, |_, _| panic!("it was sent often enough"));
         let closed = clients.close(write(last, 1)).unwrap();
         assert_eq!(closed.site, 2);
         assert!(closed.pending.sent_ns() < 1_000, "latency counts from the first send");

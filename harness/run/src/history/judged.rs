@@ -8,17 +8,24 @@ use std::{
 };
 
 use check::{
-    Operation, Witness,
+    Budget, History, Operation, Verdict, Witness,
     formats::json::{self, Recorded},
-    register::{self, ABSENT, Access},
+    register::{self, Access},
 };
 use measure::{Checked, Finding, Linearizable, RunFacts, Severity};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Recorder, WindowFile, entry::Entry, recorder::Writes};
+use super::{
+    Recorder, WindowFile,
+    entry::{Entry, Value},
+    recorder::Writes,
+};
 
 /// Chosen: many times what the longest record takes; it ends what could otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a search for an order may do for one key with other commands than gets and puts; time ends it with [`PATIENCE`].
+/// Chosen: what a load generator beside it may still have.
+const BUDGET: Budget = Budget { steps_max: u64::MAX, memory_bytes_max: 1 << 29 };
 /// Chosen: a file of about 130 MB, with whole keys alone.
 const LINES_MAX: usize = 1 << 20;
 
@@ -54,8 +61,10 @@ impl Recorder {
             ..Checked::default()
         };
         let mut witness = None;
+        let mut undecided = None;
         let mut entries = std::mem::take(&mut self.entries);
         let mut in_time = true;
+        let ranks = self.ranks();
         for of_key in entries.chunk_by_mut(|one, other| one.key() == other.key()) {
             in_time = start.elapsed() < patience;
             if !in_time || witness.is_some() {
@@ -64,10 +73,23 @@ impl Recorder {
             checked.operations += of_key.len() as u64;
             checked.reads += of_key.iter().filter(|entry| entry.is_read()).count() as u64;
             checked.keys += 1;
-            witness = self.witness(of_key);
+            if self.is_mixed {
+                match self.verdict(of_key, &ranks, &mut || start.elapsed() < patience) {
+                    Verdict::Linearizable { .. } => {}
+                    Verdict::NotLinearizable(found) => witness = Some(*found),
+                    Verdict::Unknown { key, reason } => {
+                        let key = key.escape_ascii();
+                        let reason =
+                            format!("key {key}: the search for an order ran out of {reason}");
+                        undecided.get_or_insert(reason);
+                    }
+                }
+            } else {
+                witness = self.witness(of_key);
+            }
         }
         let by_key = entries.chunk_by(|one, other| one.key() == other.key());
-        let lost = by_key.map(lost).sum();
+        let lost = by_key.map(|of_key| self.lost_writes(of_key)).sum();
         self.entries = entries;
         let writes = self.writes;
         let (linearizable, reason) = match &witness {
@@ -76,6 +98,7 @@ impl Recorder {
                 let reason = format!("{} s were not enough for all keys", patience.as_secs());
                 (Linearizable::Unknown, reason)
             }
+            None if undecided.is_some() => (Linearizable::Unknown, undecided.unwrap_or_default()),
             None if checked.operations == 0 => {
                 (Linearizable::Unknown, "no operation was recorded".to_owned())
             }
@@ -84,7 +107,30 @@ impl Recorder {
         Judged { linearizable, checked, reason, witness, writes, lost, recorder: self }
     }
 
-    /// What contradicts itself among all operations of one key.
+    /// When each write took effect, as far as a simulator has seen it: its place among all.
+    fn ranks(&self) -> FxHashMap<Value, usize> {
+        self.states.effects.iter().enumerate().map(|(rank, value)| (*value, rank)).collect()
+    }
+
+    /// What is to be said of all operations of one key, of whatever kind. The order in which a simulator saw the writes
+    /// take effect is a proof to be verified; if it explains nothing, or nobody saw it, an order is searched for.
+    fn verdict(
+        &self,
+        of_key: &[Entry],
+        ranks: &FxHashMap<Value, usize>,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Verdict {
+        let mut writes: Vec<(usize, usize)> = (of_key.iter().enumerate())
+            .filter(|(_, entry)| !entry.is_read())
+            .filter_map(|(at, entry)| Some((*ranks.get(&entry.written_or_seen())?, at)))
+            .collect();
+        writes.sort_unstable();
+        let writes: Vec<usize> = writes.into_iter().map(|(_, at)| at).collect();
+        let history: History = of_key.iter().map(|entry| self.operation(entry)).collect();
+        check::check_ordered(&history, &writes, &BUDGET, go_on)
+    }
+
+    /// What contradicts itself among all operations of one key, if they are gets and puts.
     fn witness(&self, of_key: &mut [Entry]) -> Option<Witness> {
         let shown = |entry: &Entry| self.operation(entry);
         let left_out = self.left_out(of_key);
@@ -111,25 +157,31 @@ impl Recorder {
     }
 
     fn operation(&self, entry: &Entry) -> Operation {
-        entry.operation(&self.keys[entry.key() as usize].name, &self.strange)
+        entry.operation(&self.keys[entry.key() as usize].name, &self.told())
     }
-}
 
-/// How many acknowledged writes of one key the closing read lacks that lacks the most: they began after the end of the one
-/// whose value it saw. Of a value without a known writer nobody can say what it lacks; the history's verdict does.
-fn lost(of_key: &[Entry]) -> u64 {
-    let writes = || of_key.iter().filter(|entry| !entry.is_read());
-    let lacks = |read: &Entry| {
-        let since = match read.value() {
-            ABSENT => Some(0),
-            value => writes().find(|write| write.value() == value).map(Entry::returned),
+    /// How many acknowledged writes of one key the closing read lacks that lacks the most: they began after the end of the
+    /// one that it saw last, or of the last delete if it saw nothing. Of a value without a known writer nobody can say what
+    /// it lacks; the history's verdict does.
+    fn lost_writes(&self, of_key: &[Entry]) -> u64 {
+        let writes = || of_key.iter().filter(|entry| !entry.is_read() && !entry.is_failed_swap());
+        let deletes = || writes().filter(|write| write.is_delete()).map(Entry::returned);
+        let lacks = |read: &Entry| {
+            let since = match read.written_or_seen() {
+                Value::ABSENT => Some(deletes().max().unwrap_or(0)),
+                value => {
+                    let last = self.states.last(value);
+                    writes().find(|write| write.written_or_seen() == last).map(Entry::returned)
+                }
+            };
+            let is_lost = |write: &&Entry| {
+                since.is_some_and(|since| write.invoke() > since)
+                    && write.returned() < read.invoke()
+            };
+            writes().filter(is_lost).count() as u64
         };
-        let is_lost = |write: &&Entry| {
-            since.is_some_and(|since| write.invoke() > since) && write.returned() < read.invoke()
-        };
-        writes().filter(is_lost).count() as u64
-    };
-    of_key.iter().filter(|entry| entry.is_closing()).map(lacks).max().unwrap_or(0)
+        of_key.iter().filter(|entry| entry.is_closing()).map(lacks).max().unwrap_or(0)
+    }
 }
 
 /// The witness in a sentence, with its key.

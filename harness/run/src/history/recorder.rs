@@ -8,9 +8,12 @@
 use check::register::{Access, NEVER};
 use protocols::{ClientId, Outcome, RequestNumber};
 use rustc_hash::FxHashMap;
-use workload::value_writer;
+use workload::{Kind, value_writer};
 
-use super::entry::{Entry, Times, Value};
+use super::{
+    entry::{Change, Entry, Times, Told, Value},
+    states::States,
+};
 
 /// Chosen: 160 MiB; a run of twenty seconds at the best rate seen on two cores is kept whole.
 const ENTRIES_MAX: usize = 1 << 22;
@@ -33,6 +36,8 @@ const OTHER: u32 = u32::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Invoked {
     key: u32,
+    /// What it does if it is a write.
+    change: Change,
     /// When it should have been asked for.
     pub(crate) due_ns: u64,
     /// When it was.
@@ -61,6 +66,8 @@ pub(super) struct Key {
     kept: bool,
     /// The last end of the operations that were left out because there were too many; 0 if none was.
     pub(super) left_out_until: u64,
+    /// What clients last saw or wrote of it, as far as one write alone or appends that are told apart made it.
+    last: Value,
 }
 
 /// The record while it is thinned: entries before `write` are done, those from `read` on are not.
@@ -75,7 +82,7 @@ struct Thinning {
 /// How many writes there were, those included that are not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writes {
-    /// Their clients were told that they took effect.
+    /// Their clients were told that they were executed.
     pub(crate) acknowledged: u64,
     /// Nobody knows whether they took effect.
     pub(crate) unknown: u64,
@@ -90,6 +97,10 @@ pub(crate) struct Recorder {
     pub(super) entries: Vec<Entry>,
     /// The values read that no client writes.
     pub(super) strange: Vec<Vec<u8>>,
+    /// The values that several writes made.
+    pub(super) states: States,
+    /// Are there other commands than gets and puts?
+    pub(super) is_mixed: bool,
     clock: u64,
     pub(super) begun: u64,
     pub(super) writes: Writes,
@@ -122,6 +133,8 @@ impl Recorder {
             keys: Vec::new(),
             entries: Vec::new(),
             strange: Vec::new(),
+            states: States::default(),
+            is_mixed: false,
             clock: 0,
             begun: 0,
             writes: Writes::default(),
@@ -134,8 +147,24 @@ impl Recorder {
         }
     }
 
-    /// A client sends a request on `key`, for the first time, at `now_ns`. It was due at `due_ns`, or is now.
+    /// The same for a run in which there are other commands than gets and puts, if `is_mixed`.
+    pub(crate) fn of_all_kinds(self, is_mixed: bool) -> Self {
+        Self { is_mixed, ..self }
+    }
+
+    /// A client sends a get or a put on `key`, for the first time, at `now_ns`. It was due at `due_ns`, or is now.
     pub(crate) fn begin(&mut self, key: &[u8], due_ns: Option<u64>, now_ns: u64) -> Invoked {
+        self.begin_as(Kind::Put, key, due_ns, now_ns)
+    }
+
+    /// The same of a command of any kind. A compare-and-set expects what the run's clients last saw or wrote of the key.
+    pub(crate) fn begin_as(
+        &mut self,
+        kind: Kind,
+        key: &[u8],
+        due_ns: Option<u64>,
+        now_ns: u64,
+    ) -> Invoked {
         self.begun += 1;
         let at_ns = self.stamp(now_ns);
         let number = match self.numbers.get(key) {
@@ -146,7 +175,28 @@ impl Recorder {
             key.overlapping += u64::from(key.under_way > 0);
             key.under_way += 1;
         }
-        Invoked { key: number, due_ns: due_ns.unwrap_or(at_ns), at_ns }
+        let last = || self.keys.get(number as usize).map_or(Value::ABSENT, |key| key.last);
+        let change = match kind {
+            Kind::Read | Kind::Put => Change::Put,
+            Kind::Append => Change::Append,
+            Kind::Delete => Change::Delete,
+            Kind::CompareAndSet => Change::CompareAndSet(self.states.expect(last())),
+        };
+        Invoked { key: number, change, due_ns: due_ns.unwrap_or(at_ns), at_ns }
+    }
+
+    /// Makes `bytes` what a compare-and-set expects; false if that is an absent key, or if it is none.
+    pub(crate) fn expected(&self, invoked: &Invoked, bytes: &mut Vec<u8>) -> bool {
+        bytes.clear();
+        let Change::CompareAndSet(number) = invoked.change else { return false };
+        self.states.write(self.states.expected(number), self.value_bytes, bytes)
+    }
+
+    /// A write of `client` took effect somewhere, and nowhere before: a simulator sees that.
+    pub(crate) fn took_effect(&mut self, client: ClientId, number: RequestNumber) {
+        if self.is_mixed {
+            self.states.effects.push(Value::written(client, number.index()));
+        }
     }
 
     /// A request of `client` was answered with `outcome` at `now_ns`. A closing read was asked of one replica after the load.
@@ -160,7 +210,8 @@ impl Recorder {
     ) -> u64 {
         self.writes.acknowledged += u64::from(!number.is_read());
         let returned = self.stamp(now_ns);
-        if !self.end(invoked) {
+        let is_kept = self.end(invoked);
+        if !is_kept && !self.is_mixed {
             return returned;
         }
         let times = invoked.until(returned);
@@ -170,12 +221,51 @@ impl Recorder {
                 Outcome::Value(Some(value)) => self.value(value),
                 other => self.strange(format!("{other:?}").into_bytes()),
             };
+            self.learn(invoked, value);
             Entry::read(invoked.key, client, value, times, closing)
         } else {
-            Entry::write(invoked.key, client, Value::written(client, number.index()), times)
+            let value = Value::written(client, number.index());
+            let swapped = *outcome == Outcome::Swapped(true);
+            let mut times = times;
+            match (invoked.change, outcome) {
+                (Change::Append, Outcome::TooLong) => {
+                    // It changed nothing, as if it had been refused.
+                    if is_kept {
+                        let entry = unanswered(invoked, client, number, closing);
+                        self.keep_lost(Lost { entry, until_ns: returned, is_refused: true });
+                    }
+                    return returned;
+                }
+                (Change::CompareAndSet(_), Outcome::Swapped(false)) => {}
+                (Change::CompareAndSet(_), _) if !swapped => {
+                    // Nobody knows whether it wrote.
+                    times.returned = NEVER;
+                }
+                (Change::Put | Change::CompareAndSet(_), _) => self.learn(invoked, value),
+                (Change::Delete, _) => self.learn(invoked, Value::ABSENT),
+                (Change::Append, _) => self.learn_append(invoked, value),
+            }
+            Entry::write(invoked.key, (invoked.change, swapped), value, times)
         };
-        self.push(entry);
+        if is_kept {
+            self.push(entry);
+        }
         returned
+    }
+
+    /// A client saw, or wrote, `value`.
+    fn learn(&mut self, invoked: Invoked, value: Value) {
+        let is_written = value.strangeness().is_none();
+        if let Some(key) = self.keys.get_mut(invoked.key as usize).filter(|_| is_written) {
+            key.last = value;
+        }
+    }
+
+    /// A client has appended `value`, to what was last seen unless another client was faster.
+    fn learn_append(&mut self, invoked: Invoked, value: Value) {
+        if let Some(key) = self.keys.get_mut(invoked.key as usize) {
+            key.last = self.states.appended(key.last, value);
+        }
     }
 
     /// Nobody waits for an answer to a request of `client` any more, from `now_ns` on: it may have taken effect, or may yet.
@@ -255,6 +345,7 @@ impl Recorder {
             entries: 0,
             kept: true,
             left_out_until: 0,
+            last: Value::ABSENT,
         });
         number
     }
@@ -268,8 +359,12 @@ impl Recorder {
 
     /// The value that was read.
     fn value(&mut self, value: &[u8]) -> Value {
-        let writer = value_writer(value, self.value_bytes);
-        let known = writer.and_then(|(client, number)| Value::read(client, number));
+        let known = if self.is_mixed {
+            self.states.read(value, self.value_bytes)
+        } else {
+            let writer = value_writer(value, self.value_bytes);
+            writer.and_then(|(client, number)| Value::read(client, number))
+        };
         known.unwrap_or_else(|| {
             let mut shown = value[..value.len().min(STRANGE_BYTES_MAX)].to_vec();
             if shown.len() < value.len() {
@@ -303,14 +398,21 @@ impl Recorder {
         let mut numbers: Vec<usize> =
             (0..self.keys.len()).filter(|&at| self.keys[at].kept).collect();
         numbers.sort_by_key(|&at| std::cmp::Reverse(self.keys[at].contention()));
+        // What appends and compare-and-sets saw cannot be told without what came before: no key is cut short then.
+        let may_cut = !self.is_mixed;
         let mut sum = 0;
         for &at in &numbers {
-            sum += self.keys[at].entries;
-            // The most contended key stays, however much it is.
-            self.keys[at].kept = sum <= room || at == numbers[0];
+            let with_it = sum + self.keys[at].entries;
+            let has_room = with_it <= room;
+            // Otherwise the most contended key stays, however much it is.
+            self.keys[at].kept = has_room || (at == numbers[0] && may_cut);
+            if has_room || may_cut {
+                sum = with_it;
+            }
         }
         let first = u32::try_from(numbers[0]).expect("fewer than KEYS_MAX");
-        let too_many = self.keys[numbers[0]].entries.saturating_sub(room);
+        let of_first = self.keys[numbers[0]].entries;
+        let too_many = if may_cut { of_first.saturating_sub(room) } else { 0 };
         self.is_thinned = true;
         self.thinning = Some(Thinning { read: 0, write: 0, leave_out: (first, too_many) });
     }
@@ -341,6 +443,14 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// What the numbers of the history stand for.
+    pub(super) fn told(&self) -> Told<'_> {
+        let Self { strange, states, is_mixed, .. } = self;
+        Told { strange, states, is_mixed: *is_mixed }
+    }
+}
+
 impl Invoked {
     /// The times of an operation that ended at `returned`.
     const fn until(&self, returned: u64) -> Times {
@@ -354,7 +464,8 @@ fn unanswered(invoked: Invoked, client: ClientId, number: RequestNumber, closing
     if number.is_read() {
         Entry::read(invoked.key, client, Value::ABSENT, times, closing)
     } else {
-        Entry::write(invoked.key, client, Value::written(client, number.index()), times)
+        let value = Value::written(client, number.index());
+        Entry::write(invoked.key, (invoked.change, false), value, times)
     }
 }
 

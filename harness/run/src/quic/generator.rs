@@ -127,7 +127,8 @@ impl Generator {
             clients: Clients::new(&run.point, run.seed, timeout_ns),
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::new(run.point.replicas, duration),
-            history: Recorder::new(run.point.value_bytes, is_kept),
+            history: Recorder::new(run.point.value_bytes, is_kept)
+                .of_all_kinds(run.point.is_mixed()),
             tamper: Tamper::asked_for(),
             closing_unanswered: 0,
             losses: Vec::new(),
@@ -442,7 +443,7 @@ impl Generator {
     fn send_again(&mut self, handle: Handle, now_ns: u64) {
         let row = self.grid.row_of_site(self.clients.site(handle.client));
         let links = &mut self.links[row];
-        self.clients.again(handle, now_ns, |to, request| send(links, to, request));
+        self.clients.again(handle, now_ns, &self.history, |to, request| send(links, to, request));
     }
 
     /// Takes in the sessions that are there again.

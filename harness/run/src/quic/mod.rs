@@ -161,7 +161,7 @@ async fn once(
     }
     let (stop, mut warnings) = (seen.stop.clone(), std::mem::take(&mut seen.warnings));
     let witness = judged.witness.as_ref().map(ToString::to_string);
-    let record = record::record(run, load, &judged, seen);
+    let record = record::record(run, load, &judged, seen, clients::promise(setting.workload));
     if let Some(data) = data {
         let is_evidence = record.verdict.is_violation() || matches!(stop, Some(Stop::Died(_)));
         warnings.extend(put_away(&data, is_evidence));

@@ -31,8 +31,7 @@ impl Network {
     pub(super) fn take(&mut self, action: &Action) -> bool {
         match action {
             Action::Partition(Partition::Groups(groups)) => {
-                let groups: Vec<ReplicaSet> = groups.iter().map(|group| set(group)).collect();
-                self.block(NetworkChange::split(&groups));
+                self.block(NetworkChange::split(&fault::groups(groups, self.slow.len())));
             }
             Action::Partition(Partition::OneWay { from, to }) => {
                 self.block(NetworkChange::one_way(set(from), set(to)));

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use measure::{
-    Event, Finding, Kept, Limits, Recovery, ReplicaReport, RunFacts, RunRecord, Severity, judge,
-    network_findings,
+    Event, Finding, Kept, Limits, Promise, Recovery, ReplicaReport, RunFacts, RunRecord, Severity,
+    judge, network_findings,
 };
 use node::agent::wire::HostSample;
 use protocols::{ReplicaId, ReplicaSet};
@@ -87,7 +87,13 @@ impl Seen {
 }
 
 /// The record of `run`.
-pub(super) fn record(run: &Run, mut load: Generator, judged: &Judged, seen: Seen) -> RunRecord {
+pub(super) fn record(
+    run: &Run,
+    mut load: Generator,
+    judged: &Judged,
+    seen: Seen,
+    promise: Option<Promise>,
+) -> RunRecord {
     let elapsed_s = seen.elapsed.as_secs_f64();
     let all_reported = seen.replicas.len() + seen.killed.len() == run.point.replicas;
     let replicas_cpu_s = hosts::replicas_cpu_s(&seen.replicas, &seen.killed_cpu_s);
@@ -113,6 +119,7 @@ pub(super) fn record(run: &Run, mut load: Generator, judged: &Judged, seen: Seen
         server_cpu_s,
         client_cpu_s,
         events: Vec::new(),
+        promise,
         recoveries: seen.recoveries,
         // Whoever did not come to rest may lack what it has yet to execute.
         kept: (seen.agreement.as_ref().filter(|agreement| agreement.agree.is_some()))
@@ -172,6 +179,7 @@ fn findings(
         agreement.and_then(|agreement| agreement.finding).into_iter().collect();
     findings.extend(network_findings(&record.networks));
     findings.extend(given_up(record).filter(|_| stop.is_none()));
+    findings.extend(record.missed_returns());
     let mut find = |severity, text: String, advice: &str| {
         findings.push(Finding { severity, text, advice: advice.to_owned() });
     };

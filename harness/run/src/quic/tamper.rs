@@ -4,6 +4,7 @@
 //! for. The environment variable `BENCH_TAMPER` asks for it:
 //! - `stale-read`: from the hundredth read of a key on, reads return the first value that was read of it.
 //! - `lost-write`: closing reads find nothing.
+//! - `swapped`: every compare-and-set is taken to have found what it expected.
 //! - `disagreement`: one replica's state is reported as another than it is.
 
 #[cfg(debug_assertions)]
@@ -54,6 +55,7 @@ mod enabled {
                 ("lost-write", Ok(Outcome::Value(_))) if pending.closing => {
                     Ok(Outcome::Value(None))
                 }
+                ("swapped", Ok(Outcome::Swapped(_))) => Ok(Outcome::Swapped(true)),
                 _ => answer,
             }
         }

@@ -5,7 +5,7 @@ use protocols::{Replica, ReplicaId, ReplicaSet};
 use sim::{Fault, Simulation, Violation};
 use workload::{
     Strike, Victims,
-    fault::{Action, Links, Partition, Target},
+    fault::{self, Action, Links, Partition, Target},
 };
 
 use super::generator::Generator;
@@ -48,7 +48,7 @@ impl Faults {
             event: strike.action.name().to_owned(),
             detail: strike.action.detail(struck),
         });
-        for fault in faults(strike.action, struck) {
+        for fault in faults(strike.action, struck, replicas) {
             simulation.strike_now(&fault)?;
         }
         match (strike.action, struck) {
@@ -124,7 +124,7 @@ fn leader<R: Replica>(simulation: &Simulation<R, Generator>, replicas: usize) ->
 }
 
 /// An action as the simulation's faults; none if there is nobody to strike.
-fn faults(action: &Action, struck: Option<ReplicaId>) -> Vec<Fault> {
+fn faults(action: &Action, struck: Option<ReplicaId>, replicas: usize) -> Vec<Fault> {
     let set = |replicas: &Vec<ReplicaId>| replicas.iter().copied().collect::<ReplicaSet>();
     let at_struck = |fault: fn(ReplicaId) -> Fault| struck.map(fault).into_iter().collect();
     match action {
@@ -133,7 +133,7 @@ fn faults(action: &Action, struck: Option<ReplicaId>) -> Vec<Fault> {
         Action::Pause(_) => at_struck(Fault::Pause),
         Action::Resume(_) => at_struck(Fault::Resume),
         Action::Partition(Partition::Groups(groups)) => {
-            vec![Fault::Partition(groups.iter().map(set).collect())]
+            vec![Fault::Partition(fault::groups(groups, replicas))]
         }
         Action::Partition(Partition::OneWay { from, to }) => {
             vec![Fault::OneWay(set(from), set(to))]

@@ -65,7 +65,8 @@ impl Generator {
             clients: Clients::new(&run.point, run.seed, nanoseconds(timeout)),
             pace: Pace::new(&run.point, run.seed),
             tally: Tally::named(sites, duration),
-            history: Recorder::new(run.point.value_bytes, is_kept),
+            history: Recorder::new(run.point.value_bytes, is_kept)
+                .of_all_kinds(run.point.is_mixed()),
             commits_ns: vec![Vec::new(); replicas],
             closing_unanswered: 0,
             start_ns: 0,
@@ -185,7 +186,7 @@ impl Generator {
 
     fn again(&mut self, handle: Handle, now_ns: u64, agenda: &mut Agenda<Wake>) {
         let (gone, replicas) = (self.gone, self.replicas);
-        self.clients.again(handle, now_ns, |to, request| {
+        self.clients.again(handle, now_ns, &self.history, |to, request| {
             let to = next_up(to, gone, replicas);
             agenda.ask(asked(handle.client, to, std::slice::from_ref(request)));
         });
@@ -289,6 +290,10 @@ impl Source for Generator {
         if self.issuing && self.is_in_window(now_ns - latency_ns) {
             self.commits_ns[replica.index()].push(latency_ns);
         }
+    }
+
+    fn on_effect(&mut self, request: &Request<'_>) {
+        self.history.took_effect(request.client, request.number);
     }
 
     fn is_done(&self) -> bool {

@@ -141,7 +141,7 @@ fn once<R: Replica>(setting: Setting<'_>, run: &Run) -> Simulated {
         of_site.extend((0..report.commit.censored()).map(|_| formulas::NEVER_NS));
     }
     let witness = judged.witness.as_ref().map(ToString::to_string);
-    let record = record::record(run, load, &judged, seen, setting.workload.sim.as_ref());
+    let record = record::record(run, load, &judged, seen, setting.workload);
     Simulated {
         ended: Ended { record: Some(record), stop: None, under_load: true, witness, warnings },
         commits_ns,

@@ -5,10 +5,14 @@ use std::time::{Duration, SystemTime};
 use measure::{Event, Finding, Limits, ReplicaReport, RunFacts, RunRecord, Severity, judge};
 use protocols::{Replica, ReplicaId};
 use sim::{Broken, Simulation, Violation};
-use workload::{Driver, Mode, Run, SimCosts};
+use workload::{Driver, Mode, Run, Workload};
 
 use super::{beyond, generator::Generator};
-use crate::{clients::given_up, history::Judged, naming::identity};
+use crate::{
+    clients::{self, given_up},
+    history::Judged,
+    naming::identity,
+};
 
 /// Everything seen in one run.
 #[derive(Debug, Default)]
@@ -28,7 +32,7 @@ pub(super) fn record(
     load: Generator,
     judged: &Judged,
     seen: Seen,
-    costs: Option<&SimCosts>,
+    workload: &Workload,
 ) -> RunRecord {
     let open = run.point.mode == Mode::Open;
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^53 requests")]
@@ -52,6 +56,7 @@ pub(super) fn record(
         // A simulated replica that died can still be asked.
         ended: Vec::new(),
         events: seen.events,
+        promise: clients::promise(workload),
         recoveries: Vec::new(),
         kept: None,
         networks: Vec::new(),
@@ -60,7 +65,8 @@ pub(super) fn record(
     };
     let mut findings = seen.findings;
     findings.extend(of_clients(&record, closing_unanswered));
-    findings.extend(costs.and_then(|costs| beyond::finding(run, &record, costs)));
+    findings.extend(workload.sim.as_ref().and_then(|costs| beyond::finding(run, &record, costs)));
+    findings.extend(record.missed_returns());
     let mut facts = RunFacts { replicas_agree: seen.agree, findings, ..record.facts() };
     judged.enter(&mut facts);
     record.verdict = judge(&facts, &Limits::default());

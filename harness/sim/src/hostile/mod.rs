@@ -59,6 +59,7 @@ pub fn hostile(seed: u64, hostility: &Hostility) -> Scenario {
     scenario.faults = if hostility.crashes { with_checkpoints(seed, n, faults) } else { faults };
     draw_limits(&mut scenario, &mut rng);
     draw_kept_bytes(seed, &mut scenario);
+    scenario.config.limits_seed = draw_limits_seed(seed);
     scenario.storage = draw_storage(seed);
     scenario.costs = draw_costs(&scenario.network, &mut rng);
     scenario
@@ -183,6 +184,13 @@ fn draw_kept_bytes(seed: u64, scenario: &mut Scenario) {
     if rng.random_bool(0.5) {
         scenario.config.kept_bytes_max = magnitude(500..=60_000, &mut rng);
     }
+}
+
+/// In half of the scenarios the cores' own limits are smaller than they chose, each by a magnitude
+/// of its own.
+fn draw_limits_seed(seed: u64) -> u64 {
+    let mut rng = simulation::rng(seed, 7);
+    if rng.random_bool(0.5) { rng.random_range(1..=u64::MAX) } else { 0 }
 }
 
 fn draw_network(n: usize, rng: &mut ChaCha8Rng) -> Network {

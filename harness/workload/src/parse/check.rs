@@ -1,13 +1,15 @@
 //! What values must be to each other.
 
+use protocols::command::VALUE_BYTES_MAX;
 use toml::Value;
 
-use super::fault_plan;
+use super::{fault_plan, returns};
 use crate::{
     document::Document,
     error::LoadError,
     model::{Arrival, Driver, Mode, Rate, Workload},
     plan::{POINTS_MAX, RUNS_MAX},
+    sweep::Sweep,
 };
 
 const RATE: &str = "load.rate_ops_per_s";
@@ -15,9 +17,11 @@ const RATE: &str = "load.rate_ops_per_s";
 /// Refuses the first pair of values that contradict each other.
 pub(super) fn together(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     mode(document, workload)?;
+    mix(document, workload)?;
     leader(document, workload)?;
     size(document, workload)?;
-    fault_plan::together(document, workload)
+    fault_plan::together(document, workload)?;
+    returns::together(document, workload)
 }
 
 /// A key that its mode does not use may hold its default, and nothing else: nothing is read and then ignored.
@@ -50,6 +54,56 @@ fn mode(document: &Document, workload: &Workload) -> Result<(), LoadError> {
     }
     if load.arrival != Arrival::Poisson {
         return refuse("load.arrival", "goes with an open loop only: use mode = \"open\"");
+    }
+    Ok(())
+}
+
+/// How many appends there may be to a put or a delete, which end a value's growth.
+/// chosen: a value then has 16 appends on average at most, and none has the thousands by which one
+/// would be too long.
+const APPENDS_PER_END_MAX: f64 = 16.0;
+/// chosen: appends have as much room as what they are put on the end of.
+const APPENDED_VALUE_BYTES_MAX: usize = VALUE_BYTES_MAX / 2;
+
+/// Appends, deletes and compare-and-sets are parts of the writes, and something ends the growth
+/// that appends are.
+fn mix(document: &Document, workload: &Workload) -> Result<(), LoadError> {
+    const APPEND: &str = "commands.append_ratio";
+    /// What adding a few shares may be wrong by.
+    const ROUNDING: f64 = 1e-9;
+    let commands = &workload.commands;
+    let bound = |ratio: &Sweep<f64>, pick: fn(f64, f64) -> f64| {
+        ratio.values().iter().copied().reduce(pick).unwrap_or(0.0)
+    };
+    let parts = [
+        (APPEND, &commands.append_ratio),
+        ("commands.delete_ratio", &commands.delete_ratio),
+        ("commands.cas_ratio", &commands.cas_ratio),
+    ];
+    let together: f64 = parts.iter().map(|(_, ratio)| bound(ratio, f64::max)).sum();
+    let writes = bound(&commands.write_ratio, f64::min);
+    if together > writes + ROUNDING {
+        let given = parts.iter().find(|(key, _)| document.value(key).is_some());
+        let key = given.map_or(APPEND, |(key, _)| key);
+        let remedy = format!(
+            "appends, deletes and compare-and-sets are writes: together they must be at most \
+             write_ratio = {writes}, lower them or raise it"
+        );
+        return Err(document.error(key, remedy));
+    }
+    let appends = bound(&commands.append_ratio, f64::max);
+    let ends = writes - together + bound(&commands.delete_ratio, f64::min);
+    if appends > APPENDS_PER_END_MAX * ends + ROUNDING {
+        let remedy = format!(
+            "values would grow without end: must be at most {APPENDS_PER_END_MAX} times the share \
+             of puts and deletes"
+        );
+        return Err(document.error(APPEND, remedy));
+    }
+    let is_long = |bytes: &usize| *bytes > APPENDED_VALUE_BYTES_MAX;
+    if appends > 0.0 && commands.value_bytes.values().iter().any(is_long) {
+        let remedy = format!("must be at most {APPENDED_VALUE_BYTES_MAX} with appends");
+        return Err(document.error("commands.value_bytes", remedy));
     }
     Ok(())
 }

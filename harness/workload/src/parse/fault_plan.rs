@@ -59,6 +59,12 @@ fn fault(document: &Document, workload: &Workload, index: usize) -> Result<(), L
     }
     if let Action::Partition(Partition::Groups(groups)) = &fault.action {
         let listed: usize = groups.iter().map(Vec::len).sum();
+        if groups.len() == 1 {
+            let leaves_some = listed < smallest;
+            let remedy =
+                format!("must leave some of the {smallest} replicas out, or name them all");
+            return if leaves_some { Ok(()) } else { refuse(key, remedy) };
+        }
         if let Some(n) = workload.cluster.replicas.values().iter().find(|n| **n != listed) {
             return refuse(key, format!("must name each of the {n} replicas once"));
         }

@@ -191,9 +191,9 @@ fn target(value: &Value) -> Result<Target, String> {
 }
 
 fn partition(value: &Value) -> Result<Partition, String> {
-    const FORM: &str = "must be written as [[0], [1, 2]] or as { from = [0], to = [1] }";
+    const FORM: &str = "must be written as [[0], [1, 2]], as [[0]] for 0 and all others, or as { from = [0], to = [1] }";
     match value {
-        Value::Array(list) if list.len() >= 2 => {
+        Value::Array(list) if !list.is_empty() => {
             let groups = list.iter().map(group).collect::<Result<Vec<_>, _>>()?;
             distinct(groups.iter().flatten())?;
             Ok(Partition::Groups(groups))

@@ -8,6 +8,7 @@ mod calibration;
 mod check;
 mod fault_plan;
 mod faults;
+mod returns;
 mod sections;
 mod site_file;
 mod topology;

@@ -15,7 +15,7 @@ use crate::{
     kind::{alternatives, choice, count, mismatch, name, number, positive, whole},
     model::{
         Arrival, Clients, Cluster, Commands, Driver, Durability, GivenTimeouts, Keys, Load, Mode,
-        Network, Rate, Routing, Search, Workload,
+        Network, Rate, Returns, Routing, Search, Workload,
     },
     own::OwnOptions,
     sim_costs::SimCosts,
@@ -64,6 +64,7 @@ pub(super) fn workload(document: &Document, question: Option<String>) -> Loaded<
         timeouts: timeouts(document)?,
         network: network(document, &cluster)?,
         sim: sim(document, cluster.driver)?,
+        returns: returns(document)?,
         faults: faults::plan(document)?,
     })
 }
@@ -222,11 +223,16 @@ fn clients(document: &Document) -> Loaded<Clients<Sweep<usize>>> {
 }
 
 fn commands(document: &Document) -> Loaded<Commands> {
+    let ratio = |key: &str, default: f64| {
+        let given = document.sweep(&format!("commands.{key}"), number(0.0..=1.0));
+        given.map(|given| given.unwrap_or(Sweep::One(default)))
+    };
     Ok(Commands {
         keys: keys(document)?,
-        write_ratio: document
-            .sweep("commands.write_ratio", number(0.0..=1.0))?
-            .unwrap_or(Sweep::One(1.0)),
+        write_ratio: ratio("write_ratio", 1.0)?,
+        append_ratio: ratio("append_ratio", 0.0)?,
+        delete_ratio: ratio("delete_ratio", 0.0)?,
+        cas_ratio: ratio("cas_ratio", 0.0)?,
         value_bytes: document
             .sweep("commands.value_bytes", count(16..=VALUE_BYTES_MAX as u64))?
             .unwrap_or(Sweep::One(16)),
@@ -287,6 +293,23 @@ fn timeouts(document: &Document) -> Loaded<GivenTimeouts> {
         recovery_ms: milliseconds("timeouts.recovery_ms")?,
         client_ms: milliseconds("timeouts.client_ms")?,
     })
+}
+
+/// chosen: an order of magnitude above any timeout that a protocol waits for by default.
+const WITHIN_S_MAX: f64 = 600.0;
+/// chosen: a tenth is what the sampling of a second of a few hundred operations takes away.
+const SHARE_DEFAULT: f64 = 0.9;
+
+fn returns(document: &Document) -> Loaded<Option<Returns>> {
+    const WITHIN: &str = "returns.within_s";
+    if document.value("returns").is_none() {
+        return Ok(None);
+    }
+    let share = document.one("returns.share", positive(1.0))?.unwrap_or(SHARE_DEFAULT);
+    let Some(within_s) = document.one(WITHIN, positive(WITHIN_S_MAX))? else {
+        return Err(document.error(WITHIN, "missing: say how soon, such as within_s = 5"));
+    };
+    Ok(Some(Returns { within_s, share }))
 }
 
 fn network(document: &Document, cluster: &Cluster) -> Loaded<Option<Network>> {

@@ -244,13 +244,15 @@ impl Words for MultiPaxos {
             M::Heartbeat { ballot, commit, .. } => {
                 Told::general("Heartbeat", &format!(" {ballot:?}, commit {commit}"))
             }
-            M::Alive { ballot, executed } => {
+            M::Alive { ballot, executed, .. } => {
                 Told::general("Alive", &format!(" {ballot:?}, executed {executed}"))
             }
             M::Refuse { promised } => {
                 Told::general("Refuse", &format!(": {promised:?} is promised"))
             }
-            M::Forward { batch } => Told::general("Forward", &format!(" {}", names.of(batch))),
+            M::Forward { batch, .. } => Told::general("Forward", &format!(" {}", names.of(batch))),
+            M::Relay { batch, .. } => Told::general("Relay", &format!(" {}", names.of(batch))),
+            M::Led { executed } => Told::general("Led", &format!(", executed {executed}")),
             M::Fetch { first, last } => Told::general("Fetch", &format!(" {first} to {last}")),
             M::Decided { first, batches } => {
                 Told::general("Decided", &decided(*first, batches, names))

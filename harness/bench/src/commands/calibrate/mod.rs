@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &CalibrateArguments) -> Result<ExitCode, Failure> {
 
 fn calibrate(arguments: &CalibrateArguments) -> Result<(), Ended> {
     let real = workload(&arguments.workload, &overrides("quic", None))?;
-    refuse_reads(arguments, &real)?;
+    refuse_all_but_puts(arguments, &real)?;
     let saturated = arguments.saturated.as_deref();
     // What cannot be run is refused before anything is.
     let real_saturated =
@@ -124,13 +124,21 @@ fn workload(file: &Path, overrides: &[Override]) -> Result<Workload, Failure> {
     }
 }
 
-fn refuse_reads(arguments: &CalibrateArguments, workload: &Workload) -> Result<(), Failure> {
-    if workload.commands.write_ratio.values() == [1.0] {
+fn refuse_all_but_puts(arguments: &CalibrateArguments, workload: &Workload) -> Result<(), Failure> {
+    let commands = &workload.commands;
+    let wanted = [
+        ("write_ratio", &commands.write_ratio, 1.0),
+        ("append_ratio", &commands.append_ratio, 0.0),
+        ("delete_ratio", &commands.delete_ratio, 0.0),
+        ("cas_ratio", &commands.cas_ratio, 0.0),
+    ];
+    let Some((key, _, share)) = wanted.iter().find(|(_, given, share)| given.values() != [*share])
+    else {
         return Ok(());
-    }
+    };
     let file = arguments.workload.display();
-    let remedy = "must be 1: the bytes of clients' requests are counted as those of writes";
-    Err(Failure::usage(format!("{file}: commands.write_ratio: {remedy}")))
+    let why = "the bytes of clients' requests are counted as those of puts";
+    Err(Failure::usage(format!("{file}: commands.{key}: must be {share}: {why}")))
 }
 
 /// How runs are made whose replicas' CPU time is wanted.

@@ -6,7 +6,9 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use measure::{FormulaRow, Manifest, ResultsDir, RunRecord, SummaryRow, write_rows};
+use measure::{
+    ALL, FormulaRow, Manifest, ResultsDir, ReturnRow, RunRecord, SummaryRow, read_rows, write_rows,
+};
 use node::{agent::lab::Lab, identity};
 use report::Style;
 use run::{
@@ -135,6 +137,8 @@ fn carry_on(
     };
     progress.clear();
     let mut tried = carried_out?;
+    let returns: Vec<ReturnRow> = read_rows(results.path()).map_err(Failure::failed)?;
+    tried.missed = returns.iter().any(|row| !row.kept && row.site != ALL);
     made.iter().for_each(|(_, row)| tried.count_made(row));
     if !tried.formulas.is_empty() {
         write_rows(results.path(), &tried.formulas).map_err(Failure::failed)?;
@@ -200,6 +204,8 @@ pub(crate) struct Tried {
     pub(crate) recorded: u32,
     pub(crate) not_valid: u32,
     violations: u32,
+    /// Was a promise of the workload file missed?
+    missed: bool,
     /// Why not every run was made, with the run that ended early.
     stop: Option<(String, Stop)>,
     /// What formulas say of simulated latencies.
@@ -226,6 +232,7 @@ impl Tried {
             (1.., _, _) => exit::VIOLATION,
             (_, Some(_), _) => exit::FAILED,
             (_, _, 1..) => exit::NOT_VALID,
+            _ if self.missed => exit::NOT_VALID,
             _ => 0,
         }
     }
@@ -423,9 +430,12 @@ mod tests {
             not_valid,
             violations,
             stop: stopped.then(|| (String::new(), Stop::Interrupted("SIGINT"))),
+            missed: false,
             formulas: Vec::new(),
         };
         assert_eq!(tried(0, false, 0).code(), 0);
+        assert_eq!(Tried { missed: true, ..tried(0, false, 0) }.code(), exit::NOT_VALID);
+        assert_eq!(Tried { missed: true, ..tried(1, false, 0) }.code(), exit::VIOLATION);
         assert_eq!(tried(0, false, 1).code(), exit::NOT_VALID);
         assert_eq!(tried(0, true, 1).code(), exit::FAILED);
         assert_eq!(tried(1, true, 2).code(), exit::VIOLATION);
