@@ -15,7 +15,6 @@ use node::{
         wire::{Build, Files, Order, Which},
     },
     identity::{Identity, Role, create_lab},
-    interrupt::Interrupt,
     transport::{Dialer, free_addresses},
 };
 use protocols::ReplicaId;
@@ -40,8 +39,8 @@ impl Lab {
             ports: None,
             build: build(),
         };
-        let interrupt = Interrupt::new().unwrap();
-        spawn_local(async move { agent::serve(&options, interrupt).await.unwrap() });
+        let never = std::future::pending();
+        spawn_local(async move { agent::serve(&options, never).await.unwrap() });
         Self { directory, address }
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct AgentArguments {
     /// Wait for the keys if they are not there yet.
     #[arg(long)]
     pub(crate) await_keys: bool,
+    /// End when standard input does, as it does for an agent that ssh started, with its line.
+    #[arg(long)]
+    pub(crate) until_stdin_ends: bool,
     /// The directory that is this agent's alone, made if need be: what its replicas keep and log.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,

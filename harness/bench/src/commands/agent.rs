@@ -7,7 +7,7 @@ use node::{
     identity::{Identity, Role},
     interrupt::Interrupt,
 };
-use tokio::time::sleep;
+use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     cli::hosts::AgentArguments,
@@ -33,9 +33,34 @@ pub(crate) fn run(arguments: &AgentArguments) -> Result<ExitCode, Failure> {
             ports: arguments.ports.clone(),
             build: lab::build(),
         };
-        agent::serve(&options, interrupt).await.map_err(Failure::failed)?;
+        let stdin = arguments.until_stdin_ends.then(stdin_ends);
+        let end = async move {
+            tokio::select! {
+                signal = interrupt.raised() => signal,
+                () = ended(stdin) => "the end of standard input",
+            }
+        };
+        agent::serve(&options, end).await.map_err(Failure::failed)?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Tells when standard input has ended.
+fn stdin_ends() -> oneshot::Receiver<()> {
+    let (tell, ends) = oneshot::channel();
+    // It ends with the process, whatever it waits for.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = tell.send(());
+    });
+    ends
+}
+
+async fn ended(stdin: Option<oneshot::Receiver<()>>) {
+    match stdin {
+        Some(ends) => drop(ends.await),
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the keys; false if a signal comes first.

@@ -33,7 +33,9 @@ struct Met {
 }
 
 pub(crate) fn run(arguments: &HostsArguments) -> Result<ExitCode, Failure> {
-    let lab = lab::load(&arguments.on)?;
+    let laboratory = lab::load(&arguments.on)?;
+    let _agents = laboratory.start_agents()?;
+    let lab = laboratory.lab;
     let met = block_on(async {
         let driver = lab::driver(&lab)?;
         let met = join_all(lab.hosts.iter().map(|host| meet(&driver, host))).await;

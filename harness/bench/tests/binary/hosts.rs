@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::UdpSocket,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -237,6 +238,96 @@ fn a_replica_or_a_host_that_goes_away_ends_the_run_by_name() {
     let shown = lab.place.bench(&["hosts", "--on", "lab.toml"]);
     assert_eq!(shown.code, Some(1), "{shown:?}");
     assert!(shown.stdout.contains("host h2: no agent of this lab answers"), "{shown:?}");
+}
+
+#[test]
+fn a_cluster_on_hosts_outlives_its_commands_and_comes_back_with_its_agents() {
+    let mut lab = Lab::start(3, TINY);
+    let done = |lab: &Lab, arguments: &[&str]| {
+        let ended = lab.place.bench(arguments);
+        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
+        ended.stdout
+    };
+    let up = done(&lab, &["cluster", "up", "--on", "lab.toml"]);
+    assert!(up.contains("localhost:"), "replicas are known by name: {up}");
+    assert_eq!(lab.replicas().len(), 3);
+    done(&lab, &["client", "put", "114", "514"]);
+    assert_eq!(done(&lab, &["client", "get", "114", "--server", "all"]).matches("514").count(), 3);
+    done(&lab, &["cluster", "kill", "0"]);
+    assert_eq!(lab.replicas().len(), 2);
+    done(&lab, &["client", "put", "114", "515"]);
+    assert_eq!(lab.place.bench(&["cluster", "status"]).code, Some(1), "one does not answer");
+    done(&lab, &["cluster", "restart", "0"]);
+    done(&lab, &["cluster", "partition", "0"]);
+    done(&lab, &["cluster", "heal"]);
+    // An agent that ends takes its replica with it, and starts it again when it is started.
+    let port = {
+        let text = fs::read_to_string(lab.place.path().join("lab.toml")).unwrap();
+        let last = text.rsplit_once("localhost:").unwrap().1.trim_end_matches(['\n', '"']);
+        last.parse().unwrap()
+    };
+    send(lab.pid(2), Signal::SIGTERM);
+    assert_eq!(lab.agents[2].wait().unwrap().code(), Some(0));
+    assert_eq!(lab.replicas().len(), 2);
+    lab.agents[2] = lab.agent(2, port);
+    // Up again already: this waits until all are.
+    done(&lab, &["cluster", "up", "--on", "lab.toml"]);
+    let status = wait_for("the replica to catch up", || {
+        let status = lab.place.bench(&["cluster", "status"]);
+        (status.stdout.matches(" equal ").count() == 3).then_some(status)
+    });
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert_eq!(done(&lab, &["client", "get", "114"]).trim(), "515");
+    let kept = lab.place.bench(&["cluster", "down", "--keep"]);
+    assert_line(&kept, 2, &["--keep: the replicas of this cluster are on other hosts"]);
+    done(&lab, &["cluster", "down"]);
+    assert_eq!(lab.replicas(), Vec::<i32>::new());
+    for host in 0..3 {
+        assert_eq!(lab.clusters(host), Vec::<String>::new());
+    }
+}
+
+/// A program in the place of ssh: it runs here what ssh would run there.
+const SSH: &str = "#!/bin/sh\nwhile [ $# -gt 1 ]; do shift; done\nexec sh -c \"$1\"\n";
+
+#[test]
+fn agents_that_ssh_starts_end_with_their_command() {
+    let place = Place::new(TINY);
+    assert_eq!(place.bench(&["keys", "new", "keys"]).code, Some(0));
+    let bin = place.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("ssh"), SSH).unwrap();
+    fs::set_permissions(bin.join("ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let free = |_| UdpSocket::bind("0.0.0.0:0").unwrap();
+    let sockets: Vec<_> = (0..3).map(free).collect();
+    let mut file = "keys = \"keys/driver\"\n".to_owned();
+    for socket in &sockets {
+        let port = socket.local_addr().unwrap().port();
+        file.push_str(&format!("[[hosts]]\naddress = \"127.0.0.1:{port}\"\nssh = \"me@here\"\n"));
+    }
+    drop(sockets);
+    fs::write(place.path().join("lab.toml"), file).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let bench = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench"));
+        command.args(arguments).current_dir(place.path()).env("PATH", &path);
+        let output = command.env("TMPDIR", place.path()).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+        Ended { code: output.status.code(), stdout, stderr }
+    };
+    let run = bench(&["run", "w.toml", "--quiet", "--on", "lab.toml"]);
+    assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
+    let row = &rows(&place.results().join("summary.csv"))[0];
+    assert_eq!(cell(row, "linearizable"), "true", "{row:?}");
+    let shown = bench(&["hosts", "--on", "lab.toml"]);
+    assert_eq!(shown.code, Some(0), "the ports are free again: {shown:?}");
+    let standing = bench(&["cluster", "up", "--on", "lab.toml"]);
+    assert_line(&standing, 2, &["hosts[0]: ssh = \"me@here\": an agent that ssh starts ends with"]);
+    fs::write(bin.join("ssh"), "#!/bin/sh\necho 'me@here: Permission denied' >&2\nexit 255\n")
+        .unwrap();
+    let refused = bench(&["run", "w.toml", "--on", "lab.toml"]);
+    assert_line(&refused, 1, &["ssh me@here: me@here: Permission denied"]);
 }
 
 #[test]

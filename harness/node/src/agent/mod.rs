@@ -21,6 +21,7 @@ use std::{
     net::SocketAddr,
     ops::RangeInclusive,
     path::PathBuf,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -45,7 +46,6 @@ use crate::{
     NodeError,
     hosted::Hosted,
     identity::{Identity, Role},
-    interrupt::Interrupt,
     limits::{HELLO_TIMEOUT, UNPROVEN_MAX},
     log::Log,
     tls,
@@ -98,11 +98,14 @@ struct Obeyed {
     is_lost: bool,
 }
 
-/// Is an agent until a signal ends it, on a runtime of one thread. Logs to standard error.
+/// Is an agent until `end`, which says what asked for that, on a runtime of one thread. Logs to standard error.
 ///
 /// # Errors
 /// If the keys cannot be used, the address cannot be bound, or the directory cannot be used.
-pub async fn serve(options: &AgentOptions, mut interrupt: Interrupt) -> Result<(), NodeError> {
+pub async fn serve(
+    options: &AgentOptions,
+    end: impl Future<Output = &'static str>,
+) -> Result<(), NodeError> {
     let identity = Identity::load(&options.keys, Role::Agent)?;
     let transport = Transport::listening(&identity, options.listen)?;
     let log = Log::new("agent");
@@ -119,9 +122,10 @@ pub async fn serve(options: &AgentOptions, mut interrupt: Interrupt) -> Result<(
         log,
     });
     let mut tasks = JoinSet::new();
-    let signal = loop {
+    let mut end = pin!(end);
+    let asked = loop {
         tokio::select! {
-            signal = interrupt.raised() => break signal,
+            asked = &mut end => break asked,
             incoming = transport.endpoint.accept() => match incoming {
                 Some(incoming) if tasks.len() < UNPROVEN_MAX => {
                     tasks.spawn_local(accept(agent.clone(), incoming));
@@ -136,7 +140,7 @@ pub async fn serve(options: &AgentOptions, mut interrupt: Interrupt) -> Result<(
             },
         }
     };
-    agent.log.line(format_args!("stopping, as {signal} asked"));
+    agent.log.line(format_args!("stopping, as {asked} asked"));
     tasks.abort_all();
     agent.end_all().await;
     transport.endpoint.close(ENDED, b"the agent stops");

@@ -277,8 +277,10 @@ impl Fleet {
         for replica in self.paused().iter() {
             self.resume(replica);
         }
+        // Whoever is not asked does not go by itself.
+        let patience = if lines.is_empty() { Duration::ZERO } else { SHUTDOWN_TIMEOUT };
+        let deadline = Instant::now() + patience;
         let asked = lines.into_iter().map(Control::shut_down);
-        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
         // Whoever does not answer is killed below.
         let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, join_all(asked)).await;
         match self.place {

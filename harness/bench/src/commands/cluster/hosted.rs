@@ -45,7 +45,9 @@ pub(super) fn up(
             identity::create_lab(keys).map_err(Failure::failed)?;
         }
     }
-    let lab = lab::load(file)?;
+    let laboratory = lab::load(file)?;
+    laboratory.check_lasting()?;
+    let lab = laboratory.lab;
     let replicas = arguments.replicas.unwrap_or(up::REPLICAS);
     lab::check_room(&lab, file, replicas)?;
     let made = make(directory, arguments, &lab, replicas, lock);

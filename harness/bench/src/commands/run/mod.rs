@@ -22,7 +22,8 @@ use workload::{Driver, GivenTimeouts, Override, Plan, Run, Workload};
 use crate::{
     cli::{Format, RunArguments},
     exit::{self, Failure},
-    lab, output, program,
+    lab::{self, SshAgents},
+    output, program,
     progress::Progress,
 };
 
@@ -51,7 +52,8 @@ fn begin(arguments: &RunArguments, file: &Path) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let lab = hosts(arguments, &workload, &plan)?;
-    let (tried, path) = make(&workload, plan, &Keeping::of(arguments, lab.as_ref()))?;
+    let keeping = Keeping::of(arguments, lab.as_ref().map(|(lab, _)| lab));
+    let (tried, path) = make(&workload, plan, &keeping)?;
     conclude(arguments, &tried, &path)
 }
 
@@ -65,7 +67,8 @@ pub(crate) struct Keeping<'a> {
     pub(crate) lab: Option<&'a Lab>,
 }
 
-/// The hosts that were named, of which those answer that the plan takes; none if none were.
+/// The hosts that were named, of which those answer that the plan takes, with the agents that end with this command; none if
+/// none were.
 ///
 /// # Errors
 /// If they cannot be used.
@@ -73,16 +76,18 @@ fn hosts(
     arguments: &RunArguments,
     workload: &Workload,
     plan: &Plan,
-) -> Result<Option<Lab>, Failure> {
+) -> Result<Option<(Lab, SshAgents)>, Failure> {
     let Some(file) = &arguments.on else { return Ok(None) };
     if workload.cluster.driver == Driver::Sim {
         let text = "--on: the simulator has no hosts: leave it away, or use --driver quic";
         return Err(Failure::usage(text));
     }
-    let lab = lab::load(file)?;
+    let laboratory = lab::load(file)?;
     let replicas_max = plan.runs.iter().map(|run| run.point.replicas).max().unwrap_or(1);
-    lab::check(&lab, file, replicas_max)?;
-    Ok(Some(lab))
+    lab::check_room(&laboratory.lab, file, replicas_max)?;
+    let agents = laboratory.start_agents()?;
+    lab::check(&laboratory.lab, file, replicas_max)?;
+    Ok(Some((laboratory.lab, agents)))
 }
 
 impl<'a> Keeping<'a> {

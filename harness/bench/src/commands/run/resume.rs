@@ -62,7 +62,8 @@ pub(super) fn run(
     results.write_manifest(&manifest).map_err(Failure::failed)?;
     let made = made.into_iter().zip(rows).collect();
     let sweep = Sweep { workload: &workload, plan, made };
-    let (tried, path) = carry_on(&Keeping::of(arguments, lab.as_ref()), sweep, manifest, results)?;
+    let keeping = Keeping::of(arguments, lab.as_ref().map(|(lab, _)| lab));
+    let (tried, path) = carry_on(&keeping, sweep, manifest, results)?;
     conclude(arguments, &tried, &path)
 }
 
