@@ -148,7 +148,10 @@ fn multi_paxos_takes_a_promise_from_far_ahead_if_it_says_what_is_discarded() {
     let discarded = 1_000_000_000;
     let ahead = promise(&[(discarded + 1, write(1, 1))], discarded);
     let sent = messages(&receive(&mut core, 1, multi_paxos::Message::Promise(ahead)));
-    assert_eq!(sent, [multi_paxos::Message::Fetch { first: 1, last: discarded }]);
+    assert_eq!(
+        sent,
+        [multi_paxos::Message::Fetch { first: 1, last: discarded, bytes_max: 64 << 10 }]
+    );
     assert_eq!(core.status().leader, None, "not before it has caught up");
 }
 

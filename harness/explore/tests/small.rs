@@ -57,7 +57,7 @@ fn counted_of_variant<R: Subject>(variant: Variant, expected: &[Pinned]) {
 #[test]
 fn state_counts_of_paxos() {
     counted::<Paxos>(&[
-        ("duplicates", 1_953_865, 362_585, 26),
+        ("duplicates", 1_994_310, 370_845, 26),
         ("faults", 58_598, 19_352, 15),
         ("snapshot", 2_556, 1_160, 14),
     ]);
@@ -67,7 +67,7 @@ fn state_counts_of_paxos() {
 fn state_counts_of_multi_paxos() {
     counted::<MultiPaxos>(&[
         ("late-flush", 105_504, 27_491, 28),
-        ("repeated", 293_003, 95_636, 28),
+        ("repeated", 260_998, 85_588, 28),
     ]);
 }
 

@@ -206,8 +206,7 @@ impl EPaxos {
         let (executed, core) = self.snapshots.capturing.take().expect("asked for in on_fetch");
         self.snapshots.offered = executed;
         let whole = postcard::to_stdvec(&Snapshot { machine, core }).expect("a vector takes it");
-        let (waiting, first) =
-            self.snapshots.supply.captured(whole.into(), self.config.piece_bytes_max);
+        let (waiting, first) = self.snapshots.supply.captured(whole.into());
         effects.send(waiting, Message::Piece(first));
         self.arm_retransmission(effects);
     }

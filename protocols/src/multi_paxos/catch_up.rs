@@ -24,10 +24,14 @@ impl MultiPaxos {
 
     /// Sends the request for what is missing next.
     fn ask(&mut self, effects: &mut Effects<Self>) {
-        let Some((source, request)) = self.catch_up.request() else { return };
+        let Some((source, request, bytes_max)) = self.catch_up.request() else { return };
         let message = match request {
-            Request::Slots => Message::Fetch { first: self.executed + 1, last: self.gap_end() },
-            Request::Snapshot { through, offset } => Message::FetchSnapshot { through, offset },
+            Request::Slots => {
+                Message::Fetch { first: self.executed + 1, last: self.gap_end(), bytes_max }
+            }
+            Request::Snapshot { through, offset } => {
+                Message::FetchSnapshot { through, offset, bytes_max }
+            }
         };
         effects.reply(source, message);
         self.retransmit_later(effects);
@@ -44,15 +48,15 @@ impl MultiPaxos {
     pub(super) fn on_fetch(
         &mut self,
         from: ReplicaId,
-        first: Slot,
-        last: Slot,
+        (first, last): (Slot, Slot),
+        bytes_max: u32,
         effects: &mut Effects<Self>,
     ) {
         if first <= self.log.collected() {
             effects.reply(from, Message::Discarded { through: self.log.collected() });
             return;
         }
-        let bytes_max = self.config.piece_bytes_max;
+        let bytes_max = self.piece_bytes(bytes_max);
         let batches = decided_run(&self.log, (first, last), bytes_max, Entry::decision);
         // Who knows nothing is silent, and the asker turns to another.
         if !batches.is_empty() {
@@ -71,6 +75,7 @@ impl MultiPaxos {
             self.learn(slot, batch, effects);
         }
         self.after_progress(from, effects);
+        self.note_taken_in(from, first, effects);
     }
 
     /// Executes what came from `from`, and asks for more if more is missing.
@@ -97,21 +102,34 @@ impl MultiPaxos {
     pub(super) fn on_fetch_snapshot(
         &mut self,
         from: ReplicaId,
-        through: Slot,
-        offset: u64,
+        (through, offset): (Slot, u64),
+        bytes_max: u32,
         effects: &mut Effects<Self>,
     ) {
         let (collected, executed) = (self.log.collected(), self.executed);
-        let bytes_max = self.config.piece_bytes_max;
-        match self.supply.request(from, (through, offset), collected, executed, bytes_max) {
-            Answer::Piece(piece) => effects.reply(from, Message::Piece(piece)),
+        let piece_max = self.piece_bytes(bytes_max);
+        match self.supply.request(from, (through, offset), collected, executed, piece_max) {
+            Answer::Piece(first) => {
+                // Who does not name a snapshot is told of one first.
+                let wanted = if first.through == through { bytes_max } else { 0 };
+                let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+                let following = self.supply.following(&first, piece_max, wanted);
+                for piece in std::iter::once(first).chain(following) {
+                    effects.reply(from, Message::Piece(piece));
+                }
+            }
             Answer::Capture => effects.push(Effect::Capture),
             Answer::Wait => {}
         }
     }
 
+    /// How large a piece may be of which `wanted` bytes are wanted.
+    fn piece_bytes(&self, wanted: u32) -> usize {
+        self.config.piece_bytes_max.min(usize::try_from(wanted).unwrap_or(usize::MAX))
+    }
+
     pub(super) fn on_captured(&mut self, machine: Arc<[u8]>, effects: &mut Effects<Self>) {
-        let (waiting, piece) = self.supply.captured(machine, self.config.piece_bytes_max);
+        let (waiting, piece) = self.supply.captured(machine);
         effects.send(waiting, Message::Piece(piece));
         self.supply_until_unasked(effects);
     }

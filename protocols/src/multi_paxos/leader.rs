@@ -1,6 +1,7 @@
 //! Phase 2a: what a leader proposes, counts, repeats and announces.
 
 use super::{
+    again::Again,
     in_hand::InHand,
     message::{Message, Record, Timer},
     replica::{Entry, MultiPaxos, Role},
@@ -18,8 +19,6 @@ use crate::{
 /// The most slots that a leader has open. chosen: more than a second's worth at 100,000 commands per second, and 6 MiB
 /// of log; clients' windows end far below it unless no majority answers.
 pub(super) const IN_FLIGHT: Limit = Limit::new("proposals in flight", 1, 1 << 17);
-/// The most slots proposed again per period. chosen: a busy cluster's whole window, far below a link's buffer.
-const RESENT_MAX: u64 = 1 << 10;
 /// Heartbeats per election timeout. chosen: four may be lost in a row before anyone campaigns.
 const HEARTBEATS_PER_TIMEOUT: u32 = 5;
 
@@ -30,9 +29,10 @@ pub(super) struct Leader {
     /// The highest commit index that was sent to all.
     announced: Slot,
     /// Everything through here may be discarded.
-    collect: Slot,
-    /// Slots through here were proposed before this period began.
-    resend_through: Slot,
+    pub(super) collect: Slot,
+    /// Slots through here were proposed before this period began, and before the one before it.
+    pub(super) resend_through: Slot,
+    pub(super) old_through: Slot,
     /// How many batches of this replica's clients are open.
     pub(super) own_undecided: u64,
     /// Who has answered since a majority did.
@@ -40,6 +40,8 @@ pub(super) struct Leader {
     /// How many heartbeats were sent since then, and after how many the leader steps down.
     silence: u32,
     silence_max: u32,
+    /// What was executed then.
+    executed: Slot,
     /// How many heartbeats were sent in all.
     beats: u64,
     /// Where the batches of the log are.
@@ -47,14 +49,15 @@ pub(super) struct Leader {
 }
 
 /// What a leader knows of another replica; of itself it has a place in the table that is not used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Peer {
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Peer {
     /// What it said last that it has executed.
     executed: Slot,
     /// The highest slot it has accepted: what was sent before that and is not accepted was probably lost.
-    accepted: Slot,
+    pub(super) accepted: Slot,
     /// Has it accepted anything in this period?
-    answered: bool,
+    pub(super) answered: bool,
+    pub(super) again: Again,
     /// The last heartbeat that it has answered.
     beat: u64,
 }
@@ -68,13 +71,19 @@ impl Leader {
             announced: 0,
             collect: 0,
             resend_through: log.last(),
+            old_through: 0,
             own_undecided: 0,
             heard: ReplicaSet::EMPTY,
             silence: 0,
             silence_max,
+            executed: 0,
             beats: 0,
             in_hand: InHand::of(log),
         }
+    }
+
+    pub(super) fn peer_mut(&mut self, peer: ReplicaId) -> &mut Peer {
+        &mut self.peers[peer.index()]
     }
 
     /// What a majority has executed, of which the leader, `own`, has executed everything through
@@ -93,11 +102,15 @@ impl Leader {
         self.peers[peer.index()].beat + u64::from(HEARTBEATS_PER_TIMEOUT) >= self.beats
     }
 
-    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
-    fn is_heard_by(&mut self, majority: usize) -> bool {
-        if self.heard.len() + 1 >= majority {
+    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago? And
+    /// since when `is_open`, that something waits to be decided, has anything been, now that
+    /// everything through `executed` is? A leader that a majority answers only now and then decides
+    /// next to nothing.
+    fn is_heard_by(&mut self, majority: usize, is_open: bool, executed: Slot) -> bool {
+        if self.heard.len() + 1 >= majority && (!is_open || executed > self.executed) {
             self.heard = ReplicaSet::EMPTY;
             self.silence = 0;
+            self.executed = executed;
         }
         self.silence += 1;
         self.silence <= self.silence_max
@@ -185,6 +198,7 @@ impl MultiPaxos {
         peer.accepted = peer.accepted.max(slot);
         peer.answered = true;
         self.count_vote(slot, from, effects);
+        self.note_taken_in(from, slot, effects);
     }
 
     pub(super) fn on_alive(&mut self, from: ReplicaId, ballot: Ballot, beat: u64, executed: Slot) {
@@ -243,40 +257,12 @@ impl MultiPaxos {
         }
     }
 
-    /// Sends again the Accepts that seem lost: those sent before this period began to replicas that have accepted a later
-    /// one, or nothing at all in the period. A queue that merely is long is not sent twice. Is anything left to watch?
-    pub(super) fn resend_accepts(&mut self, effects: &mut Effects<Self>) -> bool {
-        self.propose_kept(effects);
-        let Role::Leader(leader) = &mut self.role else { return false };
-        let (ballot, commit, collect) = (self.promised, self.executed, leader.collect);
-        let through = leader.resend_through.min(self.executed + RESENT_MAX);
-        let mut bytes = 0;
-        for slot in self.executed + 1..=through {
-            let entry = self.log.get(slot).expect("between the executed and the last slot");
-            if entry.decided || bytes > self.config.piece_bytes_max {
-                continue;
-            }
-            let missing = self.others.difference(entry.votes).iter().filter(|replica| {
-                let peer = &leader.peers[replica.index()];
-                peer.accepted > slot || !peer.answered
-            });
-            let to: ReplicaSet = missing.collect();
-            bytes += entry.batch.as_bytes().len() * to.len();
-            let batch = entry.batch.clone();
-            effects.send(to, Message::Accept { ballot, slot, batch, commit, collect });
-        }
-        for peer in &mut leader.peers {
-            peer.answered = false;
-        }
-        leader.resend_through = self.log.last();
-        self.log.last() > self.executed || !self.outbox.is_empty()
-    }
-
     pub(super) fn on_heartbeat_timer(&mut self, effects: &mut Effects<Self>) {
-        let majority = self.majority();
+        let (majority, executed) = (self.majority(), self.executed);
+        let is_open = self.log.last() > executed;
         // The timer ran out while the leadership ended.
         let Role::Leader(leader) = &mut self.role else { return };
-        if leader.is_heard_by(majority) {
+        if leader.is_heard_by(majority, is_open, executed) {
             self.beat(effects);
         } else {
             // Others may be able to lead. As long as it is heard, they leave that to it. (Ongaro

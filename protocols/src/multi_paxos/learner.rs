@@ -27,7 +27,9 @@ impl MultiPaxos {
             };
             leader.own_undecided -= 1;
         }
-        self.outbox.settle(&batch);
+        if self.outbox.settle(&batch) {
+            self.forward_more(effects);
+        }
         effects.push(Effect::Committed {
             instance: InstanceId::single_row(slot),
             batch,

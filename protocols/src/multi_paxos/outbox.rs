@@ -2,45 +2,49 @@
 
 use crate::{
     command::Batch,
+    pacing::Pacing,
     parts::batch_queue::{BatchQueue, Name, Names},
 };
 
 /// The most batches kept; a batch beyond it is dropped and left to its client's retry. chosen: above what a saturated
 /// leader has in flight, and 16 MiB of small batches.
 const BATCHES_MAX: usize = 1 << 16;
-/// The most batches forwarded again per period. chosen: a whole window of a busy client, far below a link's buffer.
-const RESENT_MAX: usize = 1 << 10;
 
-/// How many periods pass at most before what nobody answers is forwarded again. chosen: of a leader
-/// that is busy for seconds all that is forwarded twice makes it busier.
-const WAIT_PERIODS_MAX: u32 = 16;
-
-/// The batches in the order in which they came.
+/// The batches in the order in which they came. What is forwarded again, to the same leader or to
+/// the next one, goes out in rounds, as fast as the leader takes it in, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Outbox {
     queue: BatchQueue,
+    /// Batches below this number have been sent to the present leader, on the present way.
+    sent_below: i64,
     /// The highest number that was seen proposed or decided: what was sent before it and was not is
     /// probably lost.
     overtaken_below: i64,
     /// Was anything seen proposed or decided in this period?
     progressed: bool,
     /// Batches below this number were sent before this period began.
-    sent_before: i64,
-    /// How many periods must pass without progress before all is sent again, and how many have
-    /// passed.
-    wait_periods: u32,
-    waited_periods: u32,
+    old_below: i64,
+    pacing: Pacing,
+    /// Batches below this number are probably lost, and of these those below the next one have been
+    /// sent since the rounds began again.
+    lost_below: i64,
+    again_below: i64,
+    /// The last batch of the round under way.
+    last: i64,
 }
 
 impl Default for Outbox {
     fn default() -> Self {
         Self {
             queue: BatchQueue::default(),
+            sent_below: 0,
             overtaken_below: i64::MIN,
             progressed: false,
-            sent_before: 0,
-            wait_periods: 1,
-            waited_periods: 0,
+            old_below: i64::MIN,
+            pacing: Pacing::default(),
+            lost_below: i64::MIN,
+            again_below: i64::MIN,
+            last: i64::MIN,
         }
     }
 }
@@ -51,16 +55,30 @@ impl Outbox {
         self.len() < BATCHES_MAX && self.queue.push_back(Name::of(&batch), batch)
     }
 
-    /// `batch` is decided somewhere: it need not be kept.
-    pub(super) fn settle(&mut self, batch: &Batch) {
+    /// There is a way to a leader, and a batch was just kept. Is it to be sent at once? Not if others
+    /// before it have not been sent yet: it comes after them.
+    pub(super) fn sends_last(&mut self) -> bool {
+        let end = self.queue.end();
+        let sends = self.sent_below == end - 1;
+        self.sent_below += i64::from(sends);
+        sends
+    }
+
+    /// `batch` is decided somewhere: it need not be kept. True if another round may start now.
+    pub(super) fn settle(&mut self, batch: &Batch) -> bool {
         // At a leader that is so at every decision.
         if self.is_empty() {
-            return;
+            return false;
         }
-        if let Some(number) = self.queue.remove(Name::of(batch)) {
-            self.overtaken_below = self.overtaken_below.max(number);
-            self.progressed = true;
-        }
+        let Some(number) = self.queue.remove(Name::of(batch)) else { return false };
+        self.progressed = true;
+        self.overtaken_below = self.overtaken_below.max(number);
+        self.is_answered_by(number)
+    }
+
+    /// The batch of this number has been proposed or decided. True if that answers a round.
+    fn is_answered_by(&mut self, number: i64) -> bool {
+        number == self.last && self.pacing.progressed()
     }
 
     /// How many batches are kept.
@@ -83,52 +101,62 @@ impl Outbox {
         std::iter::from_fn(|| self.queue.pop_front()).take(most).collect()
     }
 
-    /// Every batch, to be sent to a new leader.
-    pub(super) fn all_sent(&mut self) -> impl Iterator<Item = &Batch> {
-        self.overtaken_below = i64::MIN;
-        self.progressed = true;
-        self.sent_before = i64::MIN;
-        self.queue.iter().map(|(.., batch)| batch)
+    /// There is another leader, or another way to it: nothing has been sent. The first round.
+    pub(super) fn on_new_way(&mut self) -> Vec<Batch> {
+        let queue = std::mem::take(&mut self.queue);
+        *self = Self { queue, sent_below: i64::MIN, ..Self::default() };
+        self.round(&Names::default())
     }
 
-    /// A period has passed: the batches to send again. Those that the leader has `proposed` are not
-    /// among them: it repeats the Accepts. Those are due that were sent before the period began and
-    /// are either older than one that it has proposed, or wait while nothing at all happens. In the
-    /// latter case each further time takes twice as many periods: a queue that merely is long is not
-    /// made longer.
-    pub(super) fn due(&mut self, proposed: &Names) -> Vec<Batch> {
+    /// A period has passed: the next round, unless one is under way. Those that the leader has
+    /// `proposed` are not sent again: it repeats the Accepts. Those are probably lost that were sent
+    /// before the period began and are either older than one that it has proposed, or wait while
+    /// nothing at all happens: a queue that merely is long is not made longer.
+    pub(super) fn on_period(&mut self, proposed: &Names) -> Vec<Batch> {
         let of_queue = self.queue.iter().filter(|(_, name, _)| proposed.contains(*name));
-        if let Some(number) = of_queue.map(|(number, ..)| number).max()
-            && number > self.overtaken_below
-        {
-            self.overtaken_below = number;
+        let numbers: Vec<i64> = of_queue.map(|(number, ..)| number).collect();
+        if let Some(number) = numbers.last().filter(|number| **number > self.overtaken_below) {
+            self.overtaken_below = *number;
             self.progressed = true;
         }
-        let first = self.queue.iter().find(|(_, name, _)| !proposed.contains(*name));
-        let first = first.map(|(number, ..)| number);
-        let below = self.due_below(first);
-        self.sent_before = self.queue.end();
-        let waiting = self.queue.iter().filter(|(_, name, _)| !proposed.contains(*name));
-        let due = waiting.take_while(|(number, ..)| *number < below);
-        due.map(|(.., batch)| batch.clone()).take(RESENT_MAX).collect()
+        if numbers.binary_search(&self.last).is_ok() {
+            self.is_answered_by(self.last);
+        }
+        let lost_below = if std::mem::take(&mut self.progressed) {
+            self.old_below.min(self.overtaken_below)
+        } else {
+            self.old_below
+        };
+        self.old_below = self.sent_below;
+        if !self.pacing.passed(1) {
+            return Vec::new();
+        }
+        (self.lost_below, self.again_below) = (lost_below, i64::MIN);
+        self.round(proposed)
     }
 
-    fn due_below(&mut self, first_waiting: Option<i64>) -> i64 {
-        if std::mem::take(&mut self.progressed) {
-            self.wait_periods = 1;
-            self.waited_periods = 0;
-            return self.sent_before.min(self.overtaken_below);
+    /// What a round that starts now sends: what is lost, then what was not sent at all.
+    pub(super) fn round(&mut self, proposed: &Names) -> Vec<Batch> {
+        let (mut budget, mut round) = (self.pacing.budget(), Vec::new());
+        let mut sent_below = self.queue.end();
+        for (number, name, batch) in self.queue.iter() {
+            let is_lost = number >= self.again_below && number < self.lost_below;
+            if (!is_lost && number < self.sent_below) || proposed.contains(name) {
+                continue;
+            }
+            if !budget.take(batch.as_bytes().len()) {
+                sent_below = self.sent_below.max(number);
+                break;
+            }
+            self.again_below = number + 1;
+            self.last = number;
+            round.push(batch.clone());
         }
-        if first_waiting.is_none_or(|number| number >= self.sent_before) {
-            return i64::MIN;
+        self.sent_below = sent_below;
+        if !round.is_empty() {
+            self.pacing.sent();
         }
-        self.waited_periods += 1;
-        if self.waited_periods < self.wait_periods {
-            return i64::MIN;
-        }
-        self.waited_periods = 0;
-        self.wait_periods = (2 * self.wait_periods).min(WAIT_PERIODS_MAX);
-        self.sent_before
+        round
     }
 }
 
@@ -152,56 +180,76 @@ mod tests {
         assert!(outbox.is_empty());
     }
 
+    /// Batches of these numbers, sent as they came.
+    fn sent(indices: impl IntoIterator<Item = u64>) -> Outbox {
+        let mut outbox = Outbox::default();
+        for index in indices {
+            assert!(outbox.push(batch(index)) && outbox.sends_last());
+        }
+        outbox
+    }
+
+    fn names(indices: &[u64]) -> Names {
+        indices.iter().map(|index| batch(*index)).collect::<Vec<_>>().iter().collect()
+    }
+
     #[test]
     fn only_what_is_overtaken_or_stuck_is_sent_again() {
-        let mut outbox = Outbox::default();
-        for index in 1..=3 {
-            outbox.push(batch(index));
-        }
-        assert_eq!(outbox.due(&Names::default()), [], "sent during this period");
-        outbox.settle(&batch(2));
-        assert_eq!(
-            outbox.due(&Names::default()),
-            [batch(1)],
-            "overtaken by 2, while 3 is merely waiting"
-        );
-        assert_eq!(
-            outbox.due(&Names::default()),
-            [batch(1), batch(3)],
-            "nothing was decided for a period"
-        );
+        let mut outbox = sent(1..=3);
+        let none = Names::default();
+        assert_eq!(outbox.on_period(&none), [], "sent during this period");
+        assert!(!outbox.settle(&batch(2)));
+        assert_eq!(outbox.on_period(&none), [batch(1)], "overtaken by 2, while 3 merely waits");
+        assert_eq!(outbox.on_period(&none), [], "the answer may come");
+        assert_eq!(outbox.on_period(&none), [batch(1), batch(3)], "nothing happens");
+        assert!(outbox.settle(&batch(3)), "the last of the round");
+        assert_eq!(outbox.round(&none), [], "all of it has been sent");
     }
 
     #[test]
     fn what_the_leader_has_proposed_is_sent_to_the_next_leader_alone() {
-        let mut outbox = Outbox::default();
-        for index in 1..=3 {
-            outbox.push(batch(index));
-        }
-        let none = Names::default();
-        outbox.due(&none);
-        let proposed: Names = [1, 3, 9].map(batch).iter().collect();
-        assert_eq!(outbox.due(&proposed), [batch(2)], "overtaken by 3");
-        assert_eq!(outbox.due(&proposed), [batch(2)], "nothing happened for a period");
-        outbox.settle(&batch(3));
-        assert!(outbox.all_sent().eq(&[batch(1), batch(2)]));
-        assert_eq!(outbox.due(&none), [], "sent during this period");
-        assert_eq!(outbox.due(&none), [batch(1), batch(2)], "neither is proposed again");
+        let mut outbox = sent(1..=3);
+        outbox.on_period(&Names::default());
+        let proposed = names(&[1, 3, 9]);
+        assert_eq!(outbox.on_period(&proposed), [batch(2)], "overtaken by 3");
+        let rounds = [(); 2].map(|()| outbox.on_period(&proposed));
+        assert_eq!(rounds, [vec![], vec![batch(2)]], "nothing happened for two periods");
+        assert!(!outbox.settle(&batch(3)));
+        assert_eq!(outbox.on_new_way(), [batch(1), batch(2)]);
+        assert_eq!(outbox.on_period(&names(&[1, 2])), [], "the next leader has proposed both");
         assert_eq!(outbox.take(9), [batch(1), batch(2)]);
     }
 
     #[test]
     fn the_longer_nothing_happens_the_longer_it_waits() {
-        let mut outbox = Outbox::default();
-        outbox.push(batch(1));
-        outbox.due(&Names::default());
-        let sent_in = |outbox: &mut Outbox, periods: u32| {
-            let sent = (0..periods).filter(|_| !outbox.due(&Names::default()).is_empty());
-            sent.collect::<Vec<_>>()
+        let mut outbox = sent(1..=1);
+        let none = Names::default();
+        outbox.on_period(&none);
+        let rounds = |outbox: &mut Outbox, periods: u32| {
+            (0..periods).filter(|_| !outbox.on_period(&none).is_empty()).collect::<Vec<_>>()
         };
-        assert_eq!(sent_in(&mut outbox, 64), [0, 2, 6, 14, 30, 46, 62]);
-        outbox.push(batch(2));
-        outbox.settle(&batch(2));
-        assert_eq!(sent_in(&mut outbox, 2), [0, 1], "2 has overtaken it, and something happens");
+        assert_eq!(rounds(&mut outbox, 60), [0, 2, 5, 10, 19, 36, 53]);
+        let again = names(&[1]);
+        assert_eq!(outbox.on_period(&again), [], "proposed at last");
+        assert_eq!(rounds(&mut outbox, 1), [0], "the answer came late, and there is one");
+    }
+
+    /// What waits for a leader is not sent to it all at once, and what comes meanwhile waits behind.
+    #[test]
+    fn the_next_leader_is_sent_what_it_takes_in() {
+        let mut outbox = sent(1..=1_000);
+        let mut round = outbox.on_new_way();
+        let (mut rounds, mut last) = (vec![round.len()], 1_000);
+        while last < 1_002 {
+            last += 1;
+            assert!(outbox.push(batch(last)) && !outbox.sends_last(), "others come first");
+            let answered = round.iter().filter(|batch| outbox.settle(batch)).count();
+            assert_eq!(answered, 1, "by the last one");
+            round = outbox.round(&Names::default());
+            rounds.push(round.len());
+        }
+        assert!(rounds[0] < 256 && rounds[1] > 3 * rounds[0] / 2, "{rounds:?}");
+        assert_eq!(rounds.iter().sum::<usize>(), 1_002, "{rounds:?}");
+        assert!(outbox.push(batch(9_000)) && outbox.sends_last(), "nothing is left to be sent");
     }
 }

@@ -20,7 +20,6 @@ use crate::{
     id::{ReplicaId, ReplicaSet, Slot},
     kept::{KeptLog, Weigh},
     observed::Observed,
-    parts::batch_queue::Names,
     quorum::majority,
     replica::{Effects, Input, Replica, Snapshot, Status},
     transfer::{Supply, executed_in},
@@ -281,11 +280,13 @@ impl MultiPaxos {
             Message::Forward { batch, executed } => self.on_forward(batch, executed, effects),
             Message::Relay { batch, executed } => self.on_relay(from, batch, executed, effects),
             Message::Led { executed } => self.on_led(from, executed, effects),
-            Message::Fetch { first, last } => self.on_fetch(from, first, last, effects),
+            Message::Fetch { first, last, bytes_max } => {
+                self.on_fetch(from, (first, last), bytes_max, effects);
+            }
             Message::Decided { first, batches } => self.on_decided(from, first, batches, effects),
             Message::Discarded { through } => self.on_discarded(from, through, effects),
-            Message::FetchSnapshot { through, offset } => {
-                self.on_fetch_snapshot(from, through, offset, effects);
+            Message::FetchSnapshot { through, offset, bytes_max } => {
+                self.on_fetch_snapshot(from, (through, offset), bytes_max, effects);
             }
             Message::Piece(piece) => self.on_piece(from, &piece, effects),
             Message::PreVote { poll } => self.on_pre_vote(from, poll, effects),
@@ -311,8 +312,7 @@ impl MultiPaxos {
         }
         // Without room in the outbox either, the batch is left to its client's retry.
         if self.outbox.push(batch.clone()) {
-            self.forward(batch, effects);
-            self.retransmit_later(effects);
+            self.forward_last(batch, effects);
         }
     }
 
@@ -327,12 +327,6 @@ impl MultiPaxos {
         if self.resend_fetch(effects) || unanswered || asks {
             self.retransmit_later(effects);
         }
-    }
-
-    /// What the leader of the promised ballot has proposed and is open here.
-    pub(super) fn proposed(&self) -> Names {
-        let open = (self.executed + 1..=self.log.last()).filter_map(|slot| self.log.get(slot));
-        open.filter(|entry| entry.ballot == self.promised).map(|entry| &entry.batch).collect()
     }
 
     pub(super) fn retransmit_later(&mut self, effects: &mut Effects<Self>) {

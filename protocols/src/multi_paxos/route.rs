@@ -15,6 +15,7 @@ use super::{
 use crate::{
     command::Batch,
     id::{ReplicaId, Slot},
+    parts::batch_queue::Names,
     replica::Effects,
 };
 
@@ -43,30 +44,52 @@ impl MultiPaxos {
         follows && self.watch == Watch::Hearing && self.route.is_heard
     }
 
-    /// Sends `batch` on its way to the leader, if there is any.
-    pub(super) fn forward(&self, batch: Batch, effects: &mut Effects<Self>) {
-        let executed = self.executed;
-        match (self.leader, self.route.via) {
-            (_, Some(via)) if !self.is_led() => {
-                effects.reply(via, Message::Relay { batch, executed });
-            }
-            (Some(leader), _) if leader != self.id => {
-                effects.reply(leader, Message::Forward { batch, executed });
-            }
-            _ => {}
+    /// Whom batches are sent to, and whether that is the leader.
+    fn way(&self) -> Option<(ReplicaId, bool)> {
+        match (&self.role, self.route.via) {
+            (Role::Follower, Some(via)) if !self.is_led() => Some((via, false)),
+            (Role::Follower, _) => self.leader.map(|leader| (leader, true)),
+            (Role::Candidate(_) | Role::Leader(_), _) => None,
         }
     }
 
-    /// Sends everything that waits on a new way.
-    pub(super) fn forward_all(&mut self, effects: &mut Effects<Self>) {
-        if self.outbox.is_empty() {
-            return;
+    fn forward(&self, batches: Vec<Batch>, effects: &mut Effects<Self>) {
+        let executed = self.executed;
+        let Some((to, is_leader)) = self.way() else { return };
+        for batch in batches {
+            effects.reply(
+                to,
+                match is_leader {
+                    true => Message::Forward { batch, executed },
+                    false => Message::Relay { batch, executed },
+                },
+            );
         }
-        let all: Vec<Batch> = self.outbox.all_sent().cloned().collect();
-        for batch in all {
-            self.forward(batch, effects);
+    }
+
+    /// `batch` has just been kept: sends it if there is a way, and nothing waits before it.
+    pub(super) fn forward_last(&mut self, batch: Batch, effects: &mut Effects<Self>) {
+        if self.way().is_some() && self.outbox.sends_last() {
+            self.forward(vec![batch], effects);
         }
         self.retransmit_later(effects);
+    }
+
+    /// Begins to send everything that waits on a new way.
+    pub(super) fn forward_all(&mut self, effects: &mut Effects<Self>) {
+        let round = self.outbox.on_new_way();
+        self.forward(round, effects);
+        if !self.outbox.is_empty() {
+            self.retransmit_later(effects);
+        }
+    }
+
+    /// The leader has taken a round in: sends the next one.
+    pub(super) fn forward_more(&mut self, effects: &mut Effects<Self>) {
+        if self.way().is_some() {
+            let round = self.outbox.round(&Names::default());
+            self.forward(round, effects);
+        }
     }
 
     /// Sends again what was forwarded and seems lost, and asks for a way where there is none. Is
@@ -78,10 +101,17 @@ impl MultiPaxos {
         if !self.is_led() {
             self.ask_for_a_way(effects);
         }
-        for batch in self.outbox.due(&self.proposed()) {
-            self.forward(batch, effects);
+        if self.way().is_some() {
+            let round = self.outbox.on_period(&self.proposed());
+            self.forward(round, effects);
         }
         true
+    }
+
+    /// What the leader of the promised ballot has proposed and is open here.
+    fn proposed(&self) -> Names {
+        let open = (self.executed + 1..=self.log.last()).filter_map(|slot| self.log.get(slot));
+        open.filter(|entry| entry.ballot == self.promised).map(|entry| &entry.batch).collect()
     }
 
     fn ask_for_a_way(&mut self, effects: &mut Effects<Self>) {

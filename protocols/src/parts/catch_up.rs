@@ -7,6 +7,7 @@ use crate::{
     command::Batch,
     id::{ReplicaId, Slot},
     log::SlotLog,
+    pacing::Pacing,
     transfer::{Assembled, Assembly, Piece},
 };
 
@@ -27,12 +28,29 @@ pub struct CatchUp {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Fetch {
     source: ReplicaId,
+    /// When it is asked again, and for how much.
+    pacing: Pacing,
     /// Periods that began without progress since.
     silent_periods: u32,
     /// How many sources were given up before this one.
     sources_left: u32,
     /// The snapshot, where the slots are discarded.
     assembly: Option<Assembly>,
+    /// Up to which of its bytes it was asked for.
+    asked_to: u64,
+}
+
+impl Fetch {
+    fn from(source: ReplicaId, sources_left: u32) -> Self {
+        Self {
+            source,
+            pacing: Pacing::default(),
+            silent_periods: 0,
+            sources_left,
+            assembly: None,
+            asked_to: 0,
+        }
+    }
 }
 
 /// What to ask for.
@@ -52,7 +70,7 @@ pub enum Request {
 /// What a piece of a snapshot did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pieced {
-    /// Nothing: it is a repetition, or nobody waits for it any more.
+    /// Nothing: it is a repetition, nobody waits for it any more, or others that were asked for follow.
     Ignored,
     /// The next one is to be asked for.
     More,
@@ -67,7 +85,7 @@ pub enum Due {
     Nothing,
     /// The request may still be answered.
     Wait,
-    /// Ask again.
+    /// Ask again, for less.
     Ask,
 }
 
@@ -83,18 +101,23 @@ impl CatchUp {
         if self.fetch.is_some() {
             return false;
         }
-        self.fetch = Some(Fetch { source, silent_periods: 0, sources_left: 0, assembly: None });
+        self.fetch = Some(Fetch::from(source, 0));
         true
     }
 
-    /// Whom to ask, and for what.
-    pub fn request(&self) -> Option<(ReplicaId, Request)> {
-        let fetch = self.fetch.as_ref()?;
+    /// Whom to ask now, for what, and for how many bytes of it at most. One slot, or one byte, is
+    /// always asked for.
+    pub fn request(&mut self) -> Option<(ReplicaId, Request, u32)> {
+        let fetch = self.fetch.as_mut()?;
+        let bytes_max = fetch.pacing.bytes();
+        fetch.pacing.sent();
         let request = fetch.assembly.as_ref().map_or(Request::Slots, |assembly| {
             let (through, offset) = assembly.wanted();
+            // One that has no name yet is asked for by one piece.
+            fetch.asked_to = if through == 0 { 0 } else { offset + u64::from(bytes_max) };
             Request::Snapshot { through, offset }
         });
-        Some((fetch.source, request))
+        Some((fetch.source, request, bytes_max))
     }
 
     /// What has come of a snapshot, in bytes.
@@ -122,7 +145,7 @@ impl CatchUp {
         }
         let sources_left = self.fetch.as_ref().map_or(0, |fetch| fetch.sources_left);
         let assembly = Some(Assembly::default());
-        self.fetch = Some(Fetch { source: from, silent_periods: 0, sources_left, assembly });
+        self.fetch = Some(Fetch { assembly, ..Fetch::from(from, sources_left) });
         true
     }
 
@@ -139,6 +162,7 @@ impl CatchUp {
             return false;
         }
         fetch.silent_periods = 0;
+        fetch.pacing.progressed();
         fetch.assembly = None;
         true
     }
@@ -149,10 +173,16 @@ impl CatchUp {
             return Pieced::Ignored;
         };
         let Some(assembly) = &mut fetch.assembly else { return Pieced::Ignored };
+        let (name, _) = assembly.wanted();
         match assembly.add(piece) {
             Assembled::Ignored => Pieced::Ignored,
             Assembled::More => {
                 fetch.silent_periods = 0;
+                let (through, offset) = assembly.wanted();
+                if through == name && offset < fetch.asked_to {
+                    return Pieced::Ignored;
+                }
+                fetch.pacing.progressed();
                 Pieced::More
             }
             Assembled::Whole(through, machine) => {
@@ -162,8 +192,8 @@ impl CatchUp {
         }
     }
 
-    /// A retransmission period has passed. After some of them without progress the request goes to another replica than
-    /// `own`, in turn.
+    /// A retransmission period has passed. What is asked for again is less each time, and is waited for longer. After some
+    /// periods without progress the request goes to another replica than `own`, in turn.
     pub fn period(&mut self, executed: Slot, own: ReplicaId, replicas: usize) -> Due {
         let Some(fetch) = &mut self.fetch else { return Due::Nothing };
         if executed >= self.wanted {
@@ -171,16 +201,12 @@ impl CatchUp {
             return Due::Nothing;
         }
         fetch.silent_periods += 1;
-        // The request may have left just before the period ended.
-        if fetch.silent_periods == 1 {
-            return Due::Wait;
-        }
         if fetch.silent_periods > PATIENCE_PERIODS << fetch.sources_left.min(DOUBLINGS_MAX) {
             let source = next_other(fetch.source, own, replicas);
-            let sources_left = fetch.sources_left + 1;
-            *fetch = Fetch { source, silent_periods: 0, sources_left, assembly: None };
+            *fetch = Fetch::from(source, fetch.sources_left + 1);
+            return Due::Ask;
         }
-        Due::Ask
+        if fetch.pacing.passed(1) { Due::Ask } else { Due::Wait }
     }
 }
 
@@ -222,9 +248,14 @@ mod tests {
         let mut catch_up = CatchUp::default();
         assert!(catch_up.seek(9, ReplicaId(2)));
         assert!(!catch_up.seek(12, ReplicaId(1)), "one request at a time");
-        let due: Vec<_> = (0..4).map(|_| catch_up.period(3, OWN, 3)).collect();
-        assert_eq!(due, [Due::Wait, Due::Ask, Due::Ask, Due::Ask]);
-        assert_eq!(catch_up.request(), Some((ReplicaId(1), Request::Slots)), "not this replica");
+        assert_eq!(catch_up.request(), Some((ReplicaId(2), Request::Slots, 64 << 10)));
+        let due = [(); 2].map(|()| catch_up.period(3, OWN, 3));
+        assert_eq!(due, [Due::Wait, Due::Ask]);
+        assert_eq!(catch_up.request(), Some((ReplicaId(2), Request::Slots, 32 << 10)), "less");
+        let due = [(); 2].map(|()| catch_up.period(3, OWN, 3));
+        assert_eq!(due, [Due::Wait, Due::Ask]);
+        let asked = Some((ReplicaId(1), Request::Slots, 64 << 10));
+        assert_eq!(catch_up.request(), asked, "not this replica");
         assert_eq!(catch_up.period(12, OWN, 3), Due::Nothing);
     }
 
@@ -236,8 +267,10 @@ mod tests {
         let mut turns = Vec::new();
         let mut source = ReplicaId(1);
         for period in 0..400 {
-            catch_up.period(3, OWN, 3);
-            let (asked, _) = catch_up.request().unwrap();
+            if catch_up.period(3, OWN, 3) != Due::Ask {
+                continue;
+            }
+            let (asked, ..) = catch_up.request().unwrap();
             if asked != source {
                 turns.push(period);
                 source = asked;
@@ -258,13 +291,25 @@ mod tests {
     }
 
     #[test]
+    fn the_more_answers_come_in_time_the_more_is_asked_for() {
+        let mut catch_up = CatchUp::default();
+        catch_up.seek(9, ReplicaId(2));
+        let asked = [1, 2, 3].map(|executed| {
+            let (.., bytes_max) = catch_up.request().expect("slots are missing");
+            assert!(catch_up.progressed(ReplicaId(2), executed - 1, executed));
+            bytes_max >> 10
+        });
+        assert_eq!(asked, [64, 128, 256]);
+    }
+
+    #[test]
     fn a_discarded_slot_calls_for_a_snapshot_once() {
         let mut catch_up = CatchUp::default();
         catch_up.seek(9, ReplicaId(1));
         assert!(!catch_up.discarded(ReplicaId(2), 3, 3), "nothing of it is missing");
         assert!(catch_up.discarded(ReplicaId(2), 7, 3));
         let any = Request::Snapshot { through: 0, offset: 0 };
-        assert_eq!(catch_up.request(), Some((ReplicaId(2), any)));
+        assert_eq!(catch_up.request(), Some((ReplicaId(2), any, 64 << 10)));
         assert!(!catch_up.discarded(ReplicaId(1), 8, 3), "one is on its way");
         let piece = Piece::whole(8, Arc::from([5].as_slice()));
         assert_eq!(catch_up.piece(ReplicaId(1), &piece), Pieced::Ignored, "nobody asked it");

@@ -7,6 +7,9 @@
 //! the period ends double the budget. A round that is not answered in time is given up: the next
 //! one has half the budget, and is waited for twice as long. Nothing of it concerns any other peer.
 //!
+//! Where the peer answers what is sent in any case, its answer to the last message of a round stands
+//! for the answer to the round, and no message has a number.
+//!
 //! Bookkeeping only: the protocols have messages of their own for it, and know what to send. Time
 //! is counted in periods of the protocol's retransmission timer.
 
@@ -65,6 +68,11 @@ impl Pacing {
         true
     }
 
+    /// How many bytes a round that starts now may have.
+    pub fn bytes(&self) -> u32 {
+        self.budget.try_into().expect("1 MiB at most")
+    }
+
     /// What a round that starts now may send.
     pub const fn budget(&self) -> Budget {
         Budget { left: self.budget, is_untouched: true }
@@ -97,6 +105,12 @@ impl Pacing {
     /// Did the peer answer the last round that it answered before the period ended?
     pub const fn is_prompt(&self) -> bool {
         self.is_prompt
+    }
+
+    /// The peer has answered the last round by messages that name none. True if another one may start
+    /// at once.
+    pub fn progressed(&mut self) -> bool {
+        self.answered(self.round)
     }
 
     /// Has the peer left the last rounds unanswered?

@@ -1,9 +1,9 @@
 //! Handing a snapshot from one replica to another in pieces: the bookkeeping of both ends, without messages or effects.
 //!
-//! The receiver pulls: it names the snapshot and the offset from which it wants the next piece, so that a lost, repeated
-//! or reordered piece costs a repeated request and nothing else, and the sender keeps no state per receiver.
+//! The receiver pulls: it names the snapshot and the offset from which it wants the next piece, or pieces, so that a lost
+//! piece costs a repeated request and nothing else, and the sender keeps no state per receiver.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -16,6 +16,13 @@ use crate::{
 /// For how many retransmission periods an offered snapshot is kept without being asked for. chosen: longer than any
 /// asker is silent: it asks again every period.
 pub const SUPPLY_PERIODS: u32 = 8;
+
+/// How far ahead of what has come without a gap pieces are kept, and how many bytes of them. chosen: what is asked for at
+/// once is half of it at most (`pacing`).
+const AHEAD_MAX: u64 = 2 << 20;
+
+/// chosen: what a piece ahead counts for beside its bytes, above what the map takes for it.
+const PIECE_AHEAD_BYTES: u64 = 128;
 
 /// The core's part of a snapshot, for protocols that order by slot.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -84,12 +91,14 @@ pub struct Supply {
     offered: Option<Offer>,
     capturing: Option<Slot>,
     waiting: ReplicaSet,
+    /// How large a first piece suits all of those, in bytes.
+    first_max: usize,
     asked: bool,
 }
 
 impl Supply {
     /// `from` wants the piece at `offset` of the snapshot named `through`; of any snapshot, if there is none of that
-    /// name. `collected` is the slot below which the log cannot continue a snapshot, `executed` what a state captured
+    /// name, and of `bytes_max` bytes at most. `collected` is the slot below which the log cannot continue a snapshot, `executed` what a state captured
     /// now has executed.
     pub fn request(
         &mut self,
@@ -105,6 +114,8 @@ impl Supply {
             Some(offer) if offer.through >= collected => return offer.answer(0, bytes_max),
             _ => {}
         }
+        let first_max = if self.waiting.is_empty() { usize::MAX } else { self.first_max };
+        self.first_max = first_max.min(bytes_max);
         self.waiting.insert(from);
         if self.capturing.is_some() {
             return Answer::Wait;
@@ -113,11 +124,27 @@ impl Supply {
         Answer::Capture
     }
 
+    /// The pieces of the snapshot on offer that follow `first`, of `piece_max` bytes each, for all of them to be of
+    /// `bytes_max` bytes together.
+    pub fn following(&self, first: &Piece, piece_max: usize, bytes_max: usize) -> Vec<Piece> {
+        let (mut offset, mut left) = (first.offset, bytes_max);
+        let mut last = first.bytes.len();
+        let next = || {
+            offset += last as u64;
+            left = left.saturating_sub(last);
+            let offer = self.offered.as_ref().filter(|_| left > 0 && offset < first.total)?;
+            let piece = offer.cut(offset, piece_max.min(left));
+            last = piece.bytes.len();
+            Some(piece)
+        };
+        std::iter::from_fn(next).collect()
+    }
+
     /// The state asked for has come. Returns who waits for it, and the first piece.
-    pub fn captured(&mut self, machine: Arc<[u8]>, bytes_max: usize) -> (ReplicaSet, Piece) {
+    pub fn captured(&mut self, machine: Arc<[u8]>) -> (ReplicaSet, Piece) {
         let through = self.capturing.take().expect("a state comes only when asked for");
         let offer = Offer { through, digest: xxh3_64(&machine), machine };
-        let first = offer.cut(0, bytes_max);
+        let first = offer.cut(0, self.first_max);
         self.offered = Some(offer);
         self.asked = true;
         (std::mem::take(&mut self.waiting), first)
@@ -163,14 +190,16 @@ pub struct Assembly {
     through: Slot,
     digest: u64,
     bytes: Vec<u8>,
+    /// Pieces that came before those that precede them, by their offsets.
+    ahead: BTreeMap<u64, Arc<[u8]>>,
 }
 
 /// What a piece did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assembled {
-    /// Nothing: it is a repetition, or not the next one.
+    /// Nothing yet: it is a repetition, or not the next one.
     Ignored,
-    /// There is more to ask for.
+    /// There is more to ask for, or to come.
     More,
     /// This is the whole: the state after executing everything through the slot.
     Whole(Slot, Arc<[u8]>),
@@ -179,7 +208,11 @@ pub enum Assembled {
 impl Assembly {
     /// What has come, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes.len() as u64 + self.bytes_ahead()
+    }
+
+    fn bytes_ahead(&self) -> u64 {
+        self.ahead.values().map(|bytes| bytes.len() as u64 + PIECE_AHEAD_BYTES).sum()
     }
 
     /// What to ask for next: the snapshot's name (0 for any) and an offset in bytes.
@@ -187,7 +220,7 @@ impl Assembly {
         (self.through, self.bytes.len() as u64)
     }
 
-    /// Takes `piece` if it is the next one, or the first of another snapshot.
+    /// Takes `piece` if it is the next one, or the first of another snapshot, and keeps it if it comes soon after that.
     pub fn add(&mut self, piece: &Piece) -> Assembled {
         if (piece.through, piece.digest) != (self.through, self.digest) {
             if piece.offset != 0 || piece.through < self.through {
@@ -195,11 +228,25 @@ impl Assembly {
             }
             (self.through, self.digest) = (piece.through, piece.digest);
             self.bytes.clear();
+            self.ahead.clear();
         }
-        if piece.offset != self.bytes.len() as u64 || piece.through == 0 {
+        let next = self.bytes.len() as u64;
+        let is_soon = piece.offset > next && piece.offset < next + AHEAD_MAX;
+        if is_soon && self.bytes_ahead() + piece.bytes.len() as u64 <= AHEAD_MAX {
+            self.ahead.insert(piece.offset, piece.bytes.clone());
+        }
+        if piece.offset != next || piece.through == 0 {
             return Assembled::Ignored;
         }
         self.bytes.extend_from_slice(&piece.bytes);
+        while let Some(entry) = self.ahead.first_entry()
+            && *entry.key() <= self.bytes.len() as u64
+        {
+            let (offset, bytes) = entry.remove_entry();
+            if offset == self.bytes.len() as u64 {
+                self.bytes.extend_from_slice(&bytes);
+            }
+        }
         if (self.bytes.len() as u64) < piece.total {
             return Assembled::More;
         }
@@ -222,7 +269,7 @@ mod tests {
         let asker = ReplicaId(2);
         assert_eq!(supply.request(asker, (0, 0), 5, 9, 7), Answer::Capture);
         assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 10, 7), Answer::Wait);
-        let (waiting, first) = supply.captured(machine.clone(), 7);
+        let (waiting, first) = supply.captured(machine.clone());
         assert_eq!(waiting, ReplicaSet::only(asker).union(ReplicaSet::only(ReplicaId(1))));
         assert_eq!(assembly.add(&first), Assembled::More);
         assert_eq!(assembly.add(&first), Assembled::Ignored, "a repetition");
@@ -230,8 +277,8 @@ mod tests {
             let Answer::Piece(piece) = supply.request(asker, assembly.wanted(), 5, 11, 7) else {
                 panic!("the snapshot is offered");
             };
-            let beyond = Piece { offset: piece.offset + 7, ..piece.clone() };
-            assert_eq!(assembly.add(&beyond), Assembled::Ignored, "not the next one");
+            let elsewhere = Piece { offset: piece.offset + AHEAD_MAX, ..piece.clone() };
+            assert_eq!(assembly.add(&elsewhere), Assembled::Ignored, "not the next one");
             match assembly.add(&piece) {
                 Assembled::More => {}
                 Assembled::Whole(through, bytes) => {
@@ -247,7 +294,7 @@ mod tests {
     fn a_snapshot_that_the_log_cannot_continue_is_taken_anew() {
         let mut supply = Supply::default();
         assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 9, 7), Answer::Capture);
-        supply.captured(Arc::from([1, 2, 3].as_slice()), 7);
+        supply.captured(Arc::from([1, 2, 3].as_slice()));
         assert!(matches!(supply.request(ReplicaId(1), (0, 0), 9, 20, 7), Answer::Piece(_)));
         assert_eq!(supply.request(ReplicaId(1), (0, 0), 10, 20, 7), Answer::Capture);
     }
@@ -258,7 +305,7 @@ mod tests {
         let offered = |bytes: &[u8]| {
             let mut supply = Supply::default();
             assert_eq!(supply.request(ReplicaId(1), (0, 0), 5, 9, 2), Answer::Capture);
-            let (_, first) = supply.captured(Arc::from(bytes), 2);
+            let (_, first) = supply.captured(Arc::from(bytes));
             (supply, first)
         };
         let (_, first) = offered(&[1, 2, 3]);
@@ -278,10 +325,60 @@ mod tests {
     }
 
     #[test]
+    fn the_first_piece_suits_all_that_wait_for_it() {
+        let mut supply = Supply::default();
+        for bytes_max in [7, 2, 5] {
+            supply.request(ReplicaId(1), (0, 0), 5, 9, bytes_max);
+        }
+        let (_, first) = supply.captured(Arc::from([1, 2, 3].as_slice()));
+        assert_eq!(first.bytes.len(), 2);
+        supply.request(ReplicaId(1), (0, 0), 10, 20, 7);
+        assert_eq!(supply.captured(Arc::from([1, 2, 3].as_slice())).1.bytes.len(), 3);
+    }
+
+    #[test]
+    fn pieces_that_follow_are_put_together_in_any_order() {
+        let machine: Arc<[u8]> = (0..100u8).collect();
+        let mut supply = Supply::default();
+        supply.request(ReplicaId(1), (0, 0), 5, 9, 7);
+        let (_, first) = supply.captured(machine.clone());
+        assert_eq!(supply.following(&first, 7, 7), []);
+        let few = supply.following(&first, 7, 30);
+        let sizes: Vec<_> = few.iter().map(|piece| (piece.offset, piece.bytes.len())).collect();
+        assert_eq!(sizes, [(7, 7), (14, 7), (21, 7), (28, 2)]);
+        let all = supply.following(&first, 7, 1_000);
+        let mut assembly = Assembly::default();
+        assert_eq!(assembly.add(&first), Assembled::More);
+        for piece in all[1..].iter().rev() {
+            assert_eq!(assembly.add(piece), Assembled::Ignored, "kept");
+        }
+        assert_eq!((assembly.bytes(), assembly.wanted()), (93 + 13 * PIECE_AHEAD_BYTES, (9, 7)));
+        assert_eq!(assembly.add(&all[0]), Assembled::Whole(9, machine));
+    }
+
+    /// What a peer sends without having been asked takes no memory without bounds.
+    #[test]
+    fn few_bytes_are_kept_ahead() {
+        let mut assembly = Assembly::default();
+        let bytes: Arc<[u8]> = vec![7; 64 << 10].into();
+        let total = 1 << 40;
+        let piece = |offset| Piece { through: 9, digest: 1, total, offset, bytes: bytes.clone() };
+        assembly.add(&piece(0));
+        for offset in 1..1_000 {
+            assembly.add(&piece((64 << 10) + offset));
+            assembly.add(&piece(offset << 32));
+            let tiny = Piece { bytes: Arc::from([7].as_slice()), ..piece((128 << 10) + offset) };
+            assembly.add(&tiny);
+        }
+        assert!(assembly.bytes() <= AHEAD_MAX + (65 << 10), "{}", assembly.bytes());
+        assert!(assembly.ahead.len() <= 1_031, "{}", assembly.ahead.len());
+    }
+
+    #[test]
     fn a_snapshot_nobody_asks_for_is_freed() {
         let mut supply = Supply::default();
         supply.request(ReplicaId(1), (0, 0), 5, 9, 7);
-        supply.captured(Arc::from([1].as_slice()), 7);
+        supply.captured(Arc::from([1].as_slice()));
         assert!(supply.keep_if_asked());
         assert!(!supply.keep_if_asked());
     }

@@ -11,6 +11,7 @@ use crate::{
     command::Batch,
     dependencies::Dependencies,
     id::{InstanceId, ReplicaId, Slot},
+    pacing::Pacing,
     replica::{Effect, Effects, Path},
 };
 
@@ -49,7 +50,7 @@ impl Paxos {
                 self.fill_window(effects);
             }
             // Its Accept was lost, overtaken or refused.
-            _ => effects.reply(from, Message::Fetch { first: slot, last: slot }),
+            _ => effects.reply(from, Message::Fetch { first: slot, last: slot, bytes_max: 0 }),
         }
     }
 
@@ -135,7 +136,9 @@ impl Paxos {
                 self.fill_holes(effects);
             }
         } else if self.stalled.1 < PERIODS_BEFORE_FILLING {
-            effects.send(self.others, Message::Fetch { first: executed + 1, last: highest });
+            // All are asked at once, so for no more than one that nothing is known of yet.
+            let (first, bytes_max) = (executed + 1, Pacing::default().bytes());
+            effects.send(self.others, Message::Fetch { first, last: highest, bytes_max });
         } else {
             self.fill_holes(effects);
         }

@@ -68,6 +68,8 @@ pub enum Message {
         first: Slot,
         /// The last slot wanted.
         last: Slot,
+        /// How many bytes of payload are wanted at most; one slot is wanted in any case.
+        bytes_max: u32,
     },
     /// Decided batches of consecutive slots.
     Decided {
@@ -87,6 +89,8 @@ pub enum Message {
         through: Slot,
         /// Where the piece begins, in bytes.
         offset: u64,
+        /// How many bytes are wanted at most.
+        bytes_max: u32,
     },
     /// A piece of a snapshot.
     Piece(Piece),

@@ -26,20 +26,32 @@ const DOUBLINGS_MAX: u32 = 5;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Attempt {
     pub(super) slot: Slot,
-    ballot: Ballot,
-    phase: Phase,
+    pub(super) ballot: Ballot,
+    pub(super) phase: Phase,
     /// The batch to propose if the slot is free; none if a hole is filled.
     pub(super) own: Option<Batch>,
     /// The highest ballot that refused this attempt.
     refused_for: Ballot,
     /// How often that has happened.
     preemptions: u32,
-    /// Was the phase's message sent before this period began?
-    aged: bool,
+    /// How many periods have ended since the phase's message was sent, two at most.
+    age: u8,
+}
+
+impl Attempt {
+    /// A period has ended.
+    pub(super) fn grow_older(&mut self) {
+        self.age = (self.age + 1).min(2);
+    }
+
+    /// Was the phase's message sent before the last whole period began?
+    pub(super) fn is_old(&self) -> bool {
+        self.age == 2
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
+pub(super) enum Phase {
     /// Collecting promises; with the highest ballot among them at which anything was accepted, and what.
     Prepare { promises: ReplicaSet, highest: (Ballot, Batch) },
     /// Collecting votes for this batch.
@@ -78,7 +90,7 @@ impl Paxos {
             own,
             refused_for: Ballot::ZERO,
             preemptions: 0,
-            aged: false,
+            age: 0,
         });
         self.prepare(slot, effects);
     }
@@ -97,7 +109,7 @@ impl Paxos {
             self.retries.0 += 1;
         }
         attempt.ballot = ballot;
-        attempt.aged = false;
+        attempt.age = 0;
         // The own promise is counted here and now.
         let highest = (entry.ballot, entry.batch.clone());
         self.log.amend(slot, |entry| entry.promised = ballot);
@@ -161,7 +173,7 @@ impl Paxos {
         };
         let promised = entry.promised;
         self.log.put(slot, Entry { promised, ballot, batch: batch.clone(), decided: false });
-        attempt.aged = false;
+        attempt.age = 0;
         attempt.phase = Phase::Accept { votes: ReplicaSet::only(id), batch: batch.clone() };
         self.highest = self.highest.max(slot);
         effects.persist(Record::Accepted { slot, ballot, batch: batch.clone(), executed });
@@ -284,27 +296,6 @@ impl Paxos {
         let ended: Vec<_> = self.attempts.extract_if(.., |attempt| attempt.slot <= slot).collect();
         for own in ended.into_iter().rev().filter_map(|attempt| attempt.own) {
             self.queue.push_front(Name::of(&own), own);
-        }
-    }
-
-    /// Sends again what was sent before this period began, to those who did not answer.
-    pub(super) fn resend_proposals(&mut self, effects: &mut Effects<Self>) {
-        for attempt in &mut self.attempts {
-            if !std::mem::replace(&mut attempt.aged, true) {
-                continue;
-            }
-            let (slot, ballot) = (attempt.slot, attempt.ballot);
-            match &attempt.phase {
-                Phase::Prepare { promises, .. } => {
-                    let silent = self.others.difference(*promises);
-                    effects.send(silent, Message::Prepare { slot, ballot });
-                }
-                Phase::Accept { votes, batch } => {
-                    let silent = self.others.difference(*votes);
-                    effects.send(silent, Message::Accept { slot, ballot, batch: batch.clone() });
-                }
-                Phase::BackOff => {}
-            }
         }
     }
 

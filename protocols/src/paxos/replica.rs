@@ -1,6 +1,7 @@
 //! The state of a Paxos replica, its recovery, and the dispatch of inputs to the handlers.
 
 use super::{
+    again::Again,
     message::{Message, Record, Timer},
     options::Window,
     proposer::Attempt,
@@ -41,6 +42,8 @@ pub struct Paxos {
     pub(super) queue: BatchQueue,
     /// What this replica is proposing: the window, and holes that it fills.
     pub(super) attempts: Vec<Attempt>,
+    /// What is sent again to each replica.
+    pub(super) again: Vec<Again>,
     /// Slots lost to other proposers since one was won.
     pub(super) losses: u64,
     /// Preemptions since a slot was won, up to the most that count.
@@ -167,6 +170,7 @@ impl Paxos {
             highest: 0,
             queue: BatchQueue::default(),
             attempts: Vec::new(),
+            again: vec![Again::default(); config.replicas],
             losses: 0,
             preemptions: 0,
             backing_off: false,
@@ -245,21 +249,31 @@ impl Paxos {
             Message::Prepare { slot, ballot } => self.on_prepare(from, slot, ballot, effects),
             Message::Promise { slot, ballot, accepted } => {
                 self.on_promise(from, slot, ballot, accepted, effects);
+                self.note_taken_in(from, slot, effects);
             }
             Message::Accept { slot, ballot, batch } => {
                 self.on_accept(from, slot, ballot, batch, effects);
             }
-            Message::Accepted { slot, ballot } => self.on_accepted(from, slot, ballot, effects),
+            Message::Accepted { slot, ballot } => {
+                self.on_accepted(from, slot, ballot, effects);
+                self.note_taken_in(from, slot, effects);
+            }
             Message::Refuse { slot, ballot, promised } => {
                 self.on_refuse(slot, ballot, promised, effects);
+                self.note_taken_in(from, slot, effects);
             }
             Message::Commit { slot, ballot } => self.on_commit(from, slot, ballot, effects),
             Message::Report { executed, yours } => self.on_report(from, executed, yours, effects),
-            Message::Fetch { first, last } => self.on_fetch(from, first, last, effects),
-            Message::Decided { first, batches } => self.on_decided(from, first, batches, effects),
+            Message::Fetch { first, last, bytes_max } => {
+                self.on_fetch(from, (first, last), bytes_max, effects);
+            }
+            Message::Decided { first, batches } => {
+                self.on_decided(from, first, batches, effects);
+                self.note_taken_in(from, first, effects);
+            }
             Message::Discarded { through } => self.on_discarded(from, through, effects),
-            Message::FetchSnapshot { through, offset } => {
-                self.on_fetch_snapshot(from, through, offset, effects);
+            Message::FetchSnapshot { through, offset, bytes_max } => {
+                self.on_fetch_snapshot(from, (through, offset), bytes_max, effects);
             }
             Message::Piece(piece) => self.on_piece(from, &piece, effects),
         }

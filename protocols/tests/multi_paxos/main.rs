@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod faults;
+mod pacing;
 mod phases;
 mod route;
 mod silence;

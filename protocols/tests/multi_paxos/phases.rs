@@ -108,7 +108,11 @@ fn commit_index_over_an_entry_of_an_older_ballot_is_asked_about() {
     receive(&mut core, 0, accept(ballot(1, 0), 1, write(1, 1), 0));
     let effects = receive(&mut core, 1, heartbeat(ballot(2, 1), 1));
     assert_eq!(commits(&effects), []);
-    assert!(messages(&effects).contains(&Message::Fetch { first: 1, last: 1 }));
+    assert!(messages(&effects).contains(&Message::Fetch {
+        first: 1,
+        last: 1,
+        bytes_max: 64 << 10
+    }));
     let decided = Message::Decided { first: 1, batches: vec![write(2, 1)] };
     let effects = receive(&mut core, 1, decided);
     assert_eq!(commits(&effects), [(1, write(2, 1), Path::Learned)]);

@@ -253,12 +253,12 @@ impl Words for MultiPaxos {
             M::Forward { batch, .. } => Told::general("Forward", &format!(" {}", names.of(batch))),
             M::Relay { batch, .. } => Told::general("Relay", &format!(" {}", names.of(batch))),
             M::Led { executed } => Told::general("Led", &format!(", executed {executed}")),
-            M::Fetch { first, last } => Told::general("Fetch", &format!(" {first} to {last}")),
+            M::Fetch { first, last, .. } => Told::general("Fetch", &format!(" {first} to {last}")),
             M::Decided { first, batches } => {
                 Told::general("Decided", &decided(*first, batches, names))
             }
             M::Discarded { through } => Told::general("Discarded", &format!(" to {through}")),
-            M::FetchSnapshot { through, offset } => {
+            M::FetchSnapshot { through, offset, .. } => {
                 Told::general("FetchSnapshot", &format!(" {through} from byte {offset}"))
             }
             M::Piece(piece) => {
@@ -309,12 +309,12 @@ impl Words for Paxos {
             M::Report { executed, yours } => {
                 Told::general("Report", &format!(": I am at {executed}, you at {yours}"))
             }
-            M::Fetch { first, last } => Told::general("Fetch", &format!(" {first} to {last}")),
+            M::Fetch { first, last, .. } => Told::general("Fetch", &format!(" {first} to {last}")),
             M::Decided { first, batches } => {
                 Told::general("Decided", &decided(*first, batches, names))
             }
             M::Discarded { through } => Told::general("Discarded", &format!(" to {through}")),
-            M::FetchSnapshot { through, offset } => {
+            M::FetchSnapshot { through, offset, .. } => {
                 Told::general("FetchSnapshot", &format!(" {through} from byte {offset}"))
             }
             M::Piece(piece) => {
