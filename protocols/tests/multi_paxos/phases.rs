@@ -134,6 +134,17 @@ fn commit_index_reaches_entries_of_its_own_ballot_whatever_comes_first() {
 }
 
 #[test]
+fn a_second_vote_of_one_replica_decides_nothing() {
+    let mut core = leader(5);
+    let at = ballot(1, 0);
+    step(&mut core, Input::Propose(write(1, 1)));
+    for _ in 0..3 {
+        assert_eq!(commits(&receive(&mut core, 1, accepted(at, 1))), [], "two of five");
+    }
+    assert_eq!(commits(&receive(&mut core, 2, accepted(at, 1))).len(), 1);
+}
+
+#[test]
 fn the_commit_index_goes_with_accepts_by_itself_and_with_heartbeats() {
     let mut core = leader(3);
     let at = ballot(1, 0);
