@@ -2,7 +2,7 @@
 //! orders.
 //!
 //! * [`serve`] is the agent, and `clusters` what it has on its host.
-//! * [`line`] is a driver's line to one agent, and [`lab`] which agents there are.
+//! * [`mod@line`] is a driver's line to one agent, and [`lab`] which agents there are.
 //! * [`wire`] is what both say.
 //!
 //! **Invariants.** An agent obeys a certificate of its lab's authority that names a driver, and nobody else. It obeys one
