@@ -1,4 +1,5 @@
-//! Lets the program know the commit that it is built from: a driver and its agents must be of the same.
+//! Lets the program know the commit that it is built from: a driver and its agents must be of the
+//! same.
 
 use std::{env, path::Path, process::Command};
 

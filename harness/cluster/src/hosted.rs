@@ -1,7 +1,7 @@
 //! Standing clusters whose replicas are on hosts with agents, one each.
 //!
-//! What is known of such a replica is what it answers: its process is its agent's business, which starts it again when the
-//! agent itself is started.
+//! What is known of such a replica is what it answers: its process is its agent's business, which
+//! starts it again when the agent itself is started.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ const UP_POLL: Duration = Duration::from_millis(50);
 /// Chosen: a replica answers before it stops, and then needs as long as its farewell.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Starts every replica of `description` on the host of its own that its lab has for it. Where each listens is written down
-/// before any is started.
+/// Starts every replica of `description` on the host of its own that its lab has for it. Where each
+/// listens is written down before any is started.
 ///
 /// # Errors
 /// If a host cannot be reached, or a replica not be started there.
@@ -66,7 +66,8 @@ pub async fn start(
     leave(lines).await
 }
 
-/// Waits until every replica is connected with all others, and knows a leader where there should be one.
+/// Waits until every replica is connected with all others, and knows a leader where there should be
+/// one.
 ///
 /// # Errors
 /// If they are not in time, or a signal asks for the end.

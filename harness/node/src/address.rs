@@ -59,8 +59,8 @@ impl Address {
         }
     }
 
-    /// Where that is now. Of a name's several addresses the first of version 4 is taken, or else the first. Needs a
-    /// runtime.
+    /// Where that is now. Of a name's several addresses the first of version 4 is taken, or else
+    /// the first. Needs a runtime.
     ///
     /// # Errors
     /// If the name is not known.

@@ -1,7 +1,8 @@
-//! Replica processes of this host, through all of their lives: those of a run on this host alone, and those of an agent.
+//! Replica processes of this host, through all of their lives: those of a run on this host alone,
+//! and those of an agent.
 //!
-//! **Invariant:** a process that was started here is gone when its [`Hosted`] is: killed and reaped on drop, and tied
-//! by the kernel to this process' life in case nothing is dropped.
+//! **Invariant:** a process that was started here is gone when its [`Hosted`] is: killed and reaped
+//! on drop, and tied by the kernel to this process' life in case nothing is dropped.
 
 use std::{
     ffi::OsString,
@@ -59,7 +60,8 @@ enum End {
 }
 
 impl Hosted {
-    /// Starts `id` with `arguments`, the words of [`crate::child::Arguments`]; it logs to `log`, which is made if need be.
+    /// Starts `id` with `arguments`, the words of [`crate::child::Arguments`]; it logs to `log`,
+    /// which is made if need be.
     ///
     /// # Errors
     /// If the process cannot be started or the log cannot be written.
@@ -109,7 +111,8 @@ impl Hosted {
         self.signal(id, Signal::SIGCONT);
     }
 
-    /// Starts `id`, which was killed, once more as before. False if it is not gone yet: then this is to be tried again.
+    /// Starts `id`, which was killed, once more as before. False if it is not gone yet: then this
+    /// is to be tried again.
     ///
     /// # Errors
     /// If it cannot be started.
@@ -132,8 +135,8 @@ impl Hosted {
         self.process(id).is_none_or(Process::is_gone)
     }
 
-    /// The CPU time that all lives of `id` took that were ended on purpose and are gone, from their start to their end, in
-    /// nanoseconds; none if that is not known of one.
+    /// The CPU time that all lives of `id` took that were ended on purpose and are gone, from their
+    /// start to their end, in nanoseconds; none if that is not known of one.
     pub fn ended_cpu_ns(&mut self, id: ReplicaId) -> Option<u64> {
         self.process(id).map_or(Some(0), |process| process.ended_ns)
     }
@@ -143,7 +146,8 @@ impl Hosted {
         self.processes.iter_mut().filter_map(Process::death)
     }
 
-    /// Waits, at most until `deadline`, for every process to end by itself. Paused ones are let go on first.
+    /// Waits, at most until `deadline`, for every process to end by itself. Paused ones are let go
+    /// on first.
     pub async fn ended_by(&mut self, deadline: Instant) {
         let all: Vec<ReplicaId> = self.replicas().collect();
         all.into_iter().for_each(|id| self.resume(id));
@@ -178,8 +182,8 @@ impl Process {
         !self.is_gone() && matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sees the end of a process that was killed. The system adds up the CPU time of children whose end was seen: what this
-    /// adds is the child's.
+    /// Sees the end of a process that was killed. The system adds up the CPU time of children whose
+    /// end was seen: what this adds is the child's.
     fn is_gone(&mut self) -> bool {
         if self.end == End::Asked {
             let before_ns = children_cpu_ns();
@@ -223,7 +227,8 @@ fn spawn(arguments: &[OsString], log: &Path) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(out.try_clone()?)
         .stderr(out)
-        // A group of its own: Ctrl-C reaches this program alone, which then ends its replicas in order.
+        // A group of its own: Ctrl-C reaches this program alone, which then ends its replicas in
+        // order.
         .process_group(0)
         .spawn()
 }

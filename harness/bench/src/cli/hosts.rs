@@ -17,7 +17,8 @@ pub(crate) struct KeysArguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Make the keys of a new laboratory: DIR/driver orders agents about, DIR/agent goes to every host.
+    /// Make the keys of a new laboratory: DIR/driver orders agents about, DIR/agent goes to every
+    /// host.
     New(NewKeysArguments),
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn run(arguments: &HostsArguments) -> Result<ExitCode, Failure> {
 }
 
 impl Met {
-    /// By how much its clock may differ from what it seems to be: the stamp was made somewhere on the way there and back.
+    /// By how much its clock may differ from what it seems to be: the stamp was made somewhere on
+    /// the way there and back.
     fn clock_error_us(&self) -> u64 {
         u64::try_from(self.round_trip.as_micros().div_ceil(2)).unwrap_or(u64::MAX)
     }

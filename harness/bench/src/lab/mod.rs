@@ -24,7 +24,8 @@ pub(crate) use self::ssh::SshAgents;
 use self::ssh::SshHost;
 use crate::{commands::cluster::block_on, exit::Failure};
 
-/// Chosen: so long the last words to agents may take to leave; those that do not arrive are not needed.
+/// Chosen: so long the last words to agents may take to leave; those that do not arrive are not
+/// needed.
 const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Which program this is, to agents.

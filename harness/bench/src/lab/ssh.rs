@@ -1,8 +1,9 @@
 //! Agents that the system's OpenSSH starts, where a host of the file has `ssh = "me@host"`.
 //!
-//! The program and the agents' keys are carried to a directory of their own below `/tmp` of the host. The agent ends, and the
-//! directory goes, when the line does: its standard input ends then. Keys travel inside the line, and never as words of a
-//! command, which others on the host could read.
+//! The program and the agents' keys are carried to a directory of their own below `/tmp` of the
+//! host. The agent ends, and the directory goes, when the line does: its standard input ends then.
+//! Keys travel inside the line, and never as words of a command, which others on the host could
+//! read.
 
 use std::{
     fs::{self, File},

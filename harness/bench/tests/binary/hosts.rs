@@ -1,4 +1,5 @@
-//! A laboratory of several hosts, each an agent on the loopback: runs, faults, and what is left when something goes away.
+//! A laboratory of several hosts, each an agent on the loopback: runs, faults, and what is left
+//! when something goes away.
 
 use std::{
     fs,

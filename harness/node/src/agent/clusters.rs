@@ -1,8 +1,8 @@
 //! The replicas that an agent has on its host, by cluster, and what they keep there.
 //!
-//! `DATA/clusters/NAME/` holds everything of a cluster: the credentials, data directories and logs of its replicas, and
-//! of a standing one `start-N.json`, from which the agent starts replica N again when it is started itself. What a run
-//! leaves as evidence is moved to `DATA/kept/NAME/`.
+//! `DATA/clusters/NAME/` holds everything of a cluster: the credentials, data directories and logs
+//! of its replicas, and of a standing one `start-N.json`, from which the agent starts replica N
+//! again when it is started itself. What a run leaves as evidence is moved to `DATA/kept/NAME/`.
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,8 @@ struct Cluster {
 }
 
 impl Clusters {
-    /// What is in the agent's directory: standing replicas are started again, what a run left is removed.
+    /// What is in the agent's directory: standing replicas are started again, what a run left is
+    /// removed.
     ///
     /// # Errors
     /// If the directory cannot be used, or another agent has it.

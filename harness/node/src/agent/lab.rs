@@ -34,8 +34,8 @@ pub struct LabHost {
 }
 
 impl Lab {
-    /// The hosts of a cluster of so many replicas: one each, in the order in which they are written down; none if they
-    /// are too few.
+    /// The hosts of a cluster of so many replicas: one each, in the order in which they are written
+    /// down; none if they are too few.
     pub fn hosts_of(&self, replicas: usize) -> Option<Vec<&LabHost>> {
         let hosts: Vec<_> = self.hosts.iter().filter(|host| host.replica).take(replicas).collect();
         (hosts.len() == replicas).then_some(hosts)

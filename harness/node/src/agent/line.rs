@@ -102,7 +102,8 @@ impl Driver {
     }
 }
 
-/// A line to one agent. Every method fails if the line is lost, or the agent could not do what it was asked for.
+/// A line to one agent. Every method fails if the line is lost, or the agent could not do what it
+/// was asked for.
 #[derive(Debug)]
 pub struct AgentLine {
     /// The host's name, for people.
@@ -142,8 +143,8 @@ impl AgentLine {
         }
     }
 
-    /// How long the agent takes to answer, and by how much its clock of the time of day may be off, at most half of that,
-    /// against ours: the round trip, and the difference in nanoseconds.
+    /// How long the agent takes to answer, and by how much its clock of the time of day may be off,
+    /// at most half of that, against ours: the round trip, and the difference in nanoseconds.
     ///
     /// # Errors
     /// As [`AgentLine::ask`].

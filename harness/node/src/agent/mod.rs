@@ -1,13 +1,13 @@
-//! An agent: a host's end of a laboratory of several hosts. It starts, kills, pauses and samples replicas as a driver
-//! orders.
+//! An agent: a host's end of a laboratory of several hosts. It starts, kills, pauses and samples
+//! replicas as a driver orders.
 //!
 //! * [`serve`] is the agent, and `clusters` what it has on its host.
 //! * [`mod@line`] is a driver's line to one agent, and [`lab`] which agents there are.
 //! * [`wire`] is what both say.
 //!
-//! **Invariants.** An agent obeys a certificate of its lab's authority that names a driver, and nobody else. It obeys one
-//! driver at a time. Replicas of a run end when their driver's line is closed, and a while after it is lost; standing
-//! ones end by an order, or with their agent.
+//! **Invariants.** An agent obeys a certificate of its lab's authority that names a driver, and
+//! nobody else. It obeys one driver at a time. Replicas of a run end when their driver's line is
+//! closed, and a while after it is lost; standing ones end by an order, or with their agent.
 
 mod clusters;
 mod conversation;
@@ -52,16 +52,20 @@ use crate::{
     transport::{self, Link, Transport},
 };
 
-/// Chosen: a driver whose line is lost for so long is not coming back. The idle time of the transport comes before it.
+/// Chosen: a driver whose line is lost for so long is not coming back. The idle time of the
+/// transport comes before it.
 const GRACE: Duration = Duration::from_secs(10);
-/// Chosen: the end of a killed process is a matter of milliseconds, unless it was waiting for a disk.
+/// Chosen: the end of a killed process is a matter of milliseconds, unless it was waiting for a
+/// disk.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 const REAP_POLL: Duration = Duration::from_millis(2);
-/// Chosen: an agent that is asked to end does so within a second; standing replicas have this much of it.
+/// Chosen: an agent that is asked to end does so within a second; standing replicas have this much
+/// of it.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// Chosen: so long the words to those connected may take to leave.
 const LEAVE: Duration = Duration::from_millis(100);
-/// Chosen: so long the end of a driver's last line may take to arrive after the beginning of its next.
+/// Chosen: so long the end of a driver's last line may take to arrive after the beginning of its
+/// next.
 const TURN: Duration = Duration::from_millis(500);
 const REFUSED: VarInt = VarInt::from_u32(2);
 /// The close codes of both sides that mean: it ends as it should.
@@ -98,7 +102,8 @@ struct Obeyed {
     is_lost: bool,
 }
 
-/// Is an agent until `end`, which says what asked for that, on a runtime of one thread. Logs to standard error.
+/// Is an agent until `end`, which says what asked for that, on a runtime of one thread. Logs to
+/// standard error.
 ///
 /// # Errors
 /// If the keys cannot be used, the address cannot be bound, or the directory cannot be used.
@@ -201,7 +206,8 @@ async fn accept(agent: Rc<Agent>, incoming: Incoming) {
 }
 
 impl Agent {
-    /// Why this driver is not obeyed, if it is not. The line before of the same one may be about to end.
+    /// Why this driver is not obeyed, if it is not. The line before of the same one may be about to
+    /// end.
     async fn refusal_of(&self, hello: &DriverHello) -> Option<String> {
         let deadline = Instant::now() + TURN;
         let is_same = || {

@@ -1,7 +1,8 @@
-//! What a driver and an agent say to each other: a greeting each, then orders, each answered before the next is read.
+//! What a driver and an agent say to each other: a greeting each, then orders, each answered before
+//! the next is read.
 //!
-//! There is no order that names a program, a path or a shell: a driver says what a replica is, and its agent decides how
-//! and where it is started.
+//! There is no order that names a program, a path or a shell: a driver says what a replica is, and
+//! its agent decides how and where it is started.
 
 use std::time::Duration;
 
@@ -71,7 +72,8 @@ pub struct Which {
 /// What a replica is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Start {
-    /// The name of the cluster, which its directory on the host has: letters, digits, `-`, `_` and `.`.
+    /// The name of the cluster, which its directory on the host has: letters, digits, `-`, `_` and
+    /// `.`.
     pub cluster: String,
     /// Does it outlive the driver's line? Then its agent starts it again when it is started itself.
     pub standing: bool,
@@ -102,7 +104,8 @@ pub enum Order {
     Facts,
     /// Say how the host's clocks stand.
     Sample,
-    /// Find a UDP port that is free, among those that a standing replica can have again if it is to.
+    /// Find a UDP port that is free, among those that a standing replica can have again if it is
+    /// to.
     Port {
         /// Is it for a standing replica?
         standing: bool,
@@ -128,7 +131,8 @@ pub enum Order {
     },
     /// Take note that the driver is done: no order follows, and replicas of runs end.
     Leave,
-    /// End the replicas of this cluster: wait until they have ended by themselves, at most so long, then kill them.
+    /// End the replicas of this cluster: wait until they have ended by themselves, at most so long,
+    /// then kill them.
     End {
         /// Which cluster.
         cluster: String,
@@ -153,7 +157,8 @@ pub enum Files {
 pub enum Answer {
     /// It was done.
     Done,
-    /// To [`Order::Ping`]: when it was answered, by the agent's clock of the time of day, nanoseconds since 1970.
+    /// To [`Order::Ping`]: when it was answered, by the agent's clock of the time of day,
+    /// nanoseconds since 1970.
     Pong(u64),
     /// To [`Order::Facts`].
     Facts(Box<Facts>),

@@ -1,8 +1,9 @@
 //! The hosts of one run, and the replicas on them through all of their lives.
 //!
-//! The replicas of a run are on this host, or each is on a host of its own that an agent keeps. Both are asked the same:
-//! start, kill, pause, resume, start again, say who has died, say how the clocks stand. What has happened to whom is kept
-//! here, so that nothing waits for a host to know it.
+//! The replicas of a run are on this host, or each is on a host of its own that an agent keeps.
+//! Both are asked the same: start, kill, pause, resume, start again, say who has died, say how the
+//! clocks stand. What has happened to whom is kept here, so that nothing waits for a host to know
+//! it.
 
 use std::{
     fs::File,
@@ -36,7 +37,8 @@ use crate::{Error, Stop};
 /// Chosen: a replica answers before it stops, and then needs as long as its farewell.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 const EXIT_POLL: Duration = Duration::from_millis(2);
-/// Chosen: the end of a killed process is a matter of milliseconds, unless it was waiting for a disk.
+/// Chosen: the end of a killed process is a matter of milliseconds, unless it was waiting for a
+/// disk.
 const REAP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the replicas of a run are told.
@@ -218,8 +220,8 @@ impl Fleet {
         }
     }
 
-    /// The CPU time that those lives of each replica used since then that were ended on purpose, seconds, by number; none
-    /// where that is not known.
+    /// The CPU time that those lives of each replica used since then that were ended on purpose,
+    /// seconds, by number; none where that is not known.
     pub(super) fn killed_cpu_s(&mut self) -> Vec<Option<f64>> {
         let place = &mut self.place;
         let of = |replica: &Replica| {
@@ -251,7 +253,8 @@ impl Fleet {
         }
     }
 
-    /// How the clocks of every host stand: of this one first, then of the replicas' hosts by number, if they are others.
+    /// How the clocks of every host stand: of this one first, then of the replicas' hosts by
+    /// number, if they are others.
     ///
     /// # Errors
     /// If a host does not say.
@@ -271,8 +274,9 @@ impl Fleet {
         }
     }
 
-    /// Ends every process: asks those that `lines` lead to, kills those that do not go. What a host has of them is removed, or
-    /// kept there if that `is_evidence`; their logs come here. Gives what a user must know of it.
+    /// Ends every process: asks those that `lines` lead to, kills those that do not go. What a host
+    /// has of them is removed, or kept there if that `is_evidence`; their logs come here. Gives
+    /// what a user must know of it.
     pub(super) async fn shut_down(mut self, lines: Vec<Control>, is_evidence: bool) -> Vec<String> {
         for replica in self.paused().iter() {
             self.resume(replica);

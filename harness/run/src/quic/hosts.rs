@@ -1,7 +1,7 @@
 //! What shares of the hosts' CPUs a run had in its window, and what others had.
 //!
-//! Containers of one host have the same clocks, which `boot_id` tells: what others took of that host is what none of them
-//! took. A quota is each one's own.
+//! Containers of one host have the same clocks, which `boot_id` tells: what others took of that
+//! host is what none of them took. A quota is each one's own.
 
 use measure::{HostCpu, ReplicaReport};
 use node::agent::wire::HostSample;
@@ -57,8 +57,8 @@ fn own_s_of(before: &HostSample, after: &HostSample) -> Option<f64> {
     Some(after.own_s? - before.own_s?)
 }
 
-/// The CPU time of each replica, by number, seconds: of the lives that were `killed` and, if it reports, of the last. None
-/// where that is not known.
+/// The CPU time of each replica, by number, seconds: of the lives that were `killed` and, if it
+/// reports, of the last. None where that is not known.
 pub(super) fn replicas_cpu_s(
     reports: &[ReplicaReport],
     killed: &[Option<f64>],
@@ -72,7 +72,8 @@ pub(super) fn replicas_cpu_s(
     killed.iter().enumerate().map(of).collect()
 }
 
-/// The shares of all hosts in the window of `seen`, whose replicas took `replicas_cpu_s`, by number.
+/// The shares of all hosts in the window of `seen`, whose replicas took `replicas_cpu_s`, by
+/// number.
 pub(super) fn of(seen: &Seen, replicas_cpu_s: &[Option<f64>], all_reported: bool) -> OfHosts {
     let known = replicas_cpu_s.iter().map(|cpu_s| cpu_s.filter(|_| all_reported));
     let used_s = match seen.hosts.as_slice() {
@@ -86,7 +87,8 @@ pub(super) fn of(seen: &Seen, replicas_cpu_s: &[Option<f64>], all_reported: bool
     worst(&seen.before.0, &seen.after.0, &names, &used_s)
 }
 
-/// The same of samples `befores` and `afters`, each of a host of that name whose replicas took `used_s`.
+/// The same of samples `befores` and `afters`, each of a host of that name whose replicas took
+/// `used_s`.
 fn worst(
     befores: &[HostSample],
     afters: &[HostSample],

@@ -1,7 +1,7 @@
 //! A host of a run that an agent keeps, with the one replica on it.
 //!
-//! A task of its own has the line: it gives the orders and asks every now and then how the replica is, so that whoever
-//! wants to know it need not wait.
+//! A task of its own has the line: it gives the orders and asks every now and then how the replica
+//! is, so that whoever wants to know it need not wait.
 
 use std::{
     cell::RefCell,
@@ -81,7 +81,8 @@ impl Remote {
         self.which.replica
     }
 
-    /// Kills the replica. Nobody waits for the agent to say that it was done; if it cannot be, the host is lost.
+    /// Kills the replica. Nobody waits for the agent to say that it was done; if it cannot be, the
+    /// host is lost.
     pub(super) fn kill(&self) {
         self.give(Order::Kill(self.which.clone()));
     }
@@ -115,13 +116,15 @@ impl Remote {
         }
     }
 
-    /// Is the replica, which was killed, known to be gone, and how much CPU time did the lives take that were ended?
+    /// Is the replica, which was killed, known to be gone, and how much CPU time did the lives take
+    /// that were ended?
     pub(super) fn ended(&self) -> (bool, Option<u64>) {
         let seen = self.seen.borrow();
         seen.life.as_ref().map_or((false, None), |life| (life.is_gone, life.ended_cpu_ns))
     }
 
-    /// Why the run cannot go on, as far as this host is concerned; `log` tells where a replica's log will be.
+    /// Why the run cannot go on, as far as this host is concerned; `log` tells where a replica's
+    /// log will be.
     pub(super) fn trouble(&self, log: impl Fn(ReplicaId) -> PathBuf) -> Option<Stop> {
         let seen = self.seen.borrow();
         let death = seen.life.as_ref().and_then(|life| {
@@ -133,8 +136,8 @@ impl Remote {
         death.map(Stop::Died).or_else(lost)
     }
 
-    /// Waits until `deadline` for the replica to end by itself and ends it then, fetches its log, and lets the agent remove or
-    /// keep what it has of the run.
+    /// Waits until `deadline` for the replica to end by itself and ends it then, fetches its log,
+    /// and lets the agent remove or keep what it has of the run.
     ///
     /// # Errors
     /// If the line is lost on the way, or the log cannot be written.
@@ -181,7 +184,8 @@ impl Remote {
     }
 }
 
-/// Gives orders as they come, and looks at the replica in between, until nobody has any more to give.
+/// Gives orders as they come, and looks at the replica in between, until nobody has any more to
+/// give.
 async fn keep(
     mut line: AgentLine,
     which: Which,
