@@ -4,8 +4,9 @@
 //! before. Lowe, *Testing for linearizability* (2017): what was tried once, the same operations placed and the same
 //! value reached, is not tried again.
 //!
-//! Two rules more leave out what could not help. A read that may be next is placed next. And where what was written tells
-//! the writes apart, no value is left that an operation with an answer still needs.
+//! Two rules more leave out what could not help. A read that may be next is placed next. And where
+//! what was written tells the writes apart, no value is left that an operation with an answer still
+//! needs.
 
 use rustc_hash::FxHashSet;
 
@@ -261,10 +262,11 @@ fn trimmed(words: &[u64]) -> &[u64] {
     &words[..length]
 }
 
-/// How many operations with an answer are not placed yet that need each value, if a value that was left never comes again.
+/// How many operations with an answer are not placed yet that need each value, if a value that was
+/// left never comes again.
 ///
-/// That is so where what was written tells the writes apart ([`Elements`]): a value ends with one write, which takes effect
-/// once. The absent value comes again only by deletes.
+/// That is so where what was written tells the writes apart ([`Elements`]): a value ends with one
+/// write, which takes effect once. The absent value comes again only by deletes.
 struct Needed {
     counts: Vec<u32>,
     never_again: bool,
@@ -377,8 +379,8 @@ impl Search {
         Found::Order
     }
 
-    /// A read with an answer that may be next. In whatever order explains the rest it could as well be first: it leaves the
-    /// value as it is. So nothing else need be tried.
+    /// A read with an answer that may be next. In whatever order explains the rest it could as well
+    /// be first: it leaves the value as it is. So nothing else need be tried.
     fn read_that_may_be_next(&mut self, state: Value) -> Option<usize> {
         let mut entry = self.timeline.next[0];
         loop {

@@ -75,8 +75,8 @@ fn repeated_values_are_searched_and_the_evidence_shrinks() {
     assert!(witness.operations.len() <= 3, "{witness}");
 }
 
-/// Every kind of command on one key, ten at a time, each taking effect halfway. A compare-and-set expects what was there
-/// five commands ago.
+/// Every kind of command on one key, ten at a time, each taking effect halfway. A compare-and-set
+/// expects what was there five commands ago.
 fn of_all_kinds(operations: u64) -> Vec<Operation> {
     const CLIENTS: u64 = 10;
     const KNOWN_SINCE: usize = 5;
@@ -121,8 +121,8 @@ fn of_all_kinds(operations: u64) -> Vec<Operation> {
     made
 }
 
-/// Reads are placed as soon as they can be, and no value is left that is still needed: without these two rules a hundred
-/// times as many steps do not find the stale read.
+/// Reads are placed as soon as they can be, and no value is left that is still needed: without
+/// these two rules a hundred times as many steps do not find the stale read.
 #[test]
 fn every_kind_of_command_on_a_contended_key_is_searched_in_few_steps() {
     let good = of_all_kinds(5_000);

@@ -115,7 +115,8 @@ impl Description {
         self.processes[replica.index()].filter(|_| self.is_of_this_boot())
     }
 
-    /// What `replica`'s process does. On another host it is taken to run: whether it does, its answers tell.
+    /// What `replica`'s process does. On another host it is taken to run: whether it does, its
+    /// answers tell.
     pub fn look(&self, replica: ReplicaId) -> Sight {
         if self.lab.is_some() {
             return Sight::Running;

@@ -2,8 +2,8 @@
 //!
 //! A cluster is a [`Directory`]: [`Description`] is the file in it that says what runs, [`Process`]
 //! tells one of our processes from a stranger with the same number, [`start`] starts replicas, and
-//! [`Lines`] asks them for their state. A [`Caller`] is a client of such a cluster. The replicas of a cluster may be on
-//! hosts with agents ([`hosted`]) instead of on this one.
+//! [`Lines`] asks them for their state. A [`Caller`] is a client of such a cluster. The replicas of
+//! a cluster may be on hosts with agents ([`hosted`]) instead of on this one.
 //!
 //! **Invariants.** A process is signalled only if number, start time and boot are those that were
 //! written down when it was started. The description is replaced in one step, after every start of

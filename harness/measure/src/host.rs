@@ -178,7 +178,8 @@ fn cpu_list(text: &str) -> Option<Vec<usize>> {
     Some(cpus)
 }
 
-/// The life of the system that this process runs in; empty where it is not told. Containers of one host have the same.
+/// The life of the system that this process runs in; empty where it is not told. Containers of one
+/// host have the same.
 pub fn boot_id() -> String {
     read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

@@ -1,12 +1,15 @@
 //! How soon throughput was back after each fault that ended, at every site.
 //!
-//! **Before** is the mean from the start of measuring to the first fault of the run. A site is **back** at the first moment
-//! from which on it answers at least the promised share of that: over the second that begins then, and over all of the time
-//! that the fault answers for, which ends with the next fault or with the measuring. A second, so that neither one tenth of
-//! a second with many answers nor one with few decides; all of the time, so that a burst of what had waited does not.
+//! **Before** is the mean from the start of measuring to the first fault of the run. A site is
+//! **back** at the first moment from which on it answers at least the promised share of that: over
+//! the second that begins then, and over all of the time that the fault answers for, which ends
+//! with the next fault or with the measuring. A second, so that neither one tenth of a second with
+//! many answers nor one with few decides; all of the time, so that a burst of what had waited does
+//! not.
 //!
-//! All of it is computed from the counts of `timeseries.csv`; within a tenth of a second answers are taken to be spread
-//! evenly. Moments are looked at in steps of a tenth of a second from the end of the fault on.
+//! All of it is computed from the counts of `timeseries.csv`; within a tenth of a second answers
+//! are taken to be spread evenly. Moments are looked at in steps of a tenth of a second from the
+//! end of the fault on.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +38,11 @@ pub struct Promise {
     pub within_s: f64,
 }
 
-/// A row of `returns.csv`: one site (or [`ALL`]) after one fault. `lowest_ops_per_s` is the lowest mean over a second from
-/// the begin of the fault on; `returned_s` is how long after its end the site was back, empty if it was not in the time
-/// that the fault answers for; `share_at_bound` is the share over the second that begins `promised_s` after its end, empty
-/// where nothing was answered before.
+/// A row of `returns.csv`: one site (or [`ALL`]) after one fault. `lowest_ops_per_s` is the lowest
+/// mean over a second from the begin of the fault on; `returned_s` is how long after its end the
+/// site was back, empty if it was not in the time that the fault answers for; `share_at_bound` is
+/// the share over the second that begins `promised_s` after its end, empty where nothing was
+/// answered before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "units are in the names")]
 pub struct ReturnRow {
@@ -65,7 +69,8 @@ impl CsvRow for ReturnRow {
 
 /// Operations answered up to each tenth of a second.
 struct Answered {
-    /// When each bucket begins, and how many were answered before; the end of the last one is an entry of its own.
+    /// When each bucket begins, and how many were answered before; the end of the last one is an
+    /// entry of its own.
     sums: Vec<(f64, f64)>,
 }
 
@@ -125,7 +130,8 @@ impl RunRecord {
         rows
     }
 
-    /// What is to be said of the faults after which a site was not back in time: one finding a fault.
+    /// What is to be said of the faults after which a site was not back in time: one finding a
+    /// fault.
     pub fn missed_returns(&self) -> Vec<Finding> {
         let rows = self.return_rows();
         let of_one_fault = |a: &ReturnRow, b: &ReturnRow| a.fault == b.fault && a.to_s == b.to_s;
@@ -197,7 +203,8 @@ fn moments(from_s: f64, until_s: f64) -> impl Iterator<Item = f64> {
     (0..).map(moment).take_while(move |at_s| at_s + RETURN_OVER_S <= until_s + ROUNDING)
 }
 
-/// The finding about one fault, if a site was not back in time. Of several sites the one is named that had least.
+/// The finding about one fault, if a site was not back in time. Of several sites the one is named
+/// that had least.
 fn missed(rows: &[ReturnRow]) -> Option<Finding> {
     let sites: Vec<&ReturnRow> = rows.iter().filter(|row| row.site != ALL && !row.kept).collect();
     let share = |row: &&&ReturnRow| row.share_at_bound.unwrap_or(0.0);

@@ -1,7 +1,7 @@
 //! From events to the times during which a fault lasted.
 //!
-//! Pure text: a fault is known by its name in `events.csv`, whom it struck by the first word of its detail. What has no
-//! end in the file lasts to the end of the plot.
+//! Pure text: a fault is known by its name in `events.csv`, whom it struck by the first word of its
+//! detail. What has no end in the file lasts to the end of the plot.
 
 use crate::run::Event;
 
@@ -42,7 +42,8 @@ pub fn makes_windows(event: &str) -> bool {
     NAMES.contains(&event)
 }
 
-/// The windows of one run's events, in the order in which they began; none is longer than to `end_s`.
+/// The windows of one run's events, in the order in which they began; none is longer than to
+/// `end_s`.
 pub fn windows(events: &[Event], end_s: f64) -> Vec<Window> {
     let mut open: Vec<Open> = Vec::new();
     let mut closed: Vec<Window> = Vec::new();

@@ -169,8 +169,8 @@ fn name_of_a(kind: &str) -> String {
     format!("{kind}-{:08x}", random >> 32)
 }
 
-/// Makes the keys of a new lab: in `directory/driver` those of whoever orders its agents about, in `directory/agent`
-/// those of its agents. Returns the lab's name.
+/// Makes the keys of a new lab: in `directory/driver` those of whoever orders its agents about, in
+/// `directory/agent` those of its agents. Returns the lab's name.
 ///
 /// # Errors
 /// If a file cannot be written, or one is there already.

@@ -18,8 +18,8 @@ pub struct Options {
     pub config: Config,
     /// The UDP address to listen on.
     pub listen: SocketAddr,
-    /// Where the replicas listen, by number; the own one is not used. A name is resolved whenever its
-    /// replica is dialed.
+    /// Where the replicas listen, by number; the own one is not used. A name is resolved whenever
+    /// its replica is dialed.
     pub peers: Vec<Address>,
     /// The directory that [`crate::identity::create`] filled. None: insecure, whoever comes is
     /// believed.

@@ -14,8 +14,8 @@ pub use crate::options::Options;
 
 use crate::{NodeError, failpoint, interrupt::Interrupt, server};
 
-/// Is a replica of core `R` until an operator stops it, or SIGTERM or SIGINT do: the whole life of its
-/// process, on this thread. Logs to standard error.
+/// Is a replica of core `R` until an operator stops it, or SIGTERM or SIGINT do: the whole life of
+/// its process, on this thread. Logs to standard error.
 ///
 /// A panic anywhere ends the process with exit code 101, its message in the log.
 ///

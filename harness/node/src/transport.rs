@@ -190,7 +190,8 @@ impl Transport {
     }
 }
 
-/// How far a socket that only dials must reach. Each kind has one of its own, bound when it is first needed.
+/// How far a socket that only dials must reach. Each kind has one of its own, bound when it is
+/// first needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     /// This host alone: nobody outside can send to the socket.
@@ -379,7 +380,8 @@ fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// What the kernel grants of the buffers of a socket like a replica's: of the receiving one, and of the sending one, bytes.
+/// What the kernel grants of the buffers of a socket like a replica's: of the receiving one, and of
+/// the sending one, bytes.
 ///
 /// # Errors
 /// If no socket can be had.

@@ -277,7 +277,8 @@ fn replicas_find_each_other_by_name_and_are_cut_off_by_it() {
         for id in ReplicaId::all(3) {
             cluster.control(id).await.network(&apart).await.unwrap();
         }
-        // Whose packets are lost is known by its address: the name was resolved where it dials, and met where it is dialed.
+        // Whose packets are lost is known by its address: the name was resolved where it dials, and
+        // met where it is dialed.
         for (id, peers) in [(R0, 0), (R1, 1), (R2, 1)] {
             let mut line = cluster.control(id).await;
             while line.status().await.unwrap().peers_connected > peers {

@@ -12,7 +12,8 @@ use crate::{
 const FAULTS_MAX: usize = 8;
 
 impl Results {
-    /// A sentence per fault of each protocol at each point; of several repetitions the worst is told.
+    /// A sentence per fault of each protocol at each point; of several repetitions the worst is
+    /// told.
     pub(crate) fn return_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for point in &self.points {
@@ -56,7 +57,8 @@ impl Results {
         faults
     }
 
-    /// How many runs have a site that was not back in time after some fault, of how many that were looked at.
+    /// How many runs have a site that was not back in time after some fault, of how many that were
+    /// looked at.
     pub(crate) fn runs_not_back(&self) -> (usize, usize) {
         let mut runs: Vec<(&str, &str, u32, bool)> = Vec::new();
         for row in &self.returns {

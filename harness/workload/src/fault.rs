@@ -58,8 +58,8 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Partition {
-    /// Replicas hear only their own group. Disjoint; every replica is in one, or one group alone is named and all others
-    /// are the second.
+    /// Replicas hear only their own group. Disjoint; every replica is in one, or one group alone is
+    /// named and all others are the second.
     Groups(Vec<Vec<ReplicaId>>),
     /// One way: what `from` sends does not reach `to`.
     OneWay {

@@ -51,7 +51,8 @@ pub struct Workload {
     /// `[sim]`; none with another driver than the simulator, which has real costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sim: Option<SimCosts>,
-    /// `[returns]`: how soon throughput is to be back after each fault that ends; none promises nothing.
+    /// `[returns]`: how soon throughput is to be back after each fault that ends; none promises
+    /// nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returns: Option<Returns>,
     /// `[[faults]]`, in the file's order.
@@ -339,8 +340,8 @@ pub struct Network {
     pub topology: Topology,
 }
 
-/// What runs are held to after each fault that ends: each site answers again the share of what it answered per second
-/// before the first fault.
+/// What runs are held to after each fault that ends: each site answers again the share of what it
+/// answered per second before the first fault.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Returns {
     /// Within so many seconds after the end of the fault.

@@ -78,9 +78,11 @@ enum KeyChoice {
     Zipf(Zipf<f64>),
 }
 
-/// Which kind of write is next: what is drawn, in 0 to 1, is below the first share, the first two, all three, or above.
+/// Which kind of write is next: what is drawn, in 0 to 1, is below the first share, the first two,
+/// all three, or above.
 ///
-/// It has a generator of its own, so that a client asks for the same keys, and reads when it reads, whatever its writes are.
+/// It has a generator of its own, so that a client asks for the same keys, and reads when it reads,
+/// whatever its writes are.
 #[derive(Clone, Debug)]
 struct Writes {
     append: f64,
@@ -192,8 +194,9 @@ impl ClientStream {
     }
 }
 
-/// Makes `value` what a client writes: `bytes` long, of which the first 16 are `client` and `number`, both
-/// little-endian, so that no two writes of a run write the same value; the rest is filler.
+/// Makes `value` what a client writes: `bytes` long, of which the first 16 are `client` and
+/// `number`, both little-endian, so that no two writes of a run write the same value; the rest is
+/// filler.
 ///
 /// # Panics
 /// If `bytes` is below 16: such values could not be unique, and no workload asks for them.

@@ -116,8 +116,8 @@ fn the_write_ratio_is_the_share_of_puts() {
     }
 }
 
-/// Every kind has its share, and the keys and the reads are those of the same file without a mix: what was committed before
-/// there were other writes than puts is offered again.
+/// Every kind has its share, and the keys and the reads are those of the same file without a mix:
+/// what was committed before there were other writes than puts is offered again.
 #[test]
 fn writes_of_other_kinds_have_their_shares_and_leave_keys_and_reads_as_they_were() {
     let keys = "commands = { keys = \"uniform\", key_count = 1000, write_ratio = 0.8";

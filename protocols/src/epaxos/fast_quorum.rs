@@ -1,12 +1,12 @@
 //! The wait for a fast quorum: which replicas are asked, what ends the wait, and which replicas are
 //! not waited for again.
 //!
-//! A replica that lets a wait run out is *silent* to the one that waited. No later command is made to
-//! wait for it: the published variant puts the replica that it leaves out otherwise into the fast
-//! quorum of the instance, or, if too few replicas answer, begins without a fast path; the corrected
-//! protocol takes the slow path as soon as no fast quorum is left of those that answer. A silent
-//! replica gets a round of `rounds` in every period, whether anything is to be sent again or not, and
-//! is waited for again once it has answered one before the next period began.
+//! A replica that lets a wait run out is *silent* to the one that waited. No later command is made
+//! to wait for it: the published variant puts the replica that it leaves out otherwise into the
+//! fast quorum of the instance, or, if too few replicas answer, begins without a fast path; the
+//! corrected protocol takes the slow path as soon as no fast quorum is left of those that answer. A
+//! silent replica gets a round of `rounds` in every period, whether anything is to be sent again or
+//! not, and is waited for again once it has answered one before the next period began.
 //!
 //! None of this is remembered over a crash, and none of it is part of what makes an instance safe:
 //! `published` needs the fast quorum of an instance to stay the same, not that of a replica.
@@ -39,7 +39,8 @@ impl EPaxos {
         (asked.len() == count).then_some(asked)
     }
 
-    /// Are those that have answered, `acks`, and those that are waited for fewer than a fast quorum?
+    /// Are those that have answered, `acks`, and those that are waited for fewer than a fast
+    /// quorum?
     pub(super) fn lacks_fast_quorum(&self, acks: ReplicaSet) -> bool {
         let silent = self.retransmission.silent.difference(acks);
         self.others.difference(silent).len() + 1 < self.quorums.fast()
@@ -59,8 +60,8 @@ impl EPaxos {
         }
     }
 
-    /// Gives the fast path of own instances up that have waited a whole period for it: with a majority of replies they take
-    /// the slow one, in the published variant they ask all others.
+    /// Gives the fast path of own instances up that have waited a whole period for it: with a
+    /// majority of replies they take the slow one, in the published variant they ask all others.
     pub(super) fn on_fast_quorum_timer(&mut self, effects: &mut Effects<Self>) {
         let Some(marked_to) = self.retransmission.fast_quorum_marked_to.take() else { return };
         let own = self.own_row();

@@ -60,13 +60,15 @@
 //!   (`rounds`), and all that a silent replica has left open is recovered in a window that slides
 //!   (`takeover`).
 //! * What another replica names far above all that is known here is taken for nonsense: an instance more than
-//!   `SLOTS_AHEAD` above its row's decided slots, which memory would have to hold, or a ballot more than
-//!   `BALLOTS_AHEAD_MAX` above the one held. Who really is so far behind hears it again once it has caught up.
+//!   `SLOTS_AHEAD` above its row's decided slots, which memory would have to hold, or a ballot more
+//!   than `BALLOTS_AHEAD_MAX` above the one held. Who really is so far behind hears it again once
+//!   it has caught up.
 //! * Of the published variant: its optimized recovery (TryPreAccept) is ambiguous and can deadlock as published; it is not
 //!   offered, nor is the smaller fast quorum that needs it. It has two ballots, as (SUT) shows to be needed, and nobody
 //!   commits on the fast path once phase 1 has gone beyond the fast quorum (`published` says why).
-//! * A replica that has let the wait for a fast quorum run out is not waited for again before it answers in time
-//!   (`fast_quorum`). As published, each command of a leader waits for a dead member of its fast quorum anew.
+//! * A replica that has let the wait for a fast quorum run out is not waited for again before it
+//!   answers in time (`fast_quorum`). As published, each command of a leader waits for a dead
+//!   member of its fast quorum anew.
 
 mod conflicts;
 mod explored;

@@ -1,14 +1,16 @@
 //! The published variant: what differs from the corrected protocol (S13 §4.2, §4.3.1, basic recovery; two ballots as in SUT).
 //!
-//! A replica sends PreAccept to one *fast quorum* alone, itself and 2F−1 others, and commits on the fast path if those
-//! have answered with identical dependencies, whatever was proposed. If one of them does not answer in time, it *widens*:
-//! phase 1 goes to all others, and never is there a fast path any more. A recovery takes what is accepted, else what F of
-//! its quorum hold identically as parts of a fast path, else it begins phase 1 again at its own ballot, as widening does at
-//! ballot 0.
+//! A replica sends PreAccept to one *fast quorum* alone, itself and 2F−1 others, and commits on the
+//! fast path if those have answered with identical dependencies, whatever was proposed. If one of
+//! them does not answer in time, it *widens*: phase 1 goes to all others, and never is there a fast
+//! path any more. A recovery takes what is accepted, else what F of its quorum hold identically as
+//! parts of a fast path, else it begins phase 1 again at its own ballot, as widening does at ballot
+//! 0.
 //!
-//! A replica's fast quorum is the same for every instance, as long as all of its members answer in time. The replica that it
-//! leaves out takes the place of a silent one (`fast_quorum`); with two silent ones an instance begins as if it had been
-//! widened. What follows needs the fast quorum of an *instance* to be one set, chosen before anybody is asked.
+//! A replica's fast quorum is the same for every instance, as long as all of its members answer in
+//! time. The replica that it leaves out takes the place of a silent one (`fast_quorum`); with two
+//! silent ones an instance begins as if it had been widened. What follows needs the fast quorum of
+//! an *instance* to be one set, chosen before anybody is asked.
 //!
 //! # Why a recovery finds what was committed fast, and chooses nothing else instead
 //!
@@ -16,12 +18,14 @@
 //!
 //! * The owner is in Q: it did not commit on the fast path, and having promised it never will. (It would have answered with
 //!   the decision, which it persists before it tells anybody.)
-//! * The owner is not in Q: then Q are F+1 of the 2F others, of which 2F−1 belong to the instance's fast quorum. So F of them at
-//!   least hold what was committed fast, if anything was, and report it: identical, and as parts of a fast path. For N ≥ 5
-//!   no second value can have F reports, since 2F > F+1. For N = 3 there is one member beside the owner, and only its
-//!   report can count: what widening stores does not.
-//! * If fewer than F are identical, nothing was committed fast, and nothing will be: some member of that quorum has
-//!   promised not to answer any more. Any dependencies may be chosen that a majority has completed.
+//! * The owner is not in Q: then Q are F+1 of the 2F others, of which 2F−1 belong to the instance's
+//!   fast quorum. So F of them at least hold what was committed fast, if anything was, and report
+//!   it: identical, and as parts of a fast path. For N ≥ 5 no second value can have F reports,
+//!   since 2F > F+1. For N = 3 there is one member beside the owner, and only its report can count:
+//!   what widening stores does not.
+//! * If fewer than F are identical, nothing was committed fast, and nothing will be: some member of
+//!   that quorum has promised not to answer any more. Any dependencies may be chosen that a
+//!   majority has completed.
 //!
 //! There are two guards about widening, and one would do. Nobody commits fast once it has begun, so that what it stores is
 //! never a part of a fast commit. And what it stores does not count, so that an owner which went on to count the answers to
@@ -49,8 +53,9 @@ use crate::{
 };
 
 impl EPaxos {
-    /// Counts an answer to the own proposal. The last one of the fast quorum decides: identical answers are committed,
-    /// of others the union goes on to phase 2. After widening it is one of any majority.
+    /// Counts an answer to the own proposal. The last one of the fast quorum decides: identical
+    /// answers are committed, of others the union goes on to phase 2. After widening it is one of
+    /// any majority.
     pub(super) fn on_thrifty_ok(
         &mut self,
         from: ReplicaId,
@@ -122,8 +127,8 @@ impl EPaxos {
         }
     }
 
-    /// The fast quorum did not answer in time: from now on a majority will do, and there is no fast path. What has been
-    /// answered counts.
+    /// The fast quorum did not answer in time: from now on a majority will do, and there is no fast
+    /// path. What has been answered counts.
     pub(super) fn widen(&mut self, instance: InstanceId, effects: &mut Effects<Self>) {
         let entry = self.entry_mut(instance).expect("led here");
         let Some(Leading::Thrifty { acks, union, .. }) = entry.leading.as_deref_mut() else {

@@ -49,8 +49,8 @@ impl MultiPaxos {
         last > executed || !self.outbox.is_empty()
     }
 
-    /// `peer` has answered something about `slot`. If that was the last one of a round, the next one
-    /// begins.
+    /// `peer` has answered something about `slot`. If that was the last one of a round, the next
+    /// one begins.
     pub(super) fn note_taken_in(
         &mut self,
         peer: ReplicaId,

@@ -15,9 +15,10 @@ use crate::{
     replica::Effects,
 };
 
-/// How far an acceptor's log may reach above what it keeps of the executed slots, in what a leader has in flight at most.
-/// chosen: twice what it takes in above them, since it may have executed far more than the candidate. A candidate further
-/// behind than that leaves the leadership to others until it has caught up.
+/// How far an acceptor's log may reach above what it keeps of the executed slots, in what a leader
+/// has in flight at most. chosen: twice what it takes in above them, since it may have executed far
+/// more than the candidate. A candidate further behind than that leaves the leadership to others
+/// until it has caught up.
 const PROMISED_AHEAD: u64 = 4;
 
 /// What a candidate has collected.

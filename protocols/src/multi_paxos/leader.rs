@@ -102,8 +102,8 @@ impl Leader {
         self.peers[peer.index()].beat + u64::from(HEARTBEATS_PER_TIMEOUT) >= self.beats
     }
 
-    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago? And
-    /// since when `is_open`, that something waits to be decided, has anything been, now that
+    /// A heartbeat is due. Has a majority answered, the leader itself among it, not too long ago?
+    /// And since when `is_open`, that something waits to be decided, has anything been, now that
     /// everything through `executed` is? A leader that a majority answers only now and then decides
     /// next to nothing.
     fn is_heard_by(&mut self, majority: usize, is_open: bool, executed: Slot) -> bool {

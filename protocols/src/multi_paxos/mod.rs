@@ -35,9 +35,9 @@
 //! * The votes of slots already chosen are not waited for: a follower that missed one fetches it.
 //! * A slot above what a replica keeps, and a ballot more than `BALLOTS_AHEAD_MAX` above the highest one known, is taken for
 //!   nonsense or for something to catch up with first: such a message is as good as lost, and such a promise not counted.
-//! * Executed slots are kept until the leader knows them to be executed by all, or a majority to have executed
-//!   `Config::kept_slots_max` more. Beyond, a replica that lacks them installs a snapshot, and keeps its promise and what it
-//!   accepted above it.
+//! * Executed slots are kept until the leader knows them to be executed by all, or a majority to
+//!   have executed `Config::kept_slots_max` more. Beyond, a replica that lacks them installs a
+//!   snapshot, and keeps its promise and what it accepted above it.
 //! * A leader does not order a forwarded batch while a slot has it that the sender is to execute
 //!   yet. A follower forwards again what the present leader has not proposed.
 //! * Accepts and forwards are sent again in rounds, as fast as the receiver takes them in, in bytes
@@ -45,10 +45,10 @@
 //! * A follower that the leader does not hear in time, or that does not hear it, forwards through a
 //!   peer, and learns from there what is decided (`route`).
 //! * Before a replica campaigns, it asks whether others miss the leader too, and goes on once a
-//!   majority, itself among it, has said so (`pre_vote`). A leader steps down if no majority answers
-//!   it for an election timeout, or one and a half times as long as its election took if that is
-//!   more, or if it decides nothing for that time though something waits. It then campaigns later
-//!   than all others. Only who leads first in the life of a cluster asks nobody.
+//!   majority, itself among it, has said so (`pre_vote`). A leader steps down if no majority
+//!   answers it for an election timeout, or one and a half times as long as its election took if
+//!   that is more, or if it decides nothing for that time though something waits. It then campaigns
+//!   later than all others. Only who leads first in the life of a cluster asks nobody.
 //! * Elections are tried less often when they fail, up to 16 times the timeout; beyond that only if answers come after
 //!   they were given up (`patience`), so that any delay is outlasted and a long partition leaves no long timers behind.
 //! * A replica reports, and a leader trusts, executed slots that a crash may undo; such a replica catches up by snapshot.

@@ -55,8 +55,8 @@ impl Outbox {
         self.len() < BATCHES_MAX && self.queue.push_back(Name::of(&batch), batch)
     }
 
-    /// There is a way to a leader, and a batch was just kept. Is it to be sent at once? Not if others
-    /// before it have not been sent yet: it comes after them.
+    /// There is a way to a leader, and a batch was just kept. Is it to be sent at once? Not if
+    /// others before it have not been sent yet: it comes after them.
     pub(super) fn sends_last(&mut self) -> bool {
         let end = self.queue.end();
         let sends = self.sent_below == end - 1;
@@ -109,9 +109,9 @@ impl Outbox {
     }
 
     /// A period has passed: the next round, unless one is under way. Those that the leader has
-    /// `proposed` are not sent again: it repeats the Accepts. Those are probably lost that were sent
-    /// before the period began and are either older than one that it has proposed, or wait while
-    /// nothing at all happens: a queue that merely is long is not made longer.
+    /// `proposed` are not sent again: it repeats the Accepts. Those are probably lost that were
+    /// sent before the period began and are either older than one that it has proposed, or wait
+    /// while nothing at all happens: a queue that merely is long is not made longer.
     pub(super) fn on_period(&mut self, proposed: &Names) -> Vec<Batch> {
         let of_queue = self.queue.iter().filter(|(_, name, _)| proposed.contains(*name));
         let numbers: Vec<i64> = of_queue.map(|(number, ..)| number).collect();
@@ -234,7 +234,8 @@ mod tests {
         assert_eq!(rounds(&mut outbox, 1), [0], "the answer came late, and there is one");
     }
 
-    /// What waits for a leader is not sent to it all at once, and what comes meanwhile waits behind.
+    /// What waits for a leader is not sent to it all at once, and what comes meanwhile waits
+    /// behind.
     #[test]
     fn the_next_leader_is_sent_what_it_takes_in() {
         let mut outbox = sent(1..=1_000);

@@ -1,5 +1,5 @@
-//! The gate before a campaign. A replica that does not hear the leader asks first whether a majority
-//! misses it too. (Ongaro 2014, §9.6)
+//! The gate before a campaign. A replica that does not hear the leader asks first whether a
+//! majority misses it too. (Ongaro 2014, §9.6)
 //!
 //! A question stays open until a leader is heard, or somebody's higher ballot: until then it is
 //! repeated, and every consent to it counts, however late. Once no leader is heard by anyone, each
@@ -56,8 +56,9 @@ impl MultiPaxos {
         effects.set_timer(Timer::Election, Duration::ZERO..=self.election_timeout());
     }
 
-    /// This replica has led, and no majority has answered. It consents to others' campaigns at once,
-    /// and campaigns later than they do: whoever hears all of a majority is the better leader.
+    /// This replica has led, and no majority has answered. It consents to others' campaigns at
+    /// once, and campaigns later than they do: whoever hears all of a majority is the better
+    /// leader.
     pub(super) fn leave_to_others(&mut self, effects: &mut Effects<Self>) {
         self.watch = Watch::Missing;
         let timeout = self.election_timeout();

@@ -7,7 +7,8 @@ use crate::{
     key_map::{KeyHash, KeyMap, key_hash},
 };
 
-/// The name of a batch: the hash of its bytes. That of a large batch is worth being worked out once.
+/// The name of a batch: the hash of its bytes. That of a large batch is worth being worked out
+/// once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Name(KeyHash);
 

@@ -70,7 +70,8 @@ pub enum Request {
 /// What a piece of a snapshot did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pieced {
-    /// Nothing: it is a repetition, nobody waits for it any more, or others that were asked for follow.
+    /// Nothing: it is a repetition, nobody waits for it any more, or others that were asked for
+    /// follow.
     Ignored,
     /// The next one is to be asked for.
     More,
@@ -192,8 +193,9 @@ impl CatchUp {
         }
     }
 
-    /// A retransmission period has passed. What is asked for again is less each time, and is waited for longer. After some
-    /// periods without progress the request goes to another replica than `own`, in turn.
+    /// A retransmission period has passed. What is asked for again is less each time, and is waited
+    /// for longer. After some periods without progress the request goes to another replica than
+    /// `own`, in turn.
     pub fn period(&mut self, executed: Slot, own: ReplicaId, replicas: usize) -> Due {
         let Some(fetch) = &mut self.fetch else { return Due::Nothing };
         if executed >= self.wanted {

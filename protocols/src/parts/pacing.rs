@@ -7,8 +7,8 @@
 //! the period ends double the budget. A round that is not answered in time is given up: the next
 //! one has half the budget, and is waited for twice as long. Nothing of it concerns any other peer.
 //!
-//! Where the peer answers what is sent in any case, its answer to the last message of a round stands
-//! for the answer to the round, and no message has a number.
+//! Where the peer answers what is sent in any case, its answer to the last message of a round
+//! stands for the answer to the round, and no message has a number.
 //!
 //! Bookkeeping only: the protocols have messages of their own for it, and know what to send. Time
 //! is counted in periods of the protocol's retransmission timer.
@@ -107,8 +107,8 @@ impl Pacing {
         self.is_prompt
     }
 
-    /// The peer has answered the last round by messages that name none. True if another one may start
-    /// at once.
+    /// The peer has answered the last round by messages that name none. True if another one may
+    /// start at once.
     pub fn progressed(&mut self) -> bool {
         self.answered(self.round)
     }

@@ -1,7 +1,8 @@
 //! Handing a snapshot from one replica to another in pieces: the bookkeeping of both ends, without messages or effects.
 //!
-//! The receiver pulls: it names the snapshot and the offset from which it wants the next piece, or pieces, so that a lost
-//! piece costs a repeated request and nothing else, and the sender keeps no state per receiver.
+//! The receiver pulls: it names the snapshot and the offset from which it wants the next piece, or
+//! pieces, so that a lost piece costs a repeated request and nothing else, and the sender keeps no
+//! state per receiver.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,8 +18,8 @@ use crate::{
 /// asker is silent: it asks again every period.
 pub const SUPPLY_PERIODS: u32 = 8;
 
-/// How far ahead of what has come without a gap pieces are kept, and how many bytes of them. chosen: what is asked for at
-/// once is half of it at most (`pacing`).
+/// How far ahead of what has come without a gap pieces are kept, and how many bytes of them.
+/// chosen: what is asked for at once is half of it at most (`pacing`).
 const AHEAD_MAX: u64 = 2 << 20;
 
 /// chosen: what a piece ahead counts for beside its bytes, above what the map takes for it.
@@ -98,8 +99,8 @@ pub struct Supply {
 
 impl Supply {
     /// `from` wants the piece at `offset` of the snapshot named `through`; of any snapshot, if there is none of that
-    /// name, and of `bytes_max` bytes at most. `collected` is the slot below which the log cannot continue a snapshot, `executed` what a state captured
-    /// now has executed.
+    /// name, and of `bytes_max` bytes at most. `collected` is the slot below which the log cannot
+    /// continue a snapshot, `executed` what a state captured now has executed.
     pub fn request(
         &mut self,
         from: ReplicaId,
@@ -124,20 +125,24 @@ impl Supply {
         Answer::Capture
     }
 
-    /// The pieces of the snapshot on offer that follow `first`, of `piece_max` bytes each, for all of them to be of
-    /// `bytes_max` bytes together.
-    pub fn following(&self, first: &Piece, piece_max: usize, bytes_max: usize) -> Vec<Piece> {
-        let (mut offset, mut left) = (first.offset, bytes_max);
-        let mut last = first.bytes.len();
+    /// What answers a request for `wanted` bytes of the snapshot named `through`, in pieces of
+    /// `piece_max` bytes each: `first`, with which [`Supply::request`] answered, and those that follow
+    /// it, as far as the asker keeps them. Where there is another snapshot instead, `first` alone: the
+    /// asker is told its name first.
+    pub fn run(&self, first: Piece, through: Slot, piece_max: usize, wanted: u32) -> Vec<Piece> {
+        let wanted = if first.through == through { wanted } else { 0 };
+        let mut left = usize::try_from(u64::from(wanted).min(AHEAD_MAX)).unwrap_or(usize::MAX);
+        let (mut offset, mut last) = (first.offset, first.bytes.len());
         let next = || {
             offset += last as u64;
             left = left.saturating_sub(last);
-            let offer = self.offered.as_ref().filter(|_| left > 0 && offset < first.total)?;
+            let offer = self.offered.as_ref().filter(|offer| left > 0 && offset < offer.size())?;
             let piece = offer.cut(offset, piece_max.min(left));
             last = piece.bytes.len();
             Some(piece)
         };
-        std::iter::from_fn(next).collect()
+        let following: Vec<Piece> = std::iter::from_fn(next).collect();
+        std::iter::once(first).chain(following).collect()
     }
 
     /// The state asked for has come. Returns who waits for it, and the first piece.
@@ -152,7 +157,7 @@ impl Supply {
 
     /// What the snapshot on offer takes in memory, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.offered.as_ref().map_or(0, |offer| offer.machine.len() as u64)
+        self.offered.as_ref().map_or(0, Offer::size)
     }
 
     /// Frees the snapshot if nobody asked for a piece since the last call. Is there still one?
@@ -165,6 +170,10 @@ impl Supply {
 }
 
 impl Offer {
+    fn size(&self) -> u64 {
+        self.machine.len() as u64
+    }
+
     fn answer(&self, offset: u64, bytes_max: usize) -> Answer {
         Answer::Piece(self.cut(offset, bytes_max))
     }
@@ -177,7 +186,7 @@ impl Offer {
         Piece {
             through: *through,
             digest: *digest,
-            total: machine.len() as u64,
+            total: self.size(),
             offset: start as u64,
             bytes: Arc::from(&machine[start..end]),
         }
@@ -220,7 +229,8 @@ impl Assembly {
         (self.through, self.bytes.len() as u64)
     }
 
-    /// Takes `piece` if it is the next one, or the first of another snapshot, and keeps it if it comes soon after that.
+    /// Takes `piece` if it is the next one, or the first of another snapshot, and keeps it if it
+    /// comes soon after that.
     pub fn add(&mut self, piece: &Piece) -> Assembled {
         if (piece.through, piece.digest) != (self.through, self.digest) {
             if piece.offset != 0 || piece.through < self.through {
@@ -337,16 +347,28 @@ mod tests {
     }
 
     #[test]
+    fn no_more_is_sent_at_once_than_is_kept_whatever_is_asked_for() {
+        let machine: Arc<[u8]> = vec![1; 3 * AHEAD_MAX as usize].into();
+        let mut supply = Supply::default();
+        supply.request(ReplicaId(1), (0, 0), 5, 9, 1 << 16);
+        let (_, first) = supply.captured(machine);
+        let run = supply.run(first, 9, 1 << 16, u32::MAX);
+        assert_eq!(run.iter().map(|piece| piece.bytes.len() as u64).sum::<u64>(), AHEAD_MAX);
+    }
+
+    #[test]
     fn pieces_that_follow_are_put_together_in_any_order() {
         let machine: Arc<[u8]> = (0..100u8).collect();
         let mut supply = Supply::default();
         supply.request(ReplicaId(1), (0, 0), 5, 9, 7);
         let (_, first) = supply.captured(machine.clone());
-        assert_eq!(supply.following(&first, 7, 7), []);
-        let few = supply.following(&first, 7, 30);
-        let sizes: Vec<_> = few.iter().map(|piece| (piece.offset, piece.bytes.len())).collect();
-        assert_eq!(sizes, [(7, 7), (14, 7), (21, 7), (28, 2)]);
-        let all = supply.following(&first, 7, 1_000);
+        let run = |through, wanted| supply.run(first.clone(), through, 7, wanted);
+        assert_eq!(run(9, 7), [first.clone()]);
+        assert_eq!(run(8, 30), [first.clone()], "of that name there is none");
+        let sizes: Vec<_> =
+            run(9, 30).iter().map(|piece| (piece.offset, piece.bytes.len())).collect();
+        assert_eq!(sizes, [(0, 7), (7, 7), (14, 7), (21, 7), (28, 2)]);
+        let all = run(9, 1_000).split_off(1);
         let mut assembly = Assembly::default();
         assert_eq!(assembly.add(&first), Assembled::More);
         for piece in all[1..].iter().rev() {

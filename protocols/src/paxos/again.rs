@@ -33,8 +33,8 @@ impl Paxos {
         }
     }
 
-    /// `peer` has answered something about `slot`. If that was the last one of a round, the next one
-    /// begins.
+    /// `peer` has answered something about `slot`. If that was the last one of a round, the next
+    /// one begins.
     pub(super) fn note_taken_in(
         &mut self,
         peer: ReplicaId,

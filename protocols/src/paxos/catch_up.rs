@@ -99,11 +99,7 @@ impl Paxos {
         let piece_max = self.piece_bytes(bytes_max);
         match self.supply.request(from, (through, offset), collected, executed, piece_max) {
             Answer::Piece(first) => {
-                // Who does not name a snapshot is told of one first.
-                let wanted = if first.through == through { bytes_max } else { 0 };
-                let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-                let following = self.supply.following(&first, piece_max, wanted);
-                for piece in std::iter::once(first).chain(following) {
+                for piece in self.supply.run(first, through, piece_max, bytes_max) {
                     effects.reply(from, Message::Piece(piece));
                 }
             }

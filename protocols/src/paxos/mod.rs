@@ -30,8 +30,8 @@
 //! * Back-off at one slot doubles with every preemption, without end: any delay is outlasted. It ends early when the slot is
 //!   decided: the proposer goes on to the next slot at once.
 //! * Commit names the ballot and not the batch; an acceptor that did not accept at that ballot or above asks for it.
-//! * What is not answered is sent again in rounds, to each replica as fast as that one takes it in, in bytes (`again`). Who
-//!   catches up says how much it asks for.
+//! * What is not answered is sent again in rounds, to each replica as fast as that one takes it in,
+//!   in bytes (`again`). Who catches up says how much it asks for.
 //! * A batch that is decided through another replica, which its client asked too, is proposed no more.
 //! * A slot more than `AHEAD_MAX` above the executed ones, and a ballot more than `BALLOTS_AHEAD_MAX` above the promised one,
 //!   is taken for nonsense or for something to catch up with first: such a message is as good as lost.

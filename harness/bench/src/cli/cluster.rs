@@ -69,7 +69,8 @@ pub(crate) struct UpArguments {
     pub(crate) base_port: Option<u16>,
     #[arg(long, value_name = "LAB", help = super::hosts::ON)]
     pub(crate) on: Option<PathBuf>,
-    /// Make the lab's keys in this directory first, if there are none, and wait for the agents to have them.
+    /// Make the lab's keys in this directory first, if there are none, and wait for the agents to
+    /// have them.
     #[arg(long, value_name = "DIR", requires = "on")]
     pub(crate) new_keys: Option<PathBuf>,
     /// Start a cluster again whose records may not all have reached the disk before the machine went down.

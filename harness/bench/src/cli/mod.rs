@@ -75,7 +75,8 @@ pub(crate) enum Command {
     Hosts(HostsArguments),
     /// Make the keys of a laboratory of several hosts.
     Keys(KeysArguments),
-    /// Keep this host at the service of a driver: `run --on` and `cluster up --on` start replicas here.
+    /// Keep this host at the service of a driver: `run --on` and `cluster up --on` start replicas
+    /// here.
     Agent(AgentArguments),
     /// Be one replica, until an operator stops it. `run` and `cluster` start their replicas this way.
     Node(Box<NodeArguments>),
@@ -498,8 +499,8 @@ pub(crate) struct NodeArguments {
     /// The UDP address to listen on.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: SocketAddr,
-    /// Where all replicas listen, in the order of their numbers, this one included: HOST:PORT each. A host's name is resolved
-    /// whenever its replica is dialed.
+    /// Where all replicas listen, in the order of their numbers, this one included: HOST:PORT each.
+    /// A host's name is resolved whenever its replica is dialed.
     #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', required = true)]
     pub(crate) peers: Vec<Address>,
     /// The directory with the cluster's certificates and this replica's key.

@@ -28,7 +28,8 @@ fn run(driver: &str, tamper: &str) -> (Place, Ended) {
     (place, ended)
 }
 
-/// How often each kind was asked for, and how many compare-and-sets found what they expected, in the history of a run.
+/// How often each kind was asked for, and how many compare-and-sets found what they expected, in
+/// the history of a run.
 fn kinds(place: &Place, protocol: &str) -> BTreeMap<String, u64> {
     let file = place.results().join(format!("history/{protocol}-default-r1.jsonl"));
     let mut kinds = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! Load, a short fault, and whether throughput is back: what is measured, told, drawn, and how the program ends.
+//! Load, a short fault, and whether throughput is back: what is measured, told, drawn, and how the
+//! program ends.
 
 use std::fs;
 
@@ -58,7 +59,8 @@ fn after_every_kind_of_fault_each_site_is_back_and_it_is_all_written_down() {
     }
 }
 
-/// The pause ends, and the replica stays slow: its site is not back. The figures stand, and the promise is missed.
+/// The pause ends, and the replica stays slow: its site is not back. The figures stand, and the
+/// promise is missed.
 #[test]
 fn a_site_that_is_not_back_is_named_and_the_program_ends_with_it() {
     let faults = "\

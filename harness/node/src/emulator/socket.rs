@@ -41,8 +41,8 @@ pub(crate) struct Place<'a> {
     pub(crate) plan: &'a NetworkPlan,
     /// The site: a replica's, or where clients live.
     pub(crate) site: ReplicaId,
-    /// Where the replicas listen, by number; none where that is not known yet. What comes from or goes to any other address
-    /// passes untouched.
+    /// Where the replicas listen, by number; none where that is not known yet. What comes from or
+    /// goes to any other address passes untouched.
     pub(crate) replicas: &'a [Option<SocketAddr>],
     /// Clients impair what they receive, too: replicas do not know where clients live.
     pub(crate) is_client: bool,

@@ -1,8 +1,9 @@
 //! Plots in SVG and PNG.
 //!
-//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`bottleneck`], [`timeline`], [`returns`]) each build [`model::Figure`]s, which are
-//! plain data; [`render`] draws any figure onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what
-//! is in a figure can be tested without looking at pixels.
+//! The modules that know the data ([`cdf`], [`sweep`], [`load`], [`bottleneck`], [`timeline`],
+//! [`returns`]) each build [`model::Figure`]s, which are plain data; [`render`] draws any figure
+//! onto any backend through [`canvas`]. So SVG and PNG cannot differ, and what is in a figure can
+//! be tested without looking at pixels.
 
 pub(crate) mod axis;
 mod bottleneck;

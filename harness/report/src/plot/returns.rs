@@ -1,5 +1,5 @@
-//! Whether throughput came back after each fault: that of every site over time, as a share of what it was before the first
-//! fault, with the faults shaded and a line at the promised share.
+//! Whether throughput came back after each fault: that of every site over time, as a share of what
+//! it was before the first fault, with the faults shaded and a line at the promised share.
 
 use measure::{ALL, ReturnRow, TimeseriesRow, site_name};
 use plotters::style::RGBColor;
@@ -21,7 +21,8 @@ use crate::{
 /// The line at the promised share.
 const PROMISED: Look =
     Look { colour: RGBColor(95, 95, 95), marker: Marker::None, dashes: &[8.0, 8.0] };
-/// Chosen: what waited during a fault is answered in a burst of many times the usual rate; of it the beginning is enough.
+/// Chosen: what waited during a fault is answered in a burst of many times the usual rate; of it
+/// the beginning is enough.
 const SHARE_MAX: f64 = 1.6;
 /// Chosen: what the names of the faults take above the lines.
 const ROOM: f64 = 0.4;

@@ -1,4 +1,5 @@
-//! Scripted runs with every kind of command: clients of the state machine itself, and of ones that are wrong in one place.
+//! Scripted runs with every kind of command: clients of the state machine itself, and of ones that
+//! are wrong in one place.
 
 use std::fs;
 
@@ -122,7 +123,8 @@ fn a_store_that_is_right_is_found_linearizable_with_and_without_its_order() {
                     swaps.push(swapped);
                 }
             }
-            // Two at once, of which the second is first: the other finds something else than it expected.
+            // Two at once, of which the second is first: the other finds something else than it
+            // expected.
             let [one, other] = [Kind::CompareAndSet, Kind::Append].map(|kind| script.begin(kind));
             for begun in [other, one] {
                 let outcome = script.apply(begun);
@@ -198,7 +200,8 @@ fn what_has_no_answer_may_have_happened_and_a_refused_append_has_not() {
     }
 }
 
-/// What is acknowledged and not there is counted, whatever kind it is; what a delete has removed is not lost.
+/// What is acknowledged and not there is counted, whatever kind it is; what a delete has removed is
+/// not lost.
 #[test]
 fn lost_writes_are_counted_of_every_kind() {
     let mut script = Script::new(false);
@@ -215,7 +218,8 @@ fn lost_writes_are_counted_of_every_kind() {
     assert_eq!(script.judge().lost, 0);
 }
 
-/// A key that is too busy to be kept as a whole is not kept at all: its later half alone would explain nothing.
+/// A key that is too busy to be kept as a whole is not kept at all: its later half alone would
+/// explain nothing.
 #[test]
 fn a_record_that_is_full_keeps_whole_keys_alone() {
     let bounded = |entries_max| Script {

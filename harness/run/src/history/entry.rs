@@ -127,8 +127,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// A write of `value`, which its client has written and nobody else; a delete is known by it. `swapped` if it is a
-    /// compare-and-set that found what it expected.
+    /// A write of `value`, which its client has written and nobody else; a delete is known by it.
+    /// `swapped` if it is a compare-and-set that found what it expected.
     pub(super) fn write(
         key: u32,
         (change, swapped): (Change, bool),
@@ -236,7 +236,8 @@ pub(super) struct Told<'a> {
     pub(super) strange: &'a [Vec<u8>],
     /// The values that several writes made.
     pub(super) states: &'a States,
-    /// Are there other commands than gets and puts? Then a value has an end mark, so that none is another's beginning.
+    /// Are there other commands than gets and puts? Then a value has an end mark, so that none is
+    /// another's beginning.
     pub(super) is_mixed: bool,
 }
 

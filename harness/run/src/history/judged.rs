@@ -23,8 +23,8 @@ use super::{
 
 /// Chosen: many times what the longest record takes; it ends what could otherwise hang.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// What a search for an order may do for one key with other commands than gets and puts; time ends it with [`PATIENCE`].
-/// Chosen: what a load generator beside it may still have.
+/// What a search for an order may do for one key with other commands than gets and puts; time ends
+/// it with [`PATIENCE`]. Chosen: what a load generator beside it may still have.
 const BUDGET: Budget = Budget { steps_max: u64::MAX, memory_bytes_max: 1 << 29 };
 /// Chosen: a file of about 130 MB, with whole keys alone.
 const LINES_MAX: usize = 1 << 20;
@@ -112,8 +112,9 @@ impl Recorder {
         self.states.effects.iter().enumerate().map(|(rank, value)| (*value, rank)).collect()
     }
 
-    /// What is to be said of all operations of one key, of whatever kind. The order in which a simulator saw the writes
-    /// take effect is a proof to be verified; if it explains nothing, or nobody saw it, an order is searched for.
+    /// What is to be said of all operations of one key, of whatever kind. The order in which a
+    /// simulator saw the writes take effect is a proof to be verified; if it explains nothing, or
+    /// nobody saw it, an order is searched for.
     fn verdict(
         &self,
         of_key: &[Entry],
@@ -160,9 +161,9 @@ impl Recorder {
         entry.operation(&self.keys[entry.key() as usize].name, &self.told())
     }
 
-    /// How many acknowledged writes of one key the closing read lacks that lacks the most: they began after the end of the
-    /// one that it saw last, or of the last delete if it saw nothing. Of a value without a known writer nobody can say what
-    /// it lacks; the history's verdict does.
+    /// How many acknowledged writes of one key the closing read lacks that lacks the most: they
+    /// began after the end of the one that it saw last, or of the last delete if it saw nothing. Of
+    /// a value without a known writer nobody can say what it lacks; the history's verdict does.
     fn lost_writes(&self, of_key: &[Entry]) -> u64 {
         let writes = || of_key.iter().filter(|entry| !entry.is_read() && !entry.is_failed_swap());
         let deletes = || writes().filter(|write| write.is_delete()).map(Entry::returned);

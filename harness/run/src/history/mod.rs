@@ -12,17 +12,19 @@
 //! **A history that is kept** (`--keep-history`) has every request: when it was due, when it was sent, and how it ended. Those
 //! that were never answered, or refused, are in no verdict, and in the file all the same.
 //!
-//! **Runs with appends, deletes and compare-and-sets** are recorded alike ([`states`]): an append, too, is known by its
-//! writer, and a value is the chain of the writes that made it. A simulated run's order of effects is the proof that its
-//! history is linearizable; of a real run's an order is searched for, key by key. Such a run takes a few dozen bytes more
-//! for each append and compare-and-set, for as long as it lasts. A compare-and-set expects what the clients of the run
-//! last saw or wrote of the key, with their appends on the end of it, so that it finds it unless somebody was faster; on
-//! keys that are not told apart it expects an absent key.
+//! **Runs with appends, deletes and compare-and-sets** are recorded alike ([`states`]): an append,
+//! too, is known by its writer, and a value is the chain of the writes that made it. A simulated
+//! run's order of effects is the proof that its history is linearizable; of a real run's an order
+//! is searched for, key by key. Such a run takes a few dozen bytes more for each append and
+//! compare-and-set, for as long as it lasts. A compare-and-set expects what the clients of the run
+//! last saw or wrote of the key, with their appends on the end of it, so that it finds it unless
+//! somebody was faster; on keys that are not told apart it expects an absent key.
 //!
 //! **A history too long** is thinned to the keys with the most overlapping operations, each with all that was
 //! done to it: linearizability is local, so what is said of these keys is true. If one key alone is too much, its oldest
 //! operations go. That is sound, too: leaving out a write together with the reads that saw it takes nothing away from what
-//! explains the others. It would not be with appends and compare-and-sets: a run with those drops such a key as a whole.
+//! explains the others. It would not be with appends and compare-and-sets: a run with those drops
+//! such a key as a whole.
 
 #[cfg(test)]
 mod all_kinds;

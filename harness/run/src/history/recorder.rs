@@ -66,7 +66,8 @@ pub(super) struct Key {
     kept: bool,
     /// The last end of the operations that were left out because there were too many; 0 if none was.
     pub(super) left_out_until: u64,
-    /// What clients last saw or wrote of it, as far as one write alone or appends that are told apart made it.
+    /// What clients last saw or wrote of it, as far as one write alone or appends that are told
+    /// apart made it.
     last: Value,
 }
 
@@ -152,12 +153,14 @@ impl Recorder {
         Self { is_mixed, ..self }
     }
 
-    /// A client sends a get or a put on `key`, for the first time, at `now_ns`. It was due at `due_ns`, or is now.
+    /// A client sends a get or a put on `key`, for the first time, at `now_ns`. It was due at
+    /// `due_ns`, or is now.
     pub(crate) fn begin(&mut self, key: &[u8], due_ns: Option<u64>, now_ns: u64) -> Invoked {
         self.begin_as(Kind::Put, key, due_ns, now_ns)
     }
 
-    /// The same of a command of any kind. A compare-and-set expects what the run's clients last saw or wrote of the key.
+    /// The same of a command of any kind. A compare-and-set expects what the run's clients last saw
+    /// or wrote of the key.
     pub(crate) fn begin_as(
         &mut self,
         kind: Kind,
@@ -185,7 +188,8 @@ impl Recorder {
         Invoked { key: number, change, due_ns: due_ns.unwrap_or(at_ns), at_ns }
     }
 
-    /// Makes `bytes` what a compare-and-set expects; false if that is an absent key, or if it is none.
+    /// Makes `bytes` what a compare-and-set expects; false if that is an absent key, or if it is
+    /// none.
     pub(crate) fn expected(&self, invoked: &Invoked, bytes: &mut Vec<u8>) -> bool {
         bytes.clear();
         let Change::CompareAndSet(number) = invoked.change else { return false };
@@ -398,7 +402,8 @@ impl Recorder {
         let mut numbers: Vec<usize> =
             (0..self.keys.len()).filter(|&at| self.keys[at].kept).collect();
         numbers.sort_by_key(|&at| std::cmp::Reverse(self.keys[at].contention()));
-        // What appends and compare-and-sets saw cannot be told without what came before: no key is cut short then.
+        // What appends and compare-and-sets saw cannot be told without what came before: no key is
+        // cut short then.
         let may_cut = !self.is_mixed;
         let mut sum = 0;
         for &at in &numbers {

@@ -1,9 +1,9 @@
 //! Values of runs with more than gets and puts.
 //!
-//! There a value is what one write wrote as a whole, or nothing, and behind it what appends put on its end, one after the
-//! other. Each is told by its writer, so that a value is a chain of writers. A chain is a number: that of what was there
-//! before, and the last one. Most values that are read were read before with one append less, so that a read makes one
-//! number at most.
+//! There a value is what one write wrote as a whole, or nothing, and behind it what appends put on
+//! its end, one after the other. Each is told by its writer, so that a value is a chain of writers.
+//! A chain is a number: that of what was there before, and the last one. Most values that are read
+//! were read before with one append less, so that a read makes one number at most.
 
 use rustc_hash::FxHashMap;
 use workload::{APPEND_BYTES, fill_value, value_writer};
@@ -48,8 +48,8 @@ impl States {
         value.chain_number().map_or(value, |number| self.chains[number].1)
     }
 
-    /// The writes that `value` consists of, with whether each is an append, in their order; a value that no client writes
-    /// is one such.
+    /// The writes that `value` consists of, with whether each is an append, in their order; a value
+    /// that no client writes is one such.
     pub(super) fn parts(&self, mut value: Value) -> Vec<(Value, bool)> {
         let mut parts = Vec::new();
         while let Some(number) = value.chain_number() {
@@ -64,7 +64,8 @@ impl States {
         parts
     }
 
-    /// The value that has these bytes, if clients of a run write such, of which a whole one has `value_bytes`.
+    /// The value that has these bytes, if clients of a run write such, of which a whole one has
+    /// `value_bytes`.
     pub(super) fn read(&mut self, bytes: &[u8], value_bytes: usize) -> Option<Value> {
         let whole = bytes.split_at_checked(value_bytes).and_then(|(whole, rest)| {
             let first = element(whole, value_bytes)?;
@@ -112,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_value_is_read_as_it_was_written_whatever_it_consists_of() {
-        // Lengths at which a whole value could be taken for appends, if its rest were not looked at.
+        // Lengths at which a whole value could be taken for appends, if its rest were not looked
+        // at.
         for value_bytes in [16, 17, 20, 32, 48, 100] {
             let mut states = States::default();
             let whole = written(1, 7);

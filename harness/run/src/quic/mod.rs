@@ -1,6 +1,8 @@
-//! One run on a real cluster: replica processes over QUIC on this host or on several, clients in this process.
+//! One run on a real cluster: replica processes over QUIC on this host or on several, clients in
+//! this process.
 //!
-//! * `fleet` starts and ends the replicas, on this host, or over a line to the agent of each host (`remote`).
+//! * `fleet` starts and ends the replicas, on this host, or over a line to the agent of each host
+//!   (`remote`).
 //! * `cluster` waits until they are connected, and opens operator lines to them.
 //! * `faults` carries out the fault plan; `network_updates` tells each replica how the emulated
 //!   `network` changes.

@@ -13,8 +13,8 @@ use workload::{Driver, Durability, Mode, Run};
 use super::{compare::Agreement, fleet::Fleet, generator::Generator, hosts, network};
 use crate::{Error, Stop, clients::given_up, history::Judged, naming::identity};
 
-/// The CPU clocks of the hosts and of the processes that order them about, at one moment: this host's first, then those of
-/// the replicas' hosts by number, if they are others.
+/// The CPU clocks of the hosts and of the processes that order them about, at one moment: this
+/// host's first, then those of the replicas' hosts by number, if they are others.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Clocks(pub(super) Vec<HostSample>);
 
@@ -41,8 +41,8 @@ pub(super) struct Seen {
     pub(super) ended: Vec<ReplicaReport>,
     /// Those that the fault plan killed and did not start again.
     pub(super) killed: ReplicaSet,
-    /// The CPU time that those lives of each replica used in the window that were killed, seconds, by number; none where it is
-    /// not known.
+    /// The CPU time that those lives of each replica used in the window that were killed, seconds,
+    /// by number; none where it is not known.
     pub(super) killed_cpu_s: Vec<Option<f64>>,
     /// The names of the replicas' hosts, by number; none if all are on this one.
     pub(super) hosts: Vec<String>,

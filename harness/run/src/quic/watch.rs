@@ -1,5 +1,5 @@
-//! What ends a run before its time: a signal, the death of a replica, the loss of a host, or something that could not be
-//! done.
+//! What ends a run before its time: a signal, the death of a replica, the loss of a host, or
+//! something that could not be done.
 
 use std::{future::Future, time::Duration};
 

@@ -99,8 +99,8 @@ impl<'a> Led<'a> {
         }
     }
 
-    /// The branch that the reports of a quorum led to. Recoveries that go on to Validate, or to phase 1
-    /// again, are seen by their messages.
+    /// The branch that the reports of a quorum led to. Recoveries that go on to Validate, or to
+    /// phase 1 again, are seen by their messages.
     fn decided(&self, reports: &BTreeMap<ReplicaId, &Report>) -> Marks {
         let is_in = |phase| reports.values().any(|report| report.phase == phase);
         if !self.is_accepted() {

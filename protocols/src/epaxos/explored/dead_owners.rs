@@ -1,4 +1,5 @@
-//! Five replicas, one or two of which propose and stay dead. The others recover all that these may have left.
+//! Five replicas, one or two of which propose and stay dead. The others recover all that these may
+//! have left.
 //!
 //! An owner is dead from the moment at which it has proposed. Its PreAccepts reach any of the
 //! others, in any order, before, between or after the recoveries, or never.

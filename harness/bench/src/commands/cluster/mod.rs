@@ -1,7 +1,8 @@
 //! `bench cluster`: a cluster in the background, to play with.
 //!
 //! A module per subcommand: [`up`], [`status`], [`down`], [`processes`] for kill and restart, [`links`] for partition and heal.
-//! [`hosted`] is what differs where the replicas are on hosts with agents. What they share, the directory and the processes, is the crate `cluster`.
+//! [`hosted`] is what differs where the replicas are on hosts with agents. What they share, the
+//! directory and the processes, is the crate `cluster`.
 
 mod down;
 mod hosted;

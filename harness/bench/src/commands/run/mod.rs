@@ -67,8 +67,8 @@ pub(crate) struct Keeping<'a> {
     pub(crate) lab: Option<&'a Lab>,
 }
 
-/// The hosts that were named, of which those answer that the plan takes, with the agents that end with this command; none if
-/// none were.
+/// The hosts that were named, of which those answer that the plan takes, with the agents that end
+/// with this command; none if none were.
 ///
 /// # Errors
 /// If they cannot be used.
