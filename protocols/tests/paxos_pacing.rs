@@ -4,22 +4,36 @@
 mod support;
 
 use protocols::{
-    Batch, ClientId, Command, Config, Effect, Input, Replica, Request, RequestNumber,
+    Batch, Config, Effect, Input, Replica,
     ballot::Ballot,
     paxos::{Message, Paxos, Timer, Window},
 };
 use support::{
-    hand::{messages, receive, sends, step},
-    r,
+    hand::{messages, receive, sent_to, step},
+    large, r,
 };
 
 const MANY: u64 = 500;
+const VALUE_BYTES: usize = 1_000;
 
-fn large(index: u64) -> Batch {
-    let command = Command::Put { key: &index.to_le_bytes(), value: &[7; 1_000] };
-    let number = RequestNumber::write(index);
-    Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
-        .expect("small")
+/// At which the proposer's commands are accepted.
+const BALLOT: Ballot = Ballot { round: 1, leader: r(0) };
+
+/// A proposer of five that has asked all others to accept many commands, a period ago.
+fn undecided() -> Paxos {
+    let config = Config::new(5).with(Window(1_000));
+    let mut core = Paxos::recover(r(0), &config, None, []);
+    for index in 1..=MANY {
+        step(&mut core, Input::Propose(large(index, VALUE_BYTES)));
+    }
+    for slot in 1..=MANY {
+        for peer in [1, 2] {
+            let promise = Message::Promise { slot, ballot: BALLOT, accepted: None };
+            receive(&mut core, peer, promise);
+        }
+    }
+    step(&mut core, Input::Timer(Timer::Retransmit));
+    core
 }
 
 fn accepts_to(effects: &[Effect<Paxos>], peer: u8) -> Vec<u64> {
@@ -27,25 +41,14 @@ fn accepts_to(effects: &[Effect<Paxos>], peer: u8) -> Vec<u64> {
         Message::Accept { slot, .. } => Some(*slot),
         _ => None,
     };
-    let to_peer = sends(effects).into_iter().filter(|(to, _)| to.contains(r(peer)));
-    to_peer.filter_map(|(_, message)| slot(&message)).collect()
+    sent_to(effects, peer).iter().filter_map(slot).collect()
 }
 
 /// One of four answers, and three do not. Two votes of five decide nothing.
 #[test]
 fn proposals_are_sent_again_as_fast_as_each_replica_takes_them_in() {
-    let config = Config::new(5).with(Window(1_000));
-    let mut core = Paxos::recover(r(0), &config, None, []);
-    let ballot = Ballot { round: 1, leader: r(0) };
-    for index in 1..=MANY {
-        step(&mut core, Input::Propose(large(index)));
-    }
-    for slot in 1..=MANY {
-        for peer in [1, 2] {
-            receive(&mut core, peer, Message::Promise { slot, ballot, accepted: None });
-        }
-    }
-    step(&mut core, Input::Timer(Timer::Retransmit));
+    let mut core = undecided();
+    let ballot = BALLOT;
     let (mut prompt, mut silent) = (Vec::new(), Vec::new());
     for _ in 0..40 {
         let mut effects = step(&mut core, Input::Timer(Timer::Retransmit));
@@ -70,28 +73,18 @@ fn proposals_are_sent_again_as_fast_as_each_replica_takes_them_in() {
 
 #[test]
 fn every_kind_of_answer_counts() {
-    let ballot = Ballot { round: 1, leader: r(0) };
+    let ballot = BALLOT;
     let higher = Ballot { round: 2, leader: r(1) };
     let answers = |slot| {
         [
             Message::Promise { slot, ballot, accepted: None },
             Message::Accepted { slot, ballot },
             Message::Refuse { slot, ballot, promised: higher },
-            Message::Decided { first: slot, batches: vec![large(slot)] },
+            Message::Decided { first: slot, batches: vec![large(slot, VALUE_BYTES)] },
         ]
     };
     for kind in 0..4 {
-        let config = Config::new(5).with(Window(1_000));
-        let mut core = Paxos::recover(r(0), &config, None, []);
-        for index in 1..=MANY {
-            step(&mut core, Input::Propose(large(index)));
-        }
-        for slot in 1..=MANY {
-            for peer in [1, 2] {
-                receive(&mut core, peer, Message::Promise { slot, ballot, accepted: None });
-            }
-        }
-        step(&mut core, Input::Timer(Timer::Retransmit));
+        let mut core = undecided();
         let effects = step(&mut core, Input::Timer(Timer::Retransmit));
         let last = *accepts_to(&effects, 1).last().expect("a round of them");
         let answer = answers(last)[kind].clone();
@@ -103,7 +96,7 @@ fn every_kind_of_answer_counts() {
 #[test]
 fn who_asks_for_less_is_sent_less() {
     let mut core = Paxos::recover(r(1), &Config::new(3), None, []);
-    let batches: Vec<Batch> = (1..=10).map(large).collect();
+    let batches: Vec<Batch> = (1..=10).map(|index| large(index, VALUE_BYTES)).collect();
     receive(&mut core, 0, Message::Decided { first: 1, batches });
     let answer = |core: &mut Paxos, bytes_max| {
         let fetch = Message::Fetch { first: 1, last: 10, bytes_max };
@@ -112,6 +105,6 @@ fn who_asks_for_less_is_sent_less() {
             other => panic!("{other:?}"),
         }
     };
-    let each = u32::try_from(large(1).as_bytes().len()).expect("small");
+    let each = u32::try_from(large(1, VALUE_BYTES).as_bytes().len()).expect("small");
     assert_eq!([0, each, 3 * each, u32::MAX].map(|bytes| answer(&mut core, bytes)), [1, 1, 3, 10]);
 }

@@ -18,7 +18,7 @@ use protocols::{
 };
 use support::hand::{messages, receive, step};
 
-use crate::support::r;
+use crate::support::{Cluster, r};
 
 pub(crate) fn ballot(round: u64, leader: u8) -> Ballot {
     Ballot { round, leader: r(leader) }
@@ -26,6 +26,16 @@ pub(crate) fn ballot(round: u64, leader: u8) -> Ballot {
 
 pub(crate) fn new(id: u8, replicas: usize) -> MultiPaxos {
     MultiPaxos::recover(r(id), &Config::new(replicas), None, [])
+}
+
+/// The election timeout of the usual configuration, in milliseconds.
+pub(crate) fn election_ms() -> u64 {
+    u64::try_from(Config::new(3).timeouts.election.as_millis()).expect("short")
+}
+
+/// How many campaigns there were.
+pub(crate) fn elections(cluster: &Cluster<MultiPaxos>, replicas: usize) -> u64 {
+    ReplicaId::all(replicas).map(|replica| cluster.status(replica).takeovers).sum()
 }
 
 pub(crate) fn entry(slot: Slot, at: Ballot, batch: Batch) -> PromisedEntry {

@@ -2,36 +2,24 @@
 //! measures time: what is counted is how often a timer runs out.
 
 use protocols::{
-    Batch, ClientId, Command, Effect, Input, Replica, Request, RequestNumber,
+    Batch, Effect, Input, Replica,
     multi_paxos::{Message, MultiPaxos, Timer},
 };
 
 use crate::{
-    accept, accepted, ballot, heartbeat, leader, new,
+    accept, accepted, ballot, heartbeat, leader, new, proposals,
     support::{
-        hand::{messages, receive, sends, step},
-        r,
+        hand::{messages, receive, sent_to, step},
+        large,
     },
 };
 
 const MANY: u64 = 4_000;
 const VALUE_BYTES: usize = 100;
 
-fn large(index: u64) -> Batch {
-    let command = Command::Put { key: &index.to_le_bytes(), value: &[7; VALUE_BYTES] };
-    let number = RequestNumber::write(index);
-    Batch::single(&Request { client: ClientId(1), number, unanswered_from: 1, command })
-        .expect("small")
-}
-
 /// The slots that are proposed to `peer`.
 fn slots_to(effects: &[Effect<MultiPaxos>], peer: u8) -> Vec<u64> {
-    let slot = |message: &Message| match message {
-        Message::Accept { slot, .. } => Some(*slot),
-        _ => None,
-    };
-    let to_peer = sends(effects).into_iter().filter(|(to, _)| to.contains(r(peer)));
-    to_peer.filter_map(|(_, message)| slot(&message)).collect()
+    proposals(&sent_to(effects, peer)).into_iter().map(|(slot, _)| slot).collect()
 }
 
 /// Of four followers one answers all that comes, one answers what comes with a period's delay, and
@@ -41,7 +29,7 @@ fn accepts_are_sent_again_as_fast_as_each_follower_takes_them_in() {
     let mut core = leader(5);
     let at = ballot(1, 0);
     for index in 1..=MANY {
-        step(&mut core, Input::Propose(large(index)));
+        step(&mut core, Input::Propose(large(index, VALUE_BYTES)));
     }
     step(&mut core, Input::Timer(Timer::Retransmit));
     let (mut prompt, mut silent) = (Vec::new(), Vec::new());
@@ -73,12 +61,12 @@ fn accepts_are_sent_again_as_fast_as_each_follower_takes_them_in() {
 fn a_decision_answers_what_was_sent_again() {
     let mut core = leader(5);
     for index in 1..=MANY {
-        step(&mut core, Input::Propose(large(index)));
+        step(&mut core, Input::Propose(large(index, VALUE_BYTES)));
     }
     step(&mut core, Input::Timer(Timer::Retransmit));
     let effects = step(&mut core, Input::Timer(Timer::Retransmit));
     let last = *slots_to(&effects, 1).last().expect("all are to be sent again");
-    let decided = Message::Decided { first: last, batches: vec![large(last)] };
+    let decided = Message::Decided { first: last, batches: vec![large(last, VALUE_BYTES)] };
     assert_eq!(slots_to(&receive(&mut core, 1, decided), 1)[0], last + 1, "the next round");
 }
 
@@ -88,7 +76,7 @@ fn a_decision_answers_what_was_sent_again() {
 fn what_waits_is_forwarded_as_fast_as_the_leader_takes_it_in() {
     let mut core = new(2, 3);
     for index in 1..=MANY {
-        step(&mut core, Input::Propose(large(index)));
+        step(&mut core, Input::Propose(large(index, VALUE_BYTES)));
     }
     let forwarded = |effects: &[Effect<MultiPaxos>]| -> Vec<Batch> {
         let forwards = messages(effects).into_iter().filter_map(|message| match message {
@@ -115,7 +103,7 @@ fn what_waits_is_forwarded_as_fast_as_the_leader_takes_it_in() {
     assert!(rounds[1] > rounds[0] && rounds.len() < 20, "{rounds:?}");
     // A leader that says nothing of what it gets is forwarded less and less.
     for index in 1..=MANY {
-        step(&mut core, Input::Propose(large(MANY + index)));
+        step(&mut core, Input::Propose(large(MANY + index, VALUE_BYTES)));
     }
     let periods = (0..40).map(|_| forwarded(&step(&mut core, Input::Timer(Timer::Retransmit))));
     let rounds: Vec<usize> = periods.map(|round| round.len()).filter(|len| *len > 0).collect();
@@ -128,7 +116,7 @@ fn who_asks_for_less_is_sent_less() {
     let mut core = new(1, 3);
     let at = ballot(1, 0);
     for slot in 1..=10 {
-        receive(&mut core, 0, accept(at, slot, large(slot), slot));
+        receive(&mut core, 0, accept(at, slot, large(slot, VALUE_BYTES), slot));
     }
     let answer = |core: &mut MultiPaxos, bytes_max| {
         let fetch = Message::Fetch { first: 1, last: 10, bytes_max };
@@ -137,7 +125,7 @@ fn who_asks_for_less_is_sent_less() {
             other => panic!("{other:?}"),
         }
     };
-    let each = u32::try_from(large(1).as_bytes().len()).expect("small");
+    let each = u32::try_from(large(1, VALUE_BYTES).as_bytes().len()).expect("small");
     assert_eq!([0, each, 3 * each, u32::MAX].map(|bytes| answer(&mut core, bytes)), [1, 1, 3, 10]);
 }
 
@@ -154,7 +142,7 @@ fn a_replica_that_catches_up_asks_for_as_much_as_comes() {
     };
     let mut bytes = vec![asked(&receive(&mut core, 0, heartbeat(at, MANY)))];
     for slot in 1..=3 {
-        let decided = Message::Decided { first: slot, batches: vec![large(slot)] };
+        let decided = Message::Decided { first: slot, batches: vec![large(slot, VALUE_BYTES)] };
         bytes.push(asked(&receive(&mut core, 0, decided)));
     }
     assert_eq!(bytes, [64, 128, 256, 512].map(Some));

@@ -2,26 +2,19 @@
 //! peer, and leaders that leave the lead to others.
 
 use protocols::{
-    Config, Effect, Effects, Input, Replica, ReplicaId, ReplicaSet,
+    Config, Effect, Effects, Input, Replica, ReplicaSet,
     multi_paxos::{Message, MultiPaxos, Timer},
 };
 
 use crate::{
-    accept, accepted, alive, ballot, forward, heartbeat, leader, new, promise, proposals,
+    accept, accepted, alive, ballot, election_ms, elections, forward, heartbeat, leader, new,
+    promise, proposals,
     support::{
         Cluster,
         hand::{messages, receive, sends, step},
         r, write,
     },
 };
-
-fn election_ms() -> u64 {
-    u64::try_from(Config::new(3).timeouts.election.as_millis()).expect("short")
-}
-
-fn elections(cluster: &Cluster<MultiPaxos>, replicas: usize) -> u64 {
-    ReplicaId::all(replicas).map(|replica| cluster.status(replica).takeovers).sum()
-}
 
 fn relay(index: u64) -> Message {
     Message::Relay { batch: write(1, index), executed: 0 }

@@ -4,27 +4,19 @@
 use std::time::Duration;
 
 use protocols::{
-    Config, Effect, Input, Replica, ReplicaId, ReplicaSet,
+    Config, Effect, Input, Replica, ReplicaSet,
     ballot::Ballot,
     multi_paxos::{Message, MultiPaxos, Timer},
 };
 
 use crate::{
-    accept, alive, ballot, campaign, heartbeat, leader, new, promise,
+    accept, alive, ballot, campaign, election_ms, elections, heartbeat, leader, new, promise,
     support::{
         Cluster,
         hand::{messages, receive, sends, step},
         r, write,
     },
 };
-
-fn election_ms() -> u64 {
-    u64::try_from(Config::new(3).timeouts.election.as_millis()).expect("short")
-}
-
-fn elections(cluster: &Cluster<MultiPaxos>, replicas: usize) -> u64 {
-    ReplicaId::all(replicas).map(|replica| cluster.status(replica).takeovers).sum()
-}
 
 fn granted(poll: u64) -> Message {
     Message::PreVoteGranted { poll, promised: Ballot::ZERO }

@@ -31,6 +31,12 @@ pub fn messages<R: Replica>(effects: &[Effect<R>]) -> Vec<R::Message> {
     sends(effects).into_iter().map(|(_, message)| message).collect()
 }
 
+/// The messages to `peer` among `effects`.
+pub fn sent_to<R: Replica>(effects: &[Effect<R>], peer: u8) -> Vec<R::Message> {
+    let to_peer = sends(effects).into_iter().filter(|(to, _)| to.contains(r(peer)));
+    to_peer.map(|(_, message)| message).collect()
+}
+
 /// The records among `effects`, and how many of them come before the first message.
 pub fn records<R: Replica>(effects: &[Effect<R>]) -> (Vec<R::Record>, usize) {
     let is_send = |effect: &Effect<R>| matches!(effect, Effect::Send { .. });

@@ -295,6 +295,17 @@ pub fn write(client: u64, index: u64) -> Batch {
     .unwrap()
 }
 
+/// The `index`-th write of a client: a put of so many bytes on a key of its own.
+pub fn large(index: u64, value_bytes: usize) -> Batch {
+    Batch::single(&Request {
+        client: ClientId(1),
+        number: RequestNumber::write(index),
+        unanswered_from: 1,
+        command: Command::Put { key: &index.to_le_bytes(), value: &vec![7; value_bytes] },
+    })
+    .unwrap()
+}
+
 /// Replica `index`.
 pub const fn r(index: u8) -> ReplicaId {
     ReplicaId(index)
