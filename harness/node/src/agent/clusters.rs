@@ -57,7 +57,13 @@ impl Clusters {
         let data = agent.data.clone();
         let doing = "use as an agent's directory";
         let failed = |error| NodeError::file(&data, doing, error);
-        fs::create_dir_all(data.join(CLUSTERS)).map_err(failed)?;
+        // What a run left is removed below: nothing may be that of another program.
+        if !data.join(LOCK_FILE).exists() && data.join(CLUSTERS).exists() {
+            let text =
+                "no agent made what is in it: name a directory that is an agent's, or a new one";
+            return Err(failed(io::Error::other(text)));
+        }
+        fs::create_dir_all(&data).map_err(failed)?;
         // A replica is started with its paths, wherever the agent was.
         let data = fs::canonicalize(&data).map_err(failed)?;
         let mut options = File::options();
@@ -71,6 +77,7 @@ impl Clusters {
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        fs::create_dir_all(data.join(CLUSTERS)).map_err(failed)?;
         let mut clusters = Self {
             listen: agent.listen,
             ports: agent.ports.clone(),
@@ -322,6 +329,30 @@ fn start_file(directory: &Path, id: ReplicaId) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn options(data: &Path) -> AgentOptions {
+        AgentOptions {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            keys: PathBuf::new(),
+            data: data.to_owned(),
+            ports: None,
+            build: super::super::wire::Build::new("1", "2"),
+        }
+    }
+
+    #[test]
+    fn what_a_run_left_is_removed_and_nothing_that_is_not_an_agents() {
+        let directory = tempfile::tempdir().unwrap();
+        let (own, foreign) = (directory.path().join("own"), directory.path().join("foreign"));
+        drop(Clusters::open(&options(&own)).unwrap());
+        fs::create_dir_all(own.join("clusters/run-1")).unwrap();
+        drop(Clusters::open(&options(&own)).unwrap());
+        assert!(!own.join("clusters/run-1").exists());
+        fs::create_dir_all(foreign.join("clusters/precious")).unwrap();
+        let refused = Clusters::open(&options(&foreign)).unwrap_err();
+        assert!(refused.to_string().contains("no agent made what is in it"), "{refused}");
+        assert!(foreign.join("clusters/precious").exists());
+    }
 
     #[test]
     fn a_cluster_is_no_path() {
