@@ -134,7 +134,7 @@ impl fmt::Display for NodeError {
             }
             Self::DirectoryInUse { path, holder } => write!(
                 f,
-                "{}: {holder} works in this directory: stop it first, or give this replica its own",
+                "{}: {holder} works in this directory: stop it first, or name another directory",
                 path.display()
             ),
             Self::Storage(error) => error.fmt(f),

@@ -12,7 +12,7 @@ use crate::config::Config;
 /// Every replica of a cluster has the same, as it has the same [`Config`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// A hash of its name, apart from which two limits could not be drawn apart.
+    /// A hash of its name, so that each limit is drawn apart from the others.
     name: u64,
     least: u64,
     chosen: u64,

@@ -1,15 +1,18 @@
 //! The wait for a fast quorum: which replicas are asked, what ends the wait, and which replicas are
 //! not waited for again.
 //!
-//! A replica that lets a wait run out is *silent* to the one that waited. No later command is made
-//! to wait for it: the published variant puts the replica that it leaves out otherwise into the
-//! fast quorum of the instance, or, if too few replicas answer, begins without a fast path; the
-//! corrected protocol takes the slow path as soon as no fast quorum is left of those that answer. A
-//! silent replica gets a round of `rounds` in every period, whether anything is to be sent again or
-//! not, and is waited for again once it has answered one before the next period began.
+//! A replica that lets a wait run out is *silent* to the one that waited. No later command waits for
+//! it:
 //!
-//! None of this is remembered over a crash, and none of it is part of what makes an instance safe:
-//! `published` needs the fast quorum of an instance to stay the same, not that of a replica.
+//! * The published variant puts the replica that it otherwise leaves out into the fast quorum of the
+//!   instance. If too few replicas answer, the instance begins without a fast path.
+//! * The corrected protocol takes the slow path as soon as those that answer are no fast quorum.
+//!
+//! A silent replica gets a round of `rounds` in every period, even if nothing is to be sent again.
+//! Commands wait for it again once it has answered a round before the next period began.
+//!
+//! Nothing of this survives a crash, and no instance's safety depends on it: `published` needs the
+//! fast quorum of an instance to stay the same, not that of a replica.
 
 use super::{
     EPaxos,

@@ -1,10 +1,10 @@
 //! Which slot of a leader's log has which batch, so that a batch that comes twice is not ordered
 //! twice.
 //!
-//! All batches are noted, whoever proposed them. That a client of this replica asks twice, its
-//! driver sees. But a client that waits for too long asks another replica, which forwards the same
-//! bytes; and what a replica has forwarded, or had proposed while it led, it proposes itself once
-//! it leads, while the slots of the leader before it may have all of that.
+//! All batches are noted, whichever replica they come from. The driver notices if a client of this
+//! replica asks twice, but two other cases remain. A client that waits for too long asks another
+//! replica, which forwards the same bytes. And a new leader proposes what it has forwarded before,
+//! while slots of the leader before it may hold the same batches.
 
 use super::replica::Entry;
 use crate::{

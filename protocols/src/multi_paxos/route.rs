@@ -1,11 +1,13 @@
 //! How the batches of a follower's clients get to the leader: straight, or through a peer.
 //!
-//! While a fault lasts, a majority may answer a leader that does not hear some other replica, that
-//! this one does not hear, or that hears it late. It is no reason for an election: the next leader
-//! may be no better. Such a replica asks who hears the leader and is heard by it in time, sends
-//! its batches to one of those, and learns from that one what is decided. One peer between is
-//! enough: whatever majority hears each other, one of it is among those that keep the leader in its
-//! place, since these are, the leader included, a majority, too.
+//! While a fault lasts, a majority may answer a leader although some other replica does not hear
+//! it, is not heard by it, or is heard late. An election would not help: the next leader may be no
+//! better. Such a replica looks for a peer that the leader and the peer itself hear in time. It
+//! sends its batches to that peer, and learns from it what is decided.
+//!
+//! One peer between is enough. The leader and those that answer it are a majority, and any two
+//! majorities have a member in common: so each majority of replicas that hear each other has a
+//! member that reaches the leader.
 
 use super::{
     message::Message,
